@@ -1,0 +1,109 @@
+"""What an encoder is: a frozen network that turns planes into feature levels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+Family = Literal["vit", "convnext", "cnn"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """One row of the table of encoders.
+
+    Parameters
+    ----------
+    name : str
+        The name users give, e.g. ``"dinov3_vits16"``.
+    title : str
+        One line for menus.
+    family : {"vit", "convnext", "cnn"}
+        ViTs have one stride and many blocks; the others a pyramid.
+    timm_name : str
+        timm's architecture name.
+    timm_tag : str
+        timm's tag of the pretrained weights, empty where there are none.
+    channels : tuple of int
+        Width of each level that can be read: of every block for a ViT, of
+        every stage for a pyramid.
+    strides : tuple of int
+        Pixels per cell, level by level.
+    parameters : int
+        Number of parameters of the encoder.
+    mean, std : tuple of float
+        Normalisation of input in [0, 1], per colour channel.
+    licence, licence_url : str
+        Terms of the weights.
+    """
+
+    name: str
+    title: str
+    family: Family
+    timm_name: str
+    timm_tag: str
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    parameters: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    licence: str = ""
+    licence_url: str = ""
+
+    @property
+    def depth(self) -> int:
+        """Number of levels that can be read."""
+        return len(self.channels)
+
+    @property
+    def multiple(self) -> int:
+        """Sides of the input are padded to a multiple of this (pixels)."""
+        return max(self.strides)
+
+
+class Encoder(ABC):
+    """A frozen network on a device.
+
+    Attributes
+    ----------
+    spec : EncoderSpec
+        Its row of the table (made up for a ``timm:`` model or a file).
+    key : str
+        Names architecture and weights; equal keys give equal features. It
+        keys the cache and is kept in probe files.
+    device : torch.device
+        Where it computes.
+    """
+
+    spec: EncoderSpec
+    key: str
+    device: torch.device
+
+    @abstractmethod
+    def encode(
+        self, batch: torch.Tensor, levels: Sequence[int]
+    ) -> tuple[torch.Tensor, ...]:
+        """Encode planes.
+
+        Parameters
+        ----------
+        batch : torch.Tensor, shape (B, 3, H, W), float32
+            Planes with intensities in [0, 1]; any H and W of at least 1.
+            They are padded to a multiple of ``spec.multiple`` by repeating
+            the border, and the features are cut back to ``ceil(H / stride)``.
+        levels : sequence of int
+            Which levels, as indices into ``spec.channels``.
+
+        Returns
+        -------
+        tuple of torch.Tensor, each (B, D, h, w), float16, on the CPU
+            One per level asked for; ViT blocks pass the final norm.
+        """
