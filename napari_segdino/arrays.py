@@ -1,0 +1,232 @@
+"""Images as rows of planes: which axis is what, and checks of marks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_segdino.errors import InputError
+
+MAX_CHANNELS = 64
+"""More entries than this on a last axis are never read as channels."""
+
+MIN_WIDTH = 16
+"""A volume narrower than this is only guessed when it cannot be channels."""
+
+
+def marks_from_mask(mask: ArrayLike) -> NDArray[np.integer]:
+    """Turn a full mask into marks: every pixel is said.
+
+    Parameters
+    ----------
+    mask : array of int, shape (Y, X) or (Z, Y, X)
+        0 background, 1.. classes.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``mask + 1``, same shape: 1 background, 2.. classes.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype == bool:
+        mask = mask.astype(np.uint8)
+    if mask.dtype.kind not in "iu":
+        raise InputError(f"A mask holds whole numbers, not {mask.dtype}.")
+    if mask.size and mask.min() < 0:
+        raise InputError("A mask holds no negative labels.")
+    top = int(mask.max(initial=0)) + 1
+    return mask.astype(np.promote_types(np.uint8, np.min_scalar_type(top))) + 1
+
+
+def guess_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:
+    """Name the axes of an image from its shape.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the image.
+    volume : bool, optional
+        True: the image has a Z axis; False: it has none; None: guess.
+
+    Returns
+    -------
+    str
+        ``"YX"``, ``"YXC"``, ``"ZYX"`` or ``"ZYXC"``.
+
+    Raises
+    ------
+    InputError
+        If the shape fits none of these, or if three axes can well be read
+        both as (Z, Y, X) and as (Y, X, C) and `volume` does not decide.
+    """
+    if len(shape) == 2 and volume is not True:
+        return "YX"
+    if len(shape) == 4 and volume is not False:
+        if shape[-1] > MAX_CHANNELS:
+            raise InputError(
+                f"The last axis of an image of shape {shape} is too long for "
+                "channels; name the axes, for example axes='TZYX'."
+            )
+        return "ZYXC"
+    if len(shape) != 3:
+        kind = {None: "an image", True: "a volume", False: "a plane"}[volume]
+        raise InputError(
+            f"Shape {shape} does not fit {kind}: expected (Y, X), (Y, X, C), "
+            "(Z, Y, X) or (Z, Y, X, C), or axes named with axes='TZYX'."
+        )
+    if volume is not None:
+        return "ZYX" if volume else "YXC"
+    side, last = min(shape[:2]), shape[-1]
+    channels = last <= 4 or (last <= MAX_CHANNELS and side >= 4 * last)
+    if channels and last >= MIN_WIDTH:
+        raise InputError(
+            f"Shape {shape} can be (Z, Y, X) or (Y, X, C): say which with "
+            "volume=True or volume=False."
+        )
+    return "YXC" if channels else "ZYX"
+
+
+def check_axes(axes: str, ndim: int) -> str:
+    """Return `axes` in capitals if they can name `ndim` axes of an image.
+
+    Raises
+    ------
+    InputError
+        If they are not distinct, not one per axis, or do not end in YX or YXC.
+    """
+    axes = axes.upper()
+    if len(axes) != ndim or len(set(axes)) != ndim:
+        raise InputError(f"axes={axes!r} does not name {ndim} different axes.")
+    if not axes.removesuffix("C").endswith("YX") or "C" in axes[:-1]:
+        raise InputError(f"axes={axes!r} must end in YX, or in YXC with channels.")
+    return axes
+
+
+@dataclass(frozen=True)
+class Planes:
+    """An image read plane by plane.
+
+    Parameters
+    ----------
+    array : numpy, dask or zarr array
+        The image.
+    axes : str
+        One letter an axis, ending in ``YX`` or ``YXC``; what stands before
+        are leading axes, ``Z`` for depth and ``T`` for time.
+    """
+
+    array: Any
+    axes: str
+
+    @property
+    def spatial_axes(self) -> str:
+        """`axes` without C."""
+        return self.axes.removesuffix("C")
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Shape without channels: the shape of the mask."""
+        return tuple(int(n) for n in self.array.shape[: len(self.spatial_axes)])
+
+    @property
+    def lead_shape(self) -> tuple[int, ...]:
+        """Shape of the axes before Y and X."""
+        return self.spatial_shape[:-2]
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """(Y, X)."""
+        y, x = self.spatial_shape[-2:]
+        return y, x
+
+    def __len__(self) -> int:
+        return math.prod(self.lead_shape)
+
+    def index(self, plane: int) -> tuple[int, ...]:
+        """Position of a plane on the leading axes."""
+        return tuple(int(i) for i in np.unravel_index(plane, self.lead_shape))
+
+    def read(self, plane: int) -> NDArray[Any]:
+        """Load one plane.
+
+        Parameters
+        ----------
+        plane : int
+            Flat index over the leading axes.
+
+        Returns
+        -------
+        numpy.ndarray, shape (Y, X, C)
+            In the image's own number type; C is 1 for grey.
+        """
+        data = np.asarray(self.array[self.index(plane)])
+        return data if self.axes.endswith("C") else data[..., None]
+
+
+def as_planes(
+    image: Any, volume: bool | None = None, axes: str | None = None
+) -> Planes:
+    """Read any image as planes.
+
+    Parameters
+    ----------
+    image : array
+        (Y, X), (Y, X, C), (Z, Y, X) or (Z, Y, X, C); numpy, dask or zarr, or
+        anything numpy can read. With `axes`, any number of leading axes.
+    volume : bool, optional
+        See :func:`guess_axes`.
+    axes : str, optional
+        One letter per axis, such as ``"TZYX"``; decides over `volume`.
+
+    Returns
+    -------
+    Planes
+
+    Raises
+    ------
+    InputError
+        If the image is empty, not numeric, or of a shape that is not clear.
+    """
+    if not (hasattr(image, "shape") and hasattr(image, "dtype")):
+        image = np.asarray(image)
+    if np.dtype(image.dtype).kind not in "buifc":
+        raise InputError(f"An image holds numbers, not {image.dtype}.")
+    if np.dtype(image.dtype).kind == "c":
+        raise InputError("A complex image has no intensity: take its magnitude first.")
+    shape = tuple(image.shape)
+    axes = check_axes(axes, len(shape)) if axes else guess_axes(shape, volume)
+    if 0 in shape:
+        raise InputError(f"The image is empty: its shape is {shape}.")
+    return Planes(image, axes)
+
+
+def check_marks(marks: Any, planes: Planes) -> Any:
+    """Return marks that fit an image.
+
+    Parameters
+    ----------
+    marks : array of int
+        0 not said, 1 background, 2.. classes; numpy, dask or zarr.
+    planes : Planes
+        The image they belong to.
+
+    Raises
+    ------
+    InputError
+        If the shape differs from the image's spatial shape or the values are
+        not whole numbers.
+    """
+    if not (hasattr(marks, "shape") and hasattr(marks, "dtype")):
+        marks = np.asarray(marks)
+    if tuple(marks.shape) != planes.spatial_shape:
+        raise InputError(
+            f"Marks of shape {tuple(marks.shape)} do not fit an image of "
+            f"spatial shape {planes.spatial_shape}."
+        )
+    if np.dtype(marks.dtype).kind not in "iub":
+        raise InputError(f"Marks are whole numbers, not {marks.dtype}.")
+    return marks

@@ -1,0 +1,50 @@
+"""Settings, one frozen group each: defaults of the dock, the command line, files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSettings:
+    """How planes are shown to the encoder.
+
+    Parameters
+    ----------
+    sides : tuple of int
+        Longer sides, in pixels, at which a tile is encoded; 0 is the tile's
+        own size.
+    flips : bool
+        Whether each size is seen mirrored as well.
+    tile, overlap : int
+        Planes larger than `tile` pixels are cut into tiles that share
+        `overlap` pixels.
+    percentiles : tuple of float
+        Percentiles of the image that become 0 and 1.
+    """
+
+    sides: tuple[int, ...] = (0,)
+    flips: bool = False
+    tile: int = 1536
+    overlap: int = 192
+    percentiles: tuple[float, float] = (0.5, 99.5)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """How many features are kept.
+
+    Parameters
+    ----------
+    ram_bytes, disk_bytes : int
+        Bytes in memory and on disk.
+    folder : pathlib.Path, optional
+        Folder of the files; None is the user's cache folder.
+    """
+
+    ram_bytes: int = 2 * GIB
+    disk_bytes: int = 10 * GIB
+    folder: Path | None = None

@@ -1,0 +1,133 @@
+"""Features kept in memory up to a number of bytes, then on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_segdino.features.grid import FeatureGrid
+
+_log = logging.getLogger(__name__)
+
+SUFFIX = ".safetensors"
+
+
+class FeatureCache:
+    """Least recently used features go from memory to disk, then away.
+
+    Safe to use from several threads. What cannot be read back from disk is
+    computed anew; a full or read-only disk only means fewer features kept.
+
+    Parameters
+    ----------
+    ram_bytes : int
+        Bytes of features held in memory.
+    disk_bytes : int
+        Bytes of files held on disk; 0 keeps nothing there.
+    folder : pathlib.Path, optional
+        Where files go; must be given when `disk_bytes` is not 0.
+    """
+
+    def __init__(
+        self, ram_bytes: int, disk_bytes: int = 0, folder: Path | None = None
+    ) -> None:
+        self.ram_bytes = ram_bytes
+        self.disk_bytes = disk_bytes if folder is not None else 0
+        self.folder = folder
+        self._held: OrderedDict[str, FeatureGrid] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.RLock()
+
+    def get(self, key: str) -> FeatureGrid | None:
+        """Return the features stored under `key`, or None."""
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        grid = self._read(key)
+        if grid is not None:
+            self.put(grid)
+        return grid
+
+    def put(self, grid: FeatureGrid) -> None:
+        """Store features under their own key."""
+        evicted = []
+        with self._lock:
+            old = self._held.pop(grid.key, None)
+            self._bytes += grid.nbytes - (old.nbytes if old else 0)
+            self._held[grid.key] = grid
+            while self._bytes > self.ram_bytes and self._held:
+                _, lru = self._held.popitem(last=False)
+                self._bytes -= lru.nbytes
+                evicted.append(lru)
+        for lru in evicted:
+            self._write(lru)
+
+    def clear(self) -> None:
+        """Forget what is in memory; files stay."""
+        with self._lock:
+            self._held.clear()
+            self._bytes = 0
+
+    def _path(self, key: str) -> Path:
+        assert self.folder is not None
+        return self.folder / (hashlib.sha256(key.encode()).hexdigest() + SUFFIX)
+
+    def _read(self, key: str) -> FeatureGrid | None:
+        if not self.disk_bytes or not (path := self._path(key)).exists():
+            return None
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                meta = file.metadata()
+                levels = [file.get_tensor(f"level{i}") for i in range(int(meta["n"]))]
+                local = file.get_tensor("local")
+            os.utime(path)
+        except (OSError, SafetensorError, KeyError):
+            _log.warning("Cached features could not be read: %s", path, exc_info=True)
+            return None
+        y, x = (int(n) for n in meta["shape"].split())
+        return FeatureGrid(tuple(levels), local, (y, x), key)
+
+    def _write(self, grid: FeatureGrid) -> None:
+        if not self.disk_bytes or (path := self._path(grid.key)).exists():
+            return
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        tensors = {f"level{i}": t.contiguous() for i, t in enumerate(grid.levels)}
+        tensors["local"] = grid.local.contiguous()
+        y, x = grid.shape
+        meta = {"n": str(len(grid.levels)), "shape": f"{y} {x}"}
+        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, partial, meta)
+            os.replace(partial, path)
+            self._trim()
+        except (OSError, SafetensorError):
+            _log.warning("Features could not be cached: %s", path, exc_info=True)
+            partial.unlink(missing_ok=True)
+
+    def _trim(self) -> None:
+        """Remove the files used longest ago until the rest fits."""
+        total = 0
+        for _, size, path in sorted(self._files(), reverse=True):
+            total += size
+            if total > self.disk_bytes:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        assert self.folder is not None
+        for path in self.folder.glob("*" + SUFFIX):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            yield stat.st_mtime, stat.st_size, path

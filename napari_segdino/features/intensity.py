@@ -1,0 +1,109 @@
+"""Intensities of any image brought to [0, 1], the same for all its planes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.arrays import Planes
+
+SAMPLED_PLANES = 9
+SAMPLED_PIXELS = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """The range that becomes [0, 1].
+
+    Parameters
+    ----------
+    low, high : tuple of float
+        One value a channel, in the image's own units.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def apply(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale a plane.
+
+        Parameters
+        ----------
+        plane : numpy.ndarray, shape (Y, X, C)
+            Any number type; NaN counts as `low`.
+
+        Returns
+        -------
+        numpy.ndarray, shape (C', Y, X), float32
+            In [0, 1]; a constant channel becomes 0. The alpha channel of an
+            8-bit RGBA plane is left out.
+        """
+        low = np.asarray(self.low, np.float64)
+        span = np.asarray(self.high, np.float64) - low
+        scaled = colour_channels(plane).astype(np.float64) - low
+        scaled /= np.where(span > 0, span, 1.0)
+        scaled = np.where(span > 0, scaled, 0.0)
+        scaled = np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)
+        return np.ascontiguousarray(np.moveaxis(scaled, -1, 0), np.float32)
+
+
+def colour_channels(plane: NDArray[Any]) -> NDArray[Any]:
+    """Drop the alpha channel of an 8-bit plane of four channels."""
+    if plane.dtype == np.uint8 and plane.shape[-1] == 4:
+        return plane[..., :3]
+    return plane
+
+
+def measure_intensity(
+    planes: Planes, percentiles: tuple[float, float] = (0.5, 99.5)
+) -> Intensity:
+    """Find the range of an image from a fixed sample of its planes.
+
+    Colour channels share one range, so that colours stay as they are; other
+    channels have one each.
+
+    Parameters
+    ----------
+    planes : Planes
+        The image.
+    percentiles : tuple of float
+        Which percentiles become 0 and 1.
+
+    Returns
+    -------
+    Intensity
+    """
+    picks = np.unique(np.linspace(0, len(planes) - 1, SAMPLED_PLANES).astype(int))
+    pixels = np.concatenate(
+        [_sample(planes.read(int(i)), SAMPLED_PIXELS // len(picks)) for i in picks]
+    )
+    channels = pixels.shape[-1]
+    groups = [list(range(channels))] if channels == 3 else [[c] for c in range(channels)]
+    low, high = [0.0] * channels, [0.0] * channels
+    for group in groups:
+        bounds = _range(pixels[:, group], percentiles)
+        for c in group:
+            low[c], high[c] = bounds
+    return Intensity(tuple(low), tuple(high))
+
+
+def _sample(plane: NDArray[Any], limit: int) -> NDArray[np.float64]:
+    """Take at most about `limit` pixels of a plane on a regular grid."""
+    step = max(1, int(np.ceil(np.sqrt(plane.shape[0] * plane.shape[1] / limit))))
+    pixels = colour_channels(plane)[::step, ::step]
+    return pixels.reshape(-1, pixels.shape[-1]).astype(np.float64)
+
+
+def _range(
+    values: NDArray[np.float64], percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 0.0
+    low, high = (float(v) for v in np.percentile(finite, percentiles))
+    if high <= low:
+        low, high = float(finite.min()), float(finite.max())
+    return low, high

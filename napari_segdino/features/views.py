@@ -1,0 +1,90 @@
+"""Views: the sizes and flips in which an encoder sees a tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to show a tile to the encoder.
+
+    Parameters
+    ----------
+    side : int
+        Length of the longer side in pixels after scaling; 0 keeps the
+        tile's own size, within [`MIN_SIDE`, `MAX_SIDE`].
+    flip_y, flip_x : bool
+        Whether the tile is mirrored before and its features after encoding.
+    """
+
+    side: int = 0
+    flip_y: bool = False
+    flip_x: bool = False
+
+    @property
+    def flips(self) -> list[int]:
+        """Tensor axes that are mirrored."""
+        return [a for a, on in ((-2, self.flip_y), (-1, self.flip_x)) if on]
+
+
+MIN_SIDE = 256
+"""Small images are enlarged to this: encoders see nothing in a few cells."""
+
+MAX_SIDE = 1536
+"""Tiles are not shown larger than this unless a view says so."""
+
+
+def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, int]:
+    """Size in which a tile is shown.
+
+    Both sides are multiples of `multiple`, so that features span the tile
+    exactly; the aspect ratio changes by less than one cell.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the tile.
+    view : View
+        The view.
+    multiple : int
+        Pixels of the encoder's coarsest cell.
+
+    Returns
+    -------
+    tuple of int
+        (Y, X) in pixels.
+    """
+    longest = max(shape)
+    side = view.side or min(max(longest, MIN_SIDE), MAX_SIDE)
+    y, x = (max(1, round(n * side / longest / multiple)) * multiple for n in shape)
+    return y, x
+
+
+def show(image: torch.Tensor, view: View, multiple: int) -> torch.Tensor:
+    """Scale and mirror a tile.
+
+    Parameters
+    ----------
+    image : torch.Tensor, shape (C, Y, X), float32
+        A tile with intensities in [0, 1].
+    view : View
+        The view.
+    multiple : int
+        See :func:`view_size`.
+
+    Returns
+    -------
+    torch.Tensor, shape (C, Y', X')
+    """
+    from torch.nn import functional
+
+    size = view_size((image.shape[-2], image.shape[-1]), view, multiple)
+    shown = functional.interpolate(
+        image[None], size, mode="bilinear", antialias=True, align_corners=False
+    )[0]
+    return shown.flip(view.flips)
