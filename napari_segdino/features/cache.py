@@ -131,3 +131,10 @@ class FeatureCache:
             except FileNotFoundError:
                 continue
             yield stat.st_mtime, stat.st_size, path
+
+
+def cache_folder() -> Path:
+    """Folder of the user's feature files."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("napari-segdino") / "features"

@@ -1,0 +1,52 @@
+SHELL := /bin/bash
+# make demo   install the program and run the main job on a real sample
+# make test   install what the tests need and run the whole suite
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+# What Qt's xcb platform and OpenGL need on Debian or Ubuntu, and a virtual display.
+SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
+  libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 \
+  libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1
+XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
+
+.PHONY: demo test lint system clean
+
+demo: $(VENV)/.app system
+	$(BIN)/napari-segdino demo
+
+test: $(VENV)/.test system lint
+	QT_API=pyqt5 NAPARI_STRICT_QT=1 $(XVFB) $(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -e ".[app]"
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -e ".[app,test]"
+	touch $@
+
+# Installed when this runs as root on Debian or Ubuntu; otherwise the line to paste.
+system:
+	@if ! command -v apt-get >/dev/null; then exit 0; fi; \
+	missing=$$(dpkg-query -W -f '$${db:Status-Abbrev}|$${Package}\n' $(SYSTEM) 2>/dev/null \
+	  | sed -n 's/^ii *|//p' | sort -u | comm -13 - <(printf '%s\n' $(SYSTEM) | sort -u)); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
+	else \
+	  echo "System libraries are missing. Paste this line, then run make again:"; \
+	  echo "sudo apt-get install -y" $$missing; exit 1; \
+	fi
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,114 @@
+"""Probe files: one safetensors file with the settings as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_segdino.errors import ModelFileError
+from napari_segdino.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger(__name__)
+
+FORMAT = "napari-segdino probe"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """What a probe file holds.
+
+    Parameters
+    ----------
+    meta : dict
+        Settings and names, as JSON can hold them.
+    tensors : dict of torch.Tensor
+        Weights of the head and what it learned from.
+    """
+
+    meta: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+
+
+def write_model(path: str | Path, model: ModelFile) -> Path:
+    """Write a probe file: whole, or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where to; an existing file is replaced.
+    model : ModelFile
+        What to write.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    ModelFileError
+        If the file cannot be written; what stood there before stays.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    header = {"format": FORMAT, "version": str(VERSION), "meta": json.dumps(model.meta)}
+    tensors = {name: t.contiguous() for name, t in model.tensors.items()}
+    try:
+        with atomic_path(path) as partial:
+            save_file(tensors, partial, header)
+    except (OSError, SafetensorError) as error:
+        _log.error("Writing %s failed", path, exc_info=True)
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(
+            f"The probe could not be saved to {path}: {reason}."
+        ) from error
+    return path
+
+
+def read_model(path: str | Path) -> ModelFile:
+    """Read a probe file; no code in it is ever run.
+
+    Parameters
+    ----------
+    path : path
+        A file written by :func:`write_model`.
+
+    Returns
+    -------
+    ModelFile
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file, or it is no probe, cut off or too new.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"There is no probe file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: Mapping[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        _log.error("Reading %s failed", path, exc_info=True)
+        raise ModelFileError(
+            f"{path} is not a probe file, or it is damaged or cut off."
+        ) from error
+    if header.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is not a napari-segdino probe file.")
+    if int(header["version"]) > VERSION:
+        raise ModelFileError(
+            f"{path} was written by a newer version: update napari-segdino."
+        )
+    return ModelFile(json.loads(header["meta"]), tensors)
