@@ -1,0 +1,228 @@
+"""Checkpoint files: read without running any code they hold, and recognise."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.encoders.layouts import State, convert
+from napari_segdino.encoders.table import (
+    MEDDINO_ENCODER,
+    encoder_names,
+    get_spec,
+    satellite,
+)
+from napari_segdino.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+    Tensors = dict[str, torch.Tensor]
+
+_INDEX = "model.safetensors.index.json"
+
+
+def read_checkpoint(path: str | Path) -> State:
+    """Read an encoder's checkpoint of any known layout.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.safetensors`` file, a ``.pth`` or ``.pt`` file that holds tensors
+        only, or a folder with ``model.safetensors`` (or its parts and index).
+
+    Returns
+    -------
+    State
+        Tensors in timm's names, and the architecture they are of.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, empty, cut short, holds code, or is not a known
+        encoder's checkpoint.
+    """
+    tensors, teacher = read_tensors(path)
+    try:
+        return convert(tensors, teacher)
+    except WeightsError as error:
+        text = str(error)
+        raise WeightsError(
+            f"{Path(path).name} cannot be used: {text[0].lower()}{text[1:]}"
+        ) from error
+
+
+def read_tensors(path: str | Path) -> tuple[Tensors, bool]:
+    """Read a checkpoint's tensors as they are named in the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`read_checkpoint`.
+
+    Returns
+    -------
+    tensors : dict of torch.Tensor
+        On the CPU.
+    teacher : bool
+        They are a training checkpoint's ``teacher``.
+
+    Raises
+    ------
+    WeightsError
+        The file cannot be read, or not without running code.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _read_folder(path), False
+        if path.stat().st_size == 0:
+            raise WeightsError(f"{path.name} is empty.")
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {_reason(error)}.") from error
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return _unwrap(_read_pickle(path), path)
+    if head[8:9] == b"{":
+        return _read_safetensors(path), False
+    raise WeightsError(f"{path.name} is not a checkpoint file.")
+
+
+def spec_for_state(state: State, path: str | Path = "") -> EncoderSpec:
+    """Make the row of an encoder that was read from a file.
+
+    Parameters
+    ----------
+    state : State
+        What the file holds.
+    path : str or Path
+        Where it came from. Tensors cannot tell weights from satellite images
+        (``sat493m`` in the file's name), from LingBot (``lingbot``) or from
+        MedDINOv3 (``meddino``) from the others, so the name decides.
+
+    Returns
+    -------
+    EncoderSpec
+        The table's row of that architecture, with the file's normalisation;
+        for a size outside the table, a row like it named after timm's model.
+    """
+    hint = str(path).replace("\\", "/").rsplit("/", 1)[-1].lower()
+    plain = state.timm_name.removesuffix("_qkvb")
+    if plain == "vit_base_patch16_dinov3" and (
+        "meddino" in hint or (state.teacher and not state.timm_name.endswith("_qkvb"))
+    ):
+        row = get_spec(MEDDINO_ENCODER)
+    elif plain == "vit_small_patch16_dinov3" and "lingbot" in hint:
+        return get_spec("lingbot_vits16")
+    else:
+        row = _row_of(state)
+        if "sat493m" in hint:
+            twin = f"{row.name}_sat"
+            row = get_spec(twin) if twin in encoder_names() else satellite(row)
+    parameters = sum(tensor.numel() for tensor in state.tensors.values())
+    return replace(row, timm_name=state.timm_name, parameters=parameters)
+
+
+def _row_of(state: State) -> EncoderSpec:
+    plain = state.timm_name.removesuffix("_qkvb")
+    for name in encoder_names():
+        spec = get_spec(name)
+        if spec.timm_name.removesuffix("_qkvb") == plain:
+            return spec
+    width = int(state.tensors["cls_token"].shape[-1])
+    return replace(
+        get_spec("dinov3_vits16"),
+        name=plain,
+        title=plain,
+        timm_tag="",
+        channels=(width,) * 12,
+        licence="",
+        licence_url="",
+    )
+
+
+def _read_folder(folder: Path) -> Tensors:
+    whole, index = folder / "model.safetensors", folder / _INDEX
+    if whole.is_file():
+        return _read_safetensors(whole)
+    if not index.is_file():
+        raise WeightsError(f"The folder {folder} holds no model.safetensors.")
+    try:
+        wanted = json.loads(index.read_text("utf-8"))["weight_map"]
+        parts = sorted({str(part) for part in wanted.values()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{index} is damaged.") from error
+    if any("/" in part or "\\" in part for part in parts):
+        raise WeightsError(f"{index} names files outside its folder.")
+    tensors: Tensors = {}
+    for part in parts:
+        tensors |= _read_safetensors(folder / part)
+    if tensors.keys() != wanted.keys():
+        raise WeightsError(f"The parts in {folder} do not match their index.")
+    return tensors
+
+
+def _read_safetensors(path: Path) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: Tensors = load_file(path, device="cpu")
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {_reason(error)}.") from error
+    except SafetensorError as error:
+        raise WeightsError(f"{path.name} is damaged or cut short.") from error
+    return tensors
+
+
+def _read_pickle(path: Path) -> Any:
+    import torch
+
+    with path.open("rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if is_zip and not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path.name} is damaged or cut short.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error):
+            raise WeightsError(
+                f"{path.name} holds more than tensors and would run code when "
+                "opened, so it is refused: save its state dict or a .safetensors "
+                "file instead."
+            ) from error
+        raise WeightsError(f"{path.name} is damaged or cut short.") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise WeightsError(
+            f"{path.name} is damaged, cut short or no checkpoint of tensors."
+        ) from error
+
+
+def _unwrap(content: Any, path: Path) -> tuple[Tensors, bool]:
+    import torch
+
+    teacher = False
+    for wrapper in ("teacher", "model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            teacher = wrapper == "teacher"
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path.name} holds no table of tensors.")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f"{path.name} holds something that is no tensor under {name!r}."
+            )
+    return dict(content), teacher
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,49 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_segdino.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the device that a name stands for on this machine.
+
+    Parameters
+    ----------
+    name : {"auto", "cpu", "cuda", "mps"}
+        ``"auto"`` is the first there is of CUDA, Apple's MPS and the CPU;
+        ``"cuda:1"`` names one of several cards.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    InputError
+        The name is not known, or this machine has no such device.
+    """
+    import torch
+
+    has_mps = torch.backends.mps.is_available()
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    kind, _, number = name.partition(":")
+    if kind not in DEVICES or (number and (kind != "cuda" or not number.isdecimal())):
+        raise InputError(f"The device {name!r} is none of {', '.join(DEVICES)}.")
+    if kind == "auto":
+        return torch.device("cuda" if cards else "mps" if has_mps else "cpu")
+    if kind == "cuda" and int(number or 0) >= cards:
+        raise InputError(
+            f"This machine has no CUDA device {number or 0}; choose 'auto' or 'cpu'."
+        )
+    if kind == "mps" and not has_mps:
+        raise InputError("This machine has no Apple MPS device; choose 'auto'.")
+    return torch.device(name)

@@ -1,0 +1,208 @@
+"""The encoder that runs: a frozen timm network on one device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_segdino.encoders.base import Encoder, EncoderSpec
+from napari_segdino.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
+
+_LOG = logging.getLogger(__name__)
+_HALF_MAX = 65504.0
+_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class FrozenEncoder(Encoder):
+    """A timm network whose weights never change.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A timm model with ``forward_intermediates``, on the CPU.
+    spec : EncoderSpec
+        Its row.
+    key : str
+        Names architecture and weights.
+    device : torch.device
+        Where it computes.
+    precision : {"auto", "float32", "bfloat16"}
+        ``"auto"`` is bfloat16 autocast on CUDA cards that have it, else
+        float32. The key does not tell precisions apart: their features agree
+        to about 0.3 %.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        The network, in evaluation mode, without gradients.
+
+    Raises
+    ------
+    InputError
+        The precision is not known, or the device has too little memory.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        spec: EncoderSpec,
+        key: str,
+        device: torch.device,
+        precision: str = "auto",
+    ) -> None:
+        import torch
+
+        if precision not in PRECISIONS:
+            raise InputError(f"The precision is none of {', '.join(PRECISIONS)}.")
+        self.spec, self.key, self.device = spec, key, device
+        try:
+            self.model: Any = model.eval().requires_grad_(False).to(device)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"{spec.title} does not fit into the memory of {device}; choose a "
+                "smaller encoder or the CPU."
+            ) from error
+        auto_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self._bf16 = precision == "bfloat16" or (precision == "auto" and auto_bf16)
+        self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
+
+    def encode(
+        self, batch: torch.Tensor, levels: Sequence[int]
+    ) -> tuple[torch.Tensor, ...]:
+        """Encode planes; see :meth:`Encoder.encode`.
+
+        When the device's memory runs out, the batch is halved until it fits.
+
+        Raises
+        ------
+        InputError
+            The batch or a level is not as said, or one plane alone does not
+            fit into the device's memory.
+        """
+        import torch
+
+        self._check(batch, levels)
+        parts: list[tuple[torch.Tensor, ...]] = []
+        start, size = 0, len(batch)
+        while start < len(batch):
+            part = self._encode_or_none(batch[start : start + size], levels)
+            if part is not None:
+                parts.append(part)
+                start += size
+            elif size > 1:
+                size //= 2
+                _LOG.info("memory ran out on %s: batches of %d now", self.device, size)
+            else:
+                raise InputError(
+                    f"A plane of {batch.shape[2]} x {batch.shape[3]} pixels does not "
+                    f"fit into the memory of {self.device}: lower the resolution."
+                )
+        if len(parts) == 1:
+            return parts[0]
+        return tuple(torch.cat(level) for level in zip(*parts, strict=True))
+
+    def features(
+        self, batch: torch.Tensor, levels: Sequence[int]
+    ) -> tuple[torch.Tensor, ...]:
+        """Encode planes in full precision, in one go, on the device.
+
+        Parameters
+        ----------
+        batch, levels
+            As for :meth:`encode`.
+
+        Returns
+        -------
+        tuple of torch.Tensor, each (B, D, h, w), float32, on ``device``
+            One per level asked for.
+        """
+        import torch
+
+        height, width = batch.shape[2:]
+        multiple = self.spec.multiple
+        padding = (0, -width % multiple, 0, -height % multiple)
+        x = batch.to(self.device, torch.float32)
+        x = torch.nn.functional.pad((x - self._mean) / self._std, padding, "replicate")
+        wanted = sorted(set(levels))
+        # Not inference_mode: heads train on these tensors.
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16),
+        ):
+            found = self._intermediates(x, wanted)
+        cut = {}
+        for level, feature in zip(wanted, found, strict=True):
+            stride = self.spec.strides[level]
+            rows, columns = -(-height // stride), -(-width // stride)
+            cut[level] = feature[:, :, :rows, :columns].float()
+        return tuple(cut[level] for level in levels)
+
+    def _intermediates(self, x: torch.Tensor, wanted: list[int]) -> list[torch.Tensor]:
+        options: dict[str, Any] = {"norm": True} if self.spec.family == "vit" else {}
+        try:
+            found: list[torch.Tensor] = self.model.forward_intermediates(
+                x,
+                indices=wanted,
+                intermediates_only=True,
+                output_fmt="NCHW",
+                stop_early=True,
+                **options,
+            )
+        except AssertionError as error:  # timm's models of one input size
+            raise InputError(
+                f"{self.spec.name} does not take images of this size: {error}."
+            ) from error
+        last = len(self.spec.channels) - 1
+        if self.spec.family == "convnext" and wanted[-1] == last:
+            # DINOv3 norms the last stage; timm keeps that norm in the head.
+            found[-1] = self.model.head.norm(found[-1])
+        return found
+
+    def _encode_or_none(
+        self, batch: torch.Tensor, levels: Sequence[int]
+    ) -> tuple[torch.Tensor, ...] | None:
+        """Encode a batch; None when the memory ran out, and is free again."""
+        import torch
+
+        try:
+            return tuple(
+                level.clamp(-_HALF_MAX, _HALF_MAX).half().cpu().contiguous()
+                for level in self.features(batch, levels)
+            )
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Out of the except block, so that its frames hold no tensors.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _check(self, batch: torch.Tensor, levels: Sequence[int]) -> None:
+        if batch.ndim != 4 or batch.shape[1] != 3 or 0 in batch.shape:
+            raise InputError(
+                f"An encoder takes (B, 3, H, W), not {tuple(batch.shape)}."
+            )
+        if not levels or any(not 0 <= level < self.spec.depth for level in levels):
+            raise InputError(
+                f"{self.spec.name} has levels 0 to {self.spec.depth - 1}, not "
+                f"{list(levels)}."
+            )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    # Only CUDA has a class for it; the CPU and MPS raise a bare RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        text in str(error).lower() for text in _MEMORY_TEXTS
+    )

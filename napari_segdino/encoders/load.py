@@ -1,0 +1,144 @@
+"""Get an encoder by name: find its weights or fetch them, and load them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from napari_segdino.encoders.base import Encoder, EncoderSpec
+from napari_segdino.encoders.builtin import load_builtin
+from napari_segdino.encoders.checkpoint import (
+    read_checkpoint,
+    read_tensors,
+    spec_for_state,
+)
+from napari_segdino.encoders.device import resolve_device
+from napari_segdino.encoders.dinov3 import load_state, load_timm
+from napari_segdino.encoders.download import iter_fetch
+from napari_segdino.encoders.frozen import PRECISIONS
+from napari_segdino.encoders.table import BUILTIN_ENCODER, encoder_names, get_spec
+from napari_segdino.encoders.weights import (
+    find_source,
+    find_weights,
+    row_of_timm,
+    table_source,
+    timm_source,
+)
+from napari_segdino.errors import InputError, WeightsError
+from napari_segdino.progress import Progress, Steps, drive
+
+_TIMM = "timm:"
+
+
+def load_encoder(
+    name: str | Path, device: str = "auto", precision: str = "auto"
+) -> Encoder:
+    """Load an encoder, downloading its weights where they are not here yet.
+
+    Parameters
+    ----------
+    name : str or Path
+        A name of the table, ``"timm:<model name>"``, or the path of a
+        checkpoint file, whose architecture is recognised from its tensors.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where it computes.
+    precision : {"auto", "float32", "bfloat16"}
+        ``"auto"`` is bfloat16 on CUDA and float32 elsewhere.
+
+    Returns
+    -------
+    Encoder
+        Frozen and in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        There is no such encoder or device.
+    WeightsError
+        The weights cannot be found, fetched, read or matched.
+    """
+    return drive(iter_load_encoder(name, device, precision))
+
+
+def iter_load_encoder(
+    name: str | Path, device: str = "auto", precision: str = "auto"
+) -> Steps[Encoder]:
+    """Load an encoder step by step; see :func:`load_encoder`.
+
+    Yields
+    ------
+    Progress
+        Downloading (in bytes), checking and reading.
+
+    Returns
+    -------
+    Encoder
+        Frozen and in evaluation mode.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"The precision is none of {', '.join(PRECISIONS)}.")
+    text = str(name)
+    if text in encoder_names():
+        return (yield from _iter_row(get_spec(text), device, precision))
+    if text.startswith(_TIMM):
+        model = text.removeprefix(_TIMM)
+        row = row_of_timm(model)
+        if row is not None:
+            return (yield from _iter_row(row, device, precision))
+        return (yield from _iter_timm(model, device, precision))
+    path = Path(text).expanduser()
+    if path.exists():
+        yield Progress(0, 1, f"Reading {path.name}")
+        return _load_file(path, None, device, precision)
+    if isinstance(name, Path) or path.suffix or len(path.parts) > 1:
+        raise WeightsError(f"There is no file {path}.")
+    get_spec(text)  # says which names there are
+    raise AssertionError(text)
+
+
+def _iter_row(spec: EncoderSpec, device: str, precision: str) -> Steps[Encoder]:
+    where = resolve_device(device)
+    if spec.name == BUILTIN_ENCODER:
+        yield Progress(0, 1, f"Reading {spec.title}")
+        return load_builtin(where, precision)
+    path = find_weights(spec)
+    if path is None:
+        path = yield from iter_fetch(table_source(spec))
+    yield Progress(0, 1, f"Reading {spec.title}")
+    return _load_file(path, spec, device, precision)
+
+
+def _iter_timm(model: str, device: str, precision: str) -> Steps[Encoder]:
+    where = resolve_device(device)
+    source = timm_source(model)
+    path = find_source(source)
+    if path is None:
+        path = yield from iter_fetch(source)
+    yield Progress(0, 1, f"Reading {source.title}")
+    tensors, _ = read_tensors(path)
+    return load_timm(source.stem, tensors, where, precision)
+
+
+def _load_file(
+    path: Path, wanted: EncoderSpec | None, device: str, precision: str
+) -> Encoder:
+    where = resolve_device(device)
+    state = read_checkpoint(path)
+    spec = spec_for_state(state, wanted.name if wanted is not None else path)
+    if wanted is not None:
+        spec = _match(wanted, spec, path)
+    try:
+        return load_state(state, spec, where, precision)
+    except WeightsError as error:
+        raise WeightsError(f"{path.name} cannot be used: {error}") from error
+
+
+def _match(wanted: EncoderSpec, found: EncoderSpec, path: Path) -> EncoderSpec:
+    """Return the wanted row as the file has it, biases left out or not."""
+    timm_name = found.timm_name
+    if wanted.timm_name == "vit_small_patch16_lingbot":
+        timm_name = timm_name.replace("dinov3_qkvb", "lingbot")
+    plain = wanted.timm_name.removesuffix("_qkvb")
+    if timm_name.removesuffix("_qkvb") != plain:
+        raise WeightsError(f"{path.name} holds {found.title}, not {wanted.title}.")
+    return replace(wanted, timm_name=timm_name, parameters=found.parameters)
