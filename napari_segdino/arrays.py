@@ -96,13 +96,13 @@ def check_axes(axes: str, ndim: int) -> str:
     Raises
     ------
     InputError
-        If they are not distinct, not one per axis, or do not end in YX or YXC.
+        If they are not distinct, not one per axis, or do not end in YX.
     """
     axes = axes.upper()
     if len(axes) != ndim or len(set(axes)) != ndim:
         raise InputError(f"axes={axes!r} does not name {ndim} different axes.")
-    if not axes.removesuffix("C").endswith("YX") or "C" in axes[:-1]:
-        raise InputError(f"axes={axes!r} must end in YX, or in YXC with channels.")
+    if not axes.replace("C", "").endswith("YX"):
+        raise InputError(f"axes={axes!r} must end in YX, channels (C) not counted.")
     return axes
 
 
@@ -180,11 +180,13 @@ def as_planes(
     volume : bool, optional
         See :func:`guess_axes`.
     axes : str, optional
-        One letter per axis, such as ``"TZYX"``; decides over `volume`.
+        One letter per axis, such as ``"TZYX"`` or ``"CYX"``; decides over
+        `volume`.
 
     Returns
     -------
     Planes
+        With the channels last.
 
     Raises
     ------
@@ -201,7 +203,20 @@ def as_planes(
     axes = check_axes(axes, len(shape)) if axes else guess_axes(shape, volume)
     if 0 in shape:
         raise InputError(f"The image is empty: its shape is {shape}.")
+    if "C" in axes[:-1]:
+        image = _channels_last(image, axes.index("C"))
+        axes = axes.replace("C", "") + "C"
     return Planes(image, axes)
+
+
+def _channels_last(image: Any, axis: int) -> Any:
+    """Move an axis to the end, lazily where the image is not in memory."""
+    if isinstance(image, np.ndarray):
+        return np.moveaxis(image, axis, -1)
+    import dask.array
+
+    lazy = image if hasattr(image, "dask") else dask.array.from_array(image)
+    return dask.array.moveaxis(lazy, axis, -1)
 
 
 def check_marks(marks: Any, planes: Planes) -> Any:
