@@ -1,0 +1,183 @@
+"""Open a scan, whatever its format."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.errors import ScanError
+from napari_segdino.io.atomic import reason
+from napari_segdino.io.formats import kind_of
+from napari_segdino.io.scan import Scan
+
+_log = logging.getLogger(__name__)
+
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
+
+
+def can_read(path: Path | str) -> bool:
+    """Whether :func:`read_scan` knows this kind of file or folder.
+
+    Parameters
+    ----------
+    path : path
+        A file or folder; only names and a few first bytes are looked at.
+
+    Returns
+    -------
+    bool
+        False as well when there is nothing or looking is not allowed; this
+        function raises nothing.
+    """
+    try:
+        return os.path.exists(path) and kind_of(path) != ""
+    except (OSError, TypeError, ValueError) as error:
+        _log.debug("looking at %r failed", path, exc_info=error)
+        return False
+
+
+def read_scan(
+    path: Path | str,
+    *,
+    series: str | int | None = None,
+    lazy: bool = False,
+    channels_last: bool = False,
+    axes: str | None = None,
+) -> Scan:
+    """Open a scan.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI, NRRD, MetaImage or Analyze; a DICOM file or a folder of them;
+        TIFF, OME-TIFF, ImageJ TIFF; OME-Zarr; PNG, JPEG, BMP; NPY.
+    series : str or int, optional
+        Which series of a DICOM folder (its UID or its number in
+        :func:`~napari_segdino.io.dicom.list_series`), or which image of a
+        TIFF. Without it the largest series, or the first image.
+    lazy : bool
+        Give dask arrays or memory maps that read pixels when they are needed,
+        where the format can: TIFF, NPY; OME-Zarr is always read so.
+    channels_last : bool
+        Put channels that are not colour last as well.
+    axes : str, optional
+        Names of the axes of a NPY file, such as ``"ZYX"``.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    ScanError
+        If there is no such file, it is damaged, or of no known kind.
+    """
+    path = Path(path)
+    try:
+        scan = _read(path, series, lazy, axes)
+    except OSError as error:
+        _log.error("reading %s failed", path, exc_info=error)
+        if path.exists() and error.errno is None:
+            raise ScanError(f"{path.name} cannot be read: it is damaged.") from error
+        raise ScanError(f"{path.name} cannot be read: {reason(error)}.") from error
+    except MemoryError as error:
+        raise ScanError(f"{path.name} does not fit into memory.") from error
+    if 0 in scan.shape:
+        raise ScanError(f"{path.name} holds no pixels.")
+    return scan.channels_last() if channels_last else scan
+
+
+def _read(path: Path, series: str | int | None, lazy: bool, axes: str | None) -> Scan:
+    if not path.exists():
+        raise ScanError(f"{path.name} cannot be read: there is no such file.")
+    kind = kind_of(path)
+    if kind == "itk":
+        from napari_segdino.io.itk import read_itk_file
+
+        return read_itk_file(path)
+    if kind in ("dicom", "dicom folder"):
+        from napari_segdino.io.dicom import read_dicom
+
+        return read_dicom(path, series)
+    if kind == "tiff":
+        from napari_segdino.io.tiff import read_tiff
+
+        return read_tiff(path, None if series is None else int(series), lazy)
+    if kind == "photo":
+        from napari_segdino.io.photo import read_photo
+
+        return read_photo(path)
+    if kind == "npy":
+        from napari_segdino.io.photo import read_npy
+
+        return read_npy(path, axes, lazy)
+    what = "no scan was found in it" if path.is_dir() else "its format is not known"
+    raise ScanError(f"{path.name} cannot be read: {what}.")
+
+
+def read_mask(path: Path | str) -> NDArray[Any]:
+    """Read a mask as whole numbers.
+
+    A palette image gives its numbers, not its colours. A picture that holds
+    only 0 and 255 (or any one other value above 1 in 8 bits with a full
+    range) is a yes-or-no mask and gives 0 and 1; so does a JPEG, cut at half
+    of its range, as its compression blurs the values.
+
+    Parameters
+    ----------
+    path : path
+        Any file that :func:`read_scan` reads.
+
+    Returns
+    -------
+    numpy.ndarray, shape (Y, X), (Z, Y, X) ...
+        uint8, uint16 or a wider integer type.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, or holds colours, channels or fractions.
+    """
+    path = Path(path)
+    if path.is_file() and kind_of(path) == "photo":
+        from napari_segdino.io.photo import load_pixels
+
+        data = _grey(load_pixels(path, keep_palette=True), path)
+        if path.suffix.lower() in LOSSY_SUFFIXES:
+            return (data > 127).astype(np.uint8)
+    else:
+        scan = read_scan(path)
+        data = np.asarray(scan.data)
+        data = _grey(data, path) if scan.colour else data
+        if "C" in scan.axes and not scan.colour:
+            raise ScanError(f"{path.name} holds channels, so it is not a mask.")
+    if data.dtype == np.uint8 and set(np.unique(data)) <= {0, 255}:
+        return (data > 0).astype(np.uint8)
+    return _whole(data, path)
+
+
+def _grey(data: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Take one channel of a colour picture whose channels are equal."""
+    if data.ndim == 2:
+        return data
+    if not (data[..., :3] == data[..., :1]).all():
+        raise ScanError(f"{path.name} holds colours, so it is not a mask.")
+    return data[..., 0]
+
+
+def _whole(data: NDArray[Any], path: Path) -> NDArray[Any]:
+    if data.dtype == bool:
+        return data.astype(np.uint8)
+    if data.dtype.kind in "ui":
+        if data.size and data.min() < 0:
+            raise ScanError(f"{path.name} holds negative values, so it is not a mask.")
+        return data
+    whole = np.nan_to_num(data, nan=-1).astype(np.int64)
+    if data.dtype.kind != "f" or not (whole == data).all() or whole.min() < 0:
+        raise ScanError(f"{path.name} holds fractions, so it is not a mask.")
+    return whole.astype(np.min_scalar_type(int(whole.max())))

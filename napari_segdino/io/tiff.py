@@ -1,0 +1,236 @@
+"""TIFF, ImageJ TIFF, OME-TIFF and BigTIFF through tifffile."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segdino.errors import ScanError
+from napari_segdino.io.atomic import split_suffix
+from napari_segdino.io.scan import PIXEL, Scan
+
+_log = logging.getLogger(__name__)
+
+UNITS = {
+    "µm": "um",
+    "μm": "um",
+    "\\u00b5m": "um",
+    "micron": "um",
+    "microns": "um",
+    "micrometer": "um",
+    "pixels": PIXEL,
+    "": PIXEL,
+    "sec": "s",
+}
+"""Spellings met in files, and the one used here."""
+
+KNOWN_UNITS = {"nm", "um", "mm", "cm", "m", "inch", "s", "ms", "min", "Å", PIXEL}
+
+Steps = dict[str, tuple[float, str]]
+"""Spacing and unit by axis letter."""
+
+
+def plain_unit(unit: str) -> str:
+    """Spell a unit as pint and napari do; ``"pixel"`` if it is not known."""
+    small = UNITS.get(unit.strip().lower(), unit.strip())
+    return small if small in KNOWN_UNITS else PIXEL
+
+
+def _ome_image(tif: Any, index: int) -> dict[str, Any]:
+    """OME's description of one image, as dictionaries."""
+    import tifffile
+
+    images = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]
+    images = images if isinstance(images, list) else [images]
+    found: dict[str, Any] = images[index]
+    return found
+
+
+def _ome_steps(pixels: dict[str, Any]) -> Steps:
+    steps: Steps = {}
+    for axis in "ZYX":
+        size = pixels.get(f"PhysicalSize{axis}")
+        if size:
+            unit = plain_unit(str(pixels.get(f"PhysicalSize{axis}Unit", "um")))
+            steps[axis] = (float(size), unit)
+    if pixels.get("TimeIncrement"):
+        unit = plain_unit(str(pixels.get("TimeIncrementUnit", "s")))
+        steps["T"] = (float(pixels["TimeIncrement"]), unit)
+    return steps
+
+
+def _ome_channels(pixels: dict[str, Any]) -> tuple[str, ...]:
+    channels = pixels.get("Channel", [])
+    channels = channels if isinstance(channels, list) else [channels]
+    names = tuple(str(channel.get("Name", "")) for channel in channels)
+    return names if all(names) else ()
+
+
+def _page_steps(page: Any, unit: str) -> Steps:
+    """Spacing in the plane from the resolution tags.
+
+    ImageJ's unit counts where there is one; without it only centimetres are
+    believed, as inches mostly are a printer's default of 72 dots.
+    """
+    x, y = page.resolution
+    if not (x > 0 and y > 0):
+        return {}
+    if unit != PIXEL:
+        return {"X": (1 / x, unit), "Y": (1 / y, unit)}
+    if int(page.resolutionunit) == 3:
+        return {"X": (1e4 / x, "um"), "Y": (1e4 / y, "um")}
+    return {}
+
+
+def _imagej_steps(tif: Any, page: Any) -> Steps:
+    about = tif.imagej_metadata or {}
+    unit = plain_unit(str(about.get("unit", "")))
+    steps = _page_steps(page, unit)
+    if "spacing" in about and steps:
+        steps["Z"] = (abs(float(about["spacing"])) or 1.0, unit)
+    if about.get("finterval"):
+        steps["T"] = (float(about["finterval"]), plain_unit(about.get("tunit", "s")))
+    return steps
+
+
+def _names_and_steps(tif: Any, index: int) -> tuple[tuple[str, ...], Steps]:
+    if tif.is_ome:
+        pixels = _ome_image(tif, index)["Pixels"]
+        return _ome_channels(pixels), _ome_steps(pixels)
+    return (), _imagej_steps(tif, tif.series[index].pages[0])
+
+
+def napari_axes(axes: str) -> str:
+    """Name tifffile's axes in our letters.
+
+    ``S`` (samples of a pixel) becomes ``C``; pages that the file does not name
+    become ``Z``, or ``T`` when there is a Z already.
+
+    Raises
+    ------
+    ScanError
+        If there are more axes than the letters T, Z, C, Y, X name.
+    """
+    letters: list[str] = []
+    for axis in axes:
+        wanted = {"S": "C", "T": "T", "Z": "Z", "C": "C", "Y": "Y", "X": "X"}
+        letter = wanted.get(axis, "")
+        if not letter:
+            free = [c for c in "ZT" if c not in axes and c not in letters]
+            letter = free[0] if free else "?"
+        letters.append(letter)
+    named = "".join(letters)
+    if "?" in named or len(set(named)) != len(named) or not {"Y", "X"} <= set(named):
+        raise ScanError(f"has axes {axes}, which cannot be named T, Z, C, Y, X")
+    return named
+
+
+def _ordered(axes: str, colour: bool) -> str:
+    """Give the order we keep: channels, time, depth, rows, columns; colour last."""
+    order = "".join(axis for axis in "CTZYX" if axis in axes)
+    return order.replace("C", "") + "C" if colour and "C" in order else order
+
+
+def _transposed(data: Any, axes: str, order: str) -> Any:
+    if axes == order:
+        return data
+    return data.transpose([axes.index(axis) for axis in order])
+
+
+def _is_colour(tif_axes: str, series: Any) -> bool:
+    if "S" not in tif_axes:
+        return False
+    return series.shape[tif_axes.index("S")] in (3, 4)
+
+
+def _arrays(series: Any, lazy: bool) -> list[Any]:
+    """Full resolution first, then the coarser levels of a pyramid."""
+    if not lazy:
+        return [series.asarray()]
+    import dask.array as da
+    import zarr
+
+    arrays = []
+    for level in range(len(series.levels)):
+        store = zarr.open_array(series.aszarr(level=level), mode="r")
+        arrays.append(da.from_zarr(store))
+    return arrays
+
+
+def read_tiff(path: Path, series: int | None = None, lazy: bool = False) -> Scan:
+    """Read a TIFF of any kind.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        TIFF, ImageJ TIFF, OME-TIFF, BigTIFF.
+    series : int, optional
+        Which image of several in the file; the first if not given.
+    lazy : bool
+        Read pixels when they are needed: dask arrays over the open file, with
+        the pyramid's coarser levels where there are some.
+
+    Returns
+    -------
+    Scan
+        Spacing and units as the file gives them.
+
+    Raises
+    ------
+    ScanError
+        If it is damaged, or its axes are not those of an image.
+    """
+    import tifffile
+
+    try:
+        tif = tifffile.TiffFile(path)
+        try:
+            return _read_open(tif, path, series or 0, lazy)
+        finally:
+            if not lazy:
+                tif.close()
+    except ScanError as error:
+        raise ScanError(f"{path.name} {error}.") from error
+    except OSError:
+        raise
+    except Exception as error:  # tifffile raises many kinds on damaged files
+        _log.error("reading %s failed", path, exc_info=error)
+        raise ScanError(
+            f"{path.name} cannot be read: it is damaged or not a TIFF file."
+        ) from error
+
+
+def _read_open(tif: Any, path: Path, index: int, lazy: bool) -> Scan:
+    if not 0 <= index < len(tif.series):
+        raise ScanError(f"holds {len(tif.series)} images, there is no number {index}")
+    series = tif.series[index]
+    axes, colour = napari_axes(series.axes), _is_colour(series.axes, series)
+    order = _ordered(axes, colour)
+    arrays = [_transposed(a, axes, order) for a in _arrays(series, lazy)]
+    names, steps = _names_and_steps(tif, index)
+    spatial = order.replace("C", "")
+    several = len(tif.series) > 1
+    said = f"{path.name} holds {len(tif.series)} images; number {index} was read."
+    return Scan(
+        data=arrays[0],
+        pyramid=tuple(arrays[1:]),
+        shape=tuple(int(n) for n in arrays[0].shape),
+        axes=order,
+        spacing=tuple(steps.get(axis, (1.0, PIXEL))[0] for axis in spatial),
+        units=tuple(steps.get(axis, (1.0, PIXEL))[1] for axis in spatial),
+        channel_names=() if colour else names,
+        colour=colour,
+        path=path,
+        files=(str(path),),
+        format="OME-TIFF" if tif.is_ome else "TIFF",
+        name=split_suffix(path)[0],
+        warnings=(said,) if several else (),
+    )
+
+
+def is_integer(array: Any) -> bool:
+    """Whether an array holds whole numbers or truth values."""
+    return np.dtype(array.dtype).kind in "bui"
