@@ -1,0 +1,67 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from napari_segdino.arrays import as_planes
+from napari_segdino.features.intensity import Intensity, measure_intensity
+
+
+def scaled(image, **kwargs):
+    planes = as_planes(image, **kwargs)
+    return measure_intensity(planes, (0, 100)).apply(planes.read(0))
+
+
+def test_a_grey_plane_fills_the_range():
+    image = np.array([[100, 150], [200, 300]], np.uint16)
+    assert np.allclose(scaled(image)[0], [[0, 0.25], [0.5, 1]])
+
+
+def test_colours_share_one_range():
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[0, 0] = [200, 100, 50]
+    assert np.allclose(scaled(image)[:, 0, 0], [1, 0.5, 0.25])
+
+
+def test_other_channels_have_one_range_each():
+    image = np.zeros((8, 8, 2), np.float32)
+    image[0, 0] = [1000, 1]
+    assert np.allclose(scaled(image)[:, 0, 0], [1, 1])
+
+
+def test_alpha_is_left_out():
+    image = np.full((8, 8, 4), 255, np.uint8)
+    assert scaled(image).shape == (3, 8, 8)
+
+
+def test_nan_and_infinity_count_as_bounds():
+    image = np.array([[0, 1], [np.nan, np.inf]])
+    assert scaled(image)[0].tolist() == [[0, 1], [0, 1]]
+
+
+def test_constant_and_all_nan_planes_become_zero():
+    assert not scaled(np.full((4, 4), 7.0)).any()
+    assert not scaled(np.full((4, 4), np.nan)).any()
+
+
+def test_the_range_of_a_volume_does_not_depend_on_the_plane():
+    volume = np.zeros((5, 9, 9), np.float32)
+    volume[4] = 10
+    planes = as_planes(volume, volume=True)
+    intensity = measure_intensity(planes, (0, 100))
+    assert intensity == Intensity((0.0,), (10.0,))
+    assert np.all(intensity.apply(planes.read(4)) == 1)
+
+
+@given(
+    npst.arrays(
+        st.sampled_from([np.uint8, np.int16, np.uint32, np.float32, np.float64, bool]),
+        npst.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    )
+)
+def test_any_numbers_end_in_the_unit_range(image):
+    planes = as_planes(image)
+    result = measure_intensity(planes).apply(planes.read(0))
+    assert result.dtype == np.float32
+    assert result.min() >= 0
+    assert result.max() <= 1

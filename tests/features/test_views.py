@@ -1,0 +1,37 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_segdino.features.extract import triples
+from napari_segdino.features.views import MAX_SIDE, MIN_SIDE, View, show, view_size
+
+
+def test_sizes_by_hand():
+    assert view_size((384, 300), View(), 32) == (384, 288)
+    assert view_size((100, 50), View(), 32) == (256, 128)
+    assert view_size((3000, 1500), View(), 32) == (1536, 768)
+    assert view_size((384, 300), View(768), 16) == (768, 608)
+
+
+@given(
+    st.tuples(st.integers(1, 4000), st.integers(1, 4000)), st.sampled_from([14, 16, 32])
+)
+def test_sides_are_multiples_within_bounds(shape, multiple):
+    size = view_size(shape, View(), multiple)
+    assert all(n % multiple == 0 and n > 0 for n in size)
+    assert MIN_SIDE - multiple <= max(size) <= MAX_SIDE + multiple
+
+
+def test_mirrored_and_back_is_the_same():
+    image = torch.rand(3, 64, 96)
+    view = View(256, flip_x=True, flip_y=True)
+    shown = show(image, view, 32)
+    assert shown.shape == (3, 160, 256) or shown.shape == (3, 192, 256)
+    assert torch.equal(shown.flip(view.flips), show(image, View(256), 32))
+
+
+def test_channels_go_in_threes():
+    image = torch.arange(4.0)[:, None, None].expand(4, 2, 2)
+    groups = triples(image)
+    assert [g[:, 0, 0].tolist() for g in groups] == [[0, 1, 2], [3, 3, 3]]
+    assert [g[:, 0, 0].tolist() for g in triples(image[1:2])] == [[1, 1, 1]]
