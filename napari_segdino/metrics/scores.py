@@ -1,0 +1,254 @@
+"""Scores of many cases: rows, their summary, CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_segdino.errors import ScanError
+from napari_segdino.files import atomic_path
+from napari_segdino.metrics.measures import (
+    Floats,
+    dice,
+    iou,
+    pooled_assd,
+    pooled_hd95,
+    same_shape,
+    surface_distances,
+)
+
+MEASURES = ("dice", "iou", "hd95", "assd")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Agreement on one class of one case.
+
+    Parameters
+    ----------
+    case : str
+        Name of the image.
+    label : int
+        Class, from 1.
+    dice, iou : float
+        Overlap, 0 to 1.
+    hd95, assd : float
+        95 % Hausdorff and average symmetric surface distance, in the unit of
+        the spacing; pixels without one.
+    predicted, true : int
+        Pixels of the class in either mask.
+    """
+
+    case: str
+    label: int
+    dice: float
+    iou: float
+    hd95: float
+    assd: float
+    predicted: int
+    true: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One measure of one class over all cases.
+
+    Parameters
+    ----------
+    label : int
+        Class; 0 stands for the mean over classes of each case.
+    measure : str
+        One of :data:`MEASURES`.
+    mean, sd : float
+        Over the finite values; NaN where there are none, `sd` also for one.
+    low, high : float
+        95 % bootstrap interval of the mean.
+    cases, infinite : int
+        Values in all, and those left out because they are infinite.
+    """
+
+    label: int
+    measure: str
+    mean: float
+    sd: float
+    low: float
+    high: float
+    cases: int
+    infinite: int
+
+
+class SummaryTable(tuple[Summary, ...]):
+    """Summaries that print as a table."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        lines = [
+            f"{'class':>5} {'measure':>7} {'mean':>8} {'sd':>8} {'95 % interval':>18}"
+        ]
+        for one in self:
+            name = "all" if one.label == 0 else str(one.label)
+            span = f"{one.low:.4f} - {one.high:.4f}"
+            left = f"  ({one.infinite} infinite)" if one.infinite else ""
+            lines.append(
+                f"{name:>5} {one.measure:>7} {one.mean:8.4f} {one.sd:8.4f} "
+                f"{span:>18}  n={one.cases}{left}"
+            )
+        return "\n".join(lines)
+
+
+def score_case(
+    predicted: ArrayLike,
+    true: ArrayLike,
+    spacing: Sequence[float] | None = None,
+    classes: Iterable[int] | None = None,
+    case: str = "",
+) -> list[Row]:
+    """Compare two masks, class by class.
+
+    Parameters
+    ----------
+    predicted, true : array of int, same shape
+        0 background, 1.. classes.
+    spacing : sequence of float, optional
+        Distance between pixels by axis; 1 if not given.
+    classes : iterable of int, optional
+        Which classes; all that occur in either mask if not given.
+    case : str
+        Name of the image.
+
+    Returns
+    -------
+    list of Row
+        One a class, in rising order.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or the spacing does not fit.
+    """
+    first, second = same_shape(predicted, true)
+    if classes is None:
+        classes = set(np.unique(first).tolist()) | set(np.unique(second).tolist())
+        classes.discard(0)
+    rows = []
+    for label in sorted(int(c) for c in classes):
+        a, b = first == label, second == label
+        ways = surface_distances(a, b, spacing)
+        counts = int(a.sum()), int(b.sum())
+        overlap = dice(a, b), iou(a, b)
+        rows.append(
+            Row(case, label, *overlap, pooled_hd95(*ways), pooled_assd(*ways), *counts)
+        )
+    return rows
+
+
+def bootstrap_mean(
+    values: ArrayLike, repeats: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of a mean.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        Independent cases.
+    repeats : int
+        Samples drawn with replacement.
+    seed : int
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    low, high : float
+        NaN without values.
+    """
+    data = np.asarray(values, float)
+    if not len(data):
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    means = [data[rng.integers(0, len(data), len(data))].mean() for _ in range(repeats)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _summary(label: int, measure: str, values: Floats, seed: int) -> Summary:
+    good = values[np.isfinite(values)]
+    mean = float(good.mean()) if len(good) else float("nan")
+    sd = float(good.std(ddof=1)) if len(good) > 1 else float("nan")
+    low, high = bootstrap_mean(good, seed=seed)
+    left = len(values) - len(good)
+    return Summary(label, measure, mean, sd, low, high, len(values), left)
+
+
+def _case_means(rows: Sequence[Row], measure: str) -> Floats:
+    """Mean over the classes of each case, infinite where a class is."""
+    cases: dict[str, list[float]] = {}
+    for row in rows:
+        cases.setdefault(row.case, []).append(float(getattr(row, measure)))
+    return np.array([np.mean(values) for values in cases.values()], float)
+
+
+def summarise(rows: Sequence[Row], seed: int = 0) -> SummaryTable:
+    """Sum up the rows of many cases.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        From :func:`score_case`.
+    seed : int
+        For the bootstrap.
+
+    Returns
+    -------
+    SummaryTable
+        A tuple of :class:`Summary` that prints as a table: every measure for
+        every class, then (label 0) for the mean over classes by case.
+    """
+    table = []
+    for label in sorted({row.label for row in rows}):
+        mine = [row for row in rows if row.label == label]
+        for measure in MEASURES:
+            values = np.array([getattr(row, measure) for row in mine], float)
+            table.append(_summary(label, measure, values, seed))
+    if len({row.label for row in rows}) > 1:
+        for measure in MEASURES:
+            table.append(_summary(0, measure, _case_means(rows, measure), seed))
+    return SummaryTable(table)
+
+
+def to_csv(path: Path | str, rows: Sequence[Row] | Sequence[Summary]) -> Path:
+    """Write rows or summaries as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where to.
+    rows : sequence of Row or of Summary
+        The table; its first line names the fields.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        If the system refuses.
+    """
+    path = Path(path)
+    kind = type(rows[0]) if rows else Row
+    try:
+        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([f.name for f in fields(kind)])
+            writer.writerows(astuple(row) for row in rows)
+    except OSError as error:
+        why = error.strerror or "the system refused it"
+        raise ScanError(f"{path.name} cannot be written: {why}.") from error
+    return path
