@@ -221,10 +221,12 @@ def _resolve_quickly(source: Source, url: str) -> None:
     """Look the host up with a time limit, which the system's look-up has not."""
     from requests.utils import get_environ_proxies
 
-    if get_environ_proxies(url):
+    address = urlsplit(url)
+    proxies = get_environ_proxies(url)
+    if proxies.get(address.scheme) or proxies.get("all"):
         return  # the proxy looks it up
     answers: list[object] = []
-    host = urlsplit(url).hostname or ""
+    host = address.hostname or ""
 
     def look_up() -> None:
         try:
