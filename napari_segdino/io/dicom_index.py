@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
@@ -112,6 +113,19 @@ class Series:
         return np.cross(row, column)
 
 
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    struct.error,
+)
+"""What pydicom raises on files that are damaged or of another kind."""
+
+
 def _header(path: Path) -> Any | None:
     """Tags of one file; None if it is no DICOM image."""
     import pydicom
@@ -123,7 +137,7 @@ def _header(path: Path) -> Any | None:
                 path, stop_before_pixels=True, specific_tags=list(TAGS)
             )
             whole = "Rows" in tags and "Columns" in tags and _group_key(tags)
-    except Exception as error:  # pydicom raises many kinds on damaged files
+    except (pydicom.errors.InvalidDicomError, *DAMAGED) as error:
         _log.debug("%s is no DICOM file", path, exc_info=error)
         return None
     return tags if whole else None

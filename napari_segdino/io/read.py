@@ -180,4 +180,5 @@ def _whole(data: NDArray[Any], path: Path) -> NDArray[Any]:
     whole = np.nan_to_num(data, nan=-1).astype(np.int64)
     if data.dtype.kind != "f" or not (whole == data).all() or whole.min() < 0:
         raise ScanError(f"{path.name} holds fractions, so it is not a mask.")
-    return whole.astype(np.min_scalar_type(int(whole.max())))
+    labels: NDArray[Any] = whole.astype(np.min_scalar_type(int(whole.max())))
+    return labels
