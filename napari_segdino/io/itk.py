@@ -16,6 +16,7 @@ from napari_segdino.io.atomic import split_suffix
 from napari_segdino.io.formats import ITK_FORMATS
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.scan import PIXEL, Scan
+from napari_segdino.io.whole import is_whole
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +122,8 @@ def read_itk_file(path: Path) -> Scan:
     """
     suffix = split_suffix(path)[1]
     image = read_image(path, ITK_FORMATS[suffix])
+    if ITK_FORMATS[suffix] in ("NIfTI", "Analyze") and not is_whole(path):
+        raise ScanError(f"{path.name} cannot be read: it ends too early.")
     scan = image_scan(
         image,
         path=path,

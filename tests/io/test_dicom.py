@@ -1,0 +1,169 @@
+"""DICOM folders and files; every file is made by pydicom, or is its own."""
+
+import numpy as np
+import pytest
+from pydicom.data import get_testdata_file
+
+from napari_segdino.errors import ScanError
+from napari_segdino.io import can_read, list_series, read_scan
+
+
+def test_a_series_is_sorted_by_position_and_rescaled(dicom_folder):
+    assert can_read(dicom_folder)
+    scan = read_scan(dicom_folder)
+    assert (scan.axes, scan.shape, scan.format) == ("ZYX", (5, 6, 7), "DICOM")
+    assert scan.intensity_unit == "HU"
+    wanted = 2 * (100 * np.arange(5)[:, None] + np.arange(6)) - 1000
+    assert np.array_equal(scan.data[..., 0], wanted)
+    assert scan.spacing == pytest.approx((2.0, 0.5, 0.75))
+    assert scan.geometry.origin == (1, 2, 10)
+    assert scan.warnings == ()
+    assert [name.rsplit("/")[-1] for name in scan.files] == [
+        f"{c}.dcm" for c in "cabed"
+    ]
+    assert scan.layer_kwargs()["translate"] == pytest.approx((10, 2, 1))
+
+
+def test_the_step_agrees_with_simpleitk(dicom_folder):
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(
+        sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(dicom_folder))
+    )
+    geometry = read_scan(dicom_folder).geometry
+    assert geometry.spacing == pytest.approx(image.GetSpacing())
+    assert geometry.origin == pytest.approx(image.GetOrigin())
+    assert geometry.direction == pytest.approx(image.GetDirection())
+
+
+def test_several_series_can_be_chosen(dicom_folder, dicom_slice):
+    small = dicom_folder / "deeper"
+    small.mkdir()
+    for k in range(2):
+        pixels = np.full((3, 4), k)
+        dicom_slice(small / f"{k}.dcm", pixels, (0, 0, k), uid="1.9")
+    (dicom_folder / "notes.txt").write_text("not DICOM")
+    found = list_series(dicom_folder)
+    assert [(one.uid, one.shape) for one in found] == [
+        ("1.2.3", (5, 6, 7)),
+        ("1.9", (2, 3, 4)),
+    ]
+    assert found[1].title == "CT series 1.9 (2 x 3 x 4)"
+    largest = read_scan(dicom_folder)
+    assert largest.shape == (5, 6, 7)
+    assert "2 series are here" in largest.warnings[0]
+    for name in ("1.9", 1, "series 1.9"):
+        chosen = read_scan(dicom_folder, series=name)
+        assert (chosen.shape, chosen.warnings) == ((2, 3, 4), ())
+    with pytest.raises(ScanError, match="holds no series '7'; it holds 0: CT series"):
+        read_scan(dicom_folder, series="7")
+
+
+def test_stacks_of_other_sizes_in_one_series_stand_apart(dicom_folder, dicom_slice):
+    dicom_slice(dicom_folder / "scout.dcm", np.zeros((9, 9)), (0, 0, 0))
+    shapes = {one.uid: one.shape for one in list_series(dicom_folder)}
+    assert sorted(shapes.values()) == [(1, 9, 9), (5, 6, 7)]
+    assert len(shapes) == 2
+
+
+def test_missing_slices_are_told_and_do_not_stretch_the_rest(dicom_folder):
+    (dicom_folder / "b.dcm").unlink()  # the third
+    scan = read_scan(dicom_folder)
+    assert scan.shape == (4, 6, 7)
+    assert scan.spacing[0] == pytest.approx(2)
+    assert "About 1 of the slices" in scan.warnings[0]
+
+
+def test_uneven_slices_are_told(tmp_path, dicom_slice):
+    for k, z in enumerate((0, 2, 4.4, 6.4)):
+        dicom_slice(tmp_path / f"{k}.dcm", np.zeros((3, 4)), (0, 0, z))
+    (said,) = read_scan(tmp_path).warnings
+    assert said.startswith("The distance between slices varies from 2.00 to 2.40 mm")
+
+
+def test_gantry_tilt_is_told(tmp_path, dicom_slice):
+    for k in range(4):
+        place = (0, k * 2 * np.tan(np.radians(15)), 2 * k)
+        dicom_slice(tmp_path / f"{k}.dcm", np.zeros((3, 4)), place)
+    scan = read_scan(tmp_path)
+    assert "tilted by 15.0 degrees" in scan.warnings[0]
+    assert scan.spacing[0] == pytest.approx(2)
+    assert np.allclose(scan.geometry.matrix, np.eye(3))
+
+
+def test_positions_that_come_back_are_time(tmp_path, dicom_slice):
+    for t in range(3):
+        for k in range(2):
+            dicom_slice(
+                tmp_path / f"{t}{k}.dcm",
+                np.full((3, 4), 10 * t + k),
+                (0, 0, 2 * k),
+                number=2 * t + k + 1,
+            )
+    scan = read_scan(tmp_path)
+    assert (scan.axes, scan.shape) == ("TZYX", (3, 2, 3, 4))
+    wanted = 2 * (10 * np.arange(3)[:, None] + np.arange(2)) - 1000
+    assert np.array_equal(scan.data[..., 0, 0], wanted)
+    assert scan.spacing == pytest.approx((1, 2, 0.5, 0.75))
+    assert scan.warnings == ()
+
+
+def test_slices_without_a_place_are_sorted_by_number(tmp_path, dicom_slice):
+    import pydicom
+
+    for k in range(3):
+        path = tmp_path / f"{'bca'[k]}.dcm"
+        dicom_slice(path, np.full((3, 4), k), (0, 0, 0), number=k + 1)
+        tags = pydicom.dcmread(path)
+        del tags.ImagePositionPatient
+        del tags.ImageOrientationPatient
+        tags.save_as(path)
+    scan = read_scan(tmp_path)
+    assert np.array_equal(scan.data[:, 0, 0], 2 * np.arange(3) - 1000)
+    assert "do not say where" in scan.warnings[0]
+
+
+def test_a_single_file(dicom_folder):
+    scan = read_scan(dicom_folder / "a.dcm")
+    assert (scan.axes, scan.shape, scan.intensity_unit) == ("YX", (6, 7), "HU")
+    assert scan.geometry.size == (7, 6, 1)
+
+
+def test_a_file_without_a_suffix(dicom_folder):
+    path = (dicom_folder / "a.dcm").rename(dicom_folder / "IM0001")
+    assert can_read(path)
+    assert read_scan(path).shape == (6, 7)
+
+
+def test_files_without_preamble():
+    path = get_testdata_file("no_meta.dcm")
+    assert read_scan(path).shape == (512, 512)
+
+
+def test_multi_frame_files():
+    colours = read_scan(get_testdata_file("SC_rgb_rle_2frame.dcm"))
+    assert (colours.axes, colours.shape) == ("TYXC", (2, 100, 100, 3))
+    dose = read_scan(get_testdata_file("rtdose.dcm"))
+    assert (dose.axes, dose.shape) == ("ZYX", (15, 10, 10))
+    assert dose.spacing == pytest.approx((5, 10, 10))
+
+
+@pytest.mark.parametrize("name", ["rtplan.dcm", "test-SR.dcm", "MR_truncated.dcm"])
+def test_what_holds_no_image(name, capfd):
+    with pytest.raises(ScanError, match=rf"^{name} (holds no|cannot be read)"):
+        read_scan(get_testdata_file(name))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_slice(dicom_folder):
+    path = dicom_folder / "a.dcm"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(ScanError, match="series cannot be read: a slice is damaged"):
+        read_scan(dicom_folder)
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"no")
+    assert list_series(tmp_path) == []
+    with pytest.raises(ScanError, match="holds no DICOM image"):
+        read_scan(tmp_path)

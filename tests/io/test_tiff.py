@@ -1,0 +1,186 @@
+"""TIFF of every kind that tifffile reads."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_segdino.errors import ScanError
+from napari_segdino.io import read_scan
+from napari_segdino.io.tiff import napari_axes, plain_unit
+
+RNG = np.random.default_rng(0)
+
+
+def noise(*shape, dtype=np.uint16):
+    return RNG.integers(0, 255, shape).astype(dtype)
+
+
+def test_imagej_spacing_and_axes(tmp_path):
+    data = noise(2, 3, 8, 9)
+    about = {"axes": "TZYX", "spacing": 2.5, "unit": "um", "finterval": 4.0}
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, imagej=True, resolution=(10, 5), metadata=about)
+    scan = read_scan(path)
+    assert (scan.axes, scan.format, scan.name) == ("TZYX", "TIFF", "a")
+    assert scan.spacing == pytest.approx((4.0, 2.5, 0.2, 0.1))
+    assert scan.units == ("s", "um", "um", "um")
+    assert np.array_equal(scan.data, data)
+
+
+def test_imagej_channels_come_first(tmp_path):
+    data = noise(3, 2, 8, 9)
+    tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata={"axes": "ZCYX"})
+    scan = read_scan(tmp_path / "a.tif")
+    assert (scan.axes, scan.shape, scan.colour) == ("CZYX", (2, 3, 8, 9), False)
+    assert np.array_equal(scan.data[1, 2], data[2, 1])
+    kwargs = scan.layer_kwargs()
+    assert kwargs["channel_axis"] == 0
+    assert kwargs["name"] == ["a channel 1", "a channel 2"]
+    assert len(kwargs["scale"]) == 3
+
+
+def test_ome_sizes_units_and_channel_names(tmp_path):
+    about = {
+        "axes": "CZYX",
+        "PhysicalSizeX": 0.1,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": 0.2,
+        "PhysicalSizeYUnit": "µm",
+        "PhysicalSizeZ": 500,
+        "PhysicalSizeZUnit": "nm",
+        "Channel": {"Name": ["DAPI", "GFP"]},
+    }
+    data = noise(2, 3, 8, 9)
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, metadata=about)
+    scan = read_scan(tmp_path / "a.ome.tif")
+    assert scan.format == "OME-TIFF"
+    assert scan.channel_names == ("DAPI", "GFP")
+    assert scan.spacing == pytest.approx((500, 0.2, 0.1))
+    assert scan.units == ("nm", "um", "um")
+    assert scan.layer_kwargs()["name"] == ["a DAPI", "a GFP"]
+    assert np.array_equal(scan.data, data)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_colour_is_last(tmp_path, planar):
+    data = noise(8, 9, 3, dtype=np.uint8)
+    stored = data if planar == "contig" else np.moveaxis(data, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
+    scan = read_scan(tmp_path / "a.tif")
+    assert (scan.axes, scan.colour) == ("YXC", True)
+    assert np.array_equal(scan.data, data)
+
+
+def test_pages_without_names_are_depth(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", noise(5, 8, 9), metadata=None)
+    assert read_scan(tmp_path / "a.tif").axes == "ZYX"
+
+
+def test_dots_per_inch_are_no_spacing_but_centimetres_are(tmp_path):
+    data = noise(8, 9)
+    tifffile.imwrite(
+        tmp_path / "i.tif", data, resolution=(72, 72), resolutionunit="INCH"
+    )
+    tifffile.imwrite(
+        tmp_path / "c.tif", data, resolution=(2e4, 1e4), resolutionunit="CENTIMETER"
+    )
+    assert read_scan(tmp_path / "i.tif").units == ("pixel", "pixel")
+    scan = read_scan(tmp_path / "c.tif")
+    assert (scan.spacing, scan.units) == (pytest.approx((1.0, 0.5)), ("um", "um"))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "zstd", "jpeg"])
+def test_compressions(tmp_path, compression):
+    data = np.full((64, 64), 7, np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", data, compression=compression)
+    assert np.array_equal(read_scan(tmp_path / "a.tif").data, data)
+
+
+def test_several_images_in_a_file(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        out.write(noise(8, 9), metadata=None)
+        out.write(noise(5, 6), metadata=None)
+    scan = read_scan(path)
+    assert scan.shape == (8, 9)
+    assert "holds 2 images" in scan.warnings[0]
+    assert read_scan(path, series=1).shape == (5, 6)
+    with pytest.raises(ScanError, match=r"a\.tif holds 2 images, there is no number 7"):
+        read_scan(path, series=7)
+
+
+def test_big_files_are_read_when_needed(tmp_path, monkeypatch):
+    import dask.array as da
+
+    data = noise(6, 256, 256)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, bigtiff=True, tile=(64, 64), compression="zlib")
+    read = []
+    decode = tifffile.FileHandle.read_segments
+
+    def watched(self, *args, **kwargs):
+        for segment in decode(self, *args, **kwargs):
+            read.append(1)
+            yield segment
+
+    monkeypatch.setattr(tifffile.FileHandle, "read_segments", watched)
+    seen = []
+    plain = tifffile.FileHandle.read
+
+    def counted(self, size=-1, /):
+        found = plain(self, size)
+        seen.append(len(found))
+        return found
+
+    monkeypatch.setattr(tifffile.FileHandle, "read", counted)
+    scan = read_scan(path, lazy=True)
+    assert isinstance(scan.data, da.Array)
+    assert scan.data.chunksize[-2:] == (64, 64)
+    assert np.array_equal(scan.data[3, :64, :64].compute(), data[3, :64, :64])
+    assert sum(seen) < path.stat().st_size / 8
+    assert len(read) <= 2
+
+
+def test_pyramids_are_multiscale(tmp_path):
+    data = noise(3, 128, 128)
+    path = tmp_path / "a.ome.tif"
+    about = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    with tifffile.TiffWriter(path) as out:
+        out.write(data, subifds=2, metadata=about, tile=(32, 32))
+        out.write(data[:, ::2, ::2], subfiletype=1, tile=(32, 32))
+        out.write(data[:, ::4, ::4], subfiletype=1, tile=(32, 32))
+    scan = read_scan(path, lazy=True)
+    assert [a.shape for a in scan.pyramid] == [(3, 64, 64), (3, 32, 32)]
+    levels, kwargs, kind = scan.layer_data()
+    assert kwargs["multiscale"] is True
+    assert kind == "image"
+    assert [a.shape for a in levels] == [(3, 128, 128), (3, 64, 64), (3, 32, 32)]
+    last = scan.channels_last()
+    assert last.pyramid[1].shape == (32, 32, 3)
+    assert np.array_equal(last.data[..., 1].compute(), data[1])
+
+
+@pytest.mark.parametrize(
+    ("axes", "named"),
+    [
+        ("QYX", "ZYX"),
+        ("IYX", "ZYX"),
+        ("ZQYX", "ZTYX"),
+        ("YXS", "YXC"),
+        ("TIYX", "TZYX"),
+    ],
+)
+def test_axes_are_named(axes, named):
+    assert napari_axes(axes) == named
+
+
+@pytest.mark.parametrize("axes", ["CYXS", "QIAYX", "Y", "HAZYX"])
+def test_axes_without_a_name(axes):
+    with pytest.raises(ScanError, match="cannot be named"):
+        napari_axes(axes)
+
+
+def test_units_are_spelt_one_way():
+    spelt = ["µm", "μm", "um", "micron", "\\u00b5m", "nm", "", "parsec", "pixel"]
+    wanted = ["um"] * 5 + ["nm", "pixel", "pixel", "pixel"]
+    assert [plain_unit(one) for one in spelt] == wanted
