@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -146,17 +144,22 @@ def load_timm(
 def _create_timm(timm_name: str, tensors: Tensors) -> Any:
     import timm
 
+    biased = any(name.endswith(".attn.qkv.bias") for name in tensors)
+    if "storage_tokens" in tensors and biased and "_qkvb" not in timm_name:
+        # timm would print a line and drop them.
+        raise WeightsError(
+            f"The weights hold biases that timm's {timm_name} has no place for; "
+            f"use {timm_name.partition('.')[0]}_qkvb."
+        )
     overlay = {"state_dict": tensors}
-    said = io.StringIO()
     for options in ({"dynamic_img_size": True}, {}):
         try:
-            with redirect_stdout(said):  # timm prints the tensors that it drops
-                model = timm.create_model(
-                    timm_name,
-                    pretrained=True,
-                    pretrained_cfg_overlay=overlay,
-                    **options,
-                )
+            model = timm.create_model(
+                timm_name,
+                pretrained=True,
+                pretrained_cfg_overlay=overlay,
+                **options,
+            )
             break
         except TypeError:  # a model whose size is free or fixed anyway
             continue
@@ -164,11 +167,6 @@ def _create_timm(timm_name: str, tensors: Tensors) -> Any:
             raise WeightsError(f"The weights do not fit timm's {timm_name}.") from error
     else:
         raise InputError(f"timm cannot build {timm_name}.")
-    if "is not an nn.Parameter" in said.getvalue():
-        raise WeightsError(
-            f"The weights hold biases that timm's {timm_name} has no place for; "
-            f"use {timm_name.split('.')[0]}_qkvb."
-        )
     model.reset_classifier(0)
     return model
 

@@ -119,7 +119,8 @@ def convert(tensors: Mapping[str, torch.Tensor], teacher: bool = False) -> State
         changes the features in a way that timm's model cannot hold.
     """
     found: Tensors = dict(tensors)
-    if teacher:
+    if teacher or "backbone.cls_token" in found:
+        teacher = True
         found = {
             name.removeprefix("backbone."): value
             for name, value in found.items()

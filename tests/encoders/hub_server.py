@@ -24,6 +24,7 @@ class HubServer:
         self.cut_after = -1  # bytes sent before the line goes dead
         self.stated_sha256: str | None = None  # instead of the true one
         self.names_hash = True
+        self.stated_size = 0  # told without a hash
         self.knows_ranges = True
         self.requests: list[tuple[str, dict[str, str]]] = []
         self._server = _Quiet(("127.0.0.1", 0), self._handler())
@@ -70,6 +71,8 @@ class HubServer:
                     digest = hub.stated_sha256 or hashlib.sha256(body).hexdigest()
                     self.send_header("X-Linked-ETag", f'"{digest}"')
                     self.send_header("X-Linked-Size", str(len(body)))
+                elif hub.stated_size:
+                    self.send_header("X-Linked-Size", str(hub.stated_size))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -49,7 +49,7 @@ def write_hf_parts(state: Tensors, folder: Path) -> Path:
     tensors = to_hugging_face(state)
     names = sorted(tensors)
     parts = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
-    where = {}
+    where: dict[str, str] = {}
     for part, mine in parts.items():
         save_file({name: tensors[name] for name in mine}, folder / part)
         where |= dict.fromkeys(mine, part)
@@ -86,9 +86,16 @@ def write_teacher(state: Tensors, folder: Path) -> Path:
     return folder / "teacher.pth"
 
 
+def write_unwrapped_teacher(state: Tensors, folder: Path) -> Path:
+    teacher = {f"backbone.{name}": value for name, value in state.items()}
+    save_file(teacher, folder / "teacher.safetensors")
+    return folder / "teacher.safetensors"
+
+
 @pytest.mark.parametrize(
     "write",
     [
+        write_unwrapped_teacher,
         write_hf_folder,
         write_hf_parts,
         write_hf_file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import socket
 import time
 from collections import namedtuple
@@ -94,6 +95,12 @@ def test_a_spoilt_part_is_not_trusted(hub: HubServer) -> None:
 def test_wrong_bytes_are_refused(hub: HubServer) -> None:
     hub.files[FILE], hub.stated_sha256 = BODY, "0" * 64
     refused("not what the server promised")
+    assert kept() == []
+
+
+def test_a_store_that_sends_less_than_was_stated(hub: HubServer) -> None:
+    hub.files[FILE], hub.names_hash, hub.stated_size = BODY, False, len(BODY) + 1
+    refused(f"cut off after {len(BODY)} of {len(BODY) + 1} bytes")
     assert kept() == []
 
 
@@ -203,9 +210,7 @@ def test_folder_that_is_read_only(
 def test_full_disk(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.files[FILE] = BODY
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(
-        download.shutil, "disk_usage", lambda _: usage(9, 8, len(BODY) - 1)
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 8, len(BODY) - 1))
     refused("is full: make room there")
     assert not (weights_folder() / "test.safetensors").exists()
 

