@@ -1,0 +1,1 @@
+"""The napari side: the only place for Qt, magicgui and napari."""

@@ -1,0 +1,236 @@
+"""The dock: shows the session, hands every click on to the engine."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from napari_segdino._qt import dialogs, keys
+from napari_segdino._qt.classes_panel import ClassesPanel
+from napari_segdino._qt.engine import NO_IMAGE, Engine
+from napari_segdino._qt.export import proposed_suffix
+from napari_segdino._qt.keys import Keys
+from napari_segdino._qt.panels import (
+    ActionPanel,
+    FilePanel,
+    InputPanel,
+    StatusPanel,
+    heading,
+)
+from napari_segdino._qt.preferences import new_session
+from napari_segdino._qt.tools import pick_label, remove_class, take_brush
+from napari_segdino._qt.warm import start_warming
+from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
+from napari_segdino.errors import InputError
+from napari_segdino.session import Session
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+
+class SegmentDock(QWidget):  # type: ignore[misc]
+    """Segment an image, correct the mask, retrain.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The window.
+    session : Session, optional
+        What it knows; a new one if not given.
+    """
+
+    def __init__(
+        self,
+        napari_viewer: Viewer,
+        session: Session | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.session = session or new_session()
+        self.engine = Engine(napari_viewer, self.session, self)
+        self.inputs = InputPanel(napari_viewer, self.session.settings)
+        self.classes = ClassesPanel(self.session)
+        self.actions = ActionPanel()
+        self.files = FilePanel()
+        self.status = StatusPanel()
+        self._closed = False
+        self._lay_out()
+        self._connect()
+        self._bind_keys()
+        self._on_image(self.image)
+        self.status.say(self._welcome())
+        start_warming()
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer that is picked."""
+        return self.inputs.image.value()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stop the work and give keys and layers back."""
+        self.release()
+        super().closeEvent(event)
+
+    def release(self) -> None:
+        """Stop the work and let go of the window; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._keys.release()
+        self.engine.close()
+        self.classes.release()
+        self.inputs.image.release()
+        self.session.settings_changed.disconnect(self._show_settings)
+        self.session.probe_changed.disconnect(self._show_probe)
+
+    # -- building ----------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        for widget in (
+            self.inputs,
+            heading("Classes"),
+            self.classes,
+            self.actions,
+            self.status,
+            heading("Files"),
+            self.files,
+        ):
+            column.addWidget(widget)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(300)
+
+    def _connect(self) -> None:
+        self.inputs.image.valueChanged.connect(self._on_image)
+        self.inputs.changed.connect(self._on_setting)
+        self.classes.picked.connect(self.pick_class)
+        self.classes.removed.connect(self._remove_class)
+        self.actions.segment.clicked.connect(self.segment)
+        self.actions.retrain.clicked.connect(self.retrain)
+        self.actions.live.toggled.connect(partial(self._on_setting, "live"))
+        self.actions.cancel.clicked.connect(self._cancel)
+        self.files.save.clicked.connect(self._save)
+        self.files.load.clicked.connect(self._load)
+        self.files.export.clicked.connect(self._export)
+        self.files.new.clicked.connect(self._new)
+        self.engine.said.connect(self.status.say)
+        self.engine.failed.connect(partial(self.status.say, failed=True))
+        self.engine.progressed.connect(self.actions.show_progress)
+        self.engine.busy_changed.connect(self._on_busy)
+        self.engine.drawn.connect(self._on_drawn)
+        self.session.settings_changed.connect(self._show_settings)
+        self.session.probe_changed.connect(self._show_probe)
+
+    def _bind_keys(self) -> None:
+        actions = {
+            keys.SEGMENT: self.segment,
+            keys.RETRAIN: self.retrain,
+            keys.LIVE: self.actions.live.toggle,
+        }
+        for label in range(10):
+            actions[keys.CLASS.format(label)] = partial(self.classes.pick, label)
+        self._keys = Keys(self.viewer, actions)
+
+    def _welcome(self) -> str:
+        if self.image is None:
+            return NO_IMAGE
+        if self.session.settings.encoder == BUILTIN_ENCODER:
+            return (
+                f"Press Segment for a first mask. {DEFAULT_ENCODER} is not on this "
+                f"machine yet, so the built-in {BUILTIN_ENCODER} is chosen."
+            )
+        return "Press Segment for a first mask."
+
+    # -- what the user does ------------------------------------------------
+
+    def segment(self) -> None:
+        """Draw the mask."""
+        self.engine.segment(self.image)
+
+    def retrain(self) -> None:
+        """Learn from the corrections and draw the mask again."""
+        self.engine.retrain(self.image)
+
+    def pick_class(self, label: int) -> None:
+        """Paint this label from now on; 0 is background."""
+        work = self.engine.works.get(self.image) if self.image else None
+        if work is not None:
+            pick_label(self.viewer, work, label)
+
+    def _cancel(self) -> None:
+        self.actions.cancel.setEnabled(False)
+        self.engine.cancel()
+
+    def _remove_class(self, label: int) -> None:
+        try:
+            remove_class(self.session, self.engine.works, label)
+        except InputError as error:
+            self.status.say(str(error), failed=True)
+
+    def _save(self) -> None:
+        path = dialogs.ask_save_probe(self)
+        if path is not None:
+            self.engine.save_probe(path)
+
+    def _load(self) -> None:
+        path = dialogs.ask_load_probe(self)
+        if path is not None:
+            self.engine.load_probe(path)
+
+    def _export(self) -> None:
+        work = self.engine.works.get(self.image) if self.image else None
+        if work is None:
+            self.status.say("There is no mask yet: press Segment first.", failed=True)
+            return
+        suffix = proposed_suffix(work.mask)
+        path = dialogs.ask_export_mask(self, f"{work.image.name}-mask", suffix)
+        if path is not None:
+            self.engine.export_mask(self.image, path)
+
+    def _new(self) -> None:
+        self.session.forget()
+        self.status.say("A new probe: Retrain learns from all marks that are there.")
+
+    # -- what happens ------------------------------------------------------
+
+    def _on_image(self, image: Image | None) -> None:
+        self.inputs.show_scope(image)
+        if image is None:
+            self.status.say(NO_IMAGE)
+
+    def _on_setting(self, name: str, value: object) -> None:
+        if name == "encoder":
+            self.engine.cancel()
+        self.session.change(**{name: value})
+
+    def _on_busy(self, busy: bool) -> None:
+        self.actions.set_busy(busy)
+        self.files.setEnabled(not busy)
+
+    def _on_drawn(self) -> None:
+        work = self.engine.works.get(self.image) if self.image else None
+        if work is not None:
+            take_brush(self.viewer, work, self.classes.value())
+
+    def _show_settings(self) -> None:
+        self.inputs.setValue(self.session.settings)
+
+    def _show_probe(self) -> None:
+        self.files.save.setEnabled(self.session.segmenter.is_fitted)

@@ -1,0 +1,265 @@
+"""What the dock's buttons do: put together session, layers and worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt import messages
+from napari_segdino._qt.export import mask_writer
+from napari_segdino._qt.jobs import Learned, Marked, iter_retrain, iter_segment
+from napari_segdino._qt.worker import Job, TaskRunner
+from napari_segdino._qt.works import Work, Works
+from napari_segdino.errors import SegDINOError
+from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.session import Session
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+LIVE_DELAY = 350
+"""Milliseconds without painting before live mode retrains."""
+
+NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
+NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
+
+
+class Engine(QObject):  # type: ignore[misc]
+    """Does what the user asks for, one job at a time.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    session : Session
+        What it knows.
+    """
+
+    said = Signal(str)
+    """One sentence for the status line."""
+    failed = Signal(str)
+    """The sentence of an error that the user met."""
+    busy_changed = Signal(bool)
+    progressed = Signal(Progress)
+    drawn = Signal()
+    """A job has drawn all it had to draw."""
+
+    def __init__(
+        self, viewer: Viewer, session: Session, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.viewer, self.session = viewer, session
+        self.works = Works(viewer, session, self)
+        self.runner = TaskRunner(self)
+        self._work: Work | None = None
+        self._retrain_wanted: Image | None = None
+        self._live_image: Image | None = None
+        self._live_timer = QTimer(self)
+        self._live_timer.setSingleShot(True)
+        self._live_timer.timeout.connect(self._live_retrain)
+        self.runner.started.connect(lambda _: self.busy_changed.emit(True))
+        self.runner.progressed.connect(self.progressed)
+        self.runner.idle.connect(self._on_idle)
+        self.works.marks_changed.connect(self._on_marks_changed)
+        self.works.settled.connect(self._on_settled)
+        self.works.lost.connect(self._on_lost)
+
+    # -- what buttons do ---------------------------------------------------
+
+    def segment(self, image: Image | None) -> None:
+        """Draw the mask of an image."""
+        work = self._begin(image)
+        if work is None:
+            return
+        wanted = work.wanted(self.session.settings.whole_volume)
+        steps = partial(
+            iter_segment,
+            self.session.segmenter,
+            work.planes,
+            wanted,
+            self.session.n_groups,
+        )
+        self._draw(work, "Segment", steps)
+
+    def retrain(self, image: Image | None) -> None:
+        """Learn from the corrections, then draw the mask of an image."""
+        work = self._begin(image)
+        if work is None:
+            return
+        self._retrain_wanted = image
+        work.watch.look_at_all()
+
+    def cancel(self) -> None:
+        """Stop the present job; what it has drawn stays."""
+        self._retrain_wanted = None
+        if self.runner.busy:
+            self.said.emit("Stopping...")
+            self.runner.cancel()
+
+    def save_probe(self, path: str | Path) -> None:
+        """Write the probe to a file."""
+        segmenter = self.session.segmenter
+        done = f"The probe was saved to {path}."
+        self._do("Save", lambda: segmenter.save(path), lambda _: self.said.emit(done))
+
+    def load_probe(self, path: str | Path) -> None:
+        """Read a probe from a file and go on with it."""
+
+        def done(segmenter: Any) -> None:
+            self.session.adopt(segmenter)
+            self.said.emit(f"{Path(path).name} is loaded: press Segment to use it.")
+
+        self._do("Load", lambda: self.session.load(path), done)
+
+    def export_mask(self, image: Image | None, path: str | Path) -> None:
+        """Write the mask of an image to a file, with the image's geometry."""
+        work = None if image is None else self.works.get(image)
+        if work is None:
+            self._refuse(SegDINOError("There is no mask yet: press Segment first."))
+            return
+        self._do(
+            "Export",
+            mask_writer(work.mask, path),
+            lambda _: self.said.emit(f"The mask was saved to {path}."),
+        )
+
+    def close(self) -> None:
+        """Stop everything and let go of the window."""
+        self._live_timer.stop()
+        self._retrain_wanted = None
+        self.runner.cancel()
+        self.works.close()
+
+    # -- jobs --------------------------------------------------------------
+
+    def _begin(self, image: Image | None) -> Work | None:
+        """Return the work on an image, or say why there is none."""
+        self._retrain_wanted = None
+        try:
+            if image is None or image not in self.viewer.layers:
+                raise SegDINOError(NO_IMAGE)
+            return self.works.ensure(image)
+        except SegDINOError as error:
+            self._refuse(error)
+            return None
+
+    def _on_settled(self, work: Work) -> None:
+        """Start the training once every plane has been looked at."""
+        if self._retrain_wanted is not work.image:
+            return
+        self._retrain_wanted = None
+        learned = self.session.learned
+        marked = [
+            Marked(w.key, w.planes, w.marks.data, dict(learned.get(w.key, {})))
+            for w in self.works
+        ]
+        wanted = work.wanted(self.session.settings.whole_volume)
+        segmenter = self.session.segmenter
+        steps = partial(iter_retrain, segmenter, marked, work.planes, wanted)
+        self._draw(work, "Retrain", steps)
+
+    def _draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
+        def step(result: Any) -> None:
+            if isinstance(result, PlaneResult):
+                work.writer.add(result.index, result.labels)
+            elif isinstance(result, Learned):
+                self.session.note_learned(result.image, result.prints)
+
+        def end(cancelled: bool) -> None:
+            if cancelled:
+                work.writer.drop()
+
+        self._work = work
+        grouped = not self.session.segmenter.is_fitted and title == "Segment"
+        self.said.emit(f"{title}: working...")
+        self.runner.start(
+            Job(
+                title,
+                steps,
+                on_step=step,
+                on_done=lambda _: self._finish(work, title, grouped),
+                on_error=partial(self._on_error, work),
+                on_end=end,
+            )
+        )
+
+    def _finish(self, work: Work, title: str, grouped: bool) -> None:
+        def finished() -> None:
+            work.writer.finished.disconnect(finished)
+            self.said.emit(_summary(title, grouped))
+            self.drawn.emit()
+
+        work.writer.finished.connect(finished)
+        work.writer.finish()
+
+    def _do(
+        self, title: str, action: Callable[[], Any], done: Callable[[Any], None]
+    ) -> None:
+        """Run something short in the worker."""
+
+        def steps() -> Steps[Any]:
+            yield Progress(0, 0, title)
+            return action()
+
+        self._work = None
+        self.runner.start(Job(title, steps, on_done=done, on_error=self._refuse))
+
+    # -- what happens ------------------------------------------------------
+
+    def _refuse(self, error: Exception) -> None:
+        text = messages.report(error)
+        self.said.emit(text)
+        self.failed.emit(text)
+
+    def _on_error(self, work: Work, error: Exception) -> None:
+        work.writer.finish()
+        if self.session.settings.live and isinstance(error, SegDINOError):
+            # In live mode the marks may well not suffice yet: no popup for that.
+            self.said.emit(str(error))
+            return
+        self._refuse(error)
+
+    def _on_idle(self) -> None:
+        self.busy_changed.emit(False)
+        if self._live_image is not None:
+            self._live_timer.start(LIVE_DELAY)
+
+    def _on_lost(self, work: Work, why: str) -> None:
+        if self.runner.busy and self._work is work:
+            self.runner.cancel()
+        self.said.emit(why)
+        self.failed.emit(why)
+
+    # -- live --------------------------------------------------------------
+
+    def _on_marks_changed(self, work: Work) -> None:
+        if self.session.settings.live:
+            self._live_image = work.image
+            self._live_timer.start(LIVE_DELAY)
+
+    def _live_retrain(self) -> None:
+        """Retrain when the hand rests; while a job runs, when it ends."""
+        image = self._live_image
+        if image is None or self.runner.busy:
+            return
+        work = self.works.get(image)
+        if work is not None and work.watch.stroking:
+            self._live_timer.start(LIVE_DELAY)
+            return
+        self._live_image = None
+        if work is not None and self.session.settings.live:
+            self.retrain(image)
+
+
+def _summary(title: str, grouped: bool) -> str:
+    if grouped:
+        return f"A first guess, grouped without labels. {NEXT_STEP}"
+    if title == "Retrain":
+        return f"Learned your corrections; Ctrl-Z takes the redraw back. {NEXT_STEP}"
+    return f"The probe was applied. {NEXT_STEP}"

@@ -1,0 +1,224 @@
+"""What was done to a mask, so that undo and redo count. No Qt here.
+
+Every state of a plane that was seen is kept as a fingerprint, with what the
+step to it did to the marks. When the mask returns to a state that was seen
+before without having been painted, it was undo or redo, and the marks go the
+same way; everything else is the user's correction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.session import Plane, confirmations, corrections, fingerprint
+
+LIMIT = 200
+"""States kept per plane; napari keeps 100 steps of a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Pixels of a plane and their marks before and after.
+
+    Parameters
+    ----------
+    at : numpy.ndarray of int, shape (N,)
+        Flat positions.
+    before, after : numpy.ndarray of int, shape (N,)
+        Marks there.
+    """
+
+    at: NDArray[np.intp]
+    before: NDArray[Any]
+    after: NDArray[Any]
+
+    @classmethod
+    def between(cls, before: Plane, after: Plane) -> Edit:
+        """Return what turns one plane of marks into another."""
+        at = np.flatnonzero(before != after)
+        return cls(at, before.ravel()[at], after.ravel()[at])
+
+    def redo(self, marks: Plane) -> None:
+        """Do it, in place, where marks are as they were."""
+        _swap(marks, self.at, self.before, self.after)
+
+    def undo(self, marks: Plane) -> None:
+        """Take it back, in place, where marks are as it left them."""
+        _swap(marks, self.at, self.after, self.before)
+
+
+def _swap(
+    marks: Plane, at: NDArray[np.intp], old: NDArray[Any], new: NDArray[Any]
+) -> None:
+    flat = marks.reshape(-1)
+    same = flat[at] == old
+    flat[at[same]] = new[same]
+
+
+@dataclass(slots=True)
+class State:
+    """A state of a plane of the mask, and what the step to it said.
+
+    Parameters
+    ----------
+    key : int
+        Fingerprint of the mask.
+    edits : list of Edit
+        What the step did to the marks; empty when the program drew.
+    confirms : bool
+        The step changed marks only: a stroke in the colour that was there.
+    """
+
+    key: int
+    edits: list[Edit] = field(default_factory=list)
+    confirms: bool = False
+
+
+class PlaneHistory:
+    """States of one plane of the mask, oldest first.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of int, shape (Y, X)
+        The mask as it is.
+    """
+
+    def __init__(self, plane: Plane) -> None:
+        self.states = [State(fingerprint(plane))]
+        self.now = 0
+
+    def see(self, seen: Plane, current: Plane, marks: Plane, painted: bool) -> Plane:
+        """Work out what happened to the mask since it was last seen.
+
+        Parameters
+        ----------
+        seen : numpy.ndarray of int, shape (Y, X)
+            The mask when it was last seen or written.
+        current : numpy.ndarray of int, shape (Y, X)
+            The mask now.
+        marks : numpy.ndarray of int, shape (Y, X)
+            Marks so far.
+        painted : bool
+            napari said that it was edited; undo and redo say nothing.
+
+        Returns
+        -------
+        numpy.ndarray, shape (Y, X)
+            The marks now.
+        """
+        key = fingerprint(current)
+        target = None if painted else self._find(key)
+        if target is not None:
+            return self._travel(target, marks)
+        after = corrections(seen, current, marks)
+        self._push(State(key, [Edit.between(marks, after)]))
+        return after
+
+    def wrote(self, plane: Plane) -> None:
+        """Note that the program drew."""
+        self._push(State(fingerprint(plane)))
+
+    def confirm(
+        self,
+        current: Plane,
+        footprint: NDArray[np.bool_],
+        label: int,
+        marks: Plane,
+        alone: bool,
+    ) -> Plane:
+        """Count a stroke over pixels that had its colour; return the marks now.
+
+        Parameters
+        ----------
+        current, footprint, label, marks
+            As for :func:`~napari_segdino.session.confirmations`.
+        alone : bool
+            The stroke changed nothing else, so that napari cannot undo it.
+        """
+        after = confirmations(current, footprint, label, marks)
+        edit = Edit.between(marks, after)
+        if not edit.at.size:
+            return after
+        if alone:
+            self._push(State(self.states[self.now].key, [edit], confirms=True))
+        else:
+            self.states[self.now].edits.append(edit)
+        return after
+
+    def undo_confirm(self, marks: Plane) -> Plane | None:
+        """Take back a confirming stroke if that was the last thing done."""
+        if not self.states[self.now].confirms:
+            return None
+        return self._travel(self.now - 1, marks)
+
+    def redo_confirm(self, marks: Plane) -> Plane | None:
+        """Repeat a confirming stroke if that comes next."""
+        ahead = self.now + 1
+        if ahead >= len(self.states) or not self.states[ahead].confirms:
+            return None
+        return self._travel(ahead, marks)
+
+    def _find(self, key: int) -> int | None:
+        back = range(self.now - 1, -1, -1)
+        ahead = range(self.now + 1, len(self.states))
+        return next((i for i in (*back, *ahead) if self.states[i].key == key), None)
+
+    def _travel(self, target: int, marks: Plane) -> Plane:
+        out: Plane = marks.copy()
+        for state in reversed(self.states[target + 1 : self.now + 1]):
+            for edit in reversed(state.edits):
+                edit.undo(out)
+        for state in self.states[self.now + 1 : target + 1]:
+            for edit in state.edits:
+                edit.redo(out)
+        self.now = target
+        return out
+
+    def _push(self, state: State) -> None:
+        self.states = [*self.states[: self.now + 1], state][-LIMIT:]
+        self.now = len(self.states) - 1
+
+
+def stroke_footprint(
+    points: list[NDArray[Any]],
+    brush_size: float,
+    shape: tuple[int, int],
+    scale: tuple[float, float],
+) -> NDArray[np.bool_]:
+    """Return where napari's brush passed, by the rule that napari paints by.
+
+    Parameters
+    ----------
+    points : list of array, shape (2,)
+        Cursor positions (y, x) in pixels.
+    brush_size : float
+        Diameter, in pixels of the finer axis.
+    shape : tuple of int
+        Of the plane.
+    scale : tuple of float
+        Of the layer along Y and X.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (Y, X)
+    """
+    out = np.zeros(shape, bool)
+    radius = np.floor(brush_size / 2) + 0.5
+    norm = np.abs(np.asarray(scale, float))
+    norm = norm / norm.min()
+    reach = np.floor(radius / norm).astype(int)
+    for start, end in zip([points[0], *points], points, strict=False):
+        steps = round(float(np.abs(end - start).max()) / brush_size * 4) + 1
+        for point in np.unique(np.round(np.linspace(start, end, steps)), axis=0):
+            low = np.maximum(point.astype(int) - reach, 0)
+            high = np.minimum(point.astype(int) + reach + 1, shape)
+            if (low >= high).any():
+                continue
+            y, x = np.ogrid[low[0] : high[0], low[1] : high[1]]
+            far = ((y - point[0]) * norm[0]) ** 2 + ((x - point[1]) * norm[1]) ** 2
+            out[low[0] : high[0], low[1] : high[1]] |= far <= radius**2
+    return out

@@ -1,0 +1,151 @@
+"""What the worker runs: generators over a segmenter. No Qt and no layers here."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.arrays import Planes
+from napari_segdino.errors import InputError
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.session import fingerprint, why_not_trainable
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An image with marks.
+
+    Parameters
+    ----------
+    image : hashable
+        Names the image in the session.
+    planes : Planes
+        The image.
+    marks : array of int
+        Its marks, live: the user may go on painting in them.
+    known : mapping of int to int
+        Fingerprints of the marks that the probe has learned.
+    """
+
+    image: Hashable
+    planes: Planes
+    marks: Any
+    known: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Yielded when the probe has learned the marks of an image.
+
+    Parameters
+    ----------
+    image : hashable
+        Names the image in the session.
+    prints : dict of int to int
+        Fingerprints of the marks it learned, by plane; 0 where they are gone.
+    """
+
+    image: Hashable
+    prints: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Marks as they were at one moment.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int
+        Only the changed planes are filled in.
+    changed : list of int
+        Planes to learn.
+    prints : dict of int to int
+        Fingerprints of these planes.
+    codes : set of int
+        All codes that are marked anywhere in the image.
+    """
+
+    marks: NDArray[Any]
+    changed: list[int]
+    prints: dict[int, int]
+    codes: set[int]
+
+
+def take_snapshot(marked: Marked) -> Snapshot:
+    """Copy the planes whose marks the probe does not know yet."""
+    copy = np.zeros(marked.planes.spatial_shape, np.asarray(marked.marks[:0]).dtype)
+    prints: dict[int, int] = {}
+    codes: set[int] = set()
+    for plane in range(len(marked.planes)):
+        index = marked.planes.index(plane)
+        now = np.array(marked.marks[index])
+        key = fingerprint(now) if now.any() else 0
+        if key:
+            codes |= set(np.flatnonzero(np.bincount(now.ravel())).tolist())
+        if key != marked.known.get(plane, 0):
+            copy[index], prints[plane] = now, key
+    return Snapshot(copy, sorted(prints), prints, codes - {0})
+
+
+def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
+    """Learn every mark that is new.
+
+    Yields
+    ------
+    Progress, Learned
+
+    Raises
+    ------
+    InputError
+        If the marks do not suffice to learn from.
+    """
+    yield Progress(0, 0, "Reading the marks")
+    snapshots = [take_snapshot(m) for m in images]
+    reason = why_not_trainable(set().union(*(s.codes for s in snapshots)))
+    if reason and not segmenter.is_fitted:
+        raise InputError(reason)
+    for marked, snapshot in zip(images, snapshots, strict=True):
+        if not snapshot.changed:
+            continue
+        yield from segmenter.iter_partial_fit(
+            marked.planes.array,
+            snapshot.marks,
+            axes=marked.planes.axes,
+            planes=snapshot.changed,
+        )
+        yield Learned(marked.image, snapshot.prints)
+
+
+def iter_retrain(
+    segmenter: Any, images: Sequence[Marked], target: Planes, planes: Sequence[int]
+) -> Steps[None]:
+    """Learn new marks, then draw the planes asked for.
+
+    Yields
+    ------
+    Progress, Learned, PlaneResult
+    """
+    yield from iter_learn(segmenter, images)
+    yield from segmenter.iter_predict(target.array, axes=target.axes, planes=planes)
+
+
+def iter_segment(
+    segmenter: Any, target: Planes, planes: Sequence[int], n_groups: int
+) -> Steps[None]:
+    """Draw planes: with the probe, or by grouping if there is none yet.
+
+    Yields
+    ------
+    Progress, PlaneResult
+    """
+    if segmenter.is_fitted:
+        steps = segmenter.iter_predict(target.array, axes=target.axes, planes=planes)
+    else:
+        steps = segmenter.iter_cluster(
+            target.array, axes=target.axes, planes=planes, n_classes=n_groups
+        )
+    yield from steps

@@ -1,0 +1,162 @@
+"""The layers that belong to an image: its mask and its marks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_segdino.arrays import Planes, as_planes
+from napari_segdino.errors import InputError
+from napari_segdino.session import BACKGROUND_MARK, LabelClass
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+Role = Literal["mask", "marks"]
+
+BACKGROUND_COLOR = "#5b8cff"
+"""Of marks that say background."""
+
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_LEADING = "TZWVUSRQPON"
+_KEY = "segdino_layer"
+
+
+def image_planes(image: Image) -> Planes:
+    """Read an image layer as planes.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        Grey or RGB(A), any number of sliders, multiscale or not.
+
+    Returns
+    -------
+    Planes
+        At full resolution; leading axes are T, Z ... as far as is known.
+
+    Raises
+    ------
+    InputError
+        If the layer cannot be segmented.
+    """
+    data = image.data[0] if image.multiscale else image.data
+    lead = len(data.shape) - (3 if image.rgb else 2)
+    if lead < 0:
+        raise InputError("A line of pixels is no image: it needs height and width.")
+    if lead > len(_LEADING):
+        raise InputError(f"An image of {len(data.shape)} axes has too many of them.")
+    letters = {0: "", 1: "Z"}.get(lead, _LEADING[:lead])
+    if lead > 2:
+        letters = _LEADING[2:lead] + "TZ"
+    axes = letters + ("YXC" if image.rgb else "YX")
+    return as_planes(data, axes=axes)
+
+
+def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:
+    """Return the flat index of the plane of an image that the sliders show."""
+    if not planes.lead_shape:
+        return 0
+    at = np.round(image.world_to_data(viewer.dims.point)).astype(int)
+    lead = np.clip(at[: len(planes.lead_shape)], 0, np.array(planes.lead_shape) - 1)
+    return int(np.ravel_multi_index(tuple(lead), planes.lead_shape))
+
+
+def find_layer(
+    viewer: Viewer, image: Image, role: Role, shape: tuple[int, ...]
+) -> Labels | None:
+    """Find the mask or marks of an image.
+
+    The layer that was made for it comes first, whatever it is called now; then
+    one of the right name. It must fit the image's shape.
+    """
+    labels = [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+        and not layer.multiscale
+        and tuple(layer.data.shape) == shape
+    ]
+    for layer in labels:
+        if layer.metadata.get(_KEY) == (role, image.unique_id):
+            return layer
+    name = layer_name(image, role)
+    return next((layer for layer in labels if layer.name == name), None)
+
+
+def make_layer(
+    viewer: Viewer, image: Image, role: Role, shape: tuple[int, ...]
+) -> Labels:
+    """Add an empty mask or marks layer that lies on its image."""
+    place = {name: getattr(image, name) for name in _PLACE}
+    ndim = len(shape)
+    if image.ndim != ndim:
+        place = {}
+    mask = role == "mask"
+    # The header that a scan's reader left: writers put the mask in its geometry.
+    header = {k: v for k, v in image.metadata.items() if k == "segdino"}
+    layer = Labels(
+        np.zeros(shape, np.uint8),
+        name=layer_name(image, role),
+        opacity=0.45 if mask else 0.9,
+        metadata={**header, _KEY: (role, image.unique_id)},
+        **place,
+    )
+    viewer.add_layer(layer)
+    return layer
+
+
+def layer_name(image: Image, role: Role) -> str:
+    """Return the name of a layer that is made for an image."""
+    return f"{image.name} {role}"
+
+
+def color_layer(layer: Labels, role: Role, classes: tuple[LabelClass, ...]) -> None:
+    """Give a layer the colours of the classes."""
+    offset = 0 if role == "mask" else 1
+    colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    if role == "marks":
+        colors[BACKGROUND_MARK] = BACKGROUND_COLOR
+    colors.update({c.label + offset: c.color for c in classes})
+    layer.colormap = DirectLabelColormap(color_dict=colors)
+
+
+def read_plane(layer: Labels, index: tuple[int, ...]) -> NDArray[Any]:
+    """Return one plane of a layer, a view where that is possible."""
+    return np.asarray(layer.data[index])
+
+
+def set_pixels(
+    layer: Labels,
+    index: tuple[int, ...],
+    at: NDArray[np.intp],
+    values: NDArray[Any],
+    refresh: bool,
+) -> None:
+    """Change pixels of one plane as one step that can be undone.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Mask or marks.
+    index : tuple of int
+        Of the plane, over the leading axes.
+    at : numpy.ndarray of int, shape (N,)
+        Flat positions in the plane.
+    values : numpy.ndarray of int, shape (N,)
+        What they become.
+    refresh : bool
+        Whether the plane is on screen.
+    """
+    if not at.size:
+        return
+    shape = layer.data.shape
+    small = np.uint16 if max(shape) <= np.iinfo(np.uint16).max else np.int64
+    rows, columns = np.unravel_index(at, shape[-2:])
+    lead = tuple(np.full(at.shape, i, small) for i in index)
+    where = (*lead, rows.astype(small), columns.astype(small))
+    layer.data_setitem(where, values.astype(layer.data.dtype), refresh=refresh)

@@ -1,0 +1,217 @@
+"""The parts of the dock: what to segment with, the buttons, the status line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QRadioButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segdino._qt import keys
+from napari_segdino._qt.encoder_combo import EncoderCombo
+from napari_segdino._qt.layer_combo import LayerCombo
+from napari_segdino.encoders import DEVICES
+from napari_segdino.progress import Progress
+from napari_segdino.session import Settings
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+PRIMARY = (
+    "QPushButton { background: #2f6fde; color: white; font-weight: bold; "
+    "padding: 6px; border-radius: 4px; }"
+    "QPushButton:hover { background: #4380e8; }"
+    "QPushButton:disabled { background: #47536b; color: #9aa4b5; }"
+)
+
+
+def heading(text: str) -> QLabel:
+    """Return a small heading."""
+    label = QLabel(text.upper())
+    label.setStyleSheet("font-size: 9pt; font-weight: bold; color: #8a93a5;")
+    return label
+
+
+class InputPanel(QWidget):  # type: ignore[misc]
+    """Which image, how much of it, and with which encoder.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    settings : Settings
+        What to show at first.
+    """
+
+    changed = Signal(str, object)
+    """Name of a field of Settings, and its new value."""
+
+    def __init__(
+        self, viewer: Viewer, settings: Settings, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.image = LayerCombo(viewer)
+        self.slice = QRadioButton("This slice")
+        self.volume = QRadioButton("Whole volume")
+        self.encoder = EncoderCombo(settings.encoder)
+        self.device = QComboBox()
+        self.device.addItems(DEVICES)
+        self._lay_out()
+        self.setValue(settings)
+        self.volume.toggled.connect(lambda on: self.changed.emit("whole_volume", on))
+        self.encoder.valueChanged.connect(lambda v: self.changed.emit("encoder", v))
+        self.device.textActivated.connect(lambda v: self.changed.emit("device", v))
+
+    def setValue(self, settings: Settings) -> None:
+        """Show settings."""
+        (self.volume if settings.whole_volume else self.slice).setChecked(True)
+        self.encoder.setValue(settings.encoder)
+        self.device.setCurrentText(settings.device)
+
+    def show_scope(self, image: Image | None) -> None:
+        """Offer a choice of slices only where there are any."""
+        sliders = 0 if image is None else image.ndim - 2
+        self.scope.setEnabled(sliders > 0)
+
+    def _lay_out(self) -> None:
+        self.image.setToolTip("The image layer to segment")
+        self.slice.setToolTip("Draw only the slice that is shown")
+        self.volume.setToolTip("Draw every slice, the one that is shown first")
+        self.encoder.setToolTip("The frozen network whose features are used")
+        self.device.setToolTip("Where it computes; auto takes a GPU if there is one")
+        self.scope = QWidget()
+        scope = QHBoxLayout(self.scope)
+        scope.setContentsMargins(0, 0, 0, 0)
+        scope.addWidget(self.slice)
+        scope.addWidget(self.volume)
+        for combo in (self.image, self.encoder, self.device):
+            combo.setMinimumContentsLength(8)
+            combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self.image)
+        form.addRow("Draw", self.scope)
+        form.addRow("Encoder", self.encoder)
+        form.addRow("Device", self.device)
+
+
+class ActionPanel(QWidget):  # type: ignore[misc]
+    """Segment, Retrain, live; progress and Cancel."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.segment = QPushButton("Segment")
+        self.retrain = QPushButton("Retrain")
+        self.live = QCheckBox("Live: retrain while I paint")
+        self.bar = QProgressBar()
+        self.cancel = QPushButton("Cancel")
+        self._lay_out()
+        self.set_busy(False)
+
+    def set_busy(self, busy: bool) -> None:
+        """Show or hide progress and Cancel."""
+        self.bar.setRange(0, 0 if busy else 1)
+        self.bar.setFormat("")
+        self.bar.setEnabled(busy)
+        self.bar.setVisible(busy)
+        self.cancel.setVisible(busy)
+        self.cancel.setEnabled(busy)
+
+    def show_progress(self, step: Progress) -> None:
+        """Show how far the job has come."""
+        # Qt counts in 32 bits; downloads are counted in bytes.
+        scale = max(1, step.total >> 20)
+        self.bar.setRange(0, step.total // scale)
+        self.bar.setValue(step.done // scale)
+        self.bar.setFormat(f"{step.text} %p%" if step.total else step.text)
+
+    def _lay_out(self) -> None:
+        self.segment.setStyleSheet(PRIMARY)
+        self.retrain.setStyleSheet(PRIMARY)
+        self.segment.setToolTip(
+            f"Draw the mask ({keys.SEGMENT}). With nothing learned yet, a first "
+            "guess is made from the image alone."
+        )
+        self.retrain.setToolTip(
+            f"Learn from your corrections and draw the mask again ({keys.RETRAIN}). "
+            "What you painted stays."
+        )
+        self.live.setToolTip(f"Retrain by itself when the brush rests ({keys.LIVE})")
+        self.cancel.setToolTip("Stop; what has been drawn stays")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(4)
+        for column, (button, key) in enumerate(
+            ((self.segment, keys.SEGMENT), (self.retrain, keys.RETRAIN))
+        ):
+            grid.addWidget(button, 0, column)
+            hint = QLabel(key)
+            hint.setEnabled(False)
+            hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(hint, 1, column)
+        grid.addWidget(self.live, 2, 0, 1, 2)
+        progress = QHBoxLayout()
+        progress.addWidget(self.bar, 1)
+        progress.addWidget(self.cancel)
+        grid.addLayout(progress, 3, 0, 1, 2)
+
+
+class FilePanel(QWidget):  # type: ignore[misc]
+    """Save and load the probe, export the mask."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.save = QPushButton("Save probe...")
+        self.load = QPushButton("Load probe...")
+        self.export = QPushButton("Export mask...")
+        self.new = QPushButton("New probe")
+        self.save.setToolTip("Keep what was learned, for other images and machines")
+        self.load.setToolTip("Go on with a probe that was saved before")
+        self.export.setToolTip("Save the mask: TIFF, or the scan's own format")
+        self.new.setToolTip("Forget what was learned; masks and marks stay")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        for i, button in enumerate((self.save, self.load, self.export, self.new)):
+            grid.addWidget(button, i // 2, i % 2)
+
+
+class StatusPanel(QFrame):  # type: ignore[misc]
+    """One sentence: what happened and what to do next."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.label.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addWidget(self.label)
+        self.say("")
+
+    def say(self, text: str, failed: bool = False) -> None:
+        """Show a sentence."""
+        self.label.setText(text)
+        color = "#d9534f" if failed else "#2f6fde"
+        self.setStyleSheet(
+            f"StatusPanel {{ border-left: 3px solid {color}; "
+            "background: rgba(127, 127, 127, 30); }"
+        )

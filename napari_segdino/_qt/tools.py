@@ -1,0 +1,53 @@
+"""What the user paints with: the brush, its label, and classes that go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_segdino._qt.layers import read_plane, set_pixels
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_segdino._qt.works import Work, Works
+    from napari_segdino.session import Session
+
+
+def take_brush(viewer: Viewer, work: Work, label: int) -> None:
+    """Select the mask, ready to paint, unless the user is at something else."""
+    if viewer.layers.selection.active not in (None, work.image):
+        return
+    viewer.layers.selection.active = work.mask
+    side = min(work.planes.plane_shape)
+    work.mask.brush_size = int(np.clip(side // 40, 3, 30))
+    pick_label(viewer, work, label)
+
+
+def pick_label(viewer: Viewer, work: Work, label: int) -> None:
+    """Paint a label from now on, in the mask and in the marks."""
+    work.mask.selected_label = label
+    work.marks.selected_label = label + 1
+    active = viewer.layers.selection.active
+    if active not in (work.mask, work.marks):
+        viewer.layers.selection.active = active = work.mask
+    if viewer.dims.ndisplay == 2 and active.mode in ("pan_zoom", "erase", "transform"):
+        active.mode = "paint"
+
+
+def remove_class(session: Session, works: Works, label: int) -> None:
+    """Remove a class and its marks; the mask keeps its pixels until it is drawn.
+
+    Raises
+    ------
+    InputError
+        If it is the only class.
+    """
+    session.remove_class(label)
+    for work in works:
+        for plane in range(len(work.planes)):
+            index = work.planes.index(plane)
+            at = np.flatnonzero(read_plane(work.marks, index) == label + 1)
+            gone = np.zeros(at.shape, work.marks.data.dtype)
+            set_pixels(work.marks, index, at, gone, plane == work.shown())

@@ -1,0 +1,100 @@
+"""Import torch and timm in a worker's thread without freezing the window.
+
+Three things would freeze it, or worse (measured: README of docs/benchmarks):
+
+- Python holds its lock while it opens a shared library; torch's take 0.2 to
+  0.4 s each. Opened through the C library's own ``dlopen``, which ctypes calls
+  without the lock, they cost the window nothing.
+- The garbage collector looks at all the objects that an import makes, again and
+  again, up to 0.8 s at a time. It is off during the import, and what was
+  imported is then left out of its rounds.
+- Mesa's OpenGL brings LLVM, and so does triton, which torchvision pulls in:
+  loaded into the same window they crash it, unless triton's library prefers its
+  own symbols.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+MODULES = ("scipy.ndimage", "torch", "torchvision", "timm", "safetensors.torch")
+TORCH_LIBRARIES = ("c10", "torch_cpu", "torch_cuda", "torch", "torch_python")
+
+_lock = threading.Lock()
+
+
+def warm_up() -> None:
+    """Import what encoders need; returns when it is all there.
+
+    May be called from any thread, any number of times.
+    """
+    with _lock:
+        if all(name in sys.modules for name in MODULES):
+            return
+        _open_libraries()
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            for name in MODULES:
+                import_module(name)
+        finally:
+            gc.freeze()
+            atexit.register(gc.unfreeze)
+            if was_on:
+                gc.enable()
+
+
+def start_warming() -> threading.Thread:
+    """Begin :func:`warm_up` in the background and return its thread."""
+    thread = threading.Thread(target=_try_to_warm, name="segdino-warm", daemon=True)
+    thread.start()
+    return thread
+
+
+def _try_to_warm() -> None:
+    try:
+        warm_up()
+    except ImportError:
+        # The first Segment meets the same error and tells the user.
+        _log.warning("torch or timm cannot be imported", exc_info=True)
+
+
+def _open_libraries() -> None:
+    if not sys.platform.startswith(("linux", "darwin")):
+        return
+    ending = ".dylib" if sys.platform == "darwin" else ".so"
+    triton = _package_folder("triton")
+    if triton is not None and "triton" not in sys.modules:
+        deep = getattr(os, "RTLD_DEEPBIND", 0)
+        _open(triton / "_C" / "libtriton.so", os.RTLD_NOW | deep)
+    torch = _package_folder("torch")
+    if torch is not None and "torch" not in sys.modules:
+        for name in TORCH_LIBRARIES:
+            _open(torch / "lib" / f"lib{name}{ending}", os.RTLD_LAZY)
+
+
+def _package_folder(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def _open(path: Path, flags: int) -> None:
+    """Open a shared library without holding Python's lock; failing is no harm."""
+    if not path.is_file():
+        return
+    dlopen = ctypes.CDLL(None).dlopen
+    dlopen.argtypes = (ctypes.c_char_p, ctypes.c_int)
+    dlopen.restype = ctypes.c_void_p
+    if not dlopen(os.fsencode(path), flags):
+        _log.info("Opening %s ahead of its import failed", path)

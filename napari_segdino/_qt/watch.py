@@ -1,0 +1,283 @@
+"""Follow what the user does to a mask and turn it into marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from app_model.types import KeyCode, KeyMod
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt.history import PlaneHistory, stroke_footprint
+from napari_segdino._qt.layers import read_plane, set_pixels
+from napari_segdino.arrays import Planes
+from napari_segdino.session import Plane
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+SCAN_DELAY = 120
+"""Milliseconds of quiet before planes that are not shown are looked at."""
+
+SCAN_PIXELS = 4_000_000
+"""Pixels looked at in one go, a few milliseconds of work."""
+
+UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
+REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+
+
+class MaskWatch(QObject):  # type: ignore[misc]
+    """Keeps the marks layer in step with what the user does to the mask.
+
+    Parameters
+    ----------
+    planes : Planes
+        The image.
+    mask, marks : napari.layers.Labels
+        Its layers.
+    shown : callable
+        Returns the index of the plane on screen.
+    fresh : bool
+        The mask is new and empty.
+
+    Attributes
+    ----------
+    stroking : bool
+        The mouse button is down on the mask.
+    """
+
+    changed = Signal()
+    """The marks changed."""
+    pressed = Signal()
+    """A mouse button went down on the mask, or undo is about to happen."""
+    released = Signal()
+    settled = Signal()
+    """Every plane has been looked at."""
+
+    def __init__(
+        self,
+        planes: Planes,
+        mask: Labels,
+        marks: Labels,
+        shown: Callable[[], int],
+        fresh: bool = False,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.planes, self.mask, self.marks, self.shown = planes, mask, marks, shown
+        self.stroking = False
+        # np.zeros takes no memory until it is written to.
+        self._seen: Any = (
+            np.zeros(mask.data.shape, mask.data.dtype) if fresh else np.array(mask.data)
+        )
+        self._histories: dict[int, PlaneHistory] = {}
+        self._silent = 0
+        self._suspects: set[int] = set()
+        self._painted = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._scan)
+        self._stroke: tuple[int, int | None, list[Any], int] | None = None
+        self._stroke_end = QTimer(self)
+        self._stroke_end.setSingleShot(True)
+        self._stroke_end.timeout.connect(self._after_stroke)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.mask.events.paint.connect(self._on_paint)
+        self.mask.events.set_data.connect(self._on_refresh)
+        self.marks.events.paint.connect(self._on_marks)
+        self.marks.events.set_data.connect(self._on_marks)
+        self.mask.mouse_drag_callbacks.insert(0, self._on_drag)
+        self.mask.bind_key(UNDO, self._undo, overwrite=True)
+        self.mask.bind_key(REDO, self._redo, overwrite=True)
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self._timer.stop()
+        self._stroke_end.stop()
+        self.mask.events.paint.disconnect(self._on_paint)
+        self.mask.events.set_data.disconnect(self._on_refresh)
+        self.marks.events.paint.disconnect(self._on_marks)
+        self.marks.events.set_data.disconnect(self._on_marks)
+        if self._on_drag in self.mask.mouse_drag_callbacks:
+            self.mask.mouse_drag_callbacks.remove(self._on_drag)
+        self.mask.bind_key(UNDO, None)
+        self.mask.bind_key(REDO, None)
+
+    @property
+    def intact(self) -> bool:
+        """Whether the layers still have the image's shape."""
+        shape = self.planes.spatial_shape
+        return tuple(self.mask.data.shape) == tuple(self.marks.data.shape) == shape
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Do not take the program's own edits for the user's."""
+        self._silent += 1
+        try:
+            yield
+        finally:
+            self._silent -= 1
+
+    # -- looking -----------------------------------------------------------
+
+    def look(self, plane: int, painted: bool = False) -> bool:
+        """Turn what changed in a plane since it was seen into marks.
+
+        Returns
+        -------
+        bool
+            Whether the mask had changed.
+        """
+        index = self.planes.index(plane)
+        current, seen = read_plane(self.mask, index), self._seen[index]
+        if np.array_equal(current, seen):
+            return False
+        marks = read_plane(self.marks, index)
+        after = self._history(plane).see(seen, current, marks, painted)
+        self._seen[index] = current
+        self._set_marks(plane, after)
+        return True
+
+    def wrote(self, plane: int) -> None:
+        """Note that the program has drawn a plane."""
+        index = self.planes.index(plane)
+        history = self._history(plane)
+        self._seen[index] = read_plane(self.mask, index)
+        history.wrote(self._seen[index])
+
+    def look_at_all(self) -> None:
+        """Look at every plane soon and emit `settled` when that is done."""
+        self._suspects = set(range(len(self.planes)))
+        self._scan()
+
+    def _history(self, plane: int) -> PlaneHistory:
+        if plane not in self._histories:
+            self._histories[plane] = PlaneHistory(self._seen[self.planes.index(plane)])
+        return self._histories[plane]
+
+    def _set_marks(self, plane: int, after: Plane) -> None:
+        index = self.planes.index(plane)
+        before = read_plane(self.marks, index)
+        at = np.flatnonzero(before != after)
+        with self.silent():
+            set_pixels(self.marks, index, at, after.ravel()[at], plane == self.shown())
+        if at.size:
+            self.changed.emit()
+
+    def _scan(self) -> None:
+        """Look at some of the suspects; come back for the rest."""
+        if self.stroking:
+            self._timer.start(SCAN_DELAY)
+            return
+        if not self.intact:
+            self._suspects.clear()
+        budget = SCAN_PIXELS
+        while self._suspects and budget > 0:
+            self.look(self._suspects.pop(), self._painted)
+            budget -= int(np.prod(self.planes.plane_shape))
+        if self._suspects:
+            self._timer.start(0)
+        else:
+            self._painted = False
+            self.settled.emit()
+
+    def _suspect_others(self, painted: bool) -> None:
+        self._painted |= painted
+        self._suspects |= set(range(len(self.planes)))
+        self._timer.start(SCAN_DELAY)
+
+    # -- events ------------------------------------------------------------
+
+    def _on_paint(self, event: Any = None) -> None:
+        if self._silent or not self.intact:
+            return
+        found = self.look(self.shown(), painted=True)
+        deep = self.mask.n_edit_dimensions > 2
+        if len(self.planes) > 1 and (deep or not found):
+            self._suspect_others(painted=True)
+
+    def _on_refresh(self, event: Any = None) -> None:
+        """React to undo, redo and scripts; also comes with every new slice."""
+        if self._silent or self.stroking or not self.intact:
+            return
+        self.look(self.shown())
+        if len(self.planes) > 1:
+            self._suspect_others(painted=False)
+
+    def _on_marks(self, event: Any = None) -> None:
+        if not self._silent:
+            self.changed.emit()
+
+    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        """Remember where a stroke passed; runs before napari's own painting."""
+        self.pressed.emit()
+        self.stroking = True
+        plane = self.shown()
+        points = [layer.world_to_data(event.position)[-2:]]
+        before = self._history(plane).now if self.intact else 0
+        self._stroke = plane, self._label(), points, before
+        yield
+        while event.type == "mouse_move":
+            points.append(layer.world_to_data(event.position)[-2:])
+            yield
+        # napari commits the stroke after this callback.
+        self._stroke_end.start(0)
+
+    def _after_stroke(self) -> None:
+        stroke, self._stroke = self._stroke, None
+        self.stroking = False
+        if stroke is not None and self.intact:
+            plane, label, points, before = stroke
+            self.look(plane, painted=True)
+            if label is not None:
+                self._confirm(plane, label, points, before)
+        self.released.emit()
+
+    def _label(self) -> int | None:
+        """Return what the brush paints, None where strokes are not followed."""
+        if self.mask.mode not in ("paint", "erase") or self.mask.n_edit_dimensions != 2:
+            return None
+        erasing = self.mask.mode == "erase"
+        return 0 if erasing else int(self.mask.selected_label)
+
+    def _confirm(self, plane: int, label: int, points: list[Any], before: int) -> None:
+        index = self.planes.index(plane)
+        y, x = (float(s) for s in self.mask.scale[-2:])
+        footprint = stroke_footprint(
+            points, self.mask.brush_size, self.planes.plane_shape, (y, x)
+        )
+        history = self._history(plane)
+        after = history.confirm(
+            read_plane(self.mask, index),
+            footprint,
+            label,
+            read_plane(self.marks, index),
+            alone=history.now == before,
+        )
+        self._set_marks(plane, after)
+
+    # -- undo --------------------------------------------------------------
+
+    def _undo(self, layer: Labels) -> None:
+        self.pressed.emit()
+        plane = self.shown()
+        marks = read_plane(self.marks, self.planes.index(plane))
+        after = self._history(plane).undo_confirm(marks) if self.intact else None
+        if after is None:
+            layer.undo()
+        else:
+            self._set_marks(plane, after)
+
+    def _redo(self, layer: Labels) -> None:
+        self.pressed.emit()
+        plane = self.shown()
+        marks = read_plane(self.marks, self.planes.index(plane))
+        after = self._history(plane).redo_confirm(marks) if self.intact else None
+        if after is None:
+            layer.redo()
+        else:
+            self._set_marks(plane, after)

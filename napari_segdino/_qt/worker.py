@@ -1,0 +1,202 @@
+"""Long work off the GUI thread: one job at a time, with progress and Cancel.
+
+superqt swallows a ``RuntimeError`` raised in a generator worker (the worker then
+never ends) and leaves the generator open when it is told to quit. Torch's errors
+are ``RuntimeError``, so :class:`TaskWorker` mends both. It reads one private name
+of superqt, ``_gen``; a test fails loudly if that goes.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from napari.qt.threading import create_worker
+from napari.utils import cancelable_progress
+from qtpy.QtCore import QObject, QTimer, Signal
+from superqt.utils import GeneratorWorker
+
+from napari_segdino._qt.warm import warm_up
+from napari_segdino.progress import Progress, Steps
+
+BAR_INTERVAL = 0.1
+"""Seconds between two updates of napari's own progress bar."""
+
+
+class TaskWorker(GeneratorWorker):  # type: ignore[misc]
+    """A generator worker that always ends, with ``errored`` if it failed."""
+
+    def work(self) -> Any:
+        """Run the generator; called by superqt in the worker's thread."""
+        try:
+            result = super().work()
+        finally:
+            self._gen.close()
+        if isinstance(result, RuntimeError):
+            # Raised inside the generator: superqt handed it back, as if the
+            # worker had been deleted.
+            raise result
+        return result
+
+
+class TaskProgress(cancelable_progress):  # type: ignore[misc]
+    """napari's progress bar, whose Cancel button stops the job at once."""
+
+    def __init__(self, *args: Any, on_cancel: Callable[[], None], **kwargs: Any):
+        self._on_cancel = on_cancel
+        super().__init__(*args, file=io.StringIO(), **kwargs)
+
+    def cancel(self) -> None:
+        """Stop; napari calls this when the user presses Cancel."""
+        super().cancel()
+        self._on_cancel()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work to do in the worker's thread, and what to do with what comes of it.
+
+    Parameters
+    ----------
+    title : str
+        For the progress bars.
+    steps : callable
+        Makes the generator; called in the worker's thread.
+    on_step : callable, optional
+        Gets everything the generator yields that is no progress.
+    on_done : callable, optional
+        Gets what the generator returns.
+    on_error : callable, optional
+        Gets the exception.
+    on_end : callable, optional
+        Called last, however it ended; gets whether it was cancelled.
+    """
+
+    title: str
+    steps: Callable[[], Steps[Any]]
+    on_step: Callable[[Any], None] | None = None
+    on_done: Callable[[Any], None] | None = None
+    on_error: Callable[[Exception], None] | None = None
+    on_end: Callable[[bool], None] | None = None
+
+
+def _run(steps: Callable[[], Steps[Any]]) -> Generator[Any, None, Any]:
+    yield Progress(0, 0, "Starting")
+    warm_up()
+    return (yield from steps())
+
+
+class TaskRunner(QObject):  # type: ignore[misc]
+    """Runs one job at a time; a new one cancels the one before.
+
+    Everything it calls is called on the main thread. Whatever a cancelled job
+    still has to say is dropped.
+    """
+
+    started = Signal(str)
+    progressed = Signal(object)
+    idle = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.generation = 0
+        self._worker: TaskWorker | None = None
+        self._job: Job | None = None
+        self._next: Job | None = None
+        self._bar: TaskProgress | None = None
+        self._bar_at = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is at work, be it one that was told to quit."""
+        return self._worker is not None
+
+    def start(self, job: Job) -> None:
+        """Start a job, or have it start when the present one has stopped."""
+        self.generation += 1
+        if self._worker is None:
+            self._launch(job)
+            return
+        self._next = job
+        self._end(cancelled=True)
+        self._worker.quit()
+
+    def cancel(self) -> None:
+        """Stop the job; it ends at its next step."""
+        self._next = None
+        if self._worker is None:
+            return
+        self.generation += 1
+        self._end(cancelled=True)
+        self._worker.quit()
+
+    def _launch(self, job: Job) -> None:
+        mine = self.generation
+        self._job = job
+        self._worker = worker = create_worker(
+            _run, job.steps, _worker_class=TaskWorker, _ignore_errors=True
+        )
+        worker.yielded.connect(partial(self._on_yielded, mine))
+        worker.returned.connect(partial(self._on_returned, mine))
+        worker.errored.connect(partial(self._on_errored, mine))
+        worker.finished.connect(self._on_finished)
+        self._bar = TaskProgress(total=0, desc=job.title, on_cancel=self.cancel)
+        worker.start()
+        self.started.emit(job.title)
+
+    def _on_yielded(self, generation: int, step: Any) -> None:
+        job = self._job
+        if generation != self.generation or job is None:
+            return
+        if isinstance(step, Progress):
+            self.progressed.emit(step)
+            self._show_bar(step)
+        elif job.on_step is not None:
+            job.on_step(step)
+
+    def _on_returned(self, generation: int, result: Any) -> None:
+        job = self._job
+        if generation == self.generation and job is not None and job.on_done:
+            job.on_done(result)
+
+    def _on_errored(self, generation: int, error: Exception) -> None:
+        job = self._job
+        if generation == self.generation and job is not None and job.on_error:
+            job.on_error(error)
+
+    def _on_finished(self) -> None:
+        self._end(cancelled=False)
+        self._worker = None
+        job, self._next = self._next, None
+        if job is None:
+            self.idle.emit()
+        else:
+            # superqt still has to clean up after the worker that emitted this.
+            QTimer.singleShot(0, partial(self._launch_if_free, job))
+
+    def _launch_if_free(self, job: Job) -> None:
+        if self._worker is None:
+            self._launch(job)
+
+    def _end(self, cancelled: bool) -> None:
+        job, self._job = self._job, None
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
+        if job is not None and job.on_end is not None:
+            job.on_end(cancelled)
+
+    def _show_bar(self, step: Progress) -> None:
+        """Update napari's bar, not too often: it runs the event loop each time."""
+        now = time.monotonic()
+        if self._bar is None or now - self._bar_at < BAR_INTERVAL:
+            return
+        self._bar_at = now
+        bar = self._bar
+        if bar.total != step.total:
+            bar.total = step.total
+        bar.update(step.done - bar.n)

@@ -1,0 +1,199 @@
+"""The images of a window, each with its mask, its marks and who follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.layers import (
+    color_layer,
+    find_layer,
+    image_planes,
+    make_layer,
+    plane_shown,
+)
+from napari_segdino._qt.watch import MaskWatch
+from napari_segdino._qt.writer import MaskWriter
+from napari_segdino.arrays import Planes
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+    from napari.viewer import Viewer
+
+    from napari_segdino.session import Session
+
+
+class Work(QObject):  # type: ignore[misc]
+    """One image under work.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        The image.
+    planes : Planes
+        Its pixels.
+    mask, marks : napari.layers.Labels
+        Its layers.
+    fresh : bool
+        The mask is new and empty.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        planes: Planes,
+        mask: Labels,
+        marks: Labels,
+        fresh: bool,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.viewer, self.image, self.planes = viewer, image, planes
+        self.mask, self.marks = mask, marks
+        self.watch = MaskWatch(planes, mask, marks, self.shown, fresh, self)
+        self.writer = MaskWriter(self.watch, self)
+
+    @property
+    def key(self) -> Any:
+        """Names the image in the session."""
+        return self.image.unique_id
+
+    def shown(self) -> int:
+        """Return the plane that is on screen."""
+        return plane_shown(self.viewer, self.image, self.planes)
+
+    def wanted(self, whole: bool) -> list[int]:
+        """Return the planes to draw, the one on screen first."""
+        first = self.shown()
+        if not whole:
+            return [first]
+        rest = sorted(set(range(len(self.planes))) - {first}, key=_distance(first))
+        return [first, *rest]
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self.writer.drop()
+        self.watch.close()
+        self.deleteLater()
+
+
+def _distance(first: int) -> Any:
+    return lambda plane: abs(plane - first)
+
+
+class Works(QObject):  # type: ignore[misc]
+    """Every image that was worked on in this window.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    session : Session
+        Its classes.
+    """
+
+    marks_changed = Signal(object)
+    """The marks of this Work changed."""
+    settled = Signal(object)
+    """Every plane of this Work has been looked at."""
+    lost = Signal(object, str)
+    """This Work ended; the sentence says why."""
+
+    def __init__(
+        self, viewer: Viewer, session: Session, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._session = viewer, session
+        self._works: dict[Any, Work] = {}
+        viewer.layers.events.removed.connect(self._on_removed)
+        session.classes_changed.connect(self._recolor)
+
+    def __iter__(self) -> Iterator[Work]:
+        return iter(list(self._works.values()))
+
+    def get(self, image: Image) -> Work | None:
+        """Return the work on an image, if there is any."""
+        return self._works.get(image.unique_id)
+
+    def ensure(self, image: Image) -> Work:
+        """Return the work on an image; make its layers if need be.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be segmented.
+        """
+        work = self.get(image)
+        if work is not None and work.watch.intact:
+            return work
+        if work is not None:
+            self._drop(work)
+        planes = image_planes(image)
+        active = self._viewer.layers.selection.active
+        mask = find_layer(self._viewer, image, "mask", planes.spatial_shape)
+        fresh = mask is None
+        if mask is None:
+            mask = make_layer(self._viewer, image, "mask", planes.spatial_shape)
+        marks = find_layer(self._viewer, image, "marks", planes.spatial_shape)
+        if marks is None:
+            marks = make_layer(self._viewer, image, "marks", planes.spatial_shape)
+        self._viewer.layers.selection.active = active
+        work = Work(self._viewer, image, planes, mask, marks, fresh, self)
+        self._works[image.unique_id] = work
+        self._recolor()
+        self._follow(work)
+        return work
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._session.classes_changed.disconnect(self._recolor)
+        for work in self:
+            self._drop(work)
+
+    def _follow(self, work: Work) -> None:
+        work.watch.changed.connect(lambda: self.marks_changed.emit(work))
+        work.watch.settled.connect(lambda: self.settled.emit(work))
+        work.image.events.data.connect(self._on_data)
+        work.mask.events.data.connect(self._on_data)
+        work.marks.events.data.connect(self._on_data)
+
+    def _drop(self, work: Work) -> None:
+        self._works.pop(work.key, None)
+        for layer in (work.image, work.mask, work.marks):
+            layer.events.data.disconnect(self._on_data)
+        work.close()
+
+    def _recolor(self) -> None:
+        for work in self:
+            color_layer(work.mask, "mask", self._session.classes)
+            color_layer(work.marks, "marks", self._session.classes)
+
+    def _on_removed(self, event: Any) -> None:
+        gone = event.value
+        for work in self:
+            if gone in (work.image, work.mask, work.marks):
+                self._drop(work)
+                what = "image" if gone is work.image else f"layer {gone.name}"
+                self.lost.emit(work, f"The {what} was removed, so work on it stopped.")
+
+    def _on_data(self, event: Any) -> None:
+        """React to a layer whose data was replaced."""
+        for work in self:
+            if event.source is work.image:
+                self._drop(work)
+                self.lost.emit(
+                    work, f"The image {work.image.name} was replaced: press Segment."
+                )
+            elif not work.watch.intact:
+                self._drop(work)
+                self.lost.emit(
+                    work,
+                    f"{event.source.name} no longer has the shape of its image, so "
+                    "it was left alone: press Segment for a new one.",
+                )

@@ -1,0 +1,108 @@
+"""Write predictions into the mask, in pieces, as one step that can be undone."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import ExitStack
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt.layers import read_plane, set_pixels
+from napari_segdino._qt.watch import MaskWatch
+from napari_segdino.session import Plane, apply_marks
+
+PIECE = 300_000
+"""Pixels changed in one go: about 20 ms."""
+
+
+class MaskWriter(QObject):  # type: ignore[misc]
+    """Draws planes into a mask without ever blocking the window.
+
+    All that one job draws is one step for undo. When the user paints or undoes
+    while it is drawing, the step is closed first, so that the user's stroke is
+    a step of its own; it never draws while a stroke is being painted.
+
+    Parameters
+    ----------
+    watch : MaskWatch
+        Of the mask.
+    """
+
+    finished = Signal()
+    """All that was asked for is drawn; emitted after :meth:`finish`."""
+
+    def __init__(self, watch: MaskWatch, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._watch = watch
+        self._queue: deque[tuple[int, Plane]] = deque()
+        self._step = ExitStack()
+        self._open = False
+        self._finishing = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._draw_some)
+        watch.pressed.connect(self.close_step)
+        watch.released.connect(self._wake)
+
+    def add(self, plane: int, labels: Plane) -> None:
+        """Draw a plane soon."""
+        self._queue.append((plane, labels))
+        self._wake()
+
+    def finish(self) -> None:
+        """Close the step when everything has been drawn."""
+        self._finishing = True
+        self._wake()
+
+    def drop(self) -> None:
+        """Forget what has not been drawn yet."""
+        self._queue.clear()
+        self._timer.stop()
+        self._finishing = False
+        self.close_step()
+
+    def close_step(self) -> None:
+        """Make what has been drawn so far one step for undo."""
+        if self._open:
+            self._open = False
+            with self._watch.silent():
+                self._step.close()
+
+    def _wake(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start(0)
+
+    def _draw_some(self) -> None:
+        if self._watch.stroking:
+            return
+        if not self._watch.intact:
+            self.drop()
+            return
+        if self._queue:
+            self._draw_piece(*self._queue.popleft())
+            self._wake()
+        elif self._finishing:
+            self._finishing = False
+            self.close_step()
+            self.finished.emit()
+
+    def _draw_piece(self, plane: int, labels: Plane) -> None:
+        watch = self._watch
+        watch.look(plane)
+        index = watch.planes.index(plane)
+        current = read_plane(watch.mask, index)
+        final = apply_marks(labels, read_plane(watch.marks, index))
+        at = np.flatnonzero(final != current)
+        if at.size > PIECE:
+            self._queue.appendleft((plane, labels))
+            at = at[:PIECE]
+        if not at.size:
+            return
+        if not self._open:
+            self._open = True
+            self._step.enter_context(watch.mask.block_history())
+        with watch.silent():
+            shown = plane == watch.shown()
+            set_pixels(watch.mask, index, at, final.ravel()[at], shown)
+        watch.wrote(plane)

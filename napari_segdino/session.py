@@ -1,0 +1,343 @@
+"""What one window knows: its classes, its probe and what the probe has learned.
+
+No Qt and no napari here: the dock shows this and changes it, tests use it as it
+is. What counts as a correction is decided by the small functions below.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
+from napari_segdino.encoders.table import get_spec
+from napari_segdino.errors import InputError
+from napari_segdino.segmenter import Segmenter
+
+Plane = NDArray[Any]
+
+BACKGROUND_MARK = 1
+MAX_LABEL = 254
+"""Marks are label + 1 and are kept in 8 bits."""
+
+COLORS = (
+    "#ff7f0e",
+    "#17becf",
+    "#e377c2",
+    "#bcbd22",
+    "#2ca02c",
+    "#9467bd",
+    "#d62728",
+    "#8c564b",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """A class that the user names.
+
+    Parameters
+    ----------
+    label : int
+        Its value in the mask, 1 or more; its mark is ``label + 1``.
+    name : str
+        For people.
+    color : str
+        ``"#rrggbb"``.
+    """
+
+    label: int
+    name: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the dock asks for.
+
+    Parameters
+    ----------
+    encoder : str
+        A name, or the path of a file.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    whole_volume : bool
+        Draw every plane, not only the one that is shown.
+    live : bool
+        Retrain while the user paints.
+    """
+
+    encoder: str = DEFAULT_ENCODER
+    device: str = "auto"
+    whole_volume: bool = False
+    live: bool = False
+
+
+def first_encoder() -> str:
+    """Return the default encoder, or the built-in one if it is not here."""
+    here = find_weights(get_spec(DEFAULT_ENCODER)) is not None
+    return DEFAULT_ENCODER if here else BUILTIN_ENCODER
+
+
+# -- corrections -----------------------------------------------------------
+
+
+def corrections(baseline: Plane, current: Plane, marks: Plane) -> Plane:
+    """Add what the user changed in a mask to the marks.
+
+    Parameters
+    ----------
+    baseline : numpy.ndarray of int
+        The mask as the program last wrote or saw it.
+    current : numpy.ndarray of int, same shape
+        The mask now.
+    marks : numpy.ndarray of int, same shape
+        0 not said, 1 background, 2.. classes.
+
+    Returns
+    -------
+    numpy.ndarray, same shape
+        `marks`, with ``current + 1`` wherever the mask was changed. Erasing
+        to 0 therefore says background.
+    """
+    changed = baseline != current
+    out: Plane = marks.copy()
+    out[changed] = current[changed] + 1
+    return out
+
+
+def confirmations(
+    current: Plane, footprint: NDArray[np.bool_], label: int, marks: Plane
+) -> Plane:
+    """Add what a stroke said again of pixels that had its colour already.
+
+    Parameters
+    ----------
+    current : numpy.ndarray of int
+        The mask after the stroke.
+    footprint : numpy.ndarray of bool, same shape
+        Where the brush passed.
+    label : int
+        What it painted.
+    marks : numpy.ndarray of int, same shape
+        Marks so far.
+
+    Returns
+    -------
+    numpy.ndarray, same shape
+    """
+    out: Plane = marks.copy()
+    out[footprint & (current == label)] = label + 1
+    return out
+
+
+def apply_marks(prediction: Plane, marks: Plane) -> Plane:
+    """Return the mask to show: what the user said, else the prediction.
+
+    Parameters
+    ----------
+    prediction : numpy.ndarray of int
+        0 background, 1.. classes.
+    marks : numpy.ndarray of int, same shape
+        0 not said, 1 background, 2.. classes.
+
+    Returns
+    -------
+    numpy.ndarray, same shape, the prediction's type
+    """
+    out: Plane = prediction.copy()
+    said = marks > 0
+    out[said] = (marks[said] - 1).astype(out.dtype)
+    return out
+
+
+def fingerprint(plane: Plane) -> int:
+    """Return a number that changes when a plane does."""
+    return zlib.crc32(memoryview(np.ascontiguousarray(plane)))
+
+
+def why_not_trainable(codes: Iterable[int]) -> str | None:
+    """Say what is missing before a probe can learn, or None.
+
+    Parameters
+    ----------
+    codes : iterable of int
+        The mark codes there are, 0 ignored.
+    """
+    said = set(codes) - {0}
+    if not said:
+        return "Nothing is marked yet: paint over what is wrong in the mask first."
+    if said == {BACKGROUND_MARK}:
+        return "Only background is marked: paint some of a class as well."
+    if BACKGROUND_MARK not in said and len(said) == 1:
+        return "Only one class is marked: erase or paint some background as well."
+    return None
+
+
+# -- the window's session --------------------------------------------------
+
+
+class Session:
+    """Classes, settings, the probe, and which marks it has learned.
+
+    Parameters
+    ----------
+    make_segmenter : callable, optional
+        Takes an encoder and a device and returns a :class:`Segmenter`.
+    settings : Settings, optional
+        What to start with.
+
+    Attributes
+    ----------
+    segmenter : Segmenter
+        The probe of this window.
+    learned : dict
+        By image, by plane: fingerprint of the marks that the probe knows.
+    """
+
+    classes_changed = Signal()
+    settings_changed = Signal()
+    probe_changed = Signal()
+
+    def __init__(
+        self,
+        make_segmenter: Callable[[str, str], Any] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._make = make_segmenter or _make_segmenter
+        self.settings = settings or Settings(encoder=first_encoder())
+        self.classes: tuple[LabelClass, ...] = (LabelClass(1, "Class 1", COLORS[0]),)
+        self.learned: dict[Hashable, dict[int, int]] = {}
+        self.segmenter: Any = self._make(self.settings.encoder, self.settings.device)
+
+    # classes
+
+    def add_class(self, name: str = "", color: str = "") -> LabelClass:
+        """Add a class under the lowest label that is free.
+
+        Raises
+        ------
+        InputError
+            If there are too many.
+        """
+        used = {c.label for c in self.classes}
+        label = next(n for n in range(1, len(used) + 2) if n not in used)
+        if label > MAX_LABEL:
+            raise InputError(f"A mask holds at most {MAX_LABEL} classes.")
+        color = color or COLORS[(label - 1) % len(COLORS)]
+        new = LabelClass(label, name or f"Class {label}", color)
+        self.classes = tuple(sorted((*self.classes, new), key=lambda c: c.label))
+        self.classes_changed.emit()
+        return new
+
+    def remove_class(self, label: int) -> None:
+        """Remove a class; the last one stays.
+
+        Raises
+        ------
+        InputError
+            If it is the only one.
+        """
+        if len(self.classes) == 1:
+            raise InputError("One class has to stay.")
+        self.classes = tuple(c for c in self.classes if c.label != label)
+        self.classes_changed.emit()
+
+    def change_class(self, label: int, name: str = "", color: str = "") -> None:
+        """Rename or recolour a class."""
+
+        def changed(c: LabelClass) -> LabelClass:
+            if c.label != label:
+                return c
+            return replace(c, name=name or c.name, color=color or c.color)
+
+        classes = tuple(changed(c) for c in self.classes)
+        if classes != self.classes:
+            self.classes = classes
+            self.classes_changed.emit()
+
+    @property
+    def n_groups(self) -> int:
+        """Groups to look for with nothing learned: background and classes."""
+        return max(c.label for c in self.classes) + 1
+
+    # settings and probe
+
+    def change(self, **changes: Any) -> None:
+        """Change settings; another encoder means a new probe.
+
+        Marks that were learned stay known and are learned anew.
+        """
+        before, self.settings = self.settings, replace(self.settings, **changes)
+        if before == self.settings:
+            return
+        if before.encoder != self.settings.encoder:
+            self._start(self._make(self.settings.encoder, self.settings.device))
+        elif before.device != self.settings.device:
+            self.segmenter.set_params(device=self.settings.device)
+        self.settings_changed.emit()
+
+    def adopt(self, segmenter: Any) -> None:
+        """Go on with a probe that was loaded from a file."""
+        self.settings = replace(self.settings, encoder=segmenter.encoder)
+        have = {c.label for c in self.classes}
+        missing = [n for n in range(1, segmenter.n_classes_) if n not in have]
+        self.classes += tuple(_default_class(n) for n in missing)
+        self._start(segmenter)
+        self.classes_changed.emit()
+        self.settings_changed.emit()
+
+    def forget(self) -> None:
+        """Start a new probe; marks stay where they are."""
+        self._start(self._make(self.settings.encoder, self.settings.device))
+
+    def _start(self, segmenter: Any) -> None:
+        self.segmenter = segmenter
+        self.learned = {}
+        self.probe_changed.emit()
+
+    def load(self, path: str | Path) -> Any:
+        """Read a probe file; :meth:`adopt` then takes it."""
+        return type(self.segmenter).load(path, device=self.settings.device)
+
+    def note_learned(self, image: Hashable, prints: Mapping[int, int]) -> None:
+        """Remember that the probe knows these planes' marks now."""
+        self.learned.setdefault(image, {}).update(prints)
+        self.probe_changed.emit()
+
+    def changed_planes(
+        self, image: Hashable, prints: Mapping[int, int]
+    ) -> Sequence[int]:
+        """Planes whose marks the probe does not know yet.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        prints : mapping of int to int
+            Fingerprint of the marks of each plane that has any, now.
+
+        Returns
+        -------
+        list of int
+            Planes with new marks, and planes whose marks are gone.
+        """
+        known = self.learned.get(image, {})
+        new = [p for p, mark in prints.items() if known.get(p) != mark]
+        gone = [p for p, mark in known.items() if p not in prints and mark]
+        return sorted(new + gone)
+
+
+def _default_class(label: int) -> LabelClass:
+    return LabelClass(label, f"Class {label}", COLORS[(label - 1) % len(COLORS)])
+
+
+def _make_segmenter(encoder: str, device: str) -> Segmenter:
+    return Segmenter(encoder=encoder, device=device)
