@@ -15,10 +15,13 @@ class FeatureSettings:
     Parameters
     ----------
     sides : tuple of int
-        Longer sides, in pixels, at which a tile is encoded; 0 is the tile's
-        own size.
+        Longer sides, in pixels, at which a tile is seen; 0 is twice the
+        tile's own, at most 1024. Each gives one prediction; they are fused.
+    factors : tuple of float
+        Each of these times the side is encoded, and the probe reads all of
+        them at once.
     flips : bool
-        Whether each size is seen mirrored as well.
+        Whether each side is seen mirrored as well.
     tile, overlap : int
         Planes larger than `tile` pixels are cut into tiles that share
         `overlap` pixels.
@@ -27,9 +30,10 @@ class FeatureSettings:
     """
 
     sides: tuple[int, ...] = (0,)
+    factors: tuple[float, ...] = (0.5, 1.0)
     flips: bool = False
-    tile: int = 1536
-    overlap: int = 192
+    tile: int = 1024
+    overlap: int = 128
     percentiles: tuple[float, float] = (0.5, 99.5)
 
 

@@ -20,17 +20,13 @@ from napari_segdino.errors import InputError, ModelFileError, NotFittedError
 from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import Intensity, measure_intensity
-from napari_segdino.features.tiles import cut_tiles
-from napari_segdino.heads import mvr
-from napari_segdino.inference.cluster import cluster_probe
-from napari_segdino.inference.predict import (
-    PlaneResult,
-    ScoreTile,
-    iter_planes,
-    label_dtype,
-)
+from napari_segdino.features.tiles import Tile, cut_tiles
+from napari_segdino.heads.mvr import Basis, Probe, levels_of
+from napari_segdino.inference.predict import PlaneResult, iter_planes, label_dtype
+from napari_segdino.inference.score import Reader, TileScorer, VectorStore
 from napari_segdino.progress import Progress, Steps, drive
-from napari_segdino.training.fit import fit_probe
+from napari_segdino.training.cluster import find_groups
+from napari_segdino.training.fit import fit_basis, fit_probe
 from napari_segdino.training.samples import Sample, take_sample
 
 CLUSTERED_PLANES = 5
@@ -226,10 +222,18 @@ class Segmenter:
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(s.codes.max()) for s in samples)
         yield Progress(0, 0, "Training")
-        probe = fit_probe(samples, n_classes)
+        probe = fit_probe(samples, n_classes, self._basis_for(memory))
         self.memory_, self.probe_ = memory, probe
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
         return self
+
+    def _basis_for(self, memory: dict[str, Sample]) -> Basis:
+        """Fit the basis when there are tiles that the last one has not seen."""
+        tiles = frozenset(memory)
+        if getattr(self, "_basis_tiles", None) != tiles:
+            self._basis = fit_basis(list(memory.values()))
+            self._basis_tiles = tiles
+        return self._basis
 
     def _iter_remember(
         self,
@@ -249,9 +253,7 @@ class Segmenter:
             if not marked and not memory:
                 continue
             plane = image.read(index)
-            for tile in cut_tiles(
-                image.plane_shape, self.features.tile, self.features.overlap
-            ):
+            for tile in self._tiles(image):
                 self._remember_tile(
                     memory, extractor, plane[tile.slices], plane_marks[tile.slices],
                     intensity,
@@ -389,45 +391,48 @@ class Segmenter:
         wanted = list(range(len(source)) if planes is None else planes)
         intensity = measure_intensity(source, self.features.percentiles)
         picks = np.unique(np.linspace(0, len(wanted) - 1, CLUSTERED_PLANES).astype(int))
-        view = views_of(self.features)[0]
-        grids = []
+        views = views_of(self.features)[0]
+        samples, grids = [], []
         for done, pick in enumerate(picks):
             yield Progress(done, len(picks), "Looking at the image")
             plane = source.read(wanted[pick])
-            for tile in cut_tiles(
-                source.plane_shape, self.features.tile, self.features.overlap
-            ):
-                grids.append(extractor.grid(plane[tile.slices], intensity, view))
+            for tile in self._tiles(source):
+                grid = extractor.grid(plane[tile.slices], intensity, views)
+                nothing = np.zeros(tile.shape, np.uint8)
+                samples.append(take_sample(grid, nothing, self.random_state))
+                grids.append(grid)
                 yield Progress(done, len(picks), "Looking at the image")
-        probe = cluster_probe(grids, n_classes, self.random_state)
-        yield from self._iter_score(source, extractor, probe, wanted, "Grouping")
+        groups = find_groups(samples, grids, n_classes, self.random_state)
+        yield from self._iter_score(source, extractor, groups, wanted, "Grouping")
 
     def _iter_score(
         self,
         source: Planes,
         extractor: Extractor,
-        probe: mvr.Probe,
+        reader: Reader,
         planes: Iterable[int] | None,
         text: str,
     ) -> Steps[None]:
         intensity = measure_intensity(source, self.features.percentiles)
-        score = self._scorer(extractor, probe, intensity)
+        memory = getattr(self, "memory_", {}) if isinstance(reader, Probe) else {}
+        score = TileScorer(
+            extractor,
+            views_of(self.features),
+            intensity,
+            reader,
+            self._vector_store(),
+            {key: sample.marks.numpy() for key, sample in memory.items()},
+        )
         indices = range(len(source)) if planes is None else planes
         return iter_planes(source.read, indices, score, self.features, text)
 
-    def _scorer(
-        self, extractor: Extractor, probe: mvr.Probe, intensity: Intensity
-    ) -> ScoreTile:
-        views = views_of(self.features)
+    def _vector_store(self) -> VectorStore:
+        if not hasattr(self, "_vectors"):
+            self._vectors = VectorStore()
+        return self._vectors
 
-        def score(tile: NDArray[Any]) -> Any:
-            maps = [
-                probe.logits(extractor.grid(tile, intensity, v)).softmax(0)
-                for v in views
-            ]
-            return sum(maps[1:], maps[0]) / len(maps)
-
-        return score
+    def _tiles(self, source: Planes) -> list[Tile]:
+        return cut_tiles(source.plane_shape, self.features.tile, self.features.overlap)
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:
@@ -448,7 +453,7 @@ class Segmenter:
                 self.cache.disk_bytes,
                 self.cache.folder or cache_folder(),
             )
-            self._extractor = Extractor(encoder, mvr.levels_of(encoder.spec), store)
+            self._extractor = Extractor(encoder, levels_of(encoder.spec), store)
             self._loaded_for = wanted
         return self._extractor
 
@@ -482,7 +487,7 @@ class Segmenter:
             If the file cannot be written.
         """
         self._check_fitted()
-        tensors = {"probe.weight": self.probe_.weight, "probe.bias": self.probe_.bias}
+        tensors = {f"probe.{k}": v for k, v in self.probe_.tensors().items()}
         for i, sample in enumerate(self.memory_.values()):
             for field in dataclasses.fields(Sample):
                 tensors[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
@@ -530,12 +535,19 @@ class Segmenter:
             FeatureSettings(**features),
         )
         self.n_classes_, self.classes_ = meta["n_classes"], np.arange(meta["n_classes"])
-        self.probe_ = mvr.Probe(tensors["probe.weight"], tensors["probe.bias"])
+        self.probe_ = Probe.from_tensors(
+            {
+                name.removeprefix("probe."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("probe.")
+            }
+        )
         fields = [f.name for f in dataclasses.fields(Sample)]
         self.memory_ = {
             key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
             for i, key in enumerate(meta["memory"])
         }
+        self._basis, self._basis_tiles = self.probe_.basis, frozenset(self.memory_)
         self.encoder_key_ = meta["encoder_key"]
         return self
 

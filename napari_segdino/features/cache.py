@@ -15,6 +15,7 @@ from napari_segdino.features.grid import FeatureGrid
 _log = logging.getLogger(__name__)
 
 SUFFIX = ".safetensors"
+_REST = ("local", "colour", "grey")
 
 
 class FeatureCache:
@@ -87,13 +88,12 @@ class FeatureCache:
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata()
                 levels = [file.get_tensor(f"level{i}") for i in range(int(meta["n"]))]
-                local = file.get_tensor("local")
+                rest = [file.get_tensor(name) for name in _REST]
             os.utime(path)
         except (OSError, SafetensorError, KeyError):
             _log.warning("Cached features could not be read: %s", path, exc_info=True)
             return None
-        y, x = (int(n) for n in meta["shape"].split())
-        return FeatureGrid(tuple(levels), local, (y, x), key)
+        return FeatureGrid(tuple(levels), *rest, key)
 
     def _write(self, grid: FeatureGrid) -> None:
         if not self.disk_bytes or (path := self._path(grid.key)).exists():
@@ -102,9 +102,8 @@ class FeatureCache:
         from safetensors.torch import save_file
 
         tensors = {f"level{i}": t.contiguous() for i, t in enumerate(grid.levels)}
-        tensors["local"] = grid.local.contiguous()
-        y, x = grid.shape
-        meta = {"n": str(len(grid.levels)), "shape": f"{y} {x}"}
+        tensors |= {name: getattr(grid, name).contiguous() for name in _REST}
+        meta = {"n": str(len(grid.levels))}
         partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from napari_segdino.encoders.base import Encoder
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
-from napari_segdino.features.local import local_features
+from napari_segdino.features.local import local_features, on_grid, smooth_colour
 from napari_segdino.features.views import View, show
 
 if TYPE_CHECKING:
@@ -25,10 +25,18 @@ LAYOUT = 1
 """Raised when the same content would give other features than before."""
 
 
-def views_of(settings: FeatureSettings) -> tuple[View, ...]:
-    """All views that the settings ask for: sizes times flips."""
+Views = tuple[View, ...]
+"""Sizes of one tile whose features are read side by side."""
+
+
+def views_of(settings: FeatureSettings) -> tuple[Views, ...]:
+    """All that the settings ask for: sides times flips, each at all factors."""
     mirrors = (False, True) if settings.flips else (False,)
-    return tuple(View(side, flip_x=m) for side in settings.sides for m in mirrors)
+    return tuple(
+        tuple(View(side, factor, flip_x=m) for factor in settings.factors)
+        for side in settings.sides
+        for m in mirrors
+    )
 
 
 @dataclass(frozen=True)
@@ -43,23 +51,20 @@ class Extractor:
         Levels of the encoder to keep.
     cache : FeatureCache
         Where features are kept.
-    local : bool
-        Whether local features at full resolution are wanted too.
     """
 
     encoder: Encoder
     levels: tuple[int, ...]
     cache: FeatureCache
-    local: bool = True
 
-    def key(self, tile: NDArray[Any], intensity: Intensity, view: View) -> str:
+    def key(self, tile: NDArray[Any], intensity: Intensity, views: Views) -> str:
         """Name the features of a tile by all that they depend on."""
         digest = hashlib.blake2b(np.ascontiguousarray(tile).data, digest_size=16)
         parts = (LAYOUT, digest.hexdigest(), tile.shape, tile.dtype.str, intensity)
-        return repr((*parts, view, self.encoder.key, self.levels, self.local))
+        return repr((*parts, views, self.encoder.key, self.levels))
 
     def grid(
-        self, tile: NDArray[Any], intensity: Intensity, view: View
+        self, tile: NDArray[Any], intensity: Intensity, views: Views
     ) -> FeatureGrid:
         """Return the features of a tile, encoding it if it is new.
 
@@ -69,7 +74,7 @@ class Extractor:
             Raw pixels.
         intensity : Intensity
             The range of its image.
-        view : View
+        views : tuple of View
             How the encoder sees it.
 
         Returns
@@ -77,24 +82,31 @@ class Extractor:
         FeatureGrid
             Levels are mirrored back, so that they lie as the tile does.
         """
-        key = self.key(tile, intensity, view)
+        key = self.key(tile, intensity, views)
         if (found := self.cache.get(key)) is not None:
             return found
         import torch
 
-        image = torch.from_numpy(intensity.apply(tile))
-        shown = torch.stack(
-            [show(t, view, self.encoder.spec.multiple) for t in triples(image)]
+        image = intensity.apply(tile)
+        pixels = torch.from_numpy(image)
+        grid = FeatureGrid(
+            tuple(level for view in views for level in self._encode(pixels, view)),
+            torch.from_numpy(on_grid(local_features(image))).half(),
+            torch.from_numpy(on_grid(smooth_colour(image))).half(),
+            pixels.mean(0).half(),
+            key,
         )
-        encoded = self.encoder.encode(shown, self.levels)
-        levels = tuple(
-            level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded
-        )
-        local = local_features(image) if self.local else torch.empty(0, 0, 0).half()
-        y, x = tile.shape[:2]
-        grid = FeatureGrid(levels, local, (y, x), key)
         self.cache.put(grid)
         return grid
+
+    def _encode(self, image: torch.Tensor, view: View) -> list[torch.Tensor]:
+        """Encode all channels of a tile, shape (C, Y, X), in one view."""
+        import torch
+
+        multiple = self.encoder.spec.multiple
+        shown = torch.stack([show(t, view, multiple) for t in triples(image)])
+        encoded = self.encoder.encode(shown, self.levels)
+        return [level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded]
 
 
 def triples(image: torch.Tensor) -> Sequence[torch.Tensor]:

@@ -93,11 +93,11 @@ def blend_weights(
 
 def _ramp(start: int, stop: int, length: int, overlap: int) -> NDArray[np.float32]:
     weight = np.ones(stop - start, np.float32)
-    rise = (np.arange(min(overlap, stop - start), dtype=np.float32) + 0.5) / max(
-        1, overlap
-    )
+    if overlap == 0:
+        return weight
+    rise = (np.arange(stop - start, dtype=np.float32) + 0.5) / overlap
     if start > 0:
-        weight[: len(rise)] *= rise
+        weight *= np.minimum(rise, 1)
     if stop < length:
-        weight[-len(rise) or None :] *= rise[::-1]
+        weight *= np.minimum(rise[::-1], 1)
     return weight

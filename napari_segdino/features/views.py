@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     import torch
 
 
+ENLARGE = 2.0
+"""Tiles are shown at most this many times their size: small objects fill more cells."""
+
+FINE_SIDE = 1024
+"""Longer side that a tile is enlarged or reduced to at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One way to show a tile to the encoder.
@@ -16,13 +23,16 @@ class View:
     Parameters
     ----------
     side : int
-        Length of the longer side in pixels after scaling; 0 keeps the
-        tile's own size, within [`MIN_SIDE`, `MAX_SIDE`].
+        Length of the longer side in pixels after scaling; 0 is
+        :data:`ENLARGE` times the tile's own, at most :data:`FINE_SIDE`.
+    factor : float
+        The side is multiplied by this.
     flip_y, flip_x : bool
         Whether the tile is mirrored before and its features after encoding.
     """
 
     side: int = 0
+    factor: float = 1.0
     flip_y: bool = False
     flip_x: bool = False
 
@@ -30,13 +40,6 @@ class View:
     def flips(self) -> list[int]:
         """Tensor axes that are mirrored."""
         return [a for a, on in ((-2, self.flip_y), (-1, self.flip_x)) if on]
-
-
-MIN_SIDE = 256
-"""Small images are enlarged to this: encoders see nothing in a few cells."""
-
-MAX_SIDE = 1536
-"""Tiles are not shown larger than this unless a view says so."""
 
 
 def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, int]:
@@ -60,7 +63,7 @@ def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, i
         (Y, X) in pixels.
     """
     longest = max(shape)
-    side = view.side or min(max(longest, MIN_SIDE), MAX_SIDE)
+    side = (view.side or min(ENLARGE * longest, FINE_SIDE)) * view.factor
     y, x = (max(1, round(n * side / longest / multiple)) * multiple for n in shape)
     return y, x
 

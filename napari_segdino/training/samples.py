@@ -1,7 +1,8 @@
-"""Which marked pixels a probe learns from, and their features."""
+"""Which pixels a probe learns from, and their features."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.mvr import gather
 
 if TYPE_CHECKING:
     import torch
 
-PER_STROKE = 64
-"""Pixels taken from one stroke: more of the same tell nothing new."""
+PER_STROKE = 8
+"""Pixels taken from one stroke: they are nearly copies of each other."""
+
+CONTEXT = 1024
+"""Pixels of a tile, marked or not, that say how features are spread."""
+
+Positions = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +31,56 @@ class Sample:
 
     Parameters
     ----------
+    marks : torch.Tensor, shape (Y, X), uint8
+        0 not said, 1 background, 2.. classes.
     features : torch.Tensor, shape (N, D), float16
-        All levels and local features at N marked pixels.
+        All blocks side by side at the pixels taken from strokes.
     codes : torch.Tensor, shape (N,), uint8
-        Marks: 1 background, 2.. classes.
+        Marks of these pixels.
     weights : torch.Tensor, shape (N,), float32
-        One over the number of pixels taken from the same stroke.
+        They sum to 1 over each stroke.
+    context : torch.Tensor, shape (M, D), float16
+        The same features at pixels spread over the tile.
+    widths : torch.Tensor, shape (B,), int64
+        Width of each block; they add up to D.
     """
 
+    marks: torch.Tensor
     features: torch.Tensor
     codes: torch.Tensor
     weights: torch.Tensor
+    context: torch.Tensor
+    widths: torch.Tensor
+
+
+def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Connected strokes of marks.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+
+    Yields
+    ------
+    code : int
+        The mark.
+    pixels : numpy.ndarray, shape (N,)
+        Flat indices of the stroke's pixels, row by row.
+    """
+    for code in np.unique(marks[marks > 0]):
+        labelled, count = ndimage.label(marks == code)
+        flat = np.flatnonzero(labelled)
+        number = labelled.ravel()[flat]
+        order = np.argsort(number, kind="stable")
+        ends = np.cumsum(np.bincount(number, minlength=count + 1)[1:])[:-1]
+        for pixels in np.split(flat[order], ends):
+            yield int(code), pixels
 
 
 def pick_pixels(
-    marks: NDArray[Any], per_stroke: int, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    marks: NDArray[Any], per_stroke: int
+) -> tuple[Positions, NDArray[np.float32]]:
     """Choose marked pixels, the same number from every stroke.
 
     Parameters
@@ -47,67 +88,25 @@ def pick_pixels(
     marks : numpy.ndarray of int, shape (Y, X)
         0 not said, 1 background, 2.. classes.
     per_stroke : int
-        At most this many pixels of each connected stroke.
-    seed : int
-        The same seed picks the same pixels.
+        At most this many pixels of each connected stroke, evenly spread.
 
     Returns
     -------
-    rows, columns : numpy.ndarray, shape (N,)
+    (rows, columns) : tuple of numpy.ndarray, each (N,)
         Positions.
     weights : numpy.ndarray, shape (N,), float32
         They sum to 1 over each stroke.
     """
-    rng = np.random.default_rng(seed)
-    chosen, weights = [], []
-    for code in np.unique(marks[marks > 0]):
-        strokes, count = ndimage.label(marks == code, np.ones((3, 3)))
-        flat = np.flatnonzero(strokes)
-        flat = flat[np.argsort(strokes.ravel()[flat], kind="stable")]
-        sizes = np.bincount(strokes.ravel()[flat], minlength=count + 1)[1:]
-        for pixels in np.split(flat, np.cumsum(sizes)[:-1]):
-            if len(pixels) > per_stroke:
-                pixels = rng.choice(pixels, per_stroke, replace=False)
-            chosen.append(pixels)
-            weights.append(np.full(len(pixels), 1 / len(pixels), np.float32))
-    if not chosen:
-        empty = np.zeros(0, np.intp)
-        return empty, empty, np.zeros(0, np.float32)
+    chosen = [np.zeros(0, np.intp)]
+    weights = [np.zeros(0, np.float32)]
+    for _, pixels in strokes_of(marks):
+        if len(pixels) > per_stroke:
+            even = np.linspace(0, len(pixels) - 1, per_stroke).astype(int)
+            pixels = pixels[even]
+        chosen.append(pixels)
+        weights.append(np.full(len(pixels), 1 / len(pixels), np.float32))
     rows, columns = np.unravel_index(np.concatenate(chosen), marks.shape)
-    return rows, columns, np.concatenate(weights)
-
-
-def gather(
-    grid: FeatureGrid, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> torch.Tensor:
-    """Read features at pixels, bilinearly between cells.
-
-    Parameters
-    ----------
-    grid : FeatureGrid
-        Features of the tile.
-    rows, columns : numpy.ndarray, shape (N,)
-        Pixels of the tile.
-
-    Returns
-    -------
-    torch.Tensor, shape (N, D), float32
-        Levels in order, then local features.
-    """
-    import torch
-    from torch.nn import functional
-
-    y = (torch.from_numpy(rows).float() + 0.5) * 2 / grid.shape[0] - 1
-    x = (torch.from_numpy(columns).float() + 0.5) * 2 / grid.shape[1] - 1
-    at = torch.stack([x, y], -1)[None, None]
-    parts = [
-        functional.grid_sample(
-            level[None].float(), at, padding_mode="border", align_corners=False
-        )[0, :, 0].T
-        for level in grid.levels
-    ]
-    parts.append(grid.local[:, rows, columns].float().T)
-    return torch.cat(parts, 1)
+    return (rows, columns), np.concatenate(weights)
 
 
 def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
@@ -120,7 +119,7 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
     marks : numpy.ndarray of int, shape (Y, X)
         0 not said, 1 background, 2.. classes.
     seed : int
-        Seed of the choice of pixels.
+        Seed of the choice of context.
 
     Returns
     -------
@@ -128,9 +127,16 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
     """
     import torch
 
-    rows, columns, weights = pick_pixels(marks, PER_STROKE, seed)
+    (rows, columns), weights = pick_pixels(marks, PER_STROKE)
+    blocks = gather(grid, torch.from_numpy(rows), torch.from_numpy(columns))
+    random = np.random.default_rng(seed)
+    spread = random.permutation(marks.size)[:CONTEXT]
+    y, x = (torch.from_numpy(i) for i in np.unravel_index(spread, marks.shape))
     return Sample(
-        gather(grid, rows, columns).half(),
+        torch.from_numpy(np.ascontiguousarray(marks, np.uint8)),
+        torch.cat(blocks, 1).half(),
         torch.from_numpy(marks[rows, columns].astype(np.uint8)),
         torch.from_numpy(weights),
+        torch.cat(gather(grid, y, x), 1).half(),
+        torch.tensor([b.shape[1] for b in blocks]),
     )

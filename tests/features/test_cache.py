@@ -7,14 +7,16 @@ from napari_segdino.features.grid import FeatureGrid
 
 def grid(key, value=1.0):
     level = torch.full((2, 3, 4), value).half()  # 48 bytes
-    return FeatureGrid((level, level.clone()), torch.zeros(1, 6, 8).half(), (6, 8), key)
+    grey = torch.zeros(6, 8).half()  # 96 bytes
+    cells = torch.zeros(1, 6, 8).half()
+    return FeatureGrid((level, level.clone()), cells, cells.clone(), grey, key)
 
 
 SIZE = grid("a").nbytes
 
 
 def test_bytes_are_counted():
-    assert SIZE == 2 * 48 + 96
+    assert SIZE == 2 * 48 + 3 * 96
 
 
 def test_what_was_used_longest_ago_is_dropped():
@@ -46,10 +48,10 @@ def test_what_leaves_memory_comes_back_from_disk(tmp_path):
 
 
 def test_files_on_disk_are_bounded(tmp_path):
-    cache = FeatureCache(0, 1000, tmp_path)
+    cache = FeatureCache(0, 2000, tmp_path)
     for name in "abcdef":
         cache.put(grid(name))
-    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 1000
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 2000
 
 
 def test_a_damaged_file_is_computed_anew(tmp_path):

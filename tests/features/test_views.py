@@ -3,14 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_segdino.features.extract import triples
-from napari_segdino.features.views import MAX_SIDE, MIN_SIDE, View, show, view_size
+from napari_segdino.features.views import FINE_SIDE, View, show, view_size
 
 
 def test_sizes_by_hand():
-    assert view_size((384, 300), View(), 32) == (384, 288)
-    assert view_size((100, 50), View(), 32) == (256, 128)
-    assert view_size((3000, 1500), View(), 32) == (1536, 768)
-    assert view_size((384, 300), View(768), 16) == (768, 608)
+    assert view_size((384, 300), View(), 32) == (768, 608)
+    assert view_size((384, 300), View(factor=0.5), 32) == (384, 288)
+    assert view_size((100, 10), View(), 32) == (192, 32)
+    assert view_size((3000, 1500), View(), 32) == (1024, 512)
+    assert view_size((384, 300), View(512), 16) == (512, 400)
 
 
 @given(
@@ -19,7 +20,7 @@ def test_sizes_by_hand():
 def test_sides_are_multiples_within_bounds(shape, multiple):
     size = view_size(shape, View(), multiple)
     assert all(n % multiple == 0 and n > 0 for n in size)
-    assert MIN_SIDE - multiple <= max(size) <= MAX_SIDE + multiple
+    assert max(size) <= FINE_SIDE + multiple
 
 
 def test_mirrored_and_back_is_the_same():

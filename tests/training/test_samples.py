@@ -2,7 +2,14 @@ import numpy as np
 import torch
 
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.training.samples import gather, pick_pixels
+from napari_segdino.heads.mvr import gather
+from napari_segdino.training.samples import pick_pixels, strokes_of, take_sample
+
+
+def test_strokes_are_connected_marks_of_one_code():
+    marks = np.array([[2, 2, 0], [0, 0, 1], [2, 1, 1]])
+    found = [(code, pixels.tolist()) for code, pixels in strokes_of(marks)]
+    assert found == [(1, [5, 7, 8]), (2, [0, 1]), (2, [6])]
 
 
 def test_every_stroke_weighs_one():
@@ -10,7 +17,7 @@ def test_every_stroke_weighs_one():
     marks[2:12, 2:12] = 2
     marks[15, 20:23] = 2
     marks[0, 29] = 1
-    rows, columns, weights = pick_pixels(marks, 16, seed=0)
+    (rows, columns), weights = pick_pixels(marks, 16)
     codes = marks[rows, columns]
     assert np.isclose(weights[codes == 2].sum(), 2)
     assert np.isclose(weights[codes == 1].sum(), 1)
@@ -18,21 +25,29 @@ def test_every_stroke_weighs_one():
     assert len(set(zip(rows, columns, strict=True))) == len(rows)
 
 
-def test_the_same_seed_picks_the_same_pixels():
-    marks = np.ones((50, 50), np.uint8)
-    first, again = pick_pixels(marks, 9, 3), pick_pixels(marks, 9, 3)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(pick_pixels(marks, 9, 4)[0], first[0])
-
-
 def test_no_marks_no_pixels():
-    assert all(len(part) == 0 for part in pick_pixels(np.zeros((4, 4), int), 9, 0))
+    (rows, columns), weights = pick_pixels(np.zeros((4, 4), int), 9)
+    assert len(rows) == len(columns) == len(weights) == 0
+
+
+def test_the_same_seed_takes_the_same_sample():
+    grid = tiny_grid()
+    marks = np.array([[1, 0, 2, 2]])
+    first, again = take_sample(grid, marks, 3), take_sample(grid, marks, 3)
+    assert torch.equal(first.context, again.context)
+    assert first.codes.tolist() == [1, 2, 2]
+    assert first.features[:, 1].tolist() == [0, 2, 3]
+    assert first.widths.tolist() == [1, 1]
+    assert sorted(first.context[:, 1].tolist()) == [0, 1, 2, 3]
+
+
+def tiny_grid():
+    level = torch.tensor([[[0.0, 4.0]]]).half()
+    local = torch.arange(4.0)[None, None].half()
+    return FeatureGrid((level,), local, local, torch.zeros(1, 4).half(), "k")
 
 
 def test_features_are_read_between_cells():
-    level = torch.tensor([[[0.0, 4.0]]]).half()
-    local = torch.arange(4.0)[None, None].half()
-    grid = FeatureGrid((level,), local, (1, 4), "k")
-    found = gather(grid, np.zeros(4, int), np.arange(4))
-    assert found[:, 0].tolist() == [0, 1, 3, 4]
-    assert found[:, 1].tolist() == [0, 1, 2, 3]
+    level, local = gather(tiny_grid(), torch.zeros(4), torch.arange(4))
+    assert level[:, 0].tolist() == [0, 1, 3, 4]
+    assert local[:, 0].tolist() == [0, 1, 2, 3]

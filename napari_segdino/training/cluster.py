@@ -1,0 +1,139 @@
+"""A first mask with nothing learned: frozen features grouped without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.mvr import Basis
+from napari_segdino.training.fit import fit_basis
+from napari_segdino.training.samples import Sample
+
+if TYPE_CHECKING:
+    import torch
+
+COMPONENTS = 8
+"""Directions of the basis that are grouped: the loudest ones."""
+
+MAX_CELLS = 20_000
+ROUNDS = 30
+STARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of vectors, in place of a trained probe.
+
+    Parameters
+    ----------
+    basis : Basis
+        Makes vectors of features.
+    centres : torch.Tensor, shape (K, C)
+        Centres of the groups, background first.
+    scatter : float
+        Mean squared distance of a vector to its centre, per direction.
+    """
+
+    basis: Basis
+    centres: torch.Tensor
+    scatter: float
+
+    @property
+    def n_classes(self) -> int:
+        """Number of groups."""
+        return len(self.centres)
+
+    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Assign vectors (N, J) softly, shape (N, K)."""
+        import torch
+
+        distance = torch.cdist(vectors[:, : self.centres.shape[1]], self.centres)
+        return (-(distance**2) / (2 * self.scatter)).softmax(1)
+
+
+def find_groups(
+    samples: Sequence[Sample], grids: Sequence[FeatureGrid], n_groups: int, seed: int
+) -> Groups:
+    """Group the cells of some tiles by k-means.
+
+    The group that holds most of the tiles' border becomes background; the
+    others follow by falling size.
+
+    Parameters
+    ----------
+    samples, grids : sequences
+        The same tiles, sampled and whole.
+    n_groups : int
+        Background and classes, at least 2.
+    seed : int
+        The same seed gives the same groups.
+
+    Returns
+    -------
+    Groups
+    """
+    import torch
+
+    basis = fit_basis(samples)
+    cells = torch.cat([basis.vectors(g)[:, :COMPONENTS] for g in grids])
+    border = torch.cat([_border(g) for g in grids])
+    centres = _kmeans(cells, n_groups, seed)
+    nearest = torch.cdist(cells, centres).argmin(1)
+    centres = centres[_order(nearest, border, n_groups)]
+    within = torch.cdist(cells, centres).amin(1).square().mean() / cells.shape[1]
+    return Groups(basis, centres, float(within.clamp_min(1e-6)))
+
+
+def _border(grid: FeatureGrid) -> torch.Tensor:
+    """Which cells lie on the border of the tile, shape (gy * gx,)."""
+    import torch
+
+    border = torch.ones(grid.cells, dtype=torch.bool)
+    border[1:-1, 1:-1] = False
+    return border.flatten()
+
+
+def _kmeans(x: torch.Tensor, groups: int, seed: int) -> torch.Tensor:
+    """Centres with the least scatter over several seeded starts."""
+    import torch
+
+    random = torch.Generator().manual_seed(seed)
+    if len(x) > MAX_CELLS:
+        x = x[torch.randperm(len(x), generator=random)[:MAX_CELLS]]
+    best, least = x[:1].expand(groups, -1), float("inf")
+    for _ in range(STARTS):
+        centres = _spread_out(x, groups, random)
+        for _ in range(ROUNDS):
+            nearest = torch.cdist(x, centres).argmin(1)
+            members = torch.nn.functional.one_hot(nearest, groups).to(x.dtype)
+            count = members.sum(0)[:, None]
+            centres = torch.where(
+                count > 0, members.T @ x / count.clamp_min(1), centres
+            )
+        scatter = float(torch.cdist(x, centres).amin(1).square().sum())
+        if scatter < least:
+            best, least = centres, scatter
+    return best
+
+
+def _spread_out(x: torch.Tensor, groups: int, random: torch.Generator) -> torch.Tensor:
+    """Starting centres by k-means++ (Arthur and Vassilvitskii 2007)."""
+    import torch
+
+    picks = [int(torch.randint(len(x), (1,), generator=random))]
+    for _ in range(groups - 1):
+        distance = torch.cdist(x, x[picks]).amin(1).square() + 1e-12
+        picks.append(int(torch.multinomial(distance, 1, generator=random)))
+    return x[picks].clone()
+
+
+def _order(nearest: torch.Tensor, border: torch.Tensor, groups: int) -> list[int]:
+    import torch
+
+    on_border = torch.bincount(nearest[border], minlength=groups)
+    size = torch.bincount(nearest, minlength=groups)
+    background = int(on_border.argmax())
+    rest = sorted(set(range(groups)) - {background}, key=lambda g: -int(size[g]))
+    return [background, *rest]

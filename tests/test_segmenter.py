@@ -1,0 +1,356 @@
+import dask.array
+import numpy as np
+import pytest
+import zarr
+from fake_encoder import FakeEncoder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from sklearn.base import clone
+
+from napari_segdino import Segmenter, marks_from_mask
+from napari_segdino.config import CacheSettings, FeatureSettings
+from napari_segdino.errors import InputError, ModelFileError, NotFittedError
+from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.model_file import read_model
+from napari_segdino.progress import Progress, drive
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    fake = FakeEncoder()
+
+    def load(name, device):
+        yield Progress(0, 1, "Loading")
+        return fake
+
+    monkeypatch.setattr("napari_segdino.segmenter.iter_load_encoder", load)
+    return fake
+
+
+PASSES = len(FeatureSettings().factors)
+"""How often the encoder runs for one tile."""
+
+
+@pytest.fixture
+def segmenter(encoder, tmp_path):
+    return Segmenter("fake", cache=CacheSettings(folder=tmp_path / "cache"))
+
+
+def square(side=96, low=40, high=200):
+    """A bright square in a noisy dark plane, its mask, and two strokes."""
+    image = np.random.default_rng(0).integers(0, low, (side, side), np.uint8)
+    mask = np.zeros((side, side), np.uint8)
+    mask[side // 4 : side // 2, side // 4 : side // 2] = 1
+    image[mask > 0] += high
+    marks = np.zeros_like(mask)
+    marks[side // 3, side // 3 : side // 3 + 5] = 2
+    marks[side - 8, 5:60] = 1
+    return image, mask, marks
+
+
+def agreement(a, b):
+    return float((np.asarray(a) == b).mean())
+
+
+def test_two_strokes_find_the_square(segmenter):
+    image, mask, marks = square()
+    found = segmenter.fit(image, marks).predict(image)
+    assert found.dtype == np.uint8
+    assert agreement(found, mask) > 0.99
+    assert segmenter.classes_.tolist() == [0, 1]
+
+
+def test_probabilities_sum_to_one_and_agree_with_the_labels(segmenter):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    probabilities = segmenter.predict_proba(image)
+    assert probabilities.shape == (2, *image.shape)
+    assert probabilities.dtype == np.float32
+    assert np.allclose(probabilities.sum(0), 1, atol=1e-5)
+    assert np.array_equal(probabilities.argmax(0), segmenter.predict(image))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda g: g,
+        lambda g: np.stack([g] * 3, -1),
+        lambda g: np.stack([g] * 3 + [np.full_like(g, 255)], -1),
+        lambda g: np.stack([g.astype(np.uint16)] * 5, -1),
+        lambda g: g.astype(np.float64) * 1e6 - 3e5,
+        lambda g: g.astype(np.int32) - 1000,
+    ],
+    ids=["grey", "rgb", "rgba", "five channels", "floats", "signed"],
+)
+def test_kinds_of_planes(segmenter, make):
+    image, mask, marks = square()
+    image = make(image)
+    assert agreement(segmenter.fit(image, marks).predict(image), mask) > 0.99
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, dask.array.from_array, zarr.array])
+@pytest.mark.parametrize("axes", ["ZYX", "TYX"])
+def test_stacks_learn_from_one_plane(segmenter, wrap, axes):
+    image, mask, marks = square()
+    volume = np.stack([image, image[::-1], image.T])
+    stack_marks = np.zeros(volume.shape, np.uint8)
+    stack_marks[0] = marks
+    segmenter.fit(wrap(volume), wrap(stack_marks), axes=axes)
+    found = segmenter.predict(wrap(volume), axes=axes)
+    assert agreement(found, np.stack([mask, mask[::-1], mask.T])) > 0.98
+
+
+def test_colour_volumes_and_four_axes(segmenter):
+    image, mask, marks = square()
+    colour = np.stack([image] * 3, -1)[None]
+    found = segmenter.fit(colour, marks[None]).predict(colour)
+    assert found.shape == (1, *mask.shape)
+    grey = np.stack([image, image])[None]
+    segmenter.fit(grey, np.stack([marks, marks])[None], axes="TZYX")
+    found = segmenter.predict(grey, axes="TZYX")
+    assert found.shape == (1, 2, *mask.shape)
+    assert agreement(found[0, 1], mask) > 0.98
+
+
+def test_several_classes(segmenter):
+    image, mask, marks = square()
+    image[70:90, 60:90] = 120
+    marks[80, 70:76] = 3
+    found = segmenter.fit(image, marks).predict(image)
+    assert set(np.unique(found)) == {0, 1, 2}
+    assert found[85, 85] == 2
+    assert found[30, 30] == 1
+
+
+def test_a_class_without_marks_is_never_predicted(segmenter):
+    image, _, marks = square()
+    marks[marks == 2] = 4
+    found = segmenter.fit(image, marks).predict(image)
+    assert set(np.unique(found)) == {0, 3}
+    assert not segmenter.predict_proba(image)[1:3].any()
+
+
+def test_same_seed_same_mask(segmenter):
+    image, mask, _ = square()
+    marks = marks_from_mask(mask)
+    first = clone(segmenter).fit(image, marks).predict_proba(image)
+    again = clone(segmenter).fit(image, marks).predict_proba(image)
+    assert np.array_equal(first, again)
+
+
+def test_a_refit_never_runs_the_encoder(segmenter, encoder):
+    image, _, marks = square()
+    segmenter.fit(image, marks).predict(image)
+    assert encoder.planes_encoded == PASSES
+    marks[0, :5] = 1
+    segmenter.fit(image, marks).predict(image)
+    segmenter.partial_fit(image, marks).predict(image)
+    assert encoder.planes_encoded == PASSES
+
+
+def test_only_marked_planes_are_encoded_to_fit(segmenter, encoder):
+    image, _, marks = square()
+    volume = np.stack([np.roll(image, i) for i in range(4)])
+    stack_marks = np.zeros(volume.shape, np.uint8)
+    stack_marks[2] = marks
+    segmenter.fit(volume, stack_marks, volume=True)
+    assert encoder.planes_encoded == PASSES
+
+
+def test_features_come_from_disk_when_memory_is_short(encoder, tmp_path):
+    segmenter = Segmenter("fake", cache=CacheSettings(0, 1 << 30, tmp_path))
+    image, _, marks = square()
+    segmenter.fit(image, marks).predict(image)
+    assert encoder.planes_encoded == PASSES
+
+
+def test_lists_of_images(segmenter):
+    image, mask, marks = square()
+    nothing = np.zeros_like(marks)
+    segmenter.fit([image, image[::-1].copy()], [marks, nothing])
+    assert agreement(segmenter.predict(image), mask) > 0.99
+    with pytest.raises(InputError, match="as many marks"):
+        segmenter.fit([image, image], [marks])
+
+
+def test_partial_fit_counts_earlier_marks(segmenter):
+    image, mask, marks = square()
+    other = np.full_like(image, 90)
+    other[:48] = 250
+    other_marks = np.zeros_like(marks)
+    other_marks[60, 10:80] = 3
+    segmenter.fit(image, marks).partial_fit(other, other_marks)
+    assert segmenter.n_classes_ == 3
+    assert agreement(segmenter.predict(image) == 1, mask) > 0.97
+
+
+def test_marks_of_a_plane_replace_its_earlier_ones(segmenter):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    one = segmenter.predict_proba(image)
+    more = marks.copy()
+    more[40:44, 40:44] = 1
+    segmenter.partial_fit(image, more)
+    assert not np.array_equal(segmenter.predict_proba(image), one)
+    segmenter.partial_fit(image, marks)
+    assert np.array_equal(segmenter.predict_proba(image), one)
+
+
+def test_erased_marks_are_forgotten(segmenter):
+    image, _, marks = square()
+    other = image[::-1].copy()
+    segmenter.fit([image, other], [marks, marks[::-1]])
+    segmenter.partial_fit(other, np.zeros_like(marks))
+    alone = clone(segmenter).fit(image, marks)
+    assert np.array_equal(segmenter.predict_proba(image), alone.predict_proba(image))
+
+
+def test_saved_and_loaded_is_the_same_and_goes_on(segmenter, tmp_path):
+    image, mask, marks = square()
+    segmenter.fit(image, marks)
+    path = segmenter.save(tmp_path / "a.segdino")
+    loaded = Segmenter.load(path)
+    expected = segmenter.predict_proba(image)
+    assert np.array_equal(loaded.predict_proba(image), expected)
+    again = read_model(loaded.save(tmp_path / "b.segdino"))
+    assert again.meta == read_model(path).meta
+    other, other_marks = image[::-1].copy(), np.zeros_like(marks)
+    other_marks[5, 5:50] = 1
+    loaded.partial_fit(other, other_marks)
+    assert agreement(loaded.predict(image), mask) > 0.99
+
+
+def test_a_probe_of_another_encoder_is_refused(segmenter, encoder, tmp_path):
+    image, _, marks = square()
+    path = segmenter.fit(image, marks).save(tmp_path / "a.segdino")
+    encoder.key = "fake:2"
+    with pytest.raises(ModelFileError, match="another encoder"):
+        Segmenter.load(path).predict(image)
+
+
+def test_another_number_of_channels_is_refused(segmenter):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    five = np.stack([image.astype(np.uint16)] * 5, -1)
+    with pytest.raises(InputError, match="channels"):
+        segmenter.predict(five)
+
+
+def test_nothing_learned_yet(segmenter, tmp_path):
+    image, _, marks = square()
+    for call in (
+        lambda: segmenter.predict(image),
+        lambda: segmenter.predict_proba(image),
+        lambda: segmenter.save(tmp_path / "a.segdino"),
+    ):
+        with pytest.raises(NotFittedError):
+            call()
+    assert not list(tmp_path.glob("*.segdino"))
+
+
+def test_no_marks_and_marks_of_one_class(segmenter):
+    image, mask, marks = square()
+    with pytest.raises(InputError, match="Nothing is marked"):
+        segmenter.fit(image, np.zeros_like(marks))
+    with pytest.raises(InputError, match="Only one class"):
+        segmenter.fit(image, np.where(mask, 2, 0))
+    assert not segmenter.is_fitted
+
+
+def test_a_failed_fit_keeps_what_was_learned(segmenter):
+    image, _, marks = square()
+    expected = segmenter.fit(image, marks).predict(image)
+    with pytest.raises(InputError):
+        segmenter.fit(image, np.zeros_like(marks))
+    assert np.array_equal(segmenter.predict(image), expected)
+
+
+def test_cancelling_keeps_what_was_learned(segmenter):
+    image, _, marks = square()
+    expected = segmenter.fit(image, marks).predict_proba(image)
+    steps = segmenter.iter_partial_fit(image, marks[::-1])
+    next(steps)
+    steps.close()
+    assert np.array_equal(segmenter.predict_proba(image), expected)
+
+
+@pytest.mark.parametrize("value", [0, np.nan, np.inf])
+def test_constant_and_nan_images_give_an_answer(segmenter, value):
+    image = np.full((40, 50), value)
+    marks = np.zeros(image.shape, np.uint8)
+    marks[5, 5:20], marks[30, 5:20] = 1, 2
+    assert segmenter.fit(image, marks).predict(image).shape == image.shape
+    assert np.isfinite(segmenter.predict_proba(image)).all()
+
+
+def test_an_image_one_pixel_wide(segmenter):
+    image = np.arange(200, dtype=np.uint16)[:, None]
+    marks = np.zeros(image.shape, np.uint8)
+    marks[10:30], marks[160:180] = 1, 2
+    found = segmenter.fit(image, marks).predict(image)
+    assert found.shape == (200, 1)
+    assert (found[20, 0], found[170, 0]) == (0, 1)
+
+
+def test_grouping_gives_a_first_mask(segmenter):
+    image, mask, _ = square()
+    results = []
+    drive(segmenter.iter_cluster(image), results.append)
+    (plane,) = [r for r in results if isinstance(r, PlaneResult)]
+    assert agreement(plane.labels, mask) > 0.95
+    assert not segmenter.is_fitted
+
+
+def test_planes_come_in_the_order_asked_for(segmenter):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    results = []
+    volume = np.stack([image] * 4)
+    drive(segmenter.iter_predict(volume, volume=True, planes=[2, 0]), results.append)
+    assert [r.index for r in results if isinstance(r, PlaneResult)] == [2, 0]
+
+
+def test_tiles_give_what_one_pass_gives(encoder, tmp_path):
+    image, _, marks = square(320)
+    cache = CacheSettings(folder=tmp_path)
+    whole = Segmenter("fake", cache=cache)
+    tiled = Segmenter("fake", cache=cache, features=FeatureSettings(tile=256, overlap=64))
+    expected = whole.fit(image, marks).predict(image)
+    assert agreement(tiled.fit(image, marks).predict(image), expected) > 0.995
+
+
+def test_parameters_are_only_stored():
+    segmenter = Segmenter("x", head="y", device="z", random_state=3)
+    params = segmenter.get_params()
+    assert params["head"] == "y"
+    assert clone(segmenter).get_params() == params
+    assert segmenter.set_params(encoder="w").encoder == "w"
+    with pytest.raises(InputError, match="no parameter 'nonsense'"):
+        segmenter.set_params(nonsense=1)
+    assert "encoder='w'" in repr(segmenter)
+
+
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    npst.arrays(
+        st.sampled_from([np.uint8, np.int16, np.uint16, np.float32, bool]),
+        npst.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20),
+    ),
+    st.randoms(),
+)
+def test_any_plane_gives_a_mask_of_its_shape(segmenter, image, random):
+    marks = np.zeros(image.shape, np.uint8)
+    marks.flat[random.randrange(image.size)] = 1
+    marks.flat[random.randrange(image.size)] = 2
+    try:
+        found = segmenter.fit(image, marks).predict(image)
+    except InputError as error:
+        assert len(np.unique(marks[marks > 0])) < 2, error
+        return
+    assert found.shape == image.shape
+    assert set(np.unique(found)) <= {0, 1}
