@@ -41,8 +41,11 @@ def split_suffix(path: Path | str) -> tuple[str, str]:
 
 
 def reason(error: OSError) -> str:
-    """Say in a few words why the system refused a file."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    """Say in a few words why the system refused a file.
+
+    An error without a number is numpy's, for a file that took only a part.
+    """
+    if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "the folder or file is read-only"

@@ -72,8 +72,6 @@ def read_dicom(path: Path, series: str | int | None = None) -> Scan:
         If there is no image, no such series, or pixels cannot be decoded.
     """
     found = list_series(path)
-    if not found and path.is_file():  # no preamble: GDCM knows more than pydicom
-        return image_scan(read_image(path, "DICOM"), **_about(path, (str(path),)))
     try:
         chosen = choose_series(found, series)
     except ScanError as error:

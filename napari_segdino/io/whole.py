@@ -32,15 +32,15 @@ def expected_bytes(path: Path) -> tuple[Path, int] | None:
     """
     import nibabel as nib
     import numpy as np
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     try:
         image = nib.load(path)
-        header = image.header
-        pixels = (
-            int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize
-        )
+        kind = image.header.get_data_dtype()
+        pixels = int(np.prod(image.header.get_data_shape())) * int(kind.itemsize)
         return Path(image.file_map["image"].filename), image.dataobj.offset + pixels
-    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as e:
+    except (ImageFileError, HeaderDataError) as e:
         _log.debug("nibabel does not know %s", path, exc_info=e)
     except (OSError, EOFError, ValueError, KeyError, AttributeError) as e:
         _log.debug("nibabel cannot open %s", path, exc_info=e)

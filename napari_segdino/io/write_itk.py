@@ -96,7 +96,7 @@ def write_itk(
     with quiet_itk() as sitk:
         try:
             sitk.WriteImage(image, os.fspath(path), useCompression=True)
-            again = sitk.GetArrayViewFromImage(sitk.ReadImage(os.fspath(path)))
+            again = sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(path)))
             same = np.array_equal(again.reshape(labels.shape), labels)
         except (RuntimeError, ValueError) as error:
             _log.error("writing %s failed", path, exc_info=error)

@@ -74,4 +74,5 @@ def write_tiff(
         options = _imagej_options(header, axes)
     big = labels.nbytes > 2**31
     options.update({} if options.get("imagej") else {"bigtiff": big})
+    options["photometric"] = "minisblack"  # or 3 columns would be taken for colours
     tifffile.imwrite(path, labels, compression="zlib", **options)

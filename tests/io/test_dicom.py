@@ -135,11 +135,6 @@ def test_a_file_without_a_suffix(dicom_folder):
     assert read_scan(path).shape == (6, 7)
 
 
-def test_files_without_preamble():
-    path = get_testdata_file("no_meta.dcm")
-    assert read_scan(path).shape == (512, 512)
-
-
 def test_multi_frame_files():
     colours = read_scan(get_testdata_file("SC_rgb_rle_2frame.dcm"))
     assert (colours.axes, colours.shape) == ("TYXC", (2, 100, 100, 3))

@@ -167,7 +167,6 @@ def test_pyramids_are_multiscale(tmp_path):
         ("IYX", "ZYX"),
         ("ZQYX", "ZTYX"),
         ("YXS", "YXC"),
-        ("TIYX", "TZYX"),
     ],
 )
 def test_axes_are_named(axes, named):
