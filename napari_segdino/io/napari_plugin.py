@@ -14,7 +14,7 @@ import numpy as np
 from napari_segdino.errors import ScanError
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.read import can_read, read_scan
-from napari_segdino.io.scan import PIXEL, Header, Scan
+from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Header, Scan
 from napari_segdino.io.write import write_mask
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -108,7 +108,8 @@ def layer_header(data: Any, meta: dict[str, Any]) -> Header:
     axes = axes if len(axes) == ndim else "TZYX"[-ndim:]
     scale = tuple(float(s) for s in _given(meta.get("scale"), 1.0, ndim))
     origin = tuple(float(s) for s in _given(meta.get("translate"), 0.0, ndim))
-    units = tuple(str(u) for u in _given(meta.get("units"), PIXEL, ndim))
+    named = (str(u) for u in _given(meta.get("units"), PIXEL, ndim))
+    units = tuple(SHORT_UNITS.get(u, u) for u in named)
     place = [i for i, axis in enumerate(axes) if axis in "ZYX"]
     straight = tuple(np.eye(len(place)).ravel().tolist())
     grid = Geometry(

@@ -116,6 +116,10 @@ def _read(path: Path, series: str | int | None, lazy: bool, axes: str | None) ->
         from napari_segdino.io.photo import read_npy
 
         return read_npy(path, axes, lazy)
+    if kind == "zarr":
+        from napari_segdino.io.omezarr import read_zarr
+
+        return read_zarr(path, series)
     what = "no scan was found in it" if path.is_dir() else "its format is not known"
     raise ScanError(f"{path.name} cannot be read: {what}.")
 

@@ -15,6 +15,20 @@ PIXEL = "pixel"
 """Unit of an axis whose spacing is not known."""
 
 
+SHORT_UNITS = {
+    "micrometer": "um",
+    "nanometer": "nm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "angstrom": "Å",
+    "second": "s",
+    "millisecond": "ms",
+    "minute": "min",
+}
+"""Units as OME-Zarr and napari spell them, and as this program does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """All that is known of a scan except its pixels.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +51,31 @@ def itk_image(array: NDArray[Any], header: Header | None) -> Any:
     return image
 
 
+MILLIMETRES = {
+    "nm": 1e-6,
+    "um": 1e-3,
+    "mm": 1.0,
+    "cm": 10.0,
+    "m": 1e3,
+    "inch": 25.4,
+    "Å": 1e-7,
+}
+"""Units in millimetres, which ITK's formats count in; a pixel counts as one."""
+
+
 def _grid(shape: tuple[int, ...], header: Header | None) -> Geometry:
-    grid = header.geometry if header is not None else None
-    if grid is not None and np.prod(grid.size) == np.prod(shape):
-        return grid
+    """Give the scan's voxel grid in millimetres."""
     if header is None:
         return Geometry.plain(shape)
-    return Geometry.plain(shape, in_mm(header))
-
-
-def in_mm(header: Header) -> tuple[float, ...]:
-    """Spacing of Z, Y, X in millimetres, as ITK's formats have it."""
-    factors = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "inch": 25.4}
-    factors["Å"] = 1e-7
-    triples = zip(header.spatial_axes, header.spacing, header.units, strict=True)
-    return tuple(
-        step * factors.get(unit, 1.0) for axis, step, unit in triples if axis in "ZYX"
+    units = dict(zip(header.spatial_axes, header.units, strict=True))
+    factors = [MILLIMETRES.get(units.get(axis, "mm"), 1.0) for axis in "XYZ"]
+    grid = header.geometry
+    if grid is None or np.prod(grid.size) != np.prod(shape):
+        grid = Geometry.plain(shape, header.plane_spacing)
+    return replace(
+        grid,
+        spacing=tuple(s * f for s, f in zip(grid.spacing, factors, strict=False)),
+        origin=tuple(o * f for o, f in zip(grid.origin, factors, strict=False)),
     )
 
 

@@ -1,0 +1,252 @@
+"""OME-Zarr in, and masks written plane by plane."""
+
+import errno
+from dataclasses import replace
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+
+from napari_segdino.errors import ScanError
+from napari_segdino.io import Scan, can_read, read_scan
+from napari_segdino.io.mask_writer import MaskWriter
+
+AXES = [
+    {"name": "c", "type": "channel"},
+    {"name": "z", "type": "space", "unit": "micrometer"},
+    {"name": "y", "type": "space", "unit": "micrometer"},
+    {"name": "x", "type": "space", "unit": "micrometer"},
+]
+DATA = np.arange(2 * 3 * 16 * 20, dtype=np.uint16).reshape(2, 3, 16, 20)
+
+
+def make_image(path, version):
+    """Write two levels with zarr itself, in the layout of the standard."""
+    group = zarr.open_group(
+        str(path), mode="w", zarr_format=2 if version == "0.4" else 3
+    )
+    datasets = []
+    for level, factor in enumerate((1, 2)):
+        data = DATA[..., ::factor, ::factor]
+        group.create_array(str(level), data=data, chunks=(1, 1, 8, 8))
+        scale = [1, 2.0, 0.5 * factor, 0.25 * factor]
+        steps = [
+            {"type": "scale", "scale": scale},
+            {"type": "translation", "translation": [0, 10, 20, 30]},
+        ]
+        datasets.append({"path": str(level), "coordinateTransformations": steps})
+    about = {
+        "multiscales": [{"axes": AXES, "datasets": datasets, "version": version}],
+        "omero": {"channels": [{"label": "DAPI"}, {"label": "GFP"}]},
+    }
+    if version == "0.4":
+        group.attrs.update(about)
+    else:
+        group.attrs["ome"] = {"version": version, **about}
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_levels_names_spacing_and_place(tmp_path, version):
+    path = make_image(tmp_path / "a.ome.zarr", version)
+    assert can_read(path)
+    scan = read_scan(path)
+    assert (scan.axes, scan.shape, scan.name) == ("CZYX", DATA.shape, "a")
+    assert isinstance(scan.data, da.Array)
+    assert np.array_equal(scan.data.compute(), DATA)
+    assert [level.shape for level in scan.pyramid] == [(2, 3, 8, 10)]
+    assert (scan.spacing, scan.units) == ((2.0, 0.5, 0.25), ("um",) * 3)
+    assert scan.channel_names == ("DAPI", "GFP")
+    data, kwargs, _kind = scan.layer_data()
+    assert (len(data), kwargs["multiscale"], kwargs["channel_axis"]) == (2, True, 0)
+    assert kwargs["translate"] == (10, 20, 30)
+    assert kwargs["name"] == ["a DAPI", "a GFP"]
+
+
+def test_only_the_chunks_asked_for_are_read(tmp_path):
+    path = make_image(tmp_path / "a.zarr", "0.4")
+    for chunk in (path / "0").rglob("*"):
+        if chunk.is_file() and not chunk.name.startswith("."):
+            keep = chunk.name in ("0.0.0.0",) or chunk.as_posix().endswith("0/0/0/0/0")
+            if not keep:
+                chunk.write_bytes(b"broken")
+    scan = read_scan(path)
+    assert np.array_equal(scan.data[0, 0, :8, :8].compute(), DATA[0, 0, :8, :8])
+
+
+def test_several_images_in_a_group(tmp_path):
+    root = zarr.open_group(str(tmp_path / "b.zarr"), mode="w", zarr_format=2)
+    root.attrs["bioformats2raw.layout"] = 3
+    make_image(tmp_path / "b.zarr" / "0", "0.4")
+    assert read_scan(tmp_path / "b.zarr").shape == DATA.shape
+    with pytest.raises(ScanError, match=r"b\.zarr holds no OME-Zarr image"):
+        read_scan(tmp_path / "b.zarr", series=1)
+
+
+def test_plain_arrays(tmp_path):
+    zarr.save_array(str(tmp_path / "p.zarr"), DATA[0])
+    scan = read_scan(tmp_path / "p.zarr")
+    assert (scan.axes, scan.format) == ("ZYX", "Zarr")
+    assert np.array_equal(scan.data.compute(), DATA[0])
+
+
+def test_damaged_groups(tmp_path):
+    path = make_image(tmp_path / "a.zarr", "0.4")
+    group = zarr.open_group(str(path), mode="r+")
+    group.attrs["multiscales"] = [{"axes": AXES, "datasets": []}]
+    with pytest.raises(ScanError, match=r"a\.zarr cannot be read: it is damaged"):
+        read_scan(path)
+    group.attrs["multiscales"] = [{"axes": ["q", "y", "x"], "datasets": []}]
+    with pytest.raises(ScanError):
+        read_scan(path)
+    (path / ".zattrs").write_text("{")
+    with pytest.raises(ScanError, match=r"a\.zarr cannot be read"):
+        read_scan(path)
+
+
+# Writing
+
+MASK = (np.arange(3 * 16 * 20).reshape(3, 16, 20) % 7).astype(np.uint8)
+
+
+def header(shape=(3, 16, 20), **more):
+    n = len(shape)
+    scan = Scan(
+        data=np.zeros(shape, np.uint8),
+        shape=shape,
+        axes="TZYX"[-n:],
+        spacing=(2.0, 0.5, 0.25)[-n:],
+        units=("um",) * n,
+        name="s",
+    )
+    return replace(scan, **more).header
+
+
+def fill(writer, mask=MASK):
+    for index in np.random.default_rng(0).permutation(len(mask)):
+        writer.write_plane(int(index), mask[index])
+
+
+@pytest.mark.parametrize("name", ["m.ome.zarr", "m.zarr", "m.npy"])
+def test_planes_in_any_order(tmp_path, name):
+    path = tmp_path / name
+    with MaskWriter(path, header()) as writer:
+        fill(writer)
+        assert not path.exists()
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    scan = read_scan(path)
+    assert np.array_equal(np.asarray(scan.data), MASK)
+    if name != "m.npy":
+        assert (scan.spacing, scan.units) == ((2.0, 0.5, 0.25), ("um",) * 3)
+
+
+def test_large_masks_get_coarser_levels(tmp_path):
+    mask = np.random.default_rng(0).integers(0, 9, (2, 600, 601)).astype(np.uint8)
+    with MaskWriter(tmp_path / "m.ome.zarr", header(mask.shape)) as writer:
+        fill(writer, mask)
+    scan = read_scan(tmp_path / "m.ome.zarr")
+    assert [a.shape for a in scan.pyramid] == [(2, 300, 301), (2, 150, 151)]
+    assert np.array_equal(scan.pyramid[1].compute(), mask[:, ::4, ::4])
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_inside_an_image(tmp_path, version):
+    image = make_image(tmp_path / "a.ome.zarr", version)
+    scan = read_scan(image)
+    for name in ("cells", "nuclei", "cells"):
+        with MaskWriter(image / "labels" / name, scan, class_names=["cell"]) as writer:
+            fill(writer)
+    labels = zarr.open_group(str(image / "labels"), mode="r")
+    about = labels.attrs["ome"] if version == "0.5" else labels.attrs
+    assert sorted(about["labels"]) == ["cells", "nuclei"]
+    one = dict(labels["cells"].attrs)
+    one = one["ome"] if version == "0.5" else one
+    assert one["image-label"]["properties"] == [{"label-value": 1, "class": "cell"}]
+    again = read_scan(image / "labels" / "cells")
+    assert np.array_equal(again.data.compute(), MASK)
+    assert again.layer_kwargs()["translate"] == (10, 20, 30)
+    assert np.array_equal(read_scan(image).data.compute(), DATA)
+
+
+@pytest.mark.parametrize("name", ["m.ome.zarr", "m.npy"])
+def test_a_break_keeps_the_old_mask(tmp_path, name):
+    path = tmp_path / name
+    with MaskWriter(path, header()) as writer:
+        fill(writer)
+    with pytest.raises(KeyboardInterrupt), MaskWriter(path, header()) as writer:
+        writer.write_plane(0, MASK[0] + 1)
+        raise KeyboardInterrupt
+    assert np.array_equal(np.asarray(read_scan(path).data), MASK)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["m.ome.zarr", "m.npy"])
+def test_a_later_try_goes_on(tmp_path, name):
+    path = tmp_path / name
+    with (
+        pytest.raises(KeyboardInterrupt),
+        MaskWriter(path, header(), resume=True) as writer,
+    ):
+        writer.write_plane(2, MASK[2])
+        raise KeyboardInterrupt
+    with open(tmp_path / f".{name}.unfinished" / "done.txt", "a") as file:
+        file.write("1")  # cut off while it was written
+    with MaskWriter(path, header(), resume=True) as writer:
+        assert writer.done == {2}
+        for index in {0, 1, 2} - writer.done:
+            writer.write_plane(index, MASK[index])
+    assert np.array_equal(np.asarray(read_scan(path).data), MASK)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_try_of_another_shape_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "m.npy"
+    with pytest.raises(OverflowError), MaskWriter(path, header(), resume=True) as one:
+        one.write_plane(0, MASK[0])
+        raise OverflowError
+    with MaskWriter(path, header((2, 16, 20)), resume=True) as writer:
+        assert writer.done == set()
+        fill(writer, MASK[:2])
+
+
+def test_what_does_not_fit(tmp_path):
+    with pytest.raises(ScanError, match="choose one of"):
+        MaskWriter(tmp_path / "m.nii", header())
+    with (
+        pytest.raises(ScanError, match="2 planes missing"),
+        MaskWriter(tmp_path / "m.npy", header()) as writer,
+    ):
+        for index, plane in ((0, MASK[0, :5]), (3, MASK[0]), (-1, MASK[0])):
+            with pytest.raises(ScanError, match="does not fit a mask of shape"):
+                writer.write_plane(index, plane)
+        with pytest.raises(ScanError, match="Label 300 does not fit uint8"):
+            writer.write_plane(0, np.full((16, 20), 300))
+        writer.write_plane(0, MASK[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "m.ome.zarr"
+    with MaskWriter(path, header()) as writer:
+        fill(writer)
+    monkeypatch.setattr(MaskWriter, "_note", full)
+    with (
+        pytest.raises(ScanError, match=r"m\.ome\.zarr cannot be written: the disk is"),
+        MaskWriter(path, header()) as writer,
+    ):
+        fill(writer)
+    assert np.array_equal(read_scan(path).data.compute(), MASK)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.ome.zarr"]
+
+
+def test_a_missing_folder(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with (
+        pytest.raises(ScanError, match="there is no such folder"),
+        MaskWriter(tmp_path / "file" / "m.npy", header()),
+    ):
+        pytest.fail("it must not come here")
