@@ -152,8 +152,8 @@ def smooth_along_z(
     numpy.ndarray, shape (K, Z, Y, X), float32
         The first and last planes count as going on for ever.
     """
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter1d(
-        probabilities.astype(np.float32), sigma, 1, mode="nearest", truncate=TRUNCATE
+    smooth: NDArray[np.float32] = ndimage.correlate1d(
+        probabilities.astype(np.float32), kernel(sigma), 1, mode="nearest"
     )
     return smooth
 

@@ -170,7 +170,7 @@ RECIPES: dict[str, Recipe] = {
             "segdino_v2",
             steps=40,
             batch=1,
-            lr=2e-3,
+            lr=1e-3,
             weight_decay=0.01,
             schedule="cosine",
             balance="strokes",
