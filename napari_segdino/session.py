@@ -160,7 +160,7 @@ def apply_marks(prediction: Plane, marks: Plane) -> Plane:
 
 def fingerprint(plane: Plane) -> int:
     """Return a number that changes when a plane does."""
-    return zlib.crc32(memoryview(np.ascontiguousarray(plane)))
+    return zlib.crc32(np.ascontiguousarray(plane).data)
 
 
 def why_not_trainable(codes: Iterable[int]) -> str | None:

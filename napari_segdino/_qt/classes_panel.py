@@ -58,6 +58,7 @@ class ClassRow(QWidget):  # type: ignore[misc]
         key = f" (Alt-{label})" if label < KEYS_SHOWN else ""
         self.radio.setToolTip(f"Paint {self.item.name}{key}")
         self.swatch.setFixedSize(18, 18)
+        self.name.setMinimumWidth(80)
         self.swatch.setStyleSheet(
             f"background: {self.item.color}; border-radius: 3px; padding: 0;"
         )

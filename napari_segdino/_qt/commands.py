@@ -15,8 +15,9 @@ WIDGET = "SegDINO"
 
 def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
     """Return the window's dock; open it if it is not there."""
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    return dock
+    added: tuple[object, SegmentDock]
+    added = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    return added[1]
 
 
 def segment(viewer: napari.viewer.Viewer) -> None:

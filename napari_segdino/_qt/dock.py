@@ -115,7 +115,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.setMinimumWidth(300)
+        bar = scroll.verticalScrollBar().sizeHint().width()
+        self.setMinimumWidth(inside.minimumSizeHint().width() + bar)
 
     def _connect(self) -> None:
         self.inputs.image.valueChanged.connect(self._on_image)
@@ -135,6 +136,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.progressed.connect(self.actions.show_progress)
         self.engine.busy_changed.connect(self._on_busy)
         self.engine.drawn.connect(self._on_drawn)
+        self.engine.works.label_picked.connect(self.classes.setValue)
         self.session.settings_changed.connect(self._show_settings)
         self.session.probe_changed.connect(self._show_probe)
 

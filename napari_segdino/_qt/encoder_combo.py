@@ -32,10 +32,6 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
             self.setItemData(row, _tooltip(status), Qt.ItemDataRole.ToolTipRole)
         self.insertSeparator(self.count())
         self.addItem("A file...", _ASK)
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setMinimumContentsLength(12)
         self._value = value
         self.setValue(value)
         self.activated.connect(self._on_activated)

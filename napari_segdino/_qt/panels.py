@@ -66,8 +66,8 @@ class InputPanel(QWidget):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.image = LayerCombo(viewer)
-        self.slice = QRadioButton("This slice")
-        self.volume = QRadioButton("Whole volume")
+        self.slice = QRadioButton("Slice")
+        self.volume = QRadioButton("Volume")
         self.encoder = EncoderCombo(settings.encoder)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
@@ -97,11 +97,15 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.scope = QWidget()
         scope = QHBoxLayout(self.scope)
         scope.setContentsMargins(0, 0, 0, 0)
+        scope.setSpacing(8)
         scope.addWidget(self.slice)
         scope.addWidget(self.volume)
         for combo in (self.image, self.encoder, self.device):
+            combo.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
             combo.setMinimumContentsLength(8)
-            combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(4)

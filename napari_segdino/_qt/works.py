@@ -17,6 +17,7 @@ from napari_segdino._qt.layers import (
 from napari_segdino._qt.watch import MaskWatch
 from napari_segdino._qt.writer import MaskWriter
 from napari_segdino.arrays import Planes
+from napari_segdino.session import MAX_LABEL
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -101,6 +102,8 @@ class Works(QObject):  # type: ignore[misc]
     """The marks of this Work changed."""
     settled = Signal(object)
     """Every plane of this Work has been looked at."""
+    label_picked = Signal(int)
+    """The user picked this label in napari's own controls."""
     lost = Signal(object, str)
     """This Work ended; the sentence says why."""
 
@@ -159,6 +162,8 @@ class Works(QObject):  # type: ignore[misc]
     def _follow(self, work: Work) -> None:
         work.watch.changed.connect(lambda: self.marks_changed.emit(work))
         work.watch.settled.connect(lambda: self.settled.emit(work))
+        work.mask.events.selected_label.connect(self._on_label)
+        work.marks.events.selected_label.connect(self._on_label)
         work.image.events.data.connect(self._on_data)
         work.mask.events.data.connect(self._on_data)
         work.marks.events.data.connect(self._on_data)
@@ -167,12 +172,27 @@ class Works(QObject):  # type: ignore[misc]
         self._works.pop(work.key, None)
         for layer in (work.image, work.mask, work.marks):
             layer.events.data.disconnect(self._on_data)
+        for layer in (work.mask, work.marks):
+            layer.events.selected_label.disconnect(self._on_label)
         work.close()
 
     def _recolor(self) -> None:
         for work in self:
             color_layer(work.mask, "mask", self._session.classes)
             color_layer(work.marks, "marks", self._session.classes)
+
+    def _on_label(self, event: Any) -> None:
+        """Keep the labels of mask and marks in step."""
+        for work in self:
+            if event.source is work.mask:
+                label = int(work.mask.selected_label)
+                work.marks.selected_label = min(label, MAX_LABEL) + 1
+            elif event.source is work.marks and work.marks.selected_label:
+                label = int(work.marks.selected_label) - 1
+                work.mask.selected_label = label
+            else:
+                continue
+            self.label_picked.emit(label)
 
     def _on_removed(self, event: Any) -> None:
         gone = event.value

@@ -1,0 +1,231 @@
+"""The main job on a real sample: for a user to go on with, or played by a robot."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import napari
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from scipy import ndimage
+
+from napari_segdino._qt import hand
+from napari_segdino._qt.display import has_display, virtual_display
+from napari_segdino._qt.dock import SegmentDock
+from napari_segdino.errors import SegDINOError
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+SAMPLE = "tissue"
+BRUSH = 12
+PATIENCE = 600
+"""Seconds that one step may take."""
+
+
+def launch(paths: tuple[Path, ...] = ()) -> None:
+    """Open napari with the dock, and files if any are given."""
+    viewer = napari.Viewer(title="SegDINO")
+    if paths:
+        viewer.open([str(p) for p in paths], stack=False)
+    add_dock(viewer)
+    napari.run()
+
+
+def run(output: Path, headless: bool | None = None) -> None:
+    """Show the main job on a sample scan.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        Folder of the mask and the screenshots, when the story is played.
+    headless : bool, optional
+        Play the story on a virtual display; None does so where there is no
+        other.
+    """
+    if headless is None:
+        headless = not has_display()
+    if not headless:
+        viewer, dock = open_sample()
+        dock.segment()
+        napari.run()
+        return
+    click.echo("Playing the story on a virtual display: nobody has to watch.")
+    # A process of its own: Qt must be gone before its display goes.
+    command = [sys.executable, "-m", "napari_segdino._qt.demo", str(output)]
+    with virtual_display():
+        played = subprocess.run(command, check=False)
+    if played.returncode:
+        raise SegDINOError("The demo did not play to its end; see above.")
+
+
+def add_dock(viewer: Viewer) -> SegmentDock:
+    """Add the dock to a window and return it."""
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock, name="SegDINO", area="right")
+    return dock
+
+
+def open_sample() -> tuple[Viewer, SegmentDock]:
+    """Open a window with the sample and the dock."""
+    from napari_segdino.io.sample import sample_scan
+
+    viewer = napari.Viewer(title="SegDINO")
+    data, kwargs, _ = sample_scan(SAMPLE).layer_data()
+    viewer.add_image(data, **kwargs)
+    return viewer, add_dock(viewer)
+
+
+# -- the robot -------------------------------------------------------------
+
+
+class Story:
+    """Plays the main job with mouse and keys, and keeps a picture of each step.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        Folder of the pictures.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.viewer, self.dock = open_sample()
+        self.viewer.window.resize(1400, 900)
+        self._failure = ""
+        self._pictures = 0
+        self.dock.engine.failed.connect(self._on_failed)
+        QTest.qWait(1000)
+        for widget in QApplication.allWidgets():
+            # napari's words about PyQt5 would lie over the pictures.
+            if type(widget).__name__ == "NapariQtNotification":
+                widget.close()
+
+    def picture(self, name: str) -> None:
+        """Keep a picture of the whole window."""
+        QTest.qWait(200)
+        self._pictures += 1
+        path = self.output / f"{self._pictures}-{name}.png"
+        self.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        click.echo(f"  {path}")
+
+    def press(self, button: Any) -> None:
+        """Click a button and wait until all is done."""
+        hand.click(button)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the dock is idle.
+
+        Raises
+        ------
+        SegDINOError
+            If something failed, or takes too long.
+        """
+        QTest.qWait(100)
+        for _ in range(PATIENCE * 20):
+            if self._failure:
+                raise SegDINOError(self._failure)
+            if not self.dock.engine.runner.busy:
+                QTest.qWait(100)
+                return
+            QTest.qWait(50)
+        raise SegDINOError(f"This took longer than {PATIENCE} seconds.")
+
+    def _on_failed(self, text: str) -> None:
+        self._failure = text
+
+
+def play(output: Path) -> None:
+    """Segment, paint three strokes, retrain, save."""
+    output.mkdir(parents=True, exist_ok=True)
+    story = Story(output)
+    dock, viewer = story.dock, story.viewer
+    assert dock.image is not None
+    wanted = stained(dock.image.data)
+    try:
+        story.picture("opened")
+        story.press(dock.actions.segment)
+        story.picture("segmented")
+        work = dock.engine.works.get(dock.image)
+        assert work is not None
+        mask = work.mask
+        click.echo(f"First mask: Dice {dice(mask.data, wanted):.3f}")
+        mask.brush_size = BRUSH
+        for label, points in strokes(mask, wanted):
+            dock.classes.pick(label)
+            hand.stroke(viewer, mask, points)
+        story.picture("corrected")
+        story.press(dock.actions.retrain)
+        story.picture("retrained")
+        click.echo(f"After 3 strokes: Dice {dice(mask.data, wanted):.3f}")
+        path = output / f"{SAMPLE}-mask.tif"
+        _save(story, dock.engine.export_mask, dock.image, path)
+        _save(story, dock.engine.save_probe, output / f"{SAMPLE}.segdino")
+        story.picture("saved")
+        click.echo(f"Mask, probe and pictures are in {output.resolve()}")
+    finally:
+        dock.release()
+        viewer.close()
+
+
+def _save(story: Story, save: Callable[..., None], *args: Any) -> None:
+    save(*args)
+    story.wait()
+    click.echo(f"  {args[-1]}")
+
+
+def stained(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where the tissue is stained brown: what the robot wants to have."""
+    from skimage.color import rgb2hed
+    from skimage.filters import threshold_otsu
+
+    brown = ndimage.gaussian_filter(rgb2hed(image[..., :3])[..., 2], 4)
+    found: NDArray[np.bool_] = brown > threshold_otsu(brown)
+    return found
+
+
+def dice(mask: NDArray[Any], wanted: NDArray[np.bool_]) -> float:
+    """Return the overlap of class 1 with what is wanted."""
+    both = 2 * ((mask == 1) & wanted).sum()
+    return float(both / max(1, (mask == 1).sum() + wanted.sum()))
+
+
+def strokes(
+    mask: Any, wanted: NDArray[np.bool_]
+) -> Iterator[tuple[int, list[tuple[float, float]]]]:
+    """Yield three strokes: through the class, the background, the worst mistake."""
+    yield 1, through(wanted)
+    yield 0, through(~wanted)
+    wrong = (mask.data == 1) != wanted
+    points = through(wrong)
+    y, x = points[0]
+    yield int(wanted[int(y), int(x)]), points
+
+
+def through(region: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Return points of a level line through the widest place of a region."""
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    runs, _ = ndimage.label(depth[y] > min(BRUSH, depth[y, x] - 1))
+    along = np.flatnonzero(runs == runs[x])
+    return [(float(y), float(place)) for place in np.linspace(along[0], along[-1], 8)]
+
+
+def main() -> None:
+    """Play the story; the child process of :func:`run`."""
+    try:
+        play(Path(sys.argv[1]))
+    except SegDINOError as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

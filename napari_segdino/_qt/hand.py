@@ -1,0 +1,105 @@
+"""Paint with the mouse and press keys as a user does: for the demo and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+from vispy.app.base import BaseCanvasBackend
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+LEFT = Qt.MouseButton.LeftButton
+NONE = Qt.MouseButton.NoButton
+PAUSE = 15
+"""Milliseconds between two moves; vispy drops those within 10 of each other."""
+
+
+def find_canvas() -> QWidget:
+    """Return the widget that shows the image.
+
+    Raises
+    ------
+    LookupError
+        If no window is shown.
+    """
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, BaseCanvasBackend) and widget.isVisible():
+            return widget
+    raise LookupError("No window is shown.")
+
+
+def canvas_position(viewer: Viewer, layer: Layer, point: Sequence[float]) -> QPoint:
+    """Return where a pixel of the slice shown is on the canvas.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window, in 2D.
+    layer : napari.layers.Layer
+        Whose pixels.
+    point : sequence of float
+        (y, x) in pixels of the layer.
+    """
+    canvas = find_canvas()
+    here = np.round(layer.world_to_data(viewer.dims.point)).astype(float)
+    here[-2:] = point
+    world = np.asarray(layer.data_to_world(here))[-2:]
+    offset = (
+        world - np.asarray(viewer.scene.camera.center[-2:])
+    ) * viewer.scene.camera.zoom
+    y, x = offset + np.array([canvas.height(), canvas.width()]) / 2
+    return QPoint(round(x), round(y))
+
+
+def stroke(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> None:
+    """Press the left button at the first point, move along, and let go.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    layer : napari.layers.Layer
+        Whose pixels the points are.
+    points : sequence of (y, x)
+        At least one.
+    """
+    canvas = find_canvas()
+    path = [canvas_position(viewer, layer, p) for p in points]
+    _send(canvas, QEvent.Type.MouseMove, path[0], NONE, NONE)
+    _send(canvas, QEvent.Type.MouseButtonPress, path[0], LEFT, LEFT)
+    for place in (*path, path[-1]):
+        QTest.qWait(PAUSE)
+        _send(canvas, QEvent.Type.MouseMove, place, NONE, LEFT)
+    _send(canvas, QEvent.Type.MouseButtonRelease, path[-1], LEFT, NONE)
+    QTest.qWait(PAUSE)
+
+
+def press_key(key: Any, modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
+    """Press and release a key over the canvas."""
+    QTest.keyClick(find_canvas(), key, modifiers)
+    QTest.qWait(PAUSE)
+
+
+def click(button: QWidget) -> None:
+    """Click a button with the mouse."""
+    QTest.mouseClick(button, LEFT)
+
+
+def _send(canvas: QWidget, kind: Any, place: QPoint, button: Any, buttons: Any) -> None:
+    event = QMouseEvent(
+        kind,
+        QPointF(place),
+        QPointF(canvas.mapToGlobal(place)),
+        button,
+        buttons,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(canvas, event)

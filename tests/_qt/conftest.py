@@ -1,0 +1,107 @@
+"""Fixtures of the GUI tests: a window, a dock, an image, a user's hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from qtpy.QtTest import QTest
+
+from napari_segdino._qt.dock import SegmentDock
+from napari_segdino.session import Session, Settings
+
+
+@pytest.fixture(autouse=True)
+def no_popups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the notifications instead of showing them."""
+    shown: list[str] = []
+    monkeypatch.setattr("napari_segdino._qt.messages.show_error", shown.append)
+    return shown
+
+
+@pytest.fixture
+def plane() -> np.ndarray:
+    """A bright square (200) on the left and a dark field (20), 60 x 80."""
+    image = np.full((60, 80), 20, np.uint8)
+    image[10:40, 10:40] = 200
+    image[45:55, 50:70] = 90
+    return image
+
+
+@pytest.fixture
+def volume(plane: np.ndarray) -> np.ndarray:
+    """Five such planes, each a little brighter."""
+    return np.stack([plane + i for i in range(5)])
+
+
+class User:
+    """A window with a dock, and what a user can do with it."""
+
+    def __init__(self, viewer: Any, session: Session) -> None:
+        self.viewer = viewer
+        self.dock = SegmentDock(viewer, session)
+        viewer.window.add_dock_widget(self.dock, name="SegDINO", area="right")
+
+    @property
+    def segmenter(self) -> Any:
+        return self.dock.session.segmenter
+
+    @property
+    def work(self) -> Any:
+        assert self.dock.image is not None
+        return self.dock.engine.works.get(self.dock.image)
+
+    @property
+    def status(self) -> str:
+        return str(self.dock.status.label.text())
+
+    def open(self, data: np.ndarray, **kwargs: Any) -> Image:
+        image = self.viewer.add_image(data, name=kwargs.pop("name", "scan"), **kwargs)
+        self.dock.inputs.image.setValue(image)
+        return self.viewer.layers[image.name]
+
+    def wait(self, until: Callable[[], bool], seconds: float = 10) -> None:
+        for _ in range(int(seconds * 100)):
+            if until():
+                return
+            QTest.qWait(10)
+        raise AssertionError(f"waited in vain; status: {self.status}")
+
+    def rest(self) -> None:
+        """Wait until nothing is going on."""
+        QTest.qWait(30)
+        self.wait(lambda: not self.dock.engine.runner.busy)
+        QTest.qWait(30)
+
+    def segment(self) -> None:
+        self.dock.segment()
+        self.rest()
+
+    def retrain(self) -> None:
+        self.dock.retrain()
+        self.rest()
+
+
+@pytest.fixture
+def make_user(
+    make_napari_viewer: Callable[..., Any], fake_segmenter: type
+) -> Iterator[Callable[..., User]]:
+    """Make a user of a new window; ``show=True`` for real mouse events."""
+    users: list[User] = []
+
+    def make(show: bool = False, **settings: Any) -> User:
+        session = Session(fake_segmenter, Settings("efficientnet_lite0", **settings))
+        users.append(User(make_napari_viewer(show=show), session))
+        return users[-1]
+
+    yield make
+    for user in users:
+        user.dock.release()
+
+
+@pytest.fixture
+def user(make_user: Callable[..., User]) -> User:
+    return make_user()

@@ -1,0 +1,125 @@
+"""The main job with real mouse and key events on a real window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_segdino._qt.hand import click, press_key, stroke
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def shown(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
+    """A user of a window on screen with a first mask, brush of 3 pixels."""
+    user = make_user(show=True)
+    user.open(plane)
+    user.wait(lambda: user.dock.isVisible())
+    click(user.dock.actions.segment)
+    user.rest()
+    user.work.mask.brush_size = 3
+    return user
+
+
+def test_first_mask_is_there_and_ready_to_paint(shown: Any, plane: np.ndarray) -> None:
+    mask = shown.viewer.layers["scan mask"]
+    assert shown.viewer.layers.selection.active is shown.work.mask
+    assert mask.mode == "paint"
+    np.testing.assert_array_equal(mask.data, plane == 200)
+
+
+def test_story(shown: Any, plane: np.ndarray) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    stroke(shown.viewer, mask, [(50, 52), (50, 60), (50, 66)])
+    assert (marks.data[50, 53:65] == 2).all(), "painted: class 1"
+    press_key(Qt.Key.Key_E)
+    stroke(shown.viewer, mask, [(12, 12), (12, 20)])
+    assert (marks.data[12, 13:19] == 1).all(), "erased: background"
+    painted = marks.data.copy()
+
+    click(shown.dock.actions.retrain)
+    shown.rest()
+
+    assert shown.segmenter.is_fitted
+    np.testing.assert_array_equal(marks.data, painted)
+    said = painted > 0
+    np.testing.assert_array_equal(mask.data[said], painted[said] - 1)
+    # Class 1 was said to look like 90, background like 200.
+    assert mask.data[46, 51] == 1
+    assert mask.data[35, 35] == 0
+
+
+def test_ctrl_z_takes_the_redraw_back_then_the_stroke(shown: Any) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    first = mask.data.copy()
+    stroke(shown.viewer, mask, [(50, 52), (50, 66)])
+    press_key(Qt.Key.Key_E)
+    stroke(shown.viewer, mask, [(12, 12), (12, 20)])
+    corrected, said = mask.data.copy(), marks.data.copy()
+    click(shown.dock.actions.retrain)
+    shown.rest()
+    redrawn = mask.data.copy()
+    assert (redrawn != corrected).any()
+
+    press_key(Qt.Key.Key_Z, CTRL)
+    np.testing.assert_array_equal(mask.data, corrected)
+    np.testing.assert_array_equal(marks.data, said)
+
+    press_key(Qt.Key.Key_Z, CTRL)
+    press_key(Qt.Key.Key_Z, CTRL)
+    np.testing.assert_array_equal(mask.data, first)
+    assert not marks.data.any(), "undone strokes are not learned from"
+
+    for _ in range(3):
+        press_key(Qt.Key.Key_Z, CTRL | SHIFT)
+    np.testing.assert_array_equal(mask.data, redrawn)
+    np.testing.assert_array_equal(marks.data, said)
+
+
+def test_confirming_stroke_counts_and_can_be_undone(shown: Any) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    first = mask.data.copy()
+    stroke(shown.viewer, mask, [(25, 15), (25, 30)])  # is class 1 already
+    np.testing.assert_array_equal(mask.data, first)
+    assert (marks.data[25, 15:31] == 2).all()
+    press_key(Qt.Key.Key_Z, CTRL)
+    assert not marks.data.any()
+    np.testing.assert_array_equal(mask.data, first)
+    press_key(Qt.Key.Key_Z, CTRL | SHIFT)
+    assert (marks.data[25, 15:31] == 2).all()
+
+
+def test_keys_of_the_dock(shown: Any) -> None:
+    shown.dock.session.add_class()
+    press_key(Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
+    assert shown.work.mask.selected_label == 2
+    assert shown.work.marks.selected_label == 3
+    before = len(shown.segmenter.calls)
+    press_key(Qt.Key.Key_S, SHIFT)
+    shown.rest()
+    assert len(shown.segmenter.calls) == before + 1
+    shown.dock.close()
+    press_key(Qt.Key.Key_S, SHIFT)
+    shown.rest()
+    assert len(shown.segmenter.calls) == before + 1, "keys are given back"
+
+
+def test_painting_the_marks_layer(shown: Any) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    shown.viewer.layers.selection.active = marks
+    shown.dock.pick_class(0)
+    marks.brush_size = 3
+    stroke(shown.viewer, marks, [(30, 15), (30, 30)])
+    assert (marks.data[30, 16:29] == 1).all()
+    shown.viewer.layers.selection.active = mask
+    shown.dock.pick_class(1)
+    stroke(shown.viewer, mask, [(50, 52), (50, 66)])
+    click(shown.dock.actions.retrain)
+    shown.rest()
+    assert (mask.data[30, 16:29] == 0).all(), "a mark wins over the prediction"

@@ -1,0 +1,142 @@
+"""Fixtures of the whole suite: a segmenter without a network, and quiet settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from napari_segdino.arrays import as_planes
+from napari_segdino.errors import InputError, ModelFileError
+from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.progress import Progress, Steps
+
+# Two cores are shared by many: how long an example takes says nothing.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
+
+class FakeSegmenter:
+    """Answers like Segmenter: the class whose marked pixels look most alike.
+
+    Attributes
+    ----------
+    calls : list of tuple
+        What was asked for: name and planes.
+    before_plane : callable
+        Called in the worker before each plane is predicted.
+    failure : Exception or None
+        Raised when something is asked for.
+    """
+
+    def __init__(self, encoder: str = "fake", device: str = "auto") -> None:
+        self.encoder, self.device = encoder, device
+        self.memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        self.means: np.ndarray | None = None
+        self.calls: list[tuple[str, list[int]]] = []
+        self.before_plane: Callable[[], None] = lambda: None
+        self.failure: Exception | None = None
+
+    @property
+    def is_fitted(self) -> bool:
+        return self.means is not None
+
+    @property
+    def n_classes_(self) -> int:
+        assert self.means is not None
+        return len(self.means)
+
+    def set_params(self, **params: Any) -> Self:
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def iter_partial_fit(
+        self,
+        image: Any,
+        marks: Any,
+        *,
+        axes: str | None = None,
+        planes: Iterable[int] | None = None,
+    ) -> Steps[Self]:
+        source = as_planes(image, axes=axes)
+        wanted = list(range(len(source)) if planes is None else planes)
+        self.calls.append(("partial_fit", wanted))
+        for plane in wanted:
+            yield Progress(0, 1, "Training")
+            self._check()
+            pixels = source.read(plane).mean(-1)
+            said = np.asarray(marks[source.index(plane)])
+            where = said > 0
+            self.memory[pixels.tobytes()] = pixels[where], said[where]
+        values = np.concatenate([v for v, _ in self.memory.values()])
+        codes = np.concatenate([c for _, c in self.memory.values()])
+        if len(np.unique(codes)) < 2:
+            raise InputError("Fewer than two classes are marked.")
+        self.means = np.array(
+            [
+                values[codes == c].mean() if (codes == c).any() else np.inf
+                for c in range(1, codes.max() + 1)
+            ]
+        )
+        return self
+
+    def iter_predict(self, image: Any, **kwargs: Any) -> Steps[None]:
+        assert self.means is not None
+        return self._draw("predict", self.means, image, **kwargs)
+
+    def iter_cluster(
+        self, image: Any, *, n_classes: int = 2, **kwargs: Any
+    ) -> Steps[None]:
+        means = np.linspace(0, 200, n_classes)
+        return self._draw("cluster", means, image, **kwargs)
+
+    def _draw(
+        self,
+        name: str,
+        means: np.ndarray,
+        image: Any,
+        axes: str | None = None,
+        planes: Iterable[int] | None = None,
+    ) -> Steps[None]:
+        source = as_planes(image, axes=axes)
+        wanted = list(range(len(source)) if planes is None else planes)
+        self.calls.append((name, wanted))
+        for done, plane in enumerate(wanted):
+            yield Progress(done, len(wanted), "Predicting")
+            self.before_plane()
+            self._check()
+            far = np.abs(source.read(plane).mean(-1)[..., None] - means)
+            labels = far.argmin(-1).astype(np.uint8)
+            yield PlaneResult(plane, labels, np.zeros((2, 1, 1), np.float32))
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def save(self, path: str | Path) -> Path:
+        self._check()
+        assert self.means is not None
+        Path(path).write_text(json.dumps(self.means.tolist()))
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Self:
+        try:
+            means = json.loads(Path(path).read_text())
+        except ValueError as error:
+            raise ModelFileError(f"{path} is damaged.") from error
+        loaded = cls("fake", device)
+        loaded.means = np.array(means)
+        return loaded
+
+
+@pytest.fixture
+def fake_segmenter() -> type[FakeSegmenter]:
+    """The class of a segmenter that needs no encoder."""
+    return FakeSegmenter
