@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from napari_segdino.io.atomic import atomic_folder, atomic_path
     from napari_segdino.io.dicom import list_series
     from napari_segdino.io.geometry import Geometry
+    from napari_segdino.io.mask_writer import MaskWriter
     from napari_segdino.io.read import can_read, read_mask, read_scan
     from napari_segdino.io.sample import sample_scan
     from napari_segdino.io.scan import Header, Scan
-    from napari_segdino.io.write import write_mask
+    from napari_segdino.io.write import write_mask, write_probabilities
 
 _WHERE = {
     "Geometry": "geometry",
     "Header": "scan",
+    "MaskWriter": "mask_writer",
     "Scan": "scan",
     "atomic_folder": "atomic",
     "atomic_path": "atomic",
@@ -28,11 +30,13 @@ _WHERE = {
     "read_scan": "read",
     "sample_scan": "sample",
     "write_mask": "write",
+    "write_probabilities": "write",
 }
 
 __all__ = [
     "Geometry",
     "Header",
+    "MaskWriter",
     "Scan",
     "atomic_folder",
     "atomic_path",
@@ -42,6 +46,7 @@ __all__ = [
     "read_scan",
     "sample_scan",
     "write_mask",
+    "write_probabilities",
 ]
 
 

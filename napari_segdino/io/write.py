@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from napari_segdino.errors import ScanError
 from napari_segdino.io.atomic import atomic_path, split_suffix
 from napari_segdino.io.scan import Header, Scan
-from napari_segdino.io.write_itk import write_itk
-from napari_segdino.io.write_tiff import write_tiff
+from napari_segdino.io.seg import write_seg
+from napari_segdino.io.write_itk import write_itk, write_itk_channels
+from napari_segdino.io.write_tiff import write_channels, write_tiff
 
 ITK_OUT = (".nii", ".nii.gz", ".nrrd", ".mha")
 TIFF_OUT = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
-MASK_SUFFIXES = (*ITK_OUT, *TIFF_OUT, ".png", ".npy")
+MASK_SUFFIXES = (*ITK_OUT, *TIFF_OUT, ".png", ".npy", ".dcm")
 """Suffixes that :func:`write_mask` knows."""
 
 TWO_FILES = {".mhd": ".mha", ".nhdr": ".nrrd", ".hdr": ".nii", ".img": ".nii"}
@@ -36,10 +37,13 @@ def own_suffix(like: Header | None) -> str:
     -------
     str
         The file's own suffix where masks can be written so, ``".nii.gz"`` for
-        DICOM and other volumes in space, ``".tif"`` for the rest.
+        DICOM and other volumes in space, ``".ome.tif"`` for OME-Zarr,
+        ``".tif"`` for the rest.
     """
     if like is None:
         return ".tif"
+    if like.format in ("DICOM", "OME-Zarr"):
+        return ".nii.gz" if like.format == "DICOM" else ".ome.tif"
     suffix = split_suffix(like.path)[1] if like.path is not None else ""
     suffix = TWO_FILES.get(suffix, suffix)
     if suffix in (".jpg", ".jpeg", ".bmp"):
@@ -112,7 +116,9 @@ def write_mask(
     ----------
     path : path
         Where to; the suffix decides the format: ``.nii``, ``.nii.gz``,
-        ``.nrrd``, ``.mha``, ``.tif``, ``.ome.tif``, ``.png``, ``.npy``.
+        ``.nrrd``, ``.mha``, ``.tif``, ``.ome.tif``, ``.png``, ``.npy``, and
+        ``.dcm`` for DICOM-SEG, which needs a scan read from DICOM and the
+        package highdicom.
     mask : array of int, shape (Y, X), (Z, Y, X), (T, Z, Y, X) ...
         0 background, 1.. classes; kept as uint8, uint16 or uint32, the
         smallest that holds the labels.
@@ -120,7 +126,7 @@ def write_mask(
         The scan that the mask belongs to: gives spacing, origin, direction.
     class_names : sequence of str, optional
         Of classes 1, 2 ...; kept where the format has a place for them
-        (NRRD, MetaImage, TIFF).
+        (NRRD, MetaImage, OME-TIFF, DICOM-SEG).
 
     Returns
     -------
@@ -147,6 +153,8 @@ def write_mask(
             write_itk(temporary, labels, header, names)
         elif suffix in TIFF_OUT:
             write_tiff(temporary, labels, header, names)
+        elif suffix == ".dcm":
+            write_seg(temporary, labels, header, names)
         elif suffix == ".png":
             _write_png(temporary, labels)
         else:
@@ -182,3 +190,59 @@ def _write_png(path: Path, labels: NDArray[Any]) -> None:
     from PIL import Image
 
     Image.fromarray(labels).save(path, format="PNG")
+
+
+def write_probabilities(
+    path: Path | str,
+    probabilities: Any,
+    like: Scan | Header | Path | str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Path:
+    """Write probability maps, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` (one component a class),
+        ``.tif`` or ``.ome.tif`` (one channel a class), ``.npy``.
+    probabilities : array, shape (K, *spatial)
+        K counts background; kept as float32.
+    like : Scan, Header or path, optional
+        The scan that they belong to: gives spacing, origin, direction.
+    class_names : sequence of str, optional
+        Of classes 1, 2 ...; names the channels of an OME-TIFF.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        As :func:`write_mask`.
+    """
+    path = Path(path)
+    suffix = split_suffix(path)[1]
+    allowed = (*ITK_OUT, *TIFF_OUT, ".npy")
+    if suffix not in allowed:
+        raise ScanError(
+            f"{path.name} cannot be written: choose one of {', '.join(allowed)} as "
+            "its suffix."
+        )
+    maps = np.asarray(probabilities, np.float32)
+    if not 3 <= maps.ndim <= 5:
+        raise ScanError(f"{path.name} cannot be written: {maps.ndim} axes.")
+    header = header_of(like)
+    if header is not None:
+        check_fit(maps.shape[1:], header)
+    with atomic_path(path) as temporary:
+        if suffix in ITK_OUT:
+            write_itk_channels(temporary, maps, header)
+        elif suffix in TIFF_OUT:
+            names = ("background", *(class_names or ()))
+            write_channels(temporary, maps, header, names)
+        else:
+            with open(temporary, "wb") as file:
+                np.save(file, maps, allow_pickle=False)
+    return path

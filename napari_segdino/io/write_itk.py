@@ -98,16 +98,45 @@ def write_itk(
     OSError
         ENOSPC when what is read back is not what was written.
     """
-    from napari_segdino.io.itk import quiet_itk
-
     image = itk_image(labels, header)
     for number, name in enumerate(names, start=1):
         image.SetMetaData(f"Segment{number}_Name", name)
+    _write_checked(path, image, labels)
+
+
+def write_itk_channels(
+    path: Path, maps: NDArray[np.float32], header: Header | None
+) -> None:
+    """Write an image of several components, and read it again to be sure.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        NIfTI, NRRD or MetaImage.
+    maps : numpy.ndarray, shape (K, *spatial), float32
+        One component each.
+    header : Header, optional
+        Of the scan.
+
+    Raises
+    ------
+    OSError
+        ENOSPC when what is read back is not what was written.
+    """
+    import SimpleITK as sitk
+
+    image = sitk.Compose([itk_image(one, header) for one in maps])
+    _write_checked(path, image, np.moveaxis(maps, 0, -1))
+
+
+def _write_checked(path: Path, image: Any, wanted: NDArray[Any]) -> None:
+    from napari_segdino.io.itk import quiet_itk
+
     with quiet_itk() as sitk:
         try:
             sitk.WriteImage(image, os.fspath(path), useCompression=True)
             again = sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(path)))
-            same = np.array_equal(again.reshape(labels.shape), labels)
+            same = np.array_equal(again.reshape(wanted.shape), wanted)
         except (RuntimeError, ValueError) as error:
             _log.error("writing %s failed", path, exc_info=error)
             same = False

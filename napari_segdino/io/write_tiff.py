@@ -76,3 +76,35 @@ def write_tiff(
     options.update({} if options.get("imagej") else {"bigtiff": big})
     options["photometric"] = "minisblack"  # or 3 columns would be taken for colours
     tifffile.imwrite(path, labels, compression="zlib", **options)
+
+
+def write_channels(
+    path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write one channel a class as OME-TIFF.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to.
+    maps : numpy.ndarray, shape (K, *spatial)
+    header : Header, optional
+        For spacing and units.
+    names : tuple of str
+        Of the channels; left out unless there are K.
+    """
+    import tifffile
+
+    axes = header.spatial_axes if header is not None else "TZYX"[1 - maps.ndim :]
+    about = tiff_metadata(header, "C" + axes)
+    if len(names) == len(maps):
+        about["Channel"] = {"Name": list(names)}
+    tifffile.imwrite(
+        path,
+        maps,
+        ome=True,
+        bigtiff=maps.nbytes > 2**31,
+        compression="zlib",
+        photometric="minisblack",
+        metadata=about,
+    )

@@ -183,7 +183,8 @@ def test_the_suffix_of_the_scan_is_proposed(itk_file, dicom_folder, tmp_path):
         scan = read_scan(itk_file(name, np.zeros((2, 3, 4))))
         assert own_suffix(scan) == name[1:]
     assert own_suffix(read_scan(itk_file("a.mhd", np.zeros((2, 3, 4))))) == ".mha"
-    assert own_suffix(read_scan(dicom_folder)) == ".nii.gz"
+    for path in (dicom_folder, dicom_folder / "a.dcm"):
+        assert own_suffix(read_scan(path)) == ".nii.gz"
     Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg")
     assert own_suffix(read_scan(tmp_path / "a.jpg")) == ".png"
     assert own_suffix(None) == ".tif"

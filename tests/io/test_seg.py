@@ -1,0 +1,134 @@
+"""DICOM-SEG that other libraries open, and probability maps."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from napari_segdino.errors import ScanError
+from napari_segdino.io import read_scan, write_mask, write_probabilities
+
+hd = pytest.importorskip("highdicom")
+
+
+@pytest.fixture
+def mask():
+    labels = np.zeros((5, 6, 7), int)
+    labels[1:3, 2:5, 1:4] = 1
+    labels[4, 0, 0] = 2
+    return labels
+
+
+def test_pydicom_reads_the_segments_slice_by_slice(dicom_folder, tmp_path, mask):
+    import pydicom
+
+    path = write_mask(tmp_path / "m.dcm", mask, dicom_folder, ["liver", "tumour"])
+    ds = pydicom.dcmread(path)
+    assert ds.SOPClassUID == pydicom.uid.SegmentationStorage
+    assert [one.SegmentLabel for one in ds.SegmentSequence] == ["liver", "tumour"]
+    found = np.zeros_like(mask)
+    for frame, about in zip(
+        ds.pixel_array, ds.PerFrameFunctionalGroupsSequence, strict=True
+    ):
+        z = about.PlanePositionSequence[0].ImagePositionPatient[2]
+        number = about.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        found[round((z - 10) / 2)][frame > 0] = number
+    assert np.array_equal(found, mask)
+    shared = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(v) for v in shared.PixelSpacing] == [0.5, 0.75]
+
+
+def test_highdicom_gives_the_volume_back(dicom_folder, tmp_path, mask):
+    scan = read_scan(dicom_folder)
+    seg = hd.seg.segread(write_mask(tmp_path / "m.dcm", mask, like=scan))
+    uids = [hd.imread(name).SOPInstanceUID for name in scan.files]
+    again = seg.get_pixels_by_source_instance(uids, combine_segments=True)
+    assert np.array_equal(again, mask)
+
+
+def test_a_single_slice_and_an_empty_mask(dicom_folder, tmp_path):
+    slice_ = dicom_folder / "a.dcm"
+    one = np.zeros((6, 7), int)
+    one[2, 3] = 1
+    for labels in (one, one * 0):
+        path = write_mask(tmp_path / "m.dcm", labels, like=slice_)
+        seg = hd.seg.segread(path)
+        assert np.array_equal(seg.pixel_array.reshape(6, 7), labels)
+
+
+def test_what_is_no_dicom(tmp_path, mask, itk_file):
+    path = itk_file("a.nii", mask.astype("u1"))
+    for like in (None, path):
+        with pytest.raises(ScanError, match="needs a scan that was read from DICOM"):
+            write_mask(tmp_path / "m.dcm", mask, like=like)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.nii"]
+
+
+def test_files_that_are_gone(dicom_folder, tmp_path, mask):
+    scan = read_scan(dicom_folder)
+    (dicom_folder / "a.dcm").unlink()
+    with pytest.raises(ScanError, match="no longer there"):
+        write_mask(tmp_path / "m.dcm", mask, like=scan)
+
+
+def test_without_highdicom(dicom_folder, tmp_path, mask, monkeypatch):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(ScanError, match="pip install highdicom"):
+        write_mask(tmp_path / "m.dcm", mask, like=dicom_folder)
+
+
+def test_files_that_lack_tags(dicom_folder, tmp_path, mask):
+    import pydicom
+
+    for path in dicom_folder.iterdir():
+        ds = pydicom.dcmread(path)
+        del ds.FrameOfReferenceUID
+        del ds.StudyInstanceUID
+        ds.save_as(path)
+    with pytest.raises(ScanError, match="lack tags"):
+        write_mask(tmp_path / "m.dcm", mask, like=dicom_folder)
+
+
+# Probability maps
+
+
+@pytest.fixture
+def maps():
+    noise = np.random.default_rng(0).random((3, 5, 6, 7)).astype(np.float32)
+    return noise / noise.sum(axis=0)
+
+
+@pytest.mark.parametrize("name", ["p.nii", "p.nii.gz", "p.nrrd", "p.mha"])
+def test_maps_keep_their_place(dicom_folder, tmp_path, maps, name):
+    scan = read_scan(dicom_folder)
+    again = read_scan(write_probabilities(tmp_path / name, maps, like=scan))
+    assert again.axes == "CZYX"
+    assert np.array_equal(again.data, maps)
+    assert np.allclose(again.affine, scan.affine, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["p.tif", "p.ome.tif"])
+def test_maps_name_their_channels(dicom_folder, tmp_path, maps, name):
+    path = write_probabilities(tmp_path / name, maps, dicom_folder, ["liver", "tumour"])
+    scan = read_scan(path)
+    assert (scan.axes, scan.units) == ("CZYX", ("mm",) * 3)
+    assert scan.channel_names == ("background", "liver", "tumour")
+    assert np.array_equal(scan.data, maps)
+
+
+def test_flat_maps_of_half_floats(tmp_path, maps):
+    half = maps[:, 0].astype(np.float16)
+    for name in ("p.nii.gz", "p.tif", "p.npy"):
+        path = write_probabilities(tmp_path / name, half)
+        data = np.load(path) if name == "p.npy" else read_scan(path).data
+        assert data.dtype == np.float32
+        assert np.array_equal(data, half)
+
+
+def test_maps_that_cannot_be_written(tmp_path, maps, dicom_folder):
+    with pytest.raises(ScanError, match="choose one of"):
+        write_probabilities(tmp_path / "p.png", maps)
+    with pytest.raises(ScanError, match="does not fit the scan"):
+        write_probabilities(tmp_path / "p.nii", maps[:, :4], like=dicom_folder)
+    with pytest.raises(ScanError, match="2 axes"):
+        write_probabilities(tmp_path / "p.nii", maps[0, 0])
