@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,19 @@ def _sources(header: Header | None) -> list[Any]:
         raise ScanError("The DICOM files of the scan are no longer there.") from error
 
 
+def _version() -> str:
+    try:
+        return version("napari-segdino")
+    except PackageNotFoundError:
+        return "0"
+
+
 def _descriptions(count: int, names: tuple[str, ...]) -> list[Any]:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
-    from napari_segdino import __version__
-
     algorithm = hd.AlgorithmIdentificationSequence(
-        name="SegDINO", version=__version__, family=codes.cid7162.ArtificialIntelligence
+        name="SegDINO", version=_version(), family=codes.cid7162.ArtificialIntelligence
     )
     return [
         hd.seg.SegmentDescription(
@@ -85,8 +91,6 @@ def write_seg(
         raise ScanError(
             "DICOM-SEG needs one more package: pip install highdicom."
         ) from error
-    from napari_segdino import __version__
-
     sources = _sources(header)
     count = max(int(labels.max(initial=0)), len(names), 1)
     frames = labels.reshape(-1, *labels.shape[-2:])
@@ -102,7 +106,7 @@ def write_seg(
             instance_number=1,
             manufacturer="napari-segdino",
             manufacturer_model_name="SegDINO",
-            software_versions=__version__,
+            software_versions=_version(),
             device_serial_number="0",
             omit_empty_frames=bool(np.any(frames)),
         )
