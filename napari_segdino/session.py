@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from psygnal import Signal
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
 from napari_segdino.encoders.table import get_spec
 from napari_segdino.errors import InputError
-from napari_segdino.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from napari_segdino.segmenter import Segmenter
 
 Plane = NDArray[Any]
 
@@ -340,4 +342,6 @@ def _default_class(label: int) -> LabelClass:
 
 
 def _make_segmenter(encoder: str, device: str) -> Segmenter:
+    from napari_segdino.segmenter import Segmenter
+
     return Segmenter(encoder=encoder, device=device)

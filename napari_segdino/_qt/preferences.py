@@ -9,7 +9,6 @@ from napari.settings import get_plugin_settings
 
 from napari_segdino.config import GIB, CacheSettings
 from napari_segdino.encoders.weights import WEIGHTS_VARIABLE
-from napari_segdino.segmenter import Segmenter
 from napari_segdino.session import Session, Settings, first_encoder
 
 PLUGIN = "napari-segdino"
@@ -35,7 +34,9 @@ def new_session() -> Session:
         disk_bytes=int(found.cache.disk_gb * GIB),
     )
 
-    def make(encoder: str, device: str) -> Segmenter:
+    def make(encoder: str, device: str) -> Any:
+        from napari_segdino.segmenter import Segmenter
+
         return Segmenter(encoder=encoder, device=device, cache=cache)
 
     device = str(found.compute.device)

@@ -11,7 +11,14 @@ from napari.layers import Image
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.warm import warm_up
 from napari_segdino.session import Session, Settings
+
+
+@pytest.fixture(autouse=True, scope="session")
+def warm() -> None:
+    """Import torch before the first window: it takes seconds."""
+    warm_up()
 
 
 @pytest.fixture(autouse=True)

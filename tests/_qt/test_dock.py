@@ -1,0 +1,504 @@
+"""The dock: what is drawn, what is kept, what bad input does."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_segdino.errors import WeightsError
+from napari_segdino.progress import Progress
+
+
+def correct(user: Any) -> None:
+    """Say that the middling field is class 1 and the square background."""
+    mask = user.work.mask
+    mask.brush_size = 3
+    mask.mode = "paint"
+    lead = user.work.planes.index(user.work.shown())
+    mask.paint((*lead, 50, 60), 1)
+    mask.paint((*lead, 25, 25), 0)
+
+
+# -- the main job ----------------------------------------------------------
+
+
+def test_segment_groups_first_then_applies_the_probe(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    np.testing.assert_array_equal(user.work.mask.data, plane == 200)
+    assert "grouped without labels" in user.status
+    correct(user)
+    user.retrain()
+    user.segment()
+    names = [name for name, _ in user.segmenter.calls]
+    assert names == ["cluster", "partial_fit", "predict", "predict"]
+
+
+def test_groups_follow_the_classes(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.dock.session.add_class()
+    user.segment()
+    # Three groups at 0, 100 and 200.
+    assert user.work.mask.data[50, 60] == 1
+    assert user.work.mask.data[25, 25] == 2
+
+
+def test_second_retrain_learns_only_what_is_new(user: Any, volume: Any) -> None:
+    user.open(volume)
+    user.segment()
+    correct(user)
+    user.retrain()
+    shown = user.work.shown()
+    user.retrain()
+    user.viewer.dims.set_current_step(0, 4)
+    user.segment()
+    user.work.mask.paint((4, 5, 5), 0)  # the probe said class 1
+    user.retrain()
+    fits = [p for name, p in user.segmenter.calls if name == "partial_fit"]
+    assert fits == [[shown], [4]]
+    assert len(user.segmenter.memory) == 2, "earlier marks still count"
+
+
+def test_erased_marks_are_forgotten(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    user.retrain()
+    marks = user.work.marks
+    marks.data_setitem(np.nonzero(marks.data == 1), 0)
+    user.segmenter.calls.clear()
+    user.retrain()
+    assert user.segmenter.calls[0] == ("partial_fit", [0])
+
+
+def test_slice_and_volume(user: Any, volume: Any) -> None:
+    user.open(volume)
+    user.viewer.dims.set_current_step(0, 3)
+    user.segment()
+    assert user.segmenter.calls == [("cluster", [3])]
+    assert user.work.mask.data[3].any()
+    assert not user.work.mask.data[[0, 1, 2, 4]].any()
+    user.dock.inputs.volume.setChecked(True)
+    user.segment()
+    name, planes = user.segmenter.calls[-1]
+    assert planes[0] == 3
+    assert sorted(planes) == [0, 1, 2, 3, 4]
+    assert all(plane.any() for plane in user.work.mask.data)
+
+
+def test_one_undo_takes_a_whole_volume_back(user: Any, volume: Any) -> None:
+    user.open(volume)
+    user.dock.inputs.volume.setChecked(True)
+    user.segment()
+    correct(user)
+    before = user.work.mask.data.copy()
+    marks = user.work.marks.data.copy()
+    user.retrain()
+    after = user.work.mask.data.copy()
+    assert (before != after).any(axis=(1, 2)).all(), "every slice changed"
+    user.work.mask.undo()
+    np.testing.assert_array_equal(user.work.mask.data, before)
+    user.wait(lambda: not user.work.watch._timer.isActive())
+    np.testing.assert_array_equal(user.work.marks.data, marks)
+    user.work.mask.redo()
+    np.testing.assert_array_equal(user.work.mask.data, after)
+    user.wait(lambda: not user.work.watch._timer.isActive())
+    np.testing.assert_array_equal(user.work.marks.data, marks)
+
+
+def test_strokes_during_a_retrain_stay(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        at_work.set()
+        go_on.wait(10)
+
+    user.segmenter.before_plane = hold
+    user.dock.retrain()
+    user.wait(at_work.is_set)
+    mask = user.work.mask
+    mask.paint((5, 70), 2)
+    during = mask.data == 2
+    go_on.set()
+    user.rest()
+    painted = np.zeros_like(during)
+    painted[4:7, 69:72] = True
+    assert during[painted].all()
+    assert (mask.data[painted] == 2).all(), "neither lost nor overwritten"
+    assert (user.work.marks.data[painted] == 3).all()
+    assert mask.data[3, 70] == 1, "around it the probe decided"
+    user.segmenter.calls.clear()
+    user.retrain()
+    assert user.segmenter.calls[0] == ("partial_fit", [0]), "and it is learned next"
+
+
+def test_a_script_that_changes_the_mask_counts(user: Any, volume: Any) -> None:
+    user.open(volume)
+    user.segment()
+    mask = user.work.mask
+    mask.data[3, 50, 55:60] = 1  # no event at all, and not on screen
+    mask.data[3, 20, 20:25] = 0
+    mask.data[user.work.shown(), 20, 20] = 0
+    user.retrain()
+    assert (user.work.marks.data[3, 50, 55:60] == 2).all()
+    assert user.work.marks.data[user.work.shown(), 20, 20] == 1
+
+
+def test_live_retrains_by_itself(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.actions.live.setChecked(True)
+    correct(user)
+    user.wait(lambda: user.segmenter.is_fitted)
+    user.rest()
+    assert user.work.mask.data[46, 51] == 1
+
+
+def test_live_says_what_is_missing_without_a_popup(
+    user: Any, plane: Any, no_popups: list[str]
+) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.actions.live.setChecked(True)
+    user.work.mask.paint((50, 60), 1)
+    user.wait(lambda: "Only one class" in user.status)
+    assert no_popups == []
+
+
+def test_next_image_same_probe(user: Any, plane: Any) -> None:
+    user.open(plane, name="one")
+    user.segment()
+    correct(user)
+    user.retrain()
+    user.open(plane[::-1].copy(), name="two")
+    user.segment()
+    assert user.segmenter.calls[-1][0] == "predict"
+    assert user.viewer.layers["two mask"].data[60 - 1 - 50, 60] == 1
+    assert len(user.segmenter.memory) == 1
+
+
+def test_another_encoder_learns_all_marks_anew(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    user.retrain()
+    marks = user.work.marks.data.copy()
+    user.dock.inputs.encoder.valueChanged.emit("dinov3_vits16")
+    assert user.segmenter.encoder == "dinov3_vits16"
+    assert not user.segmenter.is_fitted
+    user.retrain()
+    assert user.segmenter.is_fitted
+    np.testing.assert_array_equal(user.work.marks.data, marks)
+
+
+# -- classes ---------------------------------------------------------------
+
+
+def test_classes_panel(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    panel = user.dock.classes
+    panel.add.click()
+    assert [row.item.label for row in panel.rows] == [0, 1, 2]
+    assert user.work.mask.selected_label == 2
+    assert user.work.marks.selected_label == 3
+    user.work.mask.selected_label = 1
+    assert panel.value() == 1
+    assert user.work.marks.selected_label == 2
+    panel.rows[1].name.setText("polyp")
+    panel.rows[1].name.editingFinished.emit()
+    assert user.dock.session.classes[0].name == "polyp"
+    panel.rows[1].recolored.emit(1, "#010203")
+    np.testing.assert_allclose(
+        user.work.mask.get_color(1)[:3], np.array([1, 2, 3]) / 255, atol=1e-3
+    )
+    np.testing.assert_allclose(
+        user.work.marks.get_color(2), user.work.mask.get_color(1)
+    )
+
+
+def test_removing_a_class_removes_its_marks(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.session.add_class()
+    user.work.mask.paint((5, 5), 2)
+    user.work.mask.paint((50, 60), 1)
+    row = user.dock.classes.rows[2]
+    row.remove.click()
+    assert [c.label for c in user.dock.session.classes] == [1]
+    assert not (user.work.marks.data == 3).any()
+    assert (user.work.marks.data == 2).any()
+    user.dock.classes.rows[1].remove.click()
+    assert len(user.dock.session.classes) == 1
+
+
+# -- bad input -------------------------------------------------------------
+
+
+def test_no_layer(user: Any) -> None:
+    for action in (user.dock.segment, user.dock.retrain):
+        action()
+        assert "Open an image first" in user.status
+    user.dock.files.export.click()
+    assert "no mask yet" in user.status
+
+
+def test_one_class_only(user: Any, plane: Any, no_popups: list[str]) -> None:
+    user.open(plane)
+    user.segment()
+    user.work.mask.paint((50, 60), 1)
+    mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
+    user.retrain()
+    assert "Only one class is marked" in user.status
+    assert len(no_popups) == 1
+    np.testing.assert_array_equal(user.work.mask.data, mask)
+    np.testing.assert_array_equal(user.work.marks.data, marks)
+
+
+def test_class_without_marks(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.dock.session.add_class()
+    user.dock.session.add_class()
+    user.segment()
+    user.work.mask.paint((50, 60), 3)
+    user.work.mask.paint((5, 5), 0)
+    user.work.marks.paint((5, 5), 1)
+    user.retrain()
+    assert user.segmenter.is_fitted
+    assert user.work.mask.data[50, 60] == 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.full((20, 30), 7, np.uint8),
+        np.full((20, 30), np.nan, np.float32),
+        np.ones((1, 30), np.uint8),
+        np.ones((20, 1), np.uint8),
+    ],
+    ids=["constant", "nan", "one row", "one column"],
+)
+def test_poor_images_get_a_mask(user: Any, data: np.ndarray) -> None:
+    user.open(data)
+    user.segment()
+    assert user.work.mask.data.shape == data.shape
+    assert "grouped" in user.status
+
+
+def test_image_removed_while_working(user: Any, plane: Any) -> None:
+    image = user.open(plane)
+    user.segment()
+    correct(user)
+    mask, marks = user.work.mask, user.work.marks
+    said = marks.data.copy()
+    at_work, go_on = threading.Event(), threading.Event()
+    user.segmenter.before_plane = lambda: (at_work.set(), go_on.wait(10))
+    user.dock.retrain()
+    user.wait(at_work.is_set)
+    before = mask.data.copy()
+    user.viewer.layers.remove(image)
+    go_on.set()
+    user.rest()
+    assert "was removed" in user.status or "Open an image" in user.status
+    assert mask in user.viewer.layers
+    np.testing.assert_array_equal(mask.data, before)
+    np.testing.assert_array_equal(marks.data, said)
+    assert user.work is None if user.dock.image else True
+
+
+@pytest.mark.parametrize("role", ["mask", "marks"])
+def test_layer_removed_while_working(user: Any, plane: Any, role: str) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    kept = {"mask": user.work.marks, "marks": user.work.mask}[role]
+    data = kept.data.copy()
+    at_work, go_on = threading.Event(), threading.Event()
+    user.segmenter.before_plane = lambda: (at_work.set(), go_on.wait(10))
+    user.dock.retrain()
+    user.wait(at_work.is_set)
+    user.viewer.layers.remove(getattr(user.work, role))
+    go_on.set()
+    user.rest()
+    assert "was removed" in user.status
+    np.testing.assert_array_equal(kept.data, data)
+    user.segmenter.before_plane = lambda: None
+    user.segment()
+    assert kept is getattr(user.work, {"mask": "marks", "marks": "mask"}[role])
+    assert (user.work.mask.data.shape, user.work.marks.data.shape) == (plane.shape,) * 2
+
+
+def test_image_replaced(user: Any, plane: Any) -> None:
+    image = user.open(plane)
+    user.segment()
+    correct(user)
+    old_mask, old = user.work.mask, user.work.mask.data.copy()
+    image.data = np.full((30, 40), 200, np.uint8)
+    assert "was replaced" in user.status
+    user.segment()
+    assert user.work.mask is not old_mask
+    assert user.work.mask.data.shape == (30, 40)
+    assert old_mask in user.viewer.layers
+    np.testing.assert_array_equal(old_mask.data, old)
+
+
+@pytest.mark.parametrize("role", ["mask", "marks"])
+def test_layer_reshaped_while_working(user: Any, plane: Any, role: str) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    layer = getattr(user.work, role)
+    at_work, go_on = threading.Event(), threading.Event()
+    user.segmenter.before_plane = lambda: (at_work.set(), go_on.wait(10))
+    user.dock.retrain()
+    user.wait(at_work.is_set)
+    layer.data = np.ones((5, 6), np.uint8)
+    go_on.set()
+    user.rest()
+    assert "no longer has the shape" in user.status
+    assert layer.data.shape == (5, 6)
+    assert layer.data.all(), "left alone"
+    user.segmenter.before_plane = lambda: None
+    user.segment()
+    assert getattr(user.work, role) is not layer
+
+
+def test_renamed_layers_are_still_known(user: Any, plane: Any) -> None:
+    image = user.open(plane)
+    user.segment()
+    mask, marks = user.work.mask, user.work.marks
+    image.name, mask.name, marks.name = "a", "b", "c"
+    assert user.dock.inputs.image.currentText() == "a"
+    user.dock.engine.works._drop(user.work)  # as when the dock is opened anew
+    user.segment()
+    assert user.work.mask is mask
+    assert user.work.marks is marks
+
+
+def test_failure_in_the_worker_leaves_all_as_it_was(
+    user: Any, plane: Any, no_popups: list[str]
+) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
+    for error, word in [
+        (RuntimeError("CUDA out of memory"), "not enough memory"),
+        (WeightsError("No network: choose the built-in one."), "No network"),
+        (KeyError("oops"), "Something went wrong"),
+    ]:
+        user.segmenter.failure = error
+        user.retrain()
+        assert word in user.status
+        assert word in no_popups[-1]
+    np.testing.assert_array_equal(user.work.mask.data, mask)
+    np.testing.assert_array_equal(user.work.marks.data, marks)
+    user.segmenter.failure = None
+    user.retrain()
+    assert user.segmenter.is_fitted
+
+
+def test_cancel_keeps_what_is_drawn(user: Any, volume: Any) -> None:
+    user.open(volume)
+    user.dock.inputs.volume.setChecked(True)
+    at_work, go_on = threading.Event(), threading.Event()
+    count: list[int] = []
+
+    def hold() -> None:
+        count.append(1)
+        if len(count) == 2:
+            at_work.set()
+            go_on.wait(10)
+
+    user.segmenter.before_plane = hold
+    user.dock.segment()
+    user.wait(at_work.is_set)
+    first = user.work.shown()
+    user.wait(lambda: user.work.mask.data[first].any())
+    assert user.dock.actions.cancel.isEnabled()
+    user.dock.actions.cancel.click()
+    go_on.set()
+    user.rest()
+    drawn = [plane.any() for plane in user.work.mask.data]
+    assert drawn[first]
+    assert sum(drawn) == 1
+    assert not user.dock.engine.runner.busy
+    user.work.mask.undo()
+    assert not user.work.mask.data.any(), "and can be taken back"
+
+
+# -- files -----------------------------------------------------------------
+
+
+def test_save_load_and_a_damaged_file(user: Any, plane: Any, tmp_path: Path) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    user.retrain()
+    probe = user.segmenter
+    path = tmp_path / "p.segdino"
+    user.dock.engine.save_probe(path)
+    user.rest()
+    assert "saved to" in user.status
+    user.dock.engine.load_probe(path)
+    user.rest()
+    assert user.segmenter is not probe
+    np.testing.assert_allclose(user.segmenter.means, probe.means)
+    loaded = user.segmenter
+    path.write_text(path.read_text()[:5])
+    user.dock.engine.load_probe(path)
+    user.rest()
+    assert "damaged" in user.status
+    assert user.segmenter is loaded, "what was there stays"
+
+
+def test_full_disk_while_saving(user: Any, plane: Any, tmp_path: Path) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    user.retrain()
+    user.segmenter.failure = OSError(errno.ENOSPC, "No space left on device")
+    user.dock.engine.save_probe(tmp_path / "p.segdino")
+    user.rest()
+    assert "No space left" in user.status
+    assert user.segmenter.is_fitted
+
+
+def test_export(user: Any, volume: Any, tmp_path: Path) -> None:
+    from napari_segdino.io import read_scan
+
+    user.open(volume, scale=(3, 0.5, 0.5), units=("mm",) * 3)
+    user.segment()
+    path = tmp_path / "mask.nii.gz"
+    user.dock.engine.export_mask(user.dock.image, path)
+    user.rest()
+    assert "saved to" in user.status
+    back = read_scan(path)
+    np.testing.assert_array_equal(back.data, user.work.mask.data)
+    np.testing.assert_allclose(back.spacing, (3, 0.5, 0.5))
+
+
+def test_export_where_nothing_can_be_written(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.engine.export_mask(user.dock.image, Path("/proc/nothing/mask.tif"))
+    user.rest()
+    assert "saved to" not in user.status
+    assert user.status
+    assert user.work.mask.data.any()
+
+
+def test_progress_of_a_download_fits_the_bar(user: Any) -> None:
+    actions = user.dock.actions
+    actions.set_busy(True)
+    actions.show_progress(Progress(3_000_000_000, 6_000_000_000, "Downloading"))
+    assert actions.bar.value() * 2 == pytest.approx(actions.bar.maximum(), rel=0.01)
+    assert "Downloading" in actions.bar.format()

@@ -1,0 +1,194 @@
+"""Mask and marks lie on their image; big predictions are drawn in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_segdino._qt import writer as writer_module
+from napari_segdino._qt.layers import (
+    find_layer,
+    image_planes,
+    make_layer,
+    plane_shown,
+    set_pixels,
+)
+from napari_segdino._qt.works import Work, Works
+from napari_segdino.errors import InputError
+from napari_segdino.session import Session, Settings
+
+
+@pytest.mark.parametrize(
+    ("shape", "rgb", "axes"),
+    [
+        ((4, 5), False, "YX"),
+        ((4, 5, 3), True, "YXC"),
+        ((2, 4, 5), False, "ZYX"),
+        ((2, 4, 5, 4), True, "ZYXC"),
+        ((3, 2, 4, 5), False, "TZYX"),
+        ((2, 3, 2, 4, 5), False, "WTZYX"),
+    ],
+)
+def test_axes_of_a_layer(shape: tuple[int, ...], rgb: bool, axes: str) -> None:
+    planes = image_planes(Image(np.zeros(shape, np.uint8), rgb=rgb))
+    assert planes.axes == axes
+    assert planes.spatial_shape == (shape[:-1] if rgb else shape)
+
+
+def test_multiscale_and_dask() -> None:
+    levels = [da.zeros((8, 8), chunks=4), da.zeros((4, 4))]
+    assert image_planes(Image(levels, multiscale=True)).spatial_shape == (8, 8)
+
+
+def test_an_image_that_is_empty() -> None:
+    with pytest.raises(InputError, match="empty"):
+        image_planes(Image(np.zeros((0, 5)), contrast_limits=(0, 1)))
+
+
+def test_layers_lie_on_the_image() -> None:
+    viewer = ViewerModel()
+    image = viewer.add_image(
+        np.zeros((2, 4, 5)),
+        name="ct",
+        scale=(5, 0.7, 0.8),
+        translate=(1, 2, 3),
+        rotate=(10, 0, 0),
+        units=("mm",) * 3,
+        axis_labels=("z", "y", "x"),
+        metadata={"segdino": {"kept": 1}, "other": 2},
+    )
+    mask = make_layer(viewer, image, "mask", (2, 4, 5))
+    assert mask.name == "ct mask"
+    corner = (1, 3, 4)
+    np.testing.assert_allclose(mask.data_to_world(corner), image.data_to_world(corner))
+    assert mask.units == image.units
+    assert mask.axis_labels == image.axis_labels
+    assert mask.metadata["segdino"] == {"kept": 1}
+
+
+def test_find_layer_knows_its_own_and_the_shape() -> None:
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((4, 5)), name="ct")
+    assert find_layer(viewer, image, "mask", (4, 5)) is None
+    named = viewer.add_labels(np.zeros((4, 5), int), name="ct mask")
+    assert find_layer(viewer, image, "mask", (4, 5)) is named
+    made = make_layer(viewer, image, "mask", (4, 5))
+    made.name = "anything"
+    assert find_layer(viewer, image, "mask", (4, 5)) is made
+    assert find_layer(viewer, image, "marks", (4, 5)) is None
+    assert find_layer(viewer, image, "mask", (9, 9)) is None
+
+
+def test_plane_shown() -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((40, 4, 5)))
+    image = viewer.add_image(np.zeros((2, 3, 4, 5)), scale=(1, 10, 1, 1))
+    planes = image_planes(image)
+    viewer.dims.set_point((0, 1), (1, 20))
+    assert plane_shown(viewer, image, planes) == 1 * 3 + 2
+    viewer.dims.set_point((0, 1), (1, 39))
+    assert plane_shown(viewer, image, planes) == 1 * 3 + 2, "beyond the image"
+
+
+def test_set_pixels_is_one_step() -> None:
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((2, 4, 5)))
+    mask = make_layer(viewer, image, "mask", (2, 4, 5))
+    set_pixels(mask, (1,), np.array([0, 7, 19]), np.array([1, 2, 3]), refresh=False)
+    assert mask.data[1, 0, 0] == 1
+    assert mask.data[1, 1, 2] == 2
+    assert mask.data[1, 3, 4] == 3
+    mask.undo()
+    assert not mask.data.any()
+
+
+# -- drawing in pieces -----------------------------------------------------
+
+
+@pytest.fixture
+def work(qtbot: Any, fake_segmenter: type) -> Iterator[Work]:
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((3, 20, 20), np.uint8))
+    works = Works(viewer, Session(fake_segmenter, Settings("fake")))
+    work = works.ensure(image)
+    # pytest-qt only looks after widgets.
+    work._works = works
+    yield work
+    works.close()
+
+
+def test_drawn_in_pieces_and_undone_at_once(
+    work: Work, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "PIECE", 37)
+    new = np.random.default_rng(0).integers(0, 3, (3, 20, 20)).astype(np.uint8)
+    for plane in (1, 0, 2):
+        work.writer.add(plane, new[plane])
+    with qtbot.waitSignal(work.writer.finished):
+        work.writer.finish()
+        assert not work.mask.data.any(), "nothing is drawn before the loop turns"
+    np.testing.assert_array_equal(work.mask.data, new)
+    assert not work.marks.data.any()
+    work.mask.undo()
+    assert not work.mask.data.any()
+    work.watch.look_at_all()
+    assert not work.marks.data.any(), "undo is no correction"
+    work.mask.redo()
+    np.testing.assert_array_equal(work.mask.data, new)
+
+
+def test_marks_win(work: Work, qtbot: Any) -> None:
+    work.mask.paint((1, 5, 5), 2)
+    work.watch.look_at_all()
+    said = work.marks.data > 0
+    assert said.any()
+    with qtbot.waitSignal(work.writer.finished):
+        work.writer.add(1, np.ones((20, 20), np.uint8))
+        work.writer.finish()
+    np.testing.assert_array_equal(work.mask.data[1] == 2, said[1])
+    assert (work.mask.data[1][~said[1]] == 1).all()
+
+
+def test_a_stroke_in_between_is_a_step_of_its_own(work: Work, qtbot: Any) -> None:
+    ones = np.ones((20, 20), np.uint8)
+    work.writer.add(0, ones)
+    qtbot.waitUntil(lambda: bool(work.mask.data[0].any()))
+    work.watch.pressed.emit()  # as the mouse does
+    work.mask.paint((1, 5, 5), 2)
+    stroke = work.mask.data[1].copy()
+    work.writer.add(2, ones)
+    with qtbot.waitSignal(work.writer.finished):
+        work.writer.finish()
+    work.mask.undo()
+    assert not work.mask.data[2].any()
+    np.testing.assert_array_equal(work.mask.data[1], stroke)
+    work.mask.undo()
+    assert not work.mask.data[1].any()
+    assert work.mask.data[0].all()
+    work.mask.undo()
+    assert not work.mask.data.any()
+
+
+def test_nothing_is_drawn_while_a_stroke_is_painted(work: Work, qtbot: Any) -> None:
+    work.watch.stroking = True
+    work.writer.add(0, np.ones((20, 20), np.uint8))
+    qtbot.wait(50)
+    assert not work.mask.data.any()
+    work.watch.stroking = False
+    work.watch.released.emit()
+    qtbot.waitUntil(lambda: bool(work.mask.data[0].all()))
+    work.writer.drop()
+
+
+def test_undo_on_another_slice_is_seen(work: Work, qtbot: Any) -> None:
+    work.mask.paint((2, 5, 5), 1)
+    work.watch.look_at_all()
+    assert (work.marks.data[2] == 2).any()
+    work.mask.undo()  # slice 1 is on screen
+    qtbot.waitUntil(lambda: not work.marks.data.any())

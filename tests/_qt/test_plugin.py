@@ -1,0 +1,110 @@
+"""What napari sees of the plugin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import npe2
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QComboBox
+
+from napari_segdino._qt import preferences, warm
+from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
+from napari_segdino.encoders import EncoderStatus, get_spec
+
+NAME = "napari-segdino"
+
+
+@pytest.fixture
+def manifest() -> npe2.PluginManifest:
+    return npe2.PluginManifest.from_distribution(NAME)
+
+
+def test_every_command_can_be_imported(manifest: npe2.PluginManifest) -> None:
+    manifest.validate_imports()
+
+
+def test_menu_and_palette(manifest: npe2.PluginManifest) -> None:
+    contributions = manifest.contributions
+    items = contributions.menus["napari/layers/segment"]
+    assert f"{NAME}.dock" in {item.command for item in items}
+    assert len(contributions.sample_data) == 6
+    assert {w.display_name for w in contributions.widgets} == {"SegDINO"}
+
+
+def test_dock_opens_from_the_plugin_and_closes(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.zeros((8, 8)))
+    docked, dock = viewer.window.add_plugin_dock_widget(NAME, "SegDINO")
+    assert isinstance(dock, SegmentDock)
+    assert dock.image is viewer.layers[0]
+    viewer.window.remove_dock_widget(docked)
+    dock.close()
+    viewer.add_image(np.zeros((8, 8)))
+    viewer.layers.clear()
+
+
+def test_preferences_are_heeded(
+    plugin_settings: Any, npe2pm: Any, manifest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NAPARI_SEGDINO_WEIGHTS", raising=False)
+    npe2pm.register(manifest)
+    found = preferences.read_preferences()
+    assert found is not None
+    found.compute.device = "cpu"
+    found.cache.memory_gb = 0.5
+    session = preferences.new_session()
+    assert session.settings.device == "cpu"
+    assert session.segmenter.device == "cpu"
+    assert session.segmenter.cache.ram_bytes == 2**29
+
+
+def test_without_the_plugin_there_are_defaults(
+    plugin_settings: Any, npe2pm: Any
+) -> None:
+    assert preferences.read_preferences() is None
+    assert preferences.new_session().settings.device == "auto"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (86_000_000, "dinov3_vits16 (download, 86 MB)"),
+        (1_200_000_000, "dinov3_vits16 (download, 1.2 GB)"),
+        (0, "dinov3_vits16 (needs a file)"),
+    ],
+)
+def test_encoder_list_says_what_is_missing(size: int, text: str) -> None:
+    status = EncoderStatus(get_spec("dinov3_vits16"), None, size, "licence")
+    assert item_text(status) == text
+
+
+def test_encoder_from_a_file(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    combo = EncoderCombo("efficientnet_lite0")
+    qtbot.addWidget(combo)
+    asked: list[Any] = []
+
+    def answer(path: str) -> Callable[..., tuple[str, str]]:
+        return lambda *args: (asked.append(args), (path, ""))[1]
+
+    dialog = "napari_segdino._qt.encoder_combo.QFileDialog.getOpenFileName"
+    monkeypatch.setattr(dialog, answer(""))
+    told: list[str] = []
+    combo.valueChanged.connect(told.append)
+    combo.activated.emit(combo.count() - 1)
+    assert (told, combo.value()) == ([], "efficientnet_lite0")
+    monkeypatch.setattr(dialog, answer("/data/my.pth"))
+    combo.activated.emit(combo.count() - 1)
+    assert told == ["/data/my.pth"]
+    assert QComboBox.currentText(combo) == "my.pth"
+    assert len(asked) == 2
+
+
+def test_warm_up_brings_all(warm_modules: None = None) -> None:
+    warm.warm_up()
+    assert all(name in sys.modules for name in warm.MODULES)
+    assert not warm._lock.locked()
