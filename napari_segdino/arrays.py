@@ -245,3 +245,23 @@ def check_marks(marks: Any, planes: Planes) -> Any:
     if np.dtype(marks.dtype).kind not in "iub":
         raise InputError(f"Marks are whole numbers, not {marks.dtype}.")
     return marks
+
+
+def pair_up(
+    images: Any, marks: Any, volume: bool | None, axes: str | None
+) -> list[tuple[Planes, Any]]:
+    """Read images and their marks, one array or a list of them.
+
+    Raises
+    ------
+    InputError
+        If there are not as many marks as images, or some do not fit.
+    """
+    if not isinstance(images, list | tuple):
+        images, marks = [images], [marks]
+    if not isinstance(marks, list | tuple) or len(images) != len(marks):
+        raise InputError(
+            f"{len(images)} images need as many marks: one array of marks each."
+        )
+    planes = [as_planes(image, volume, axes) for image in images]
+    return [(p, check_marks(m, p)) for p, m in zip(planes, marks, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 GIB = 1 << 30
 
@@ -52,3 +53,21 @@ class CacheSettings:
     ram_bytes: int = 2 * GIB
     disk_bytes: int = 10 * GIB
     folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictSettings:
+    """How predictions are made of what the head says.
+
+    Parameters
+    ----------
+    fusion : {"entropy", "mean"}
+        How the maps of several views are joined: surer views weigh more, or
+        all the same.
+    regularise : bool
+        Whether probabilities flow along the image and stop at its edges; for
+        ``mvr``.
+    """
+
+    fusion: Literal["entropy", "mean"] = "entropy"
+    regularise: bool = True

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,28 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino import model_file
-from napari_segdino.arrays import Planes, as_planes, check_marks
-from napari_segdino.config import CacheSettings, FeatureSettings
-from napari_segdino.encoders import iter_load_encoder
-from napari_segdino.encoders.base import Encoder
+from napari_segdino.arrays import as_planes, pair_up
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.engine import Engine, iter_make_engine
 from napari_segdino.errors import InputError, ModelFileError, NotFittedError
-from napari_segdino.features.cache import FeatureCache, cache_folder
-from napari_segdino.features.extract import Extractor, views_of
-from napari_segdino.features.intensity import Intensity, measure_intensity
-from napari_segdino.features.tiles import Tile, cut_tiles
-from napari_segdino.heads.mvr import Basis, Probe, levels_of
-from napari_segdino.inference.predict import PlaneResult, iter_planes, label_dtype
-from napari_segdino.inference.score import Reader, TileScorer, VectorStore
-from napari_segdino.progress import Progress, Steps, drive
-from napari_segdino.training.cluster import find_groups
-from napari_segdino.training.fit import fit_basis, fit_probe
-from napari_segdino.training.samples import Sample, take_sample
-
-CLUSTERED_PLANES = 5
-"""Planes of a volume that clusters are found on."""
+from napari_segdino.inference.predict import PlaneResult, label_dtype
+from napari_segdino.params import Params
+from napari_segdino.progress import Steps, drive
+from napari_segdino.training.learners import make_learner
 
 
-class Segmenter:
+class Segmenter(Params):
     """A frozen encoder with a probe that learns from marks.
 
     Parameters
@@ -41,14 +29,20 @@ class Segmenter:
     encoder : str
         A name that :func:`napari_segdino.encoders.encoder_names` lists,
         ``"timm:<model name>"``, or the path of a checkpoint file.
-    head : {"mvr"}
+    head : {"mvr", "segdino", "segdino_v2", "meddino"}
         The head that is trained.
     device : {"auto", "cpu", "cuda", "mps"}
         Where the encoder computes.
     random_state : int
         The same seed gives the same mask.
-    features : FeatureSettings
-        How planes are shown to the encoder.
+    features : FeatureSettings, optional
+        How planes are shown to the encoder; None is what the head is made for.
+    predicting : PredictSettings
+        How predictions are made of what the head says.
+    recipe : str, optional
+        How a dense head is trained, a name of
+        :data:`napari_segdino.training.recipes.RECIPES`; None chooses by what is
+        marked.
     cache : CacheSettings
         How many features are kept.
 
@@ -58,16 +52,10 @@ class Segmenter:
         Classes with background.
     classes_ : numpy.ndarray, shape (K,)
         The labels ``0 .. K - 1``.
-    probe_ : Probe
+    model_ : object
         The trained head.
-    memory_ : dict of str to Sample
+    memory_ : dict of str to object
         What it learned from, tile by tile.
-
-    Examples
-    --------
-    >>> from napari_segdino import Segmenter
-    >>> segmenter = Segmenter(encoder="efficientnet_lite0")
-    >>> segmenter.fit(image, marks).predict(image)  # doctest: +SKIP
     """
 
     def __init__(
@@ -76,7 +64,9 @@ class Segmenter:
         head: str = "mvr",
         device: str = "auto",
         random_state: int = 0,
-        features: FeatureSettings = FeatureSettings(),  # noqa: B008
+        features: FeatureSettings | None = None,
+        predicting: PredictSettings = PredictSettings(),  # noqa: B008
+        recipe: str | None = None,
         cache: CacheSettings = CacheSettings(),  # noqa: B008
     ) -> None:
         self.encoder = encoder
@@ -84,40 +74,14 @@ class Segmenter:
         self.device = device
         self.random_state = random_state
         self.features = features
+        self.predicting = predicting
+        self.recipe = recipe
         self.cache = cache
-
-    # -- scikit-learn's manners --------------------------------------------
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters given to ``__init__``."""
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Raises
-        ------
-        InputError
-            If there is no parameter of that name.
-        """
-        known = self.get_params()
-        for name, value in params.items():
-            if name not in known:
-                raise InputError(
-                    f"Segmenter has no parameter {name!r}: it has {', '.join(known)}."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        params = ", ".join(f"{k}={v!r}" for k, v in self.get_params().items())
-        return f"Segmenter({params})"
 
     @property
     def is_fitted(self) -> bool:
         """Whether a probe has been trained or loaded."""
-        return hasattr(self, "probe_")
+        return hasattr(self, "model_")
 
     # -- learning ----------------------------------------------------------
 
@@ -202,79 +166,26 @@ class Segmenter:
 
     def _iter_learn(
         self,
-        memory: dict[str, Sample],
+        memory: dict[str, Any],
         images: Any,
         marks: Any,
         volume: bool | None,
         axes: str | None,
         planes: Iterable[int] | None,
     ) -> Steps[Self]:
-        pairs = _pair_up(images, marks, volume, axes)
-        extractor = yield from self._iter_extractor()
+        pairs = pair_up(images, marks, volume, axes)
+        engine = yield from self._iter_engine()
         memory = dict(memory)
         wanted = None if planes is None else list(planes)
-        for image, image_marks in pairs:
-            yield from self._iter_remember(
-                memory, extractor, image, image_marks, wanted
-            )
-        samples = [s for s in memory.values() if len(s.codes)]
-        if not samples:
+        yield from engine.iter_learn(memory, pairs, wanted)
+        if not memory:
             raise InputError("Nothing is marked: paint on the image first.")
-        n_classes = max(int(s.codes.max()) for s in samples)
-        yield Progress(0, 0, "Training")
-        probe = fit_probe(samples, n_classes, self._basis_for(memory))
-        self.memory_, self.probe_ = memory, probe
+        n_classes = max(int(kept.marks.max()) for kept in memory.values())
+        model = yield from engine.learner.iter_fit(memory, n_classes, self.random_state)
+        self.memory_, self.model_ = memory, model
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
+        self.encoder_key_ = engine.extractor.encoder.key
         return self
-
-    def _basis_for(self, memory: dict[str, Sample]) -> Basis:
-        """Fit the basis when there are tiles that the last one has not seen."""
-        tiles = frozenset(memory)
-        if getattr(self, "_basis_tiles", None) != tiles:
-            self._basis = fit_basis(list(memory.values()))
-            self._basis_tiles = tiles
-        return self._basis
-
-    def _iter_remember(
-        self,
-        memory: dict[str, Sample],
-        extractor: Extractor,
-        image: Planes,
-        marks: Any,
-        planes: list[int] | None,
-    ) -> Steps[None]:
-        """Take samples of the marked tiles of one image."""
-        indices = range(len(image)) if planes is None else planes
-        intensity = measure_intensity(image, self.features.percentiles)
-        for done, index in enumerate(indices):
-            yield Progress(done, len(indices), "Encoding marked planes")
-            plane_marks = np.asarray(marks[image.index(index)])
-            marked = bool(plane_marks.any())
-            if not marked and not memory:
-                continue
-            plane = image.read(index)
-            for tile in self._tiles(image):
-                self._remember_tile(
-                    memory, extractor, plane[tile.slices], plane_marks[tile.slices],
-                    intensity,
-                )
-                yield Progress(done, len(indices), "Encoding marked planes")
-
-    def _remember_tile(
-        self,
-        memory: dict[str, Sample],
-        extractor: Extractor,
-        tile: NDArray[Any],
-        marks: NDArray[Any],
-        intensity: Intensity,
-    ) -> None:
-        for view in views_of(self.features):
-            key = extractor.key(tile, intensity, view)
-            if marks.any():
-                grid = extractor.grid(tile, intensity, view)
-                memory[key] = take_sample(grid, marks, self.random_state)
-            else:
-                memory.pop(key, None)
 
     # -- predicting --------------------------------------------------------
 
@@ -359,8 +270,10 @@ class Segmenter:
         """
         self._check_fitted()
         source = as_planes(image, volume, axes)
-        extractor = yield from self._iter_extractor()
-        yield from self._iter_score(source, extractor, self.probe_, planes, "Predicting")
+        engine = yield from self._iter_engine()
+        yield from engine.iter_score(
+            source, self.model_, self.memory_, planes, "Predicting"
+        )
 
     def iter_cluster(
         self,
@@ -387,52 +300,8 @@ class Segmenter:
         Progress, PlaneResult
         """
         source = as_planes(image, volume, axes)
-        extractor = yield from self._iter_extractor()
-        wanted = list(range(len(source)) if planes is None else planes)
-        intensity = measure_intensity(source, self.features.percentiles)
-        picks = np.unique(np.linspace(0, len(wanted) - 1, CLUSTERED_PLANES).astype(int))
-        views = views_of(self.features)[0]
-        samples, grids = [], []
-        for done, pick in enumerate(picks):
-            yield Progress(done, len(picks), "Looking at the image")
-            plane = source.read(wanted[pick])
-            for tile in self._tiles(source):
-                grid = extractor.grid(plane[tile.slices], intensity, views)
-                nothing = np.zeros(tile.shape, np.uint8)
-                samples.append(take_sample(grid, nothing, self.random_state))
-                grids.append(grid)
-                yield Progress(done, len(picks), "Looking at the image")
-        groups = find_groups(samples, grids, n_classes, self.random_state)
-        yield from self._iter_score(source, extractor, groups, wanted, "Grouping")
-
-    def _iter_score(
-        self,
-        source: Planes,
-        extractor: Extractor,
-        reader: Reader,
-        planes: Iterable[int] | None,
-        text: str,
-    ) -> Steps[None]:
-        intensity = measure_intensity(source, self.features.percentiles)
-        memory = getattr(self, "memory_", {}) if isinstance(reader, Probe) else {}
-        score = TileScorer(
-            extractor,
-            views_of(self.features),
-            intensity,
-            reader,
-            self._vector_store(),
-            {key: sample.marks.numpy() for key, sample in memory.items()},
-        )
-        indices = range(len(source)) if planes is None else planes
-        return iter_planes(source.read, indices, score, self.features, text)
-
-    def _vector_store(self) -> VectorStore:
-        if not hasattr(self, "_vectors"):
-            self._vectors = VectorStore()
-        return self._vectors
-
-    def _tiles(self, source: Planes) -> list[Tile]:
-        return cut_tiles(source.plane_shape, self.features.tile, self.features.overlap)
+        engine = yield from self._iter_engine()
+        yield from engine.iter_group(source, n_classes, planes)
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:
@@ -440,30 +309,27 @@ class Segmenter:
                 "The probe has not learned anything yet: fit it, or load one."
             )
 
-    # -- encoder -----------------------------------------------------------
-
-    def _iter_extractor(self) -> Steps[Extractor]:
+    def _iter_engine(self) -> Steps[Engine]:
         """Load the encoder once; load it anew when the parameters changed."""
-        wanted = (self.encoder, self.device, self.head, self.cache)
-        if getattr(self, "_loaded_for", None) != wanted:
-            encoder: Encoder = yield from iter_load_encoder(self.encoder, self.device)
-            self._check_encoder(encoder)
-            store = FeatureCache(
-                self.cache.ram_bytes,
-                self.cache.disk_bytes,
-                self.cache.folder or cache_folder(),
+        wanted = self.get_params()
+        if getattr(self, "_engine_for", None) != wanted:
+            engine = yield from iter_make_engine(
+                self.encoder,
+                self.device,
+                self.cache,
+                make_learner(self.head, self.recipe),
+                self.features,
+                self.predicting,
+                self.random_state,
             )
-            self._extractor = Extractor(encoder, levels_of(encoder.spec), store)
-            self._loaded_for = wanted
-        return self._extractor
-
-    def _check_encoder(self, encoder: Encoder) -> None:
-        trained_on = getattr(self, "encoder_key_", encoder.key)
-        if trained_on != encoder.key:
-            raise ModelFileError(
-                f"This probe was trained on another encoder than {self.encoder}: "
-                "choose that one, or start anew."
-            )
+            key = engine.extractor.encoder.key
+            if getattr(self, "encoder_key_", key) != key:
+                raise ModelFileError(
+                    "This probe was trained on another encoder than "
+                    f"{self.encoder}: choose that one, or start anew."
+                )
+            self._engine, self._engine_for = engine, wanted
+        return self._engine
 
     # -- files -------------------------------------------------------------
 
@@ -487,20 +353,19 @@ class Segmenter:
             If the file cannot be written.
         """
         self._check_fitted()
-        tensors = {f"probe.{k}": v for k, v in self.probe_.tensors().items()}
-        for i, sample in enumerate(self.memory_.values()):
-            for field in dataclasses.fields(Sample):
-                tensors[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
+        learner = make_learner(self.head, self.recipe)
+        tensors, learned = learner.pack(self.model_, self.memory_)
+        features = self.features or learner.features()
         meta = {
             "encoder": self.encoder,
+            "encoder_key": self.encoder_key_,
             "head": self.head,
             "random_state": self.random_state,
-            "features": dataclasses.asdict(self.features),
+            "features": dataclasses.asdict(features),
+            "predicting": dataclasses.asdict(self.predicting),
+            "recipe": self.recipe,
             "n_classes": self.n_classes_,
-            "memory": list(self.memory_),
-            "encoder_key": self._extractor.encoder.key
-            if hasattr(self, "_extractor")
-            else self.encoder_key_,
+            "learned": learned,
         }
         return model_file.write_model(path, model_file.ModelFile(meta, tensors))
 
@@ -525,42 +390,24 @@ class Segmenter:
             If the file is missing, damaged, cut off or not a probe.
         """
         file = model_file.read_model(path)
-        meta, tensors = file.meta, file.tensors
-        features = {
-            k: tuple(v) if isinstance(v, list) else v
-            for k, v in meta["features"].items()
-        }
+        meta = file.meta
+        shown = {k: _frozen(v) for k, v in meta["features"].items()}
         self = cls(
-            meta["encoder"], meta["head"], device, meta["random_state"],
-            FeatureSettings(**features),
+            meta["encoder"],
+            meta["head"],
+            device,
+            meta["random_state"],
+            FeatureSettings(**shown),
+            PredictSettings(**meta["predicting"]),
+            meta["recipe"],
         )
+        learner = make_learner(self.head, self.recipe)
+        self.model_, self.memory_ = learner.unpack(file.tensors, meta["learned"])
         self.n_classes_, self.classes_ = meta["n_classes"], np.arange(meta["n_classes"])
-        self.probe_ = Probe.from_tensors(
-            {
-                name.removeprefix("probe."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("probe.")
-            }
-        )
-        fields = [f.name for f in dataclasses.fields(Sample)]
-        self.memory_ = {
-            key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
-            for i, key in enumerate(meta["memory"])
-        }
-        self._basis, self._basis_tiles = self.probe_.basis, frozenset(self.memory_)
         self.encoder_key_ = meta["encoder_key"]
         return self
 
 
-def _pair_up(
-    images: Any, marks: Any, volume: bool | None, axes: str | None
-) -> list[tuple[Planes, Any]]:
-    """Check images and marks, one array or lists of them."""
-    if not isinstance(images, (list, tuple)):
-        images, marks = [images], [marks]
-    if not isinstance(marks, Sequence) or len(images) != len(marks):
-        raise InputError(
-            f"{len(images)} images need as many marks: one array of marks each."
-        )
-    planes = [as_planes(image, volume, axes) for image in images]
-    return [(p, check_marks(m, p)) for p, m in zip(planes, marks, strict=True)]
+def _frozen(value: Any) -> Any:
+    """Undo what JSON does to tuples."""
+    return tuple(value) if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as npst
 from sklearn.base import clone
 
 from napari_segdino import Segmenter, marks_from_mask
-from napari_segdino.config import CacheSettings, FeatureSettings
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, NotFittedError
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.model_file import read_model
@@ -24,7 +24,7 @@ def encoder(monkeypatch):
         yield Progress(0, 1, "Loading")
         return fake
 
-    monkeypatch.setattr("napari_segdino.segmenter.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
     return fake
 
 
@@ -315,9 +315,42 @@ def test_tiles_give_what_one_pass_gives(encoder, tmp_path):
     image, _, marks = square(320)
     cache = CacheSettings(folder=tmp_path)
     whole = Segmenter("fake", cache=cache)
-    tiled = Segmenter("fake", cache=cache, features=FeatureSettings(tile=256, overlap=64))
+    tiled = Segmenter(
+        "fake", cache=cache, features=FeatureSettings(tile=256, overlap=64)
+    )
     expected = whole.fit(image, marks).predict(image)
     assert agreement(tiled.fit(image, marks).predict(image), expected) > 0.995
+
+
+@pytest.mark.parametrize("head", ["segdino", "segdino_v2", "meddino"])
+def test_dense_heads_learn_predict_and_are_saved(segmenter, encoder, tmp_path, head):
+    image, mask, _ = square(64)
+    dense = clone(segmenter).set_params(head=head)
+    dense.set_params(recipe=f"{head}_quick", features=FeatureSettings((64,), (1.0,)))
+    before = encoder.planes_encoded
+    dense.fit(image, marks_from_mask(mask))
+    found = dense.predict(image)
+    assert agreement(found, mask) > 0.9
+    assert encoder.planes_encoded == before + 1
+    loaded = Segmenter.load(dense.save(tmp_path / "a.segdino"))
+    assert np.array_equal(loaded.predict_proba(image), dense.predict_proba(image))
+    assert loaded.recipe == dense.recipe
+
+
+@pytest.mark.parametrize("fusion", ["entropy", "mean"])
+def test_views_are_fused(segmenter, fusion):
+    image, mask, marks = square()
+    views = FeatureSettings((128, 192), (1.0,), flips=True)
+    segmenter.set_params(features=views, predicting=PredictSettings(fusion))
+    segmenter.fit(image, marks)
+    assert len(segmenter.memory_) == 4
+    assert agreement(segmenter.predict(image), mask) > 0.97
+
+
+def test_an_unknown_head_is_named(segmenter):
+    image, _, marks = square()
+    with pytest.raises(InputError, match="no head named 'x'"):
+        segmenter.set_params(head="x").fit(image, marks)
 
 
 def test_parameters_are_only_stored():

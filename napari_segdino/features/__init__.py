@@ -1,0 +1,1 @@
+"""From planes to features, and where they are kept."""

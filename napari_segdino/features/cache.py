@@ -88,12 +88,12 @@ class FeatureCache:
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata()
                 levels = [file.get_tensor(f"level{i}") for i in range(int(meta["n"]))]
-                rest = [file.get_tensor(name) for name in _REST]
+                rest = {name: file.get_tensor(name) for name in _REST}
             os.utime(path)
         except (OSError, SafetensorError, KeyError):
             _log.warning("Cached features could not be read: %s", path, exc_info=True)
             return None
-        return FeatureGrid(tuple(levels), *rest, key)
+        return FeatureGrid(tuple(levels), key=key, **rest)
 
     def _write(self, grid: FeatureGrid) -> None:
         if not self.disk_bytes or (path := self._path(grid.key)).exists():

@@ -127,4 +127,4 @@ def triples(image: torch.Tensor) -> Sequence[torch.Tensor]:
     count = -(-image.shape[0] // 3)
     missing = 3 * count - image.shape[0]
     padded = torch.cat([image, *[image[-1:]] * missing])
-    return padded.split(3)
+    return list(padded.split(3))

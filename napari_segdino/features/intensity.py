@@ -81,7 +81,9 @@ def measure_intensity(
         [_sample(planes.read(int(i)), SAMPLED_PIXELS // len(picks)) for i in picks]
     )
     channels = pixels.shape[-1]
-    groups = [list(range(channels))] if channels == 3 else [[c] for c in range(channels)]
+    groups = (
+        [list(range(channels))] if channels == 3 else [[c] for c in range(channels)]
+    )
     low, high = [0.0] * channels, [0.0] * channels
     for group in groups:
         bounds = _range(pixels[:, group], percentiles)

@@ -1,0 +1,1 @@
+"""From features and a trained head to masks."""

@@ -22,7 +22,7 @@ EDGE = 4.0
 STEPS = 30
 """Conjugate-gradient steps; more change nothing visible."""
 
-UNSURE = 0.05
+UNSURE = 0.02
 """Weight of a cell that the probe is undecided about; a sure one weighs 1."""
 
 PAINTED = 10.0
@@ -35,7 +35,10 @@ Map = NDArray[np.float32]
 
 
 def refine(
-    probabilities: torch.Tensor, grid: FeatureGrid, marks: NDArray[Any] | None = None
+    probabilities: torch.Tensor,
+    grid: FeatureGrid,
+    marks: torch.Tensor | None = None,
+    flow: bool = True,
 ) -> torch.Tensor:
     """Bring probabilities from the regular grid to pixels, along edges.
 
@@ -49,8 +52,10 @@ def refine(
         On the tile's regular grid.
     grid : FeatureGrid
         The tile.
-    marks : numpy.ndarray of int, shape (Y, X), optional
+    marks : torch.Tensor of int, shape (Y, X), optional
         What is painted on the tile: 0 not said, 1 background, 2.. classes.
+    flow : bool
+        False only brings them to full resolution.
 
     Returns
     -------
@@ -58,12 +63,19 @@ def refine(
         Not negative; they sum to 1.
     """
     import torch
+    from torch.nn import functional
 
+    if not flow:
+        step = grid_step(grid.shape)
+        fine = functional.interpolate(
+            probabilities[None], scale_factor=step, mode="bilinear"
+        )[0, :, : grid.shape[0], : grid.shape[1]]
+        return fine / fine.sum(0)
     evidence = probabilities.numpy().copy()
     order = np.sort(evidence, 0)
     trust = (order[-1] - order[-2]) ** 2 + np.float32(UNSURE)
-    if marks is not None and marks.any():
-        painted = on_grid(marks[None])[0]
+    if marks is not None:
+        painted = _marks_on_grid(marks.numpy(), grid)
         said = painted > 0
         evidence[:, said] = np.arange(1, len(evidence) + 1)[:, None] == painted[said]
         trust[said] = PAINTED
@@ -74,6 +86,17 @@ def refine(
     if len(evidence) == 2:
         fine = torch.cat([1 - fine, fine])
     return fine / fine.sum(0).clamp_min(1e-6)
+
+
+def _marks_on_grid(marks: NDArray[Any], grid: FeatureGrid) -> NDArray[Any]:
+    """Mark a cell where any of its pixels is marked: thin strokes count."""
+    step = grid_step(grid.shape)
+    room = [
+        (0, n * step - size) for n, size in zip(grid.cells, marks.shape, strict=True)
+    ]
+    y, x = grid.cells
+    cells: NDArray[Any] = np.pad(marks, room).reshape(y, step, x, step).max((1, 3))
+    return cells
 
 
 def _diffuse(colour: Map, evidence: Map, trust: Map) -> Map:

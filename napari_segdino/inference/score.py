@@ -1,29 +1,37 @@
-"""Scoring tiles with a probe: read, fuse the views, regularise."""
+"""Scoring tiles with a trained head: read, fuse the views, regularise."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from napari_segdino.config import PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.features.extract import Extractor, Views
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
-from napari_segdino.heads.mvr import Basis
+from napari_segdino.heads.basis import Basis
+from napari_segdino.inference.fusion import fuse
 from napari_segdino.inference.refine import refine
 
 if TYPE_CHECKING:
     import torch
 
-KEPT_TILES = 48
-"""Tiles whose vectors are kept for the next round."""
+    from napari_segdino.heads.decoder import DenseHead
+
+KEPT_BYTES = 512 << 20
+"""Vectors kept for the next round, in bytes."""
+
+OTHER_CHANNELS = (
+    "This image has another number of channels than those the probe learned from."
+)
 
 
-class Reader(Protocol):
+class VectorProbe(Protocol):
     """What scores vectors: a trained probe, or groups."""
 
     @property
@@ -49,9 +57,67 @@ class VectorStore:
         if grid.key not in self._held:
             self._held[grid.key] = basis.vectors(grid)
         self._held.move_to_end(grid.key)
-        while len(self._held) > KEPT_TILES:
+        found = self._held[grid.key]
+        while len(self._held) * found.nbytes > KEPT_BYTES and len(self._held) > 1:
             self._held.popitem(last=False)
-        return self._held[grid.key]
+        return found
+
+
+@dataclass(frozen=True)
+class ProbeReader:
+    """Reads tiles with a probe on vectors, on their regular grid.
+
+    Parameters
+    ----------
+    probe : VectorProbe
+        Trained, or groups.
+    store : VectorStore
+        Keeps vectors between rounds.
+    """
+
+    probe: VectorProbe
+    store: VectorStore
+    coarse = True
+
+    def read(self, grid: FeatureGrid) -> torch.Tensor:
+        """Probabilities of a tile, shape (K, gy, gx)."""
+        if not self.probe.basis.fits(grid):
+            raise InputError(OTHER_CHANNELS)
+        vectors = self.store.vectors(self.probe.basis, grid)
+        return self.probe.probabilities(vectors).T.reshape(-1, *grid.cells)
+
+
+@dataclass(frozen=True)
+class DenseReader:
+    """Reads tiles with a dense head, at full resolution.
+
+    Parameters
+    ----------
+    head : DenseHead
+        Trained.
+    """
+
+    head: DenseHead
+    coarse = False
+
+    def read(self, grid: FeatureGrid) -> torch.Tensor:
+        """Probabilities of a tile, shape (K, Y, X)."""
+        import torch
+
+        from napari_segdino.heads.decoder import probabilities
+
+        if tuple(len(level) for level in grid.levels) != self.head.channels:
+            raise InputError(OTHER_CHANNELS)
+        with torch.inference_mode():
+            logits = self.head([level[None] for level in grid.levels], grid.shape)
+            return probabilities(logits)[0].clone()
+
+
+def make_reader(model: Any, store: VectorStore) -> ProbeReader | DenseReader:
+    """Return what reads tiles with a trained model."""
+    if hasattr(model, "basis"):
+        return ProbeReader(model, store)
+    return DenseReader(model)
 
 
 @dataclass(frozen=True)
@@ -63,23 +129,23 @@ class TileScorer:
     extractor : Extractor
         Encodes tiles.
     views : tuple of Views
-        Each gives one prediction; they are averaged.
+        Each gives one prediction; they are fused.
     intensity : Intensity
         Range of the image.
-    reader : Reader
-        Scores vectors.
-    store : VectorStore
-        Keeps vectors between rounds.
-    painted : mapping of str to array
+    reader : ProbeReader or DenseReader
+        Reads a tile.
+    settings : PredictSettings
+        How views are fused, and whether probabilities flow along the image.
+    painted : mapping of str to torch.Tensor
         Marks (Y, X) by the key of their tile.
     """
 
     extractor: Extractor
     views: tuple[Views, ...]
     intensity: Intensity
-    reader: Reader
-    store: VectorStore
-    painted: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    reader: ProbeReader | DenseReader
+    settings: PredictSettings
+    painted: Mapping[str, torch.Tensor]
 
     def __call__(self, tile: NDArray[Any]) -> torch.Tensor:
         """Score a tile.
@@ -96,20 +162,13 @@ class TileScorer:
         Raises
         ------
         InputError
-            If it has other channels than the probe was trained on.
+            If it has other channels than the head was trained on.
         """
-        import torch
-
-        grids = [self.extractor.grid(tile, self.intensity, v) for v in self.views]
-        if not self.reader.basis.check(grids[0]):
-            raise InputError(
-                "This image has another number of channels than those the probe "
-                "learned from."
-            )
-        read = [
-            self.reader.probabilities(self.store.vectors(self.reader.basis, grid))
-            for grid in grids
-        ]
-        fused = torch.stack(read).mean(0)
-        coarse = fused.T.reshape(-1, *grids[0].cells)
-        return refine(coarse, grids[0], self.painted.get(grids[0].key))
+        grids = (self.extractor.grid(tile, self.intensity, v) for v in self.views)
+        first = next(grids)
+        maps = [self.reader.read(first), *(self.reader.read(g) for g in grids)]
+        fused = fuse(maps, self.settings.fusion) if len(maps) > 1 else maps[0]
+        if not self.reader.coarse:
+            return fused
+        marks = self.painted.get(first.key)
+        return refine(fused, first, marks, flow=self.settings.regularise)

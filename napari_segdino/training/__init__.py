@@ -1,0 +1,1 @@
+"""From marks and features to a trained head."""

@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from napari_segdino.arrays import Planes
+from napari_segdino.config import FeatureSettings
+from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.mvr import Basis
+from napari_segdino.features.intensity import measure_intensity
+from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.heads.basis import Basis
+from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.fit import fit_basis
-from napari_segdino.training.samples import Sample
+from napari_segdino.training.samples import Sample, take_sample
 
 if TYPE_CHECKING:
     import torch
 
 COMPONENTS = 8
 """Directions of the basis that are grouped: the loudest ones."""
+
+MAX_PLANES, MAX_TILES = 5, 9
+"""Planes of a volume, and tiles of a plane, that groups are found on."""
 
 MAX_CELLS = 20_000
 ROUNDS = 30
@@ -39,11 +50,6 @@ class Groups:
     basis: Basis
     centres: torch.Tensor
     scatter: float
-
-    @property
-    def n_classes(self) -> int:
-        """Number of groups."""
-        return len(self.centres)
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Assign vectors (N, J) softly, shape (N, K)."""
@@ -86,6 +92,55 @@ def find_groups(
     return Groups(basis, centres, float(within.clamp_min(1e-6)))
 
 
+def iter_find_groups(
+    image: Planes,
+    planes: Sequence[int],
+    extractor: Extractor,
+    settings: FeatureSettings,
+    n_groups: int,
+    seed: int,
+) -> Steps[Groups]:
+    """Find the groups of an image on some of its planes.
+
+    Parameters
+    ----------
+    image : Planes
+        The image.
+    planes : sequence of int
+        Planes that matter; groups are found on a few of them.
+    extractor : Extractor
+        Encodes tiles.
+    settings : FeatureSettings
+        Tiles and views.
+    n_groups, seed : int
+        See :func:`find_groups`.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    Groups
+    """
+    text = "Looking at the image"
+    intensity = measure_intensity(image, settings.percentiles)
+    picks = np.unique(np.linspace(0, len(planes) - 1, MAX_PLANES).astype(int))
+    tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
+    tiles = tiles[:: -(-len(tiles) // MAX_TILES)]
+    samples, grids = [], []
+    for done, pick in enumerate(picks):
+        plane = image.read(planes[pick])
+        for tile in tiles:
+            yield Progress(done, len(picks), text)
+            views = views_of(settings)[0]
+            grid = extractor.grid(plane[tile.slices], intensity, views)
+            samples.append(take_sample(grid, np.zeros(tile.shape, np.uint8), seed))
+            grids.append(grid)
+    yield Progress(len(picks), len(picks), text)
+    return find_groups(samples, grids, n_groups, seed)
+
+
 def _border(grid: FeatureGrid) -> torch.Tensor:
     """Which cells lie on the border of the tile, shape (gy * gx,)."""
     import torch
@@ -119,7 +174,7 @@ def _kmeans(x: torch.Tensor, groups: int, seed: int) -> torch.Tensor:
 
 
 def _spread_out(x: torch.Tensor, groups: int, random: torch.Generator) -> torch.Tensor:
-    """Starting centres by k-means++ (Arthur and Vassilvitskii 2007)."""
+    """Choose starting centres by k-means++ (Arthur and Vassilvitskii 2007)."""
     import torch
 
     picks = [int(torch.randint(len(x), (1,), generator=random))]

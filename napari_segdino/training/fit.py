@@ -1,12 +1,16 @@
-"""Fitting the probe of ``mvr`` to marked pixels."""
+"""Fitting the probes of ``mvr`` to marked pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_segdino.errors import InputError
-from napari_segdino.heads.mvr import Basis, Probe, radial
+from napari_segdino.heads.basis import Basis
+from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, radial
+from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.samples import Sample
 
 if TYPE_CHECKING:
@@ -18,29 +22,40 @@ LEVEL_COMPONENTS = 32
 JOINT_COMPONENTS = 96
 """Components kept of all blocks together, which repeat each other."""
 
+CONTEXT_ROWS = 8192
+
 LENGTH = 1.0
-"""Width of the units, in root mean squared norms of a vector."""
+"""Width of the radial units, in root mean squared norms of a vector."""
 
 RIDGE = 1 / 30
 """Precision of the prior on functions, against a total weight of one a stroke."""
 
 NEWTON_STEPS = 30
-CONTEXT_ROWS = 8192
-MAX_UNITS = 2048
+
+MAX_UNITS = 768
+"""More radial units than this are thinned, the same in every stroke."""
+
+NETWORK_FROM = 3
+"""From this many whole masks on, perceptrons do better than radial units."""
+
+HIDDEN, STEPS, BATCH, MEMBERS, GAIN = 64, 200, 1024, 2, 3.0
+"""Perceptrons: units, steps of descent, pixels a step, members, input scale."""
 
 
-def fit_basis(samples: Sequence[Sample]) -> Basis:
+def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
     """Find a basis in which every block counts the same.
 
     Levels keep their leading principal components and get one scale each;
     local features, the last block, are standardised one by one since their
-    units differ. A joint rotation then drops what blocks repeat; distances
-    stay. Every tile weighs the same.
+    units differ. Every tile weighs the same.
 
     Parameters
     ----------
     samples : sequence of Sample
         Tiles; only their context is read.
+    joint : bool
+        Whether a rotation of all blocks then drops what they repeat; distances
+        stay, and a vector is several times shorter.
 
     Returns
     -------
@@ -59,14 +74,20 @@ def fit_basis(samples: Sequence[Sample]) -> Basis:
         centred = block - mean
         spread = _standard if i == len(blocks) - 1 else _principal
         maps.append(spread((centred.T * weights) @ centred))
-    joint = torch.cat(
+    if not joint:
+        return Basis(
+            tuple(m.float() for m in means), tuple(p.float() for p in maps), True
+        )
+    vectors = torch.cat(
         [(b - m) @ p for b, m, p in zip(blocks, means, maps, strict=True)], 1
     )
-    _, vectors = torch.linalg.eigh((joint.T * weights) @ joint)
-    rotations = vectors.flip(1)[:, :JOINT_COMPONENTS].split([m.shape[1] for m in maps])
+    _, directions = torch.linalg.eigh((vectors.T * weights) @ vectors)
+    widths = [p.shape[1] for p in maps]
+    rotations = directions.flip(1)[:, :JOINT_COMPONENTS].split(widths)
     return Basis(
         tuple(m.float() for m in means),
         tuple((p @ r).float() for p, r in zip(maps, rotations, strict=True)),
+        False,
     )
 
 
@@ -76,7 +97,8 @@ def _principal(covariance: torch.Tensor) -> torch.Tensor:
 
     values, vectors = torch.linalg.eigh(covariance)
     total = values.flip(0)[:LEVEL_COMPONENTS].clamp_min(0).sum().sqrt()
-    return vectors.flip(1)[:, :LEVEL_COMPONENTS] / (total + 1e-6)
+    leading: torch.Tensor = vectors.flip(1)[:, :LEVEL_COMPONENTS] / (total + 1e-6)
+    return leading
 
 
 def _standard(covariance: torch.Tensor) -> torch.Tensor:
@@ -85,13 +107,14 @@ def _standard(covariance: torch.Tensor) -> torch.Tensor:
 
     spread = covariance.diagonal().clamp_min(0).sqrt()
     scale = torch.where(spread > 1e-4, 1 / spread.clamp_min(1e-4), 0.0)
-    return torch.diag(scale) / max(1, int((spread > 1e-4).sum())) ** 0.5
+    scale = scale / max(1, int((spread > 1e-4).sum())) ** 0.5
+    return torch.diag(scale)
 
 
-def fit_probe(samples: Sequence[Sample], n_classes: int, basis: Basis) -> Probe:
-    """Fit kernel logistic regression, each class against the rest.
-
-    Each stroke weighs the same, and so do both sides of each contest.
+def iter_fit_probe(
+    samples: Sequence[Sample], n_classes: int, basis: Basis, seed: int
+) -> Steps[Probe]:
+    """Fit the probe that suits the marks.
 
     Parameters
     ----------
@@ -101,10 +124,17 @@ def fit_probe(samples: Sequence[Sample], n_classes: int, basis: Basis) -> Probe:
         Classes with background.
     basis : Basis
         Makes vectors of features.
+    seed : int
+        The same seed gives the same probe.
+
+    Yields
+    ------
+    Progress
 
     Returns
     -------
-    Probe
+    RadialProbe or NetworkProbe
+        Perceptrons from :data:`NETWORK_FROM` whole masks on.
 
     Raises
     ------
@@ -114,24 +144,80 @@ def fit_probe(samples: Sequence[Sample], n_classes: int, basis: Basis) -> Probe:
     import torch
 
     codes = torch.cat([s.codes for s in samples]).long() - 1
-    weights = torch.cat([s.weights for s in samples]).double()
     present = torch.bincount(codes, minlength=n_classes) > 0
     if int(present.sum()) < 2:
         raise InputError(
             "Only one class is marked: mark at least two (background counts; "
             "erasing marks background)."
         )
-    features = torch.cat([s.features for s in samples])
-    units = basis.project(list(features.split(samples[0].widths.tolist(), 1)))
+    if sum(s.whole for s in samples) >= NETWORK_FROM:
+        return (yield from _iter_fit_network(samples, basis, present, seed))
+    yield Progress(0, 1, "Training")
+    return fit_radial([_thin(s, len(samples)) for s in samples], basis, present)
+
+
+def _thin(sample: Sample, n_samples: int) -> Sample:
+    """Leave out pixels where a probe would get too many units, evenly."""
+    import torch
+
+    room = MAX_UNITS // n_samples
+    count = len(sample.codes)
+    if count <= room:
+        return sample
+    kept = torch.from_numpy(
+        np.unique(np.linspace(0, count - 1, max(1, room)).astype(int))
+    )
+    weights = sample.weights[kept]
+    return Sample(
+        sample.marks,
+        sample.features[kept],
+        sample.codes[kept],
+        weights * (sample.weights.sum() / weights.sum()),
+        sample.strokes[kept],
+        sample.context,
+        sample.widths,
+    )
+
+
+def fit_radial(
+    samples: Sequence[Sample], basis: Basis, present: torch.Tensor
+) -> RadialProbe:
+    """Fit kernel logistic regression, each class against the rest.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Marked pixels; each side of each contest weighs the same.
+    basis : Basis
+        Makes vectors of features.
+    present : torch.Tensor, shape (K,), bool
+        Classes with marks, at least two.
+
+    Returns
+    -------
+    RadialProbe
+    """
+    import torch
+
+    codes = torch.cat([s.codes for s in samples]).long() - 1
+    weights = torch.cat([s.weights for s in samples]).double()
+    units = _vectors(samples, basis)
     length = LENGTH * len(basis.means) ** 0.5
     kernel = radial(units, units, length).double() + 1
-    weight = torch.zeros(len(units), n_classes)
     classes = present.nonzero()[:, 0].tolist()
     contests = classes[1:] if len(classes) == 2 else classes
+    weight = torch.zeros(len(units), len(present))
     weight[:, contests] = _contests(kernel, codes, weights, contests).float()
     if len(classes) == 2:
         weight[:, classes[0]] = -weight[:, classes[1]]
-    return Probe(basis, units, weight, present, length)
+    return RadialProbe(basis, units, weight, present, length)
+
+
+def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
+    import torch
+
+    features = torch.cat([s.features for s in samples])
+    return basis.project(features.split(samples[0].widths.tolist(), 1))
 
 
 def _contests(
@@ -170,3 +256,56 @@ def _logistic(
         if float(step.abs().max()) < 1e-4:
             break
     return beta
+
+
+def _iter_fit_network(
+    samples: Sequence[Sample], basis: Basis, present: torch.Tensor, seed: int
+) -> Steps[NetworkProbe]:
+    """Train perceptrons on pixels drawn by weight, with dropout."""
+    import torch
+    from torch.nn import functional
+
+    x = _vectors(samples, basis) * GAIN
+    classes = torch.cat([s.codes for s in samples]).long() - 1
+    chance = torch.cat([s.weights for s in samples])
+    random = torch.Generator().manual_seed(seed)
+    weights = _initial(x.shape[1], len(present), random)
+    with torch.enable_grad():
+        optimiser = torch.optim.AdamW(weights, 3e-3, weight_decay=1e-2)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=STEPS)
+        for step in range(STEPS):
+            yield Progress(step, STEPS, "Training")
+            drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
+            rows = drawn.view(MEMBERS, -1)
+            shown = _drop(x[rows], 0.1, random)
+            units = functional.gelu(shown @ weights[0] + weights[1])
+            logits = _drop(units, 0.3, random) @ weights[2] + weights[3]
+            loss = functional.cross_entropy(logits.flatten(0, 1), classes[drawn])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            rate.step()
+    hidden, hidden_bias, output, output_bias = (w.detach() for w in weights)
+    output_bias[..., ~present] = -torch.inf
+    return NetworkProbe(basis, hidden * GAIN, hidden_bias, output, output_bias)
+
+
+def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.Tensor]:
+    """Weights and biases of both layers of all members."""
+    import torch
+
+    hidden = torch.empty(MEMBERS, width, HIDDEN)
+    output = torch.empty(MEMBERS, HIDDEN, n_classes)
+    for layer in (hidden, output):
+        bound = layer.shape[1] ** -0.5
+        layer.uniform_(-bound, bound, generator=random)
+    biases = torch.zeros(MEMBERS, 1, HIDDEN), torch.zeros(MEMBERS, 1, n_classes)
+    layers = [hidden, biases[0], output, biases[1]]
+    return [w.requires_grad_() for w in layers]
+
+
+def _drop(x: torch.Tensor, share: float, random: torch.Generator) -> torch.Tensor:
+    import torch
+
+    kept = torch.rand(x.shape, generator=random) > share
+    return x * kept / (1 - share)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.mvr import gather
+from napari_segdino.heads.basis import gather
 
 if TYPE_CHECKING:
     import torch
@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 PER_STROKE = 8
 """Pixels taken from one stroke: they are nearly copies of each other."""
 
+WHOLE = 0.5
+"""A tile marked on this share of its pixels counts as a whole mask."""
+
+PER_CLASS = 400
+"""Pixels taken from each class of a whole mask."""
+
+WHOLE_WEIGHT = 10.0
+"""A whole mask weighs as much as this many strokes."""
+
 CONTEXT = 1024
 """Pixels of a tile, marked or not, that say how features are spread."""
-
-Positions = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +41,14 @@ class Sample:
     marks : torch.Tensor, shape (Y, X), uint8
         0 not said, 1 background, 2.. classes.
     features : torch.Tensor, shape (N, D), float16
-        All blocks side by side at the pixels taken from strokes.
+        All blocks side by side at the pixels that were taken.
     codes : torch.Tensor, shape (N,), uint8
         Marks of these pixels.
     weights : torch.Tensor, shape (N,), float32
-        They sum to 1 over each stroke.
+        They sum to 1 over each stroke, or to :data:`WHOLE_WEIGHT` over a
+        whole mask.
+    strokes : torch.Tensor, shape (N,), int64
+        Number of the stroke of each pixel; -1 in a whole mask.
     context : torch.Tensor, shape (M, D), float16
         The same features at pixels spread over the tile.
     widths : torch.Tensor, shape (B,), int64
@@ -49,12 +59,27 @@ class Sample:
     features: torch.Tensor
     codes: torch.Tensor
     weights: torch.Tensor
+    strokes: torch.Tensor
     context: torch.Tensor
     widths: torch.Tensor
 
+    @property
+    def whole(self) -> bool:
+        """Whether it was taken from a whole mask."""
+        return bool((self.strokes < 0).any())
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Pixels taken from marks: flat indices, weights and strokes, each (N,)."""
+
+    pixels: NDArray[np.intp]
+    weights: NDArray[np.float32]
+    strokes: NDArray[np.int64]
+
 
 def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Connected strokes of marks.
+    """Find connected strokes.
 
     Parameters
     ----------
@@ -78,35 +103,72 @@ def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
             yield int(code), pixels
 
 
-def pick_pixels(
-    marks: NDArray[Any], per_stroke: int
-) -> tuple[Positions, NDArray[np.float32]]:
-    """Choose marked pixels, the same number from every stroke.
+def pick_from_strokes(marks: NDArray[Any], per_stroke: int = PER_STROKE) -> Picked:
+    """Take the same number of pixels from every stroke, evenly spread.
 
     Parameters
     ----------
     marks : numpy.ndarray of int, shape (Y, X)
         0 not said, 1 background, 2.. classes.
     per_stroke : int
-        At most this many pixels of each connected stroke, evenly spread.
+        At most this many pixels of each connected stroke.
 
     Returns
     -------
-    (rows, columns) : tuple of numpy.ndarray, each (N,)
-        Positions.
-    weights : numpy.ndarray, shape (N,), float32
-        They sum to 1 over each stroke.
+    Picked
+        Weights sum to 1 over each stroke.
     """
     chosen = [np.zeros(0, np.intp)]
-    weights = [np.zeros(0, np.float32)]
     for _, pixels in strokes_of(marks):
         if len(pixels) > per_stroke:
             even = np.linspace(0, len(pixels) - 1, per_stroke).astype(int)
             pixels = pixels[even]
         chosen.append(pixels)
-        weights.append(np.full(len(pixels), 1 / len(pixels), np.float32))
-    rows, columns = np.unravel_index(np.concatenate(chosen), marks.shape)
-    return (rows, columns), np.concatenate(weights)
+    sizes = [len(pixels) for pixels in chosen]
+    strokes = np.repeat(np.arange(len(chosen)) - 1, sizes)
+    weights = np.repeat([1 / max(1, n) for n in sizes], sizes)
+    return Picked(np.concatenate(chosen), weights.astype(np.float32), strokes)
+
+
+def pick_from_mask(
+    marks: NDArray[Any], seed: int, per_class: int = PER_CLASS
+) -> Picked:
+    """Take pixels of each class of a whole mask by chance.
+
+    A class weighs as the root of its share of the marked pixels: between
+    weighing all the same, which paints too much of a rare one, and the true
+    shares, which forget it.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+    seed : int
+        The same seed takes the same pixels.
+    per_class : int
+        At most this many pixels of each class.
+
+    Returns
+    -------
+    Picked
+        Weights sum to :data:`WHOLE_WEIGHT`.
+    """
+    random = np.random.default_rng(seed)
+    codes, counts = np.unique(marks[marks > 0], return_counts=True)
+    roots = np.sqrt(counts) / np.sqrt(counts).sum()
+    chosen, weights = [], []
+    for code, root in zip(codes, roots, strict=True):
+        pixels = np.flatnonzero(marks == code)
+        if len(pixels) > per_class:
+            pixels = np.sort(random.choice(pixels, per_class, replace=False))
+        chosen.append(pixels)
+        weights.append(np.full(len(pixels), WHOLE_WEIGHT * root / len(pixels)))
+    flat = np.concatenate(chosen)
+    return Picked(
+        flat,
+        np.concatenate(weights).astype(np.float32),
+        np.full(len(flat), -1, np.int64),
+    )
 
 
 def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
@@ -119,7 +181,7 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
     marks : numpy.ndarray of int, shape (Y, X)
         0 not said, 1 background, 2.. classes.
     seed : int
-        Seed of the choice of context.
+        Seed of what is taken by chance.
 
     Returns
     -------
@@ -127,16 +189,24 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
     """
     import torch
 
-    (rows, columns), weights = pick_pixels(marks, PER_STROKE)
-    blocks = gather(grid, torch.from_numpy(rows), torch.from_numpy(columns))
+    whole = np.count_nonzero(marks) >= WHOLE * marks.size
+    picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
     random = np.random.default_rng(seed)
     spread = random.permutation(marks.size)[:CONTEXT]
-    y, x = (torch.from_numpy(i) for i in np.unravel_index(spread, marks.shape))
+    blocks = _read(grid, picked.pixels)
     return Sample(
         torch.from_numpy(np.ascontiguousarray(marks, np.uint8)),
         torch.cat(blocks, 1).half(),
-        torch.from_numpy(marks[rows, columns].astype(np.uint8)),
-        torch.from_numpy(weights),
-        torch.cat(gather(grid, y, x), 1).half(),
+        torch.from_numpy(marks.ravel()[picked.pixels].astype(np.uint8)),
+        torch.from_numpy(picked.weights),
+        torch.from_numpy(picked.strokes),
+        torch.cat(_read(grid, spread), 1).half(),
         torch.tensor([b.shape[1] for b in blocks]),
     )
+
+
+def _read(grid: FeatureGrid, pixels: NDArray[np.intp]) -> list[torch.Tensor]:
+    import torch
+
+    y, x = (torch.from_numpy(i) for i in np.unravel_index(pixels, grid.shape))
+    return gather(grid, y, x)

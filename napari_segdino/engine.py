@@ -1,0 +1,112 @@
+"""What an estimator works with: a loaded encoder, a learner, kept features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_segdino.arrays import Planes
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.encoders import iter_load_encoder
+from napari_segdino.features.cache import FeatureCache, cache_folder
+from napari_segdino.features.extract import Extractor, views_of
+from napari_segdino.features.intensity import measure_intensity
+from napari_segdino.inference.predict import iter_planes
+from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.progress import Steps
+from napari_segdino.training.cluster import iter_find_groups
+from napari_segdino.training.learners import Learner
+from napari_segdino.training.remember import iter_remember
+
+
+@dataclass
+class Engine:
+    """Joins a frozen encoder with a learner.
+
+    Parameters
+    ----------
+    extractor : Extractor
+        Encodes tiles and keeps their features.
+    learner : Learner
+        Knows what to keep of marked tiles and how to train on it.
+    shown : FeatureSettings
+        Tiles and views.
+    predicting : PredictSettings
+        How predictions are made of what the head says.
+    seed : int
+        Seed of all that is done by chance.
+    """
+
+    extractor: Extractor
+    learner: Learner
+    shown: FeatureSettings
+    predicting: PredictSettings
+    seed: int
+    _vectors: VectorStore = field(default_factory=VectorStore)
+
+    def iter_learn(
+        self,
+        memory: dict[str, Any],
+        pairs: Iterable[tuple[Planes, Any]],
+        planes: list[int] | None,
+    ) -> Steps[None]:
+        """Keep what is marked on some images in `memory`."""
+        for image, marks in pairs:
+            yield from iter_remember(
+                memory,
+                self.learner,
+                self.extractor,
+                image,
+                marks,
+                planes,
+                self.shown,
+                self.seed,
+            )
+
+    def iter_score(
+        self,
+        image: Planes,
+        model: Any,
+        memory: Mapping[str, Any],
+        planes: Iterable[int] | None,
+        text: str,
+    ) -> Steps[None]:
+        """Yield Progress and a PlaneResult for each plane."""
+        score = TileScorer(
+            self.extractor,
+            views_of(self.shown),
+            measure_intensity(image, self.shown.percentiles),
+            make_reader(model, self._vectors),
+            self.predicting,
+            {key: kept.marks for key, kept in memory.items()},
+        )
+        indices = range(len(image)) if planes is None else planes
+        return iter_planes(image.read, indices, score, self.shown, text)
+
+    def iter_group(
+        self, image: Planes, n_groups: int, planes: Iterable[int] | None
+    ) -> Steps[None]:
+        """Yield Progress and a PlaneResult for each plane, nothing learned."""
+        wanted = list(range(len(image)) if planes is None else planes)
+        groups = yield from iter_find_groups(
+            image, wanted, self.extractor, self.shown, n_groups, self.seed
+        )
+        yield from self.iter_score(image, groups, {}, wanted, "Grouping")
+
+
+def iter_make_engine(
+    encoder: str,
+    device: str,
+    cache: CacheSettings,
+    learner: Learner,
+    features: FeatureSettings | None,
+    predicting: PredictSettings,
+    seed: int,
+) -> Steps[Engine]:
+    """Load the encoder and yield Progress while it is fetched and read."""
+    loaded = yield from iter_load_encoder(encoder, device)
+    folder = cache.folder or cache_folder()
+    store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder)
+    extractor = Extractor(loaded, learner.levels_of(loaded.spec), store)
+    return Engine(extractor, learner, features or learner.features(), predicting, seed)

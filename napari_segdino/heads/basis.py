@@ -1,0 +1,129 @@
+"""Reading features at positions, and a short vector of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_segdino.features.grid import FeatureGrid, grid_step
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK = 8192
+"""Cells that are read at once."""
+
+
+def gather(grid: FeatureGrid, y: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
+    """Read features at positions, bilinearly between cells.
+
+    Parameters
+    ----------
+    grid : FeatureGrid
+        Features of the tile.
+    y, x : torch.Tensor, shape (N,)
+        Positions in pixels; pixel centres are whole numbers.
+
+    Returns
+    -------
+    list of torch.Tensor, each (N, D), float32
+        Levels in order, then local features.
+    """
+    return [_sample(level, y, x, extent) for level, extent in _blocks(grid)]
+
+
+def _blocks(
+    grid: FeatureGrid,
+) -> list[tuple[torch.Tensor, tuple[float, float]]]:
+    """Levels and local features with the pixels (Y, X) that they span."""
+    step = grid_step(grid.shape)
+    whole = float(grid.shape[0]), float(grid.shape[1])
+    over = float(grid.cells[0] * step), float(grid.cells[1] * step)
+    return [*((level, whole) for level in grid.levels), (grid.local, over)]
+
+
+def _sample(
+    block: torch.Tensor, y: torch.Tensor, x: torch.Tensor, extent: tuple[float, float]
+) -> torch.Tensor:
+    import torch
+    from torch.nn import functional
+
+    at = torch.stack([(x + 0.5) * 2 / extent[1] - 1, (y + 0.5) * 2 / extent[0] - 1], -1)
+    return functional.grid_sample(
+        block[None].float(), at[None, None], padding_mode="border", align_corners=False
+    )[0, :, 0].T
+
+
+def cell_positions(grid: FeatureGrid) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres of the cells of the regular grid, in pixels, row by row."""
+    import torch
+
+    step = grid_step(grid.shape)
+    y, x = (torch.arange(n) * step + (step - 1) / 2 for n in grid.cells)
+    return y.repeat_interleave(len(x)), x.repeat(len(y))
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Linear map of all blocks to a vector; every block counts the same.
+
+    Parameters
+    ----------
+    means : tuple of torch.Tensor, each (D,)
+        Mean of each block.
+    maps : tuple of torch.Tensor, each (D, J)
+        Map of each block, ``(features - mean) @ map``.
+    stacked : bool
+        Whether the blocks' vectors stand side by side, else they are summed.
+    """
+
+    means: tuple[torch.Tensor, ...]
+    maps: tuple[torch.Tensor, ...]
+    stacked: bool
+
+    def fits(self, grid: FeatureGrid) -> bool:
+        """Whether a tile has the widths that this basis was made for."""
+        widths = [len(block) for block, _ in _blocks(grid)]
+        return widths == [len(mean) for mean in self.means]
+
+    def project(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Bring gathered features, each (N, D), to vectors, shape (N, J)."""
+        parts = zip(blocks, self.means, self.maps, strict=True)
+        return self._join([(b.float() - m) @ p for b, m, p in parts])
+
+    def vectors(self, grid: FeatureGrid) -> torch.Tensor:
+        """Vectors of all cells of a tile's regular grid.
+
+        The map is linear and so is interpolation: each block is mapped at its
+        own resolution before it is read between cells.
+
+        Returns
+        -------
+        torch.Tensor, shape (gy * gx, J), float32
+        """
+        import torch
+
+        y, x = cell_positions(grid)
+        parts = []
+        for (block, extent), mean, matrix in zip(
+            _blocks(grid), self.means, self.maps, strict=True
+        ):
+            flat = matrix.T @ block.flatten(1).float() - (mean @ matrix)[:, None]
+            mapped = flat.unflatten(1, block.shape[1:])
+            read = [
+                _sample(mapped, y[rows], x[rows], extent)
+                for rows in torch.arange(len(y)).split(CHUNK)
+            ]
+            parts.append(torch.cat(read))
+        return self._join(parts)
+
+    def _join(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        if self.stacked:
+            return torch.cat(parts, 1)
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total

@@ -1,0 +1,270 @@
+"""How each head learns: what it keeps of a tile, how it is fitted and filed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.config import FeatureSettings
+from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.errors import InputError
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads import HEADS
+from napari_segdino.heads.basis import Basis
+from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, levels_of
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.training.fit import fit_basis, iter_fit_probe
+from napari_segdino.training.samples import Sample, take_sample
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_segdino.heads.decoder import DenseHead
+    from napari_segdino.training.batches import DenseExample
+
+Named = dict[str, "torch.Tensor"]
+
+
+class Learner(Protocol):
+    """What the estimator asks of a kind of head.
+
+    `S` stands for what is kept of a marked tile, `M` for what is trained.
+    """
+
+    def levels_of(self, spec: EncoderSpec) -> tuple[int, ...]:
+        """Levels of an encoder that are read."""
+
+    def features(self) -> FeatureSettings:
+        """How tiles are shown to the encoder unless the user says otherwise."""
+
+    def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Any:
+        """Keep S of a marked tile."""
+
+    def iter_fit(
+        self, memory: Mapping[str, Any], n_classes: int, seed: int
+    ) -> Steps[Any]:
+        """Train on what was kept, by the key of the tile; return M."""
+
+    def pack(self, model: Any, memory: Mapping[str, Any]) -> tuple[Named, Any]:
+        """Turn M and all S into tensors by name, and what JSON can hold."""
+
+    def unpack(self, tensors: Named, meta: Any) -> tuple[Any, dict[str, Any]]:
+        """Undo :meth:`pack`."""
+
+
+def make_learner(head: str, recipe: str | None) -> Learner:
+    """Return the learner of a head.
+
+    Parameters
+    ----------
+    head : str
+        One of :data:`napari_segdino.heads.HEADS`.
+    recipe : str, optional
+        How a dense head is trained; None chooses by what is marked.
+
+    Raises
+    ------
+    InputError
+        If there is no such head.
+    """
+    if head not in HEADS:
+        raise InputError(
+            f"There is no head named {head!r}; there are {', '.join(HEADS)}."
+        )
+    return MvrLearner() if head == "mvr" else DenseLearner(head, recipe)
+
+
+class MvrLearner:
+    """Learns the probes of ``mvr`` from pixels; keeps its basis between rounds."""
+
+    def __init__(self) -> None:
+        self._basis: Basis | None = None
+        self._fitted_on: tuple[frozenset[str], bool] | None = None
+
+    def levels_of(self, spec: EncoderSpec) -> tuple[int, ...]:
+        """See :func:`napari_segdino.heads.mvr.levels_of`."""
+        return levels_of(spec)
+
+    def features(self) -> FeatureSettings:
+        """Two sizes, read at once."""
+        return FeatureSettings()
+
+    def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
+        """See :func:`take_sample`."""
+        return take_sample(grid, marks, seed)
+
+    def iter_fit(
+        self, memory: Mapping[str, Sample], n_classes: int, seed: int
+    ) -> Steps[Probe]:
+        """See :func:`iter_fit_probe`."""
+        yield Progress(0, 1, "Training")
+        samples = list(memory.values())
+        basis = self._basis_of(memory)
+        return (yield from iter_fit_probe(samples, n_classes, basis, seed))
+
+    def _basis_of(self, memory: Mapping[str, Sample]) -> Basis:
+        """Fit the basis when there are other tiles than last time."""
+        samples = list(memory.values())
+        fitted_on = frozenset(memory), not any(s.whole for s in samples)
+        if self._basis is None or self._fitted_on != fitted_on:
+            self._basis = fit_basis(samples, joint=fitted_on[1])
+            self._fitted_on = fitted_on
+        return self._basis
+
+    def pack(
+        self, model: Probe, memory: Mapping[str, Sample]
+    ) -> tuple[Named, dict[str, Any]]:
+        """Turn a probe and samples into tensors by name."""
+        named: Named = {}
+        meta = {"kind": type(model).__name__, "stacked": model.basis.stacked}
+        for field in dataclasses.fields(model):
+            if field.name != "basis":
+                named[f"probe.{field.name}"] = _tensor(getattr(model, field.name))
+        for name in ("means", "maps"):
+            for i, tensor in enumerate(getattr(model.basis, name)):
+                named[f"{name}.{i}"] = tensor
+        for i, sample in enumerate(memory.values()):
+            for field in dataclasses.fields(Sample):
+                named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
+        return named, meta | {"memory": list(memory)}
+
+    def unpack(
+        self, tensors: Named, meta: dict[str, Any]
+    ) -> tuple[Probe, dict[str, Sample]]:
+        """Undo :meth:`pack`."""
+        count = sum(name.startswith("maps.") for name in tensors)
+        means, maps = (
+            tuple(tensors[f"{name}.{i}"] for i in range(count))
+            for name in ("means", "maps")
+        )
+        basis = Basis(means, maps, meta["stacked"])
+        kinds: dict[str, Any] = {c.__name__: c for c in (RadialProbe, NetworkProbe)}
+        kind = kinds[meta["kind"]]
+        names = [f.name for f in dataclasses.fields(kind) if f.name != "basis"]
+        values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in names}
+        if "length" in values:
+            values["length"] = float(values["length"])
+        fields = [f.name for f in dataclasses.fields(Sample)]
+        memory = {
+            key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
+            for i, key in enumerate(meta["memory"])
+        }
+        return kind(basis, **values), memory
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    import torch
+
+    return torch.as_tensor(value, dtype=torch.float64 if np.isscalar(value) else None)
+
+
+class DenseLearner:
+    """Learns a dense head from tiles.
+
+    Parameters
+    ----------
+    head : str
+        Its name.
+    recipe : str, optional
+        None chooses: from strokes in seconds, from whole masks as published.
+    """
+
+    def __init__(self, head: str, recipe: str | None) -> None:
+        self.head = head
+        self.recipe = recipe
+
+    def levels_of(self, spec: EncoderSpec) -> tuple[int, ...]:
+        """See :func:`napari_segdino.heads.decoder.levels_of`."""
+        from napari_segdino.heads.decoder import levels_of as dense_levels
+
+        return dense_levels(spec)
+
+    def features(self) -> FeatureSettings:
+        """As the recipe says: one size."""
+        from napari_segdino.training.recipes import get_recipe
+
+        recipe = get_recipe(self.recipe or self.head)
+        return FeatureSettings(recipe.sides, (1.0,), recipe.flips)
+
+    def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> DenseExample:
+        """Keep the levels and the marks."""
+        import torch
+
+        from napari_segdino.training.batches import DenseExample
+
+        kept = torch.from_numpy(np.ascontiguousarray(marks, np.uint8))
+        return DenseExample(grid.levels, kept)
+
+    def iter_fit(
+        self, memory: Mapping[str, DenseExample], n_classes: int, seed: int
+    ) -> Steps[DenseHead]:
+        """Train by the recipe; see :func:`iter_fit_dense`."""
+        from napari_segdino.training.dense import iter_fit_dense
+        from napari_segdino.training.recipes import default_recipe, get_recipe
+
+        examples = list(memory.values())
+        said = sum(int((e.marks > 0).sum()) for e in examples)
+        strokes = said < sum(e.marks.numel() for e in examples) / 2
+        recipe = (
+            get_recipe(self.recipe)
+            if self.recipe
+            else default_recipe(self.head, strokes=strokes)
+        )
+        channels = [len(level) for level in examples[0].levels]
+        return (
+            yield from iter_fit_dense(
+                examples,
+                n_classes,
+                head=self.head,
+                channels=channels,
+                recipe=recipe,
+                seed=seed,
+            )
+        )
+
+    def pack(
+        self, model: DenseHead, memory: Mapping[str, DenseExample]
+    ) -> tuple[Named, dict[str, Any]]:
+        """Turn a head and examples into tensors by name."""
+        named: Named = {f"head.{k}": v for k, v in model.state_dict().items()}
+        for i, example in enumerate(memory.values()):
+            named[f"memory.{i}.marks"] = example.marks
+            for j, level in enumerate(example.levels):
+                named[f"memory.{i}.levels.{j}"] = level
+        meta = {
+            "channels": list(model.channels),
+            "n_classes": model.n_classes,
+            "options": model.options,
+            "memory": list(memory),
+        }
+        return named, meta
+
+    def unpack(
+        self, tensors: Named, meta: dict[str, Any]
+    ) -> tuple[DenseHead, dict[str, DenseExample]]:
+        """Undo :meth:`pack`."""
+        from napari_segdino.heads.registry import make_head
+        from napari_segdino.training.batches import DenseExample
+
+        head = make_head(
+            self.head, meta["channels"], meta["n_classes"], **meta["options"]
+        )
+        weights = {
+            k.removeprefix("head."): v
+            for k, v in tensors.items()
+            if k.startswith("head.")
+        }
+        head.load_state_dict(weights)
+        count = len(meta["channels"])
+        memory = {
+            key: DenseExample(
+                tuple(tensors[f"memory.{i}.levels.{j}"] for j in range(count)),
+                tensors[f"memory.{i}.marks"],
+            )
+            for i, key in enumerate(meta["memory"])
+        }
+        return head.eval(), memory

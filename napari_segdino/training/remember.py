@@ -1,0 +1,93 @@
+"""Keeping what is learned from: the marked tiles of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.arrays import Planes
+from napari_segdino.config import FeatureSettings
+from napari_segdino.features.extract import Extractor, views_of
+from napari_segdino.features.intensity import Intensity, measure_intensity
+from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.training.learners import Learner
+
+TEXT = "Encoding marked planes"
+
+
+def iter_remember(
+    memory: dict[str, Any],
+    learner: Learner,
+    extractor: Extractor,
+    image: Planes,
+    marks: Any,
+    planes: Sequence[int] | None,
+    settings: FeatureSettings,
+    seed: int,
+) -> Steps[None]:
+    """Keep the marked tiles of an image; forget those without marks.
+
+    Parameters
+    ----------
+    memory : dict of str to object
+        What is kept, by the key of the tile; changed in place.
+    learner : Learner
+        Knows what to keep.
+    extractor : Extractor
+        Encodes tiles that are new.
+    image : Planes
+        The image.
+    marks : array of int
+        Its marks, in its spatial shape.
+    planes : sequence of int, optional
+        Planes to look at; None is all.
+    settings : FeatureSettings
+        Tiles and views.
+    seed : int
+        Seed of what is taken by chance.
+
+    Yields
+    ------
+    Progress
+    """
+    indices = range(len(image)) if planes is None else planes
+    intensity = measure_intensity(image, settings.percentiles)
+    for done, index in enumerate(indices):
+        yield Progress(done, len(indices), TEXT)
+        said = np.asarray(marks[image.index(index)])
+        if not memory and not said.any():
+            continue
+        plane = image.read(index)
+        for tile in cut_tiles(image.plane_shape, settings.tile, settings.overlap):
+            pixels, tile_marks = plane[tile.slices], said[tile.slices]
+            for key, kept in _samples(
+                learner, extractor, pixels, tile_marks, intensity, settings, seed
+            ):
+                memory.pop(key, None)
+                if kept is not None:
+                    memory[key] = kept
+            yield Progress(done, len(indices), TEXT)
+
+
+def _samples(
+    learner: Learner,
+    extractor: Extractor,
+    pixels: NDArray[Any],
+    marks: NDArray[Any],
+    intensity: Intensity,
+    settings: FeatureSettings,
+    seed: int,
+) -> list[tuple[str, Any]]:
+    """What is kept of a tile in each view; None where nothing is marked."""
+    found = []
+    for views in views_of(settings):
+        key = extractor.key(pixels, intensity, views)
+        kept = None
+        if marks.any():
+            kept = learner.take(extractor.grid(pixels, intensity, views), marks, seed)
+        found.append((key, kept))
+    return found
