@@ -1,37 +1,189 @@
-"""Files that appear whole or not at all."""
+"""Files that are either the old one or the new one, never half of one."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from napari_segdino.errors import ScanError, SegDINOError
 
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name in the same folder, renamed to `path` at the end.
+_log = logging.getLogger(__name__)
 
-    If the block fails, the temporary file is removed and whatever stood at
-    `path` stays as it was. The temporary name keeps the suffixes, since
-    writers choose the format by them.
+SUFFIXES_IN_TWO = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
+"""Suffixes that keep their two parts; libraries choose the format by them."""
+
+
+def split_suffix(path: Path | str) -> tuple[str, str]:
+    """Cut a file's name into stem and suffix.
 
     Parameters
     ----------
     path : path
-        The file to write.
+        Any path; only its last part counts.
+
+    Returns
+    -------
+    stem, suffix : str
+        The suffix is in small letters, with its dot, and may have two parts:
+        ``"scan.NII.GZ"`` gives ``("scan", ".nii.gz")``.
+    """
+    name = Path(path).name
+    for suffix in SUFFIXES_IN_TWO:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)], suffix
+    return Path(name).stem, Path(name).suffix.lower()
+
+
+def reason(error: OSError) -> str:
+    """Say in a few words why the system refused a file.
+
+    An error without a number is numpy's, for a file that took only a part.
+    """
+    if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "the disk is full"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "the folder or file is read-only"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "there is no such folder"
+    return error.strerror or "the system refused it"
+
+
+def temporary_name(path: Path) -> Path:
+    """Name for a file in the making: hidden, same folder, same suffix."""
+    stem, suffix = split_suffix(path)
+    return path.with_name(f".{stem[:100]}.{secrets.token_hex(4)}.part{suffix}")
+
+
+def _claim(temporary: Path, mode: int | None) -> None:
+    """Make the empty file, so that a refusal comes before any work is done."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    os.close(os.open(temporary, flags, 0o666))
+    if mode is not None:
+        os.chmod(temporary, mode)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_path(
+    path: Path | str, error: type[SegDINOError] = ScanError
+) -> Iterator[Path]:
+    """Write a file under a temporary name and rename it when it is whole.
+
+    The temporary file lies in the same folder and has the same suffix. It is
+    made, empty, before the block runs. When the block ends well it takes the
+    place of `path` in one step; when it does not, it is removed and `path`
+    stays as it was.
+
+    Parameters
+    ----------
+    path : path
+        The file to write. A link is followed.
+    error : type
+        What to raise when the system refuses, a kind of
+        :class:`~napari_segdino.errors.SegDINOError`.
 
     Yields
     ------
     pathlib.Path
-        The name to write to.
+        Where to write.
+
+    Raises
+    ------
+    SegDINOError
+        Of the kind `error`: the folder is missing or read-only, the disk is
+        full, `path` is a folder. Other errors of the block pass unchanged.
     """
     path = Path(path)
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
+    target = Path(os.path.realpath(path))
+    temporary = temporary_name(target)
     try:
-        yield partial
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        if target.is_dir():
+            raise error(f"{path.name} cannot be written: a folder has that name.")
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        _claim(temporary, mode)
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, target)
+    except OSError as cause:
+        _log.error("writing %s failed", path, exc_info=cause)
+        raise error(f"{path.name} cannot be written: {reason(cause)}.") from cause
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(
+    path: Path | str, error: type[SegDINOError] = ScanError
+) -> Iterator[Path]:
+    """Like :func:`atomic_path` for a folder, such as an OME-Zarr group.
+
+    A folder cannot be replaced in one step: the old one is moved aside, the
+    new one moved in, then the old one removed, so that a crash between the
+    two leaves both, whole, side by side.
+
+    Parameters
+    ----------
+    path, error
+        As in :func:`atomic_path`.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder to write in.
+
+    Raises
+    ------
+    SegDINOError
+        Of the kind `error`, as in :func:`atomic_path`.
+    """
+    path = Path(path)
+    target = Path(os.path.realpath(path))
+    temporary, old = temporary_name(target), temporary_name(target)
+    try:
+        temporary.mkdir()
+        yield temporary
+        swap_folder(temporary, target, old)
+    except OSError as cause:
+        _log.error("writing %s failed", path, exc_info=cause)
+        raise error(f"{path.name} cannot be written: {reason(cause)}.") from cause
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def swap_folder(new: Path, target: Path, old: Path | None = None) -> None:
+    """Move the folder `new` to `target`, whatever lies there.
+
+    Raises
+    ------
+    OSError
+        If the system refuses; what lay at `target` is then put back.
+    """
+    old = old or temporary_name(target)
+    if not target.exists():
+        os.rename(new, target)
+        return
+    os.rename(target, old)
+    try:
+        os.rename(new, target)
+    except OSError:
+        os.rename(old, target)
         raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink()

@@ -63,14 +63,11 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
     header = {"format": FORMAT, "version": str(VERSION), "meta": json.dumps(model.meta)}
     tensors = {name: t.contiguous() for name, t in model.tensors.items()}
     try:
-        with atomic_path(path) as partial:
+        with atomic_path(path, ModelFileError) as partial:
             save_file(tensors, partial, header)
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
         _log.error("Writing %s failed", path, exc_info=True)
-        reason = getattr(error, "strerror", None) or error
-        raise ModelFileError(
-            f"The probe could not be saved to {path}: {reason}."
-        ) from error
+        raise ModelFileError(f"The probe could not be saved: {error}.") from error
     return path
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_segdino.io.atomic import atomic_folder, atomic_path
     from napari_segdino.io.dicom import list_series
     from napari_segdino.io.geometry import Geometry
     from napari_segdino.io.mask_writer import MaskWriter
@@ -22,8 +21,6 @@ _WHERE = {
     "Header": "scan",
     "MaskWriter": "mask_writer",
     "Scan": "scan",
-    "atomic_folder": "atomic",
-    "atomic_path": "atomic",
     "can_read": "read",
     "list_series": "dicom",
     "read_mask": "read",
@@ -38,8 +35,6 @@ __all__ = [
     "Header",
     "MaskWriter",
     "Scan",
-    "atomic_folder",
-    "atomic_path",
     "can_read",
     "list_series",
     "read_mask",

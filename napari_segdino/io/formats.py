@@ -6,7 +6,7 @@ import os
 from itertools import islice
 from pathlib import Path
 
-from napari_segdino.io.atomic import split_suffix
+from napari_segdino.files import split_suffix
 
 ITK_FORMATS = {
     ".nii": "NIfTI",

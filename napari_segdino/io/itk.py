@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.atomic import split_suffix
+from napari_segdino.files import split_suffix
 from napari_segdino.io.formats import ITK_FORMATS
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.scan import PIXEL, Scan

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.atomic import reason, split_suffix, swap_folder, sync
+from napari_segdino.files import reason, split_suffix, swap_folder, sync
 from napari_segdino.io.scan import Header
 
 _log = logging.getLogger(__name__)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_segdino.errors import InputError
+from napari_segdino.files import split_suffix
 from napari_segdino.io.read import can_read
 
 _MASK_WORDS = re.compile(
     r"[_\-. ]?(segmentation|seg|masks?|labels?|gt|groundtruth|annotation)$", re.I
 )
-_DOUBLE = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
-_SAME_FORMAT = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+_SAME_FORMAT = (".nii.gz", ".nii", ".nrrd", ".mha")
+_SERIES = (".dcm", ".dicom", ".ima", "")
+_NAMED = 5
+"""Files named in an error; more make no sentence."""
 
 
 def stem_of(path: Path) -> str:
     """File name without its endings, double ones such as ``.nii.gz`` included."""
-    for double in _DOUBLE:
-        if path.name.lower().endswith(double):
-            return path.name[: -len(double)]
-    return path.stem
+    return split_suffix(path)[0]
+
+
+def key_of(path: Path) -> str:
+    """What an image and its mask have in common: ``a`` of ``a_mask.png``."""
+    stem = stem_of(path)
+    return _MASK_WORDS.sub("", stem) or stem
+
+
+def is_mask_name(path: Path) -> bool:
+    """Whether a name ends in a word such as ``_mask`` or ``_segmentation``."""
+    return key_of(path) != stem_of(path)
 
 
 def list_images(path: Path) -> list[Path]:
@@ -30,7 +42,7 @@ def list_images(path: Path) -> list[Path]:
     ----------
     path : pathlib.Path
         A file, a folder of images, or a folder that is one image (a DICOM
-        series, OME-Zarr).
+        series, OME-Zarr). Images in a folder may be folders themselves.
 
     Returns
     -------
@@ -40,16 +52,26 @@ def list_images(path: Path) -> list[Path]:
     Raises
     ------
     InputError
-        If the folder holds no image.
+        If there is nothing, or no image that can be read.
     """
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.iterdir() if p.is_file() and can_read(p))
-    if not found or all(p.suffix.lower() in (".dcm", "") for p in found):
-        if can_read(path):
-            return [path]
+    if not path.is_dir():
+        raise InputError(f"There is no file or folder {path}.")
+    found = sorted(
+        p for p in path.iterdir() if not p.name.startswith(".") and can_read(p)
+    )
+    files = [p for p in found if p.is_file()]
+    one_series = bool(files) and all(p.suffix.lower() in _SERIES for p in files)
+    if (one_series or not found or _is_zarr(path)) and can_read(path):
+        return [path]
+    if not found:
         raise InputError(f"There is no image that can be read in {path}.")
     return found
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.suffix.lower() == ".zarr"
 
 
 def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
@@ -59,37 +81,89 @@ def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     ----------
     images, masks : pathlib.Path
         Two files, or two folders; a mask's name may end in a word such as
-        ``_mask`` or ``_segmentation``.
+        ``_mask`` or ``_segmentation``. Two folders may be the same one.
 
     Returns
     -------
     list of (image, mask)
+        In the order of the images.
 
     Raises
     ------
     InputError
-        If an image has no mask, or only one of the two is a folder.
+        If an image has no mask or two, or only one of the two is a folder.
     """
     if images.is_file() and masks.is_file():
         return [(images, masks)]
     if images.is_file() != masks.is_file():
         raise InputError("Give two files, or two folders: images and their masks.")
-    by_stem = {_MASK_WORDS.sub("", stem_of(p)): p for p in list_images(masks)}
+    found, truths = list_images(images), list_images(masks)
+    if found == [images] and truths == [masks]:
+        return [(images, masks)]
+    if images.resolve() == masks.resolve():
+        truths = [p for p in found if is_mask_name(p)]
+        found = [p for p in found if not is_mask_name(p)]
+    return pair_lists(found, truths, masks)
+
+
+def pair_lists(
+    images: Sequence[Path], masks: Iterable[Path], where: Path
+) -> list[tuple[Path, Path]]:
+    """Pair images with masks of the same name.
+
+    Parameters
+    ----------
+    images, masks : sequence of pathlib.Path
+        Masks that no image asks for are left out.
+    where : pathlib.Path
+        Folder of the masks, for errors.
+
+    Returns
+    -------
+    list of (image, mask)
+        In the order of the images.
+
+    Raises
+    ------
+    InputError
+        If an image has no mask or two.
+    """
+    by_stem: dict[str, list[Path]] = {}
+    for mask in masks:
+        by_stem.setdefault(key_of(mask), []).append(mask)
     pairs, alone = [], []
-    for image in list_images(images):
-        mask = by_stem.get(_MASK_WORDS.sub("", stem_of(image)))
-        if mask is None:
-            alone.append(image.name)
+    for image in images:
+        # The whole name first: an image may be called scan_seg itself.
+        fitting = by_stem.get(stem_of(image)) or by_stem.get(key_of(image), [])
+        if len(fitting) > 1:
+            names = " and ".join(p.name for p in fitting[:2])
+            raise InputError(f"{image.name} has two masks in {where}: {names}.")
+        if fitting:
+            pairs.append((image, fitting[0]))
         else:
-            pairs.append((image, mask))
+            alone.append(image.name)
     if alone:
-        raise InputError(f"No mask in {masks} for: {', '.join(alone[:5])}.")
+        more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+        raise InputError(f"No mask in {where} for: {', '.join(alone[:_NAMED])}{more}.")
+    if not pairs:
+        raise InputError(f"There is no image for the masks in {where}.")
     return pairs
 
 
-def mask_name(image: Path) -> str:
-    """Name for the mask of an image, in the image's own format if it can be."""
-    for ending in _SAME_FORMAT:
-        if image.name.lower().endswith(ending):
-            return f"{stem_of(image)}_mask{ending}"
-    return f"{stem_of(image)}_mask.tif"
+def mask_name(image: Path, suffix: str = "") -> str:
+    """Name for the mask of an image.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The image's file or folder.
+    suffix : str
+        Of the mask; without one, the image's own where it keeps the place of
+        the voxels, else TIFF.
+
+    Returns
+    -------
+    str
+    """
+    own = split_suffix(image)[1]
+    return f"{stem_of(image)}_mask{suffix or (own if own in _SAME_FORMAT else '.tif')}"

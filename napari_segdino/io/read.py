@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.atomic import reason
+from napari_segdino.files import reason
 from napari_segdino.io.formats import kind_of
 from napari_segdino.io.scan import Scan
 

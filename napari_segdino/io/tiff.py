@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.atomic import split_suffix
+from napari_segdino.files import split_suffix
 from napari_segdino.io.scan import PIXEL, Scan
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.atomic import atomic_path, split_suffix
+from napari_segdino.files import atomic_path, split_suffix
 from napari_segdino.io.scan import Header, Scan
 from napari_segdino.io.seg import write_seg
 from napari_segdino.io.write_itk import write_itk, write_itk_channels

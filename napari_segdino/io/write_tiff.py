@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.io.atomic import split_suffix
+from napari_segdino.files import split_suffix
 from napari_segdino.io.scan import PIXEL, Header
 
 

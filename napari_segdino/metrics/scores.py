@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_segdino.errors import ScanError
 from napari_segdino.files import atomic_path
 from napari_segdino.metrics.measures import (
     Floats,

@@ -1,0 +1,180 @@
+"""A file is the old one or the new one."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from napari_segdino.errors import ModelFileError, ScanError
+from napari_segdino import files as atomic
+from napari_segdino.files import atomic_folder, atomic_path, split_suffix
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "suffix"),
+    [
+        ("a.nii.gz", "a", ".nii.gz"),
+        ("A.NII.GZ", "A", ".nii.gz"),
+        ("a.b.ome.tif", "a.b", ".ome.tif"),
+        ("a.b.tif", "a.b", ".tif"),
+        ("plain", "plain", ""),
+        (".nii.gz", ".nii", ".gz"),
+    ],
+)
+def test_split_suffix(name, stem, suffix):
+    assert split_suffix(name) == (stem, suffix)
+
+
+def test_a_new_file_appears_only_at_the_end(tmp_path):
+    target = tmp_path / "a.nii.gz"
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+        assert temporary.parent == tmp_path
+        assert temporary.name.endswith(".nii.gz")
+        assert temporary.name.startswith(".")
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["a.nii.gz"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_a_failure_keeps_the_old_file_and_no_rest(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(error), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EACCES, "read-only"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(tmp_path, number, words):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with (
+        pytest.raises(ScanError, match=rf"^a\.txt cannot be written: .*{words}"),
+        atomic_path(target),
+    ):
+        raise OSError(number, os.strerror(number))
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_read_only_folder_is_found_before_any_work(tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(atomic.os, "open", refuse)
+    worked = []
+    with pytest.raises(ScanError, match="read-only"), atomic_path(tmp_path / "a"):
+        worked.append(1)
+    assert not worked
+
+
+def test_a_folder_that_is_none(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "none" / "a.txt", tmp_path / "file" / "a.txt"):
+        with (
+            pytest.raises(ScanError, match="there is no such folder"),
+            atomic_path(place),
+        ):
+            pytest.fail("it must not come here")
+
+
+def test_a_folder_of_that_name(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with (
+        pytest.raises(ScanError, match="a folder has that name"),
+        atomic_path(tmp_path / "a.txt"),
+    ):
+        pytest.fail("it must not come here")
+
+
+def test_other_kinds_of_error_can_be_asked_for(tmp_path):
+    with (
+        pytest.raises(ModelFileError, match="no such folder"),
+        atomic_path(tmp_path / "none" / "a", error=ModelFileError),
+    ):
+        pytest.fail("it must not come here")
+
+
+def test_a_failing_rename_keeps_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def refuse(*_args):
+        raise PermissionError(errno.EPERM, "no")
+
+    monkeypatch.setattr(atomic.os, "replace", refuse)
+    with pytest.raises(ScanError, match="read-only"), atomic_path(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_links_are_followed_and_permissions_kept(tmp_path):
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    with atomic_path(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+def test_new_files_follow_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.write_text("x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_folders_are_swapped_whole(tmp_path):
+    target = tmp_path / "a.ome.zarr"
+    for text in ("one", "two"):
+        with atomic_folder(target) as temporary:
+            (temporary / text).write_text(text)
+        assert names(target) == [text]
+    with pytest.raises(ValueError, match="stop"), atomic_folder(target) as temporary:
+        (temporary / "three").write_text("3")
+        raise ValueError("stop")
+    assert names(target) == ["two"]
+    assert names(tmp_path) == ["a.ome.zarr"]
+
+
+def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path, monkeypatch):
+    target = tmp_path / "a"
+    target.mkdir()
+    (target / "old").write_text("old")
+    rename, calls = os.rename, []
+
+    def second_fails(source, to):
+        calls.append(to)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "full")
+        rename(source, to)
+
+    monkeypatch.setattr(atomic.os, "rename", second_fails)
+    with pytest.raises(ScanError, match="disk is full"), atomic_folder(target) as new:
+        (new / "new").write_text("new")
+    assert names(tmp_path) == ["a"]
+    assert names(target) == ["old"]
