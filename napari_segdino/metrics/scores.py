@@ -242,12 +242,8 @@ def to_csv(path: Path | str, rows: Sequence[Row] | Sequence[Summary]) -> Path:
     """
     path = Path(path)
     kind = type(rows[0]) if rows else Row
-    try:
-        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([f.name for f in fields(kind)])
-            writer.writerows(astuple(row) for row in rows)
-    except OSError as error:
-        why = error.strerror or "the system refused it"
-        raise ScanError(f"{path.name} cannot be written: {why}.") from error
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([f.name for f in fields(kind)])
+        writer.writerows(astuple(row) for row in rows)
     return path
