@@ -198,8 +198,6 @@ class Session:
 
     Attributes
     ----------
-    segmenter : Segmenter
-        The probe of this window.
     learned : dict
         By image, by plane: fingerprint of the marks that the probe knows.
     """
@@ -217,7 +215,7 @@ class Session:
         self.settings = settings or Settings(encoder=first_encoder())
         self.classes: tuple[LabelClass, ...] = (LabelClass(1, "Class 1", COLORS[0]),)
         self.learned: dict[Hashable, dict[int, int]] = {}
-        self.segmenter: Any = self._make(self.settings.encoder, self.settings.device)
+        self._segmenter: Any = None
 
     # classes
 
@@ -272,6 +270,18 @@ class Session:
 
     # settings and probe
 
+    @property
+    def segmenter(self) -> Any:
+        """The probe of this window; made when it is first asked for."""
+        if self._segmenter is None:
+            self._segmenter = self._make(self.settings.encoder, self.settings.device)
+        return self._segmenter
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a probe that has learned something."""
+        return self._segmenter is not None and bool(self._segmenter.is_fitted)
+
     def change(self, **changes: Any) -> None:
         """Change settings; another encoder means a new probe.
 
@@ -281,7 +291,7 @@ class Session:
         if before == self.settings:
             return
         if before.encoder != self.settings.encoder:
-            self._start(self._make(self.settings.encoder, self.settings.device))
+            self._start(None)
         elif before.device != self.settings.device:
             self.segmenter.set_params(device=self.settings.device)
         self.settings_changed.emit()
@@ -298,10 +308,10 @@ class Session:
 
     def forget(self) -> None:
         """Start a new probe; marks stay where they are."""
-        self._start(self._make(self.settings.encoder, self.settings.device))
+        self._start(None)
 
     def _start(self, segmenter: Any) -> None:
-        self.segmenter = segmenter
+        self._segmenter = segmenter
         self.learned = {}
         self.probe_changed.emit()
 

@@ -133,7 +133,7 @@ class Story:
         for _ in range(PATIENCE * 20):
             if self._failure:
                 raise SegDINOError(self._failure)
-            if not self.dock.engine.runner.busy:
+            if not self.dock.engine.busy:
                 QTest.qWait(100)
                 return
             QTest.qWait(50)

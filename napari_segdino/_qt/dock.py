@@ -63,6 +63,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._lay_out()
         self._connect()
         self._bind_keys()
+        self._show_probe()
         self._on_image(self.image)
         self.status.say(self._welcome())
         start_warming()
@@ -235,4 +236,4 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.setValue(self.session.settings)
 
     def _show_probe(self) -> None:
-        self.files.save.setEnabled(self.session.segmenter.is_fitted)
+        self.files.save.setEnabled(self.session.is_fitted)

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_segdino._qt import messages
 from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Learned, Marked, iter_retrain, iter_segment
+from napari_segdino._qt.warm import is_warm
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import Work, Works
 from napari_segdino.errors import SegDINOError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LIVE_DELAY = 350
 """Milliseconds without painting before live mode retrains."""
+
+BREATH = 20
+"""Milliseconds for the window between two things that take it long."""
 
 NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
 NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
@@ -58,6 +62,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.works = Works(viewer, session, self)
         self.runner = TaskRunner(self)
         self._work: Work | None = None
+        self._preparing: Image | None = None
         self._retrain_wanted: Image | None = None
         self._live_image: Image | None = None
         self._live_timer = QTimer(self)
@@ -74,30 +79,20 @@ class Engine(QObject):  # type: ignore[misc]
 
     def segment(self, image: Image | None) -> None:
         """Draw the mask of an image."""
-        work = self._begin(image)
-        if work is None:
-            return
-        wanted = work.wanted(self.session.settings.whole_volume)
-        steps = partial(
-            iter_segment,
-            self.session.segmenter,
-            work.planes,
-            wanted,
-            self.session.n_groups,
-        )
-        self._draw(work, "Segment", steps)
+        self._begin(image, self._segment)
 
     def retrain(self, image: Image | None) -> None:
         """Learn from the corrections, then draw the mask of an image."""
-        work = self._begin(image)
-        if work is None:
-            return
-        self._retrain_wanted = image
-        work.watch.look_at_all()
+        self._begin(image, self._retrain)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return self.runner.busy or self._preparing is not None
 
     def cancel(self) -> None:
         """Stop the present job; what it has drawn stays."""
-        self._retrain_wanted = None
+        self._retrain_wanted = self._preparing = None
         if self.runner.busy:
             self.said.emit("Stopping...")
             self.runner.cancel()
@@ -132,22 +127,74 @@ class Engine(QObject):  # type: ignore[misc]
     def close(self) -> None:
         """Stop everything and let go of the window."""
         self._live_timer.stop()
-        self._retrain_wanted = None
+        self._retrain_wanted = self._preparing = None
         self.runner.cancel()
         self.works.close()
 
     # -- jobs --------------------------------------------------------------
 
-    def _begin(self, image: Image | None) -> Work | None:
-        """Return the work on an image, or say why there is none."""
+    def _begin(self, image: Image | None, act: Callable[[Work], None]) -> None:
+        """Have an image's layers made, then act.
+
+        napari takes 0.1 to 0.3 s to add a Labels layer. The two are therefore
+        made one after the other, and while no worker competes for the
+        interpreter.
+        """
         self._retrain_wanted = None
+        if image is None or image not in self.viewer.layers:
+            self._refuse(SegDINOError(NO_IMAGE))
+        elif (work := self.works.get(image)) is not None and work.watch.intact:
+            act(work)
+        else:
+            self._preparing = image
+            ready = Job("Starting", _no_steps, on_done=lambda _: self._add_mask(act))
+            if is_warm() and not self.runner.busy:
+                self._add_mask(act)
+            else:
+                self.runner.start(ready)
+
+    def _add_mask(self, act: Callable[[Work], None]) -> None:
         try:
-            if image is None or image not in self.viewer.layers:
-                raise SegDINOError(NO_IMAGE)
-            return self.works.ensure(image)
+            if self._preparing is not None:
+                self.works.add_mask(self._preparing)
         except SegDINOError as error:
+            self._preparing = None
             self._refuse(error)
-            return None
+        else:
+            QTimer.singleShot(BREATH, partial(self._add_marks, act))
+
+    def _add_marks(self, act: Callable[[Work], None]) -> None:
+        image = self._preparing
+        if image is None or image not in self.viewer.layers:
+            self._preparing = None
+            return
+        try:
+            work = self.works.ensure(image)
+        except SegDINOError as error:
+            self._preparing = None
+            self._refuse(error)
+        else:
+            QTimer.singleShot(BREATH, partial(self._prepared, act, work))
+
+    def _prepared(self, act: Callable[[Work], None], work: Work) -> None:
+        wanted, self._preparing = self._preparing, None
+        if wanted is work.image and self.works.get(work.image) is work:
+            act(work)
+
+    def _segment(self, work: Work) -> None:
+        wanted = work.wanted(self.session.settings.whole_volume)
+        steps = partial(
+            iter_segment,
+            self.session.segmenter,
+            work.planes,
+            wanted,
+            self.session.n_groups,
+        )
+        self._draw(work, "Segment", steps)
+
+    def _retrain(self, work: Work) -> None:
+        self._retrain_wanted = work.image
+        work.watch.look_at_all()
 
     def _on_settled(self, work: Work) -> None:
         """Start the training once every plane has been looked at."""
@@ -176,7 +223,7 @@ class Engine(QObject):  # type: ignore[misc]
                 work.writer.drop()
 
         self._work = work
-        grouped = not self.session.segmenter.is_fitted and title == "Segment"
+        grouped = not self.session.is_fitted and title == "Segment"
         self.said.emit(f"{title}: working...")
         self.runner.start(
             Job(
@@ -255,6 +302,11 @@ class Engine(QObject):  # type: ignore[misc]
         self._live_image = None
         if work is not None and self.session.settings.live:
             self.retrain(image)
+
+
+def _no_steps() -> Steps[None]:
+    """Do nothing: the worker has imported what it needs by then."""
+    yield Progress(0, 0, "Starting")
 
 
 def _summary(title: str, grouped: bool) -> str:

@@ -28,10 +28,22 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-MODULES = ("scipy.ndimage", "torch", "torchvision", "timm", "safetensors.torch")
+MODULES = (
+    # What napari imports when the first Labels layer is made.
+    "pandas",
+    "skimage.color",
+    "scipy.ndimage",
+    "torch",
+    "torchvision",
+    "timm",
+    "safetensors.torch",
+    "napari_segdino.segmenter",
+)
 TORCH_LIBRARIES = ("c10", "torch_cpu", "torch_cuda", "torch", "torch_python")
 
 _lock = threading.Lock()
+_warming = threading.Event()
+"""Set while modules are being imported: they are listed before they are ready."""
 
 
 def warm_up() -> None:
@@ -40,8 +52,9 @@ def warm_up() -> None:
     May be called from any thread, any number of times.
     """
     with _lock:
-        if all(name in sys.modules for name in MODULES):
+        if is_warm():
             return
+        _warming.set()
         _open_libraries()
         was_on = gc.isenabled()
         gc.disable()
@@ -51,8 +64,14 @@ def warm_up() -> None:
         finally:
             gc.freeze()
             atexit.register(gc.unfreeze)
+            _warming.clear()
             if was_on:
                 gc.enable()
+
+
+def is_warm() -> bool:
+    """Whether all has been imported."""
+    return not _warming.is_set() and all(name in sys.modules for name in MODULES)
 
 
 def start_warming() -> threading.Thread:

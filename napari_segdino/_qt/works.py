@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers import (
+    Role,
     color_layer,
     find_layer,
     image_planes,
@@ -113,6 +114,7 @@ class Works(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._viewer, self._session = viewer, session
         self._works: dict[Any, Work] = {}
+        self._fresh: set[Any] = set()
         viewer.layers.events.removed.connect(self._on_removed)
         session.classes_changed.connect(self._recolor)
 
@@ -122,6 +124,19 @@ class Works(QObject):  # type: ignore[misc]
     def get(self, image: Image) -> Work | None:
         """Return the work on an image, if there is any."""
         return self._works.get(image.unique_id)
+
+    def add_mask(self, image: Image) -> None:
+        """Make the mask layer of an image if it has none.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be segmented.
+        """
+        shape = image_planes(image).spatial_shape
+        if find_layer(self._viewer, image, "mask", shape) is None:
+            self._add_layer(image, "mask", shape)
+            self._fresh.add(image.unique_id)
 
     def ensure(self, image: Image) -> Work:
         """Return the work on an image; make its layers if need be.
@@ -137,20 +152,27 @@ class Works(QObject):  # type: ignore[misc]
         if work is not None:
             self._drop(work)
         planes = image_planes(image)
-        active = self._viewer.layers.selection.active
-        mask = find_layer(self._viewer, image, "mask", planes.spatial_shape)
-        fresh = mask is None
-        if mask is None:
-            mask = make_layer(self._viewer, image, "mask", planes.spatial_shape)
-        marks = find_layer(self._viewer, image, "marks", planes.spatial_shape)
+        shape = planes.spatial_shape
+        self.add_mask(image)
+        mask = find_layer(self._viewer, image, "mask", shape)
+        marks = find_layer(self._viewer, image, "marks", shape)
         if marks is None:
-            marks = make_layer(self._viewer, image, "marks", planes.spatial_shape)
-        self._viewer.layers.selection.active = active
+            marks = self._add_layer(image, "marks", shape)
+        fresh = image.unique_id in self._fresh
+        self._fresh.discard(image.unique_id)
+        assert mask is not None
         work = Work(self._viewer, image, planes, mask, marks, fresh, self)
         self._works[image.unique_id] = work
         self._recolor()
         self._follow(work)
         return work
+
+    def _add_layer(self, image: Image, role: Role, shape: tuple[int, ...]) -> Labels:
+        active = self._viewer.layers.selection.active
+        layer = make_layer(self._viewer, image, role, shape)
+        color_layer(layer, role, self._session.classes)
+        self._viewer.layers.selection.active = active
+        return layer
 
     def close(self) -> None:
         """Let go of everything."""

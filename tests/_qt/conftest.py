@@ -80,7 +80,7 @@ class User:
     def rest(self) -> None:
         """Wait until nothing is going on."""
         QTest.qWait(30)
-        self.wait(lambda: not self.dock.engine.runner.busy)
+        self.wait(lambda: not self.dock.engine.busy)
         QTest.qWait(30)
 
     def segment(self) -> None:
