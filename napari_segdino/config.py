@@ -8,6 +8,15 @@ from typing import Literal
 
 GIB = 1 << 30
 
+WINDOWS = {
+    "ct lung": (-1350.0, 150.0),
+    "ct bone": (-500.0, 1300.0),
+    "ct soft tissue": (-160.0, 240.0),
+    "ct brain": (0.0, 80.0),
+    "meddinov3": (-1000.0, 1000.0),
+}
+"""Windows on CT in Hounsfield units; the last is the clamp of MedDINOv3."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
@@ -26,8 +35,12 @@ class FeatureSettings:
     tile, overlap : int
         Planes larger than `tile` pixels are cut into tiles that share
         `overlap` pixels.
+    intensity : str
+        Which intensities become 0 and 1: ``"percentile"``, a window on
+        Hounsfield units (:data:`WINDOWS`), or ``"auto"``, which is the
+        encoder's own window where it has one and else percentiles.
     percentiles : tuple of float
-        Percentiles of the image that become 0 and 1.
+        Percentiles of the image, for ``"percentile"``.
     """
 
     sides: tuple[int, ...] = (0,)
@@ -35,6 +48,7 @@ class FeatureSettings:
     flips: bool = False
     tile: int = 1024
     overlap: int = 128
+    intensity: str = "auto"
     percentiles: tuple[float, float] = (0.5, 99.5)
 
 
@@ -67,7 +81,15 @@ class PredictSettings:
     regularise : bool
         Whether probabilities flow along the image and stop at its edges; for
         ``mvr``.
+    z_sigma : float
+        Width of a Gaussian over the probabilities of neighbouring slices; 0
+        is off. Never along time.
+    z_unit : {"slices", "mm"}
+        What `z_sigma` counts; mm become slices by the spacing, and slices
+        reach at most 4 mm where the spacing is known.
     """
 
     fusion: Literal["entropy", "mean"] = "entropy"
     regularise: bool = True
+    z_sigma: float = 0.0
+    z_unit: Literal["slices", "mm"] = "slices"

@@ -11,9 +11,10 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.encoders import iter_load_encoder
 from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.extract import Extractor, views_of
-from napari_segdino.features.intensity import measure_intensity
+from napari_segdino.features.intensity import find_intensity
 from napari_segdino.inference.predict import iter_planes
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.inference.smoothing import Smoothing, iter_smooth
 from napari_segdino.progress import Steps
 from napari_segdino.training.cluster import iter_find_groups
 from napari_segdino.training.learners import Learner
@@ -71,18 +72,34 @@ class Engine:
         memory: Mapping[str, Any],
         planes: Iterable[int] | None,
         text: str,
+        spacing: float | None = None,
     ) -> Steps[None]:
-        """Yield Progress and a PlaneResult for each plane."""
+        """Yield Progress and a PlaneResult for each plane.
+
+        `spacing` is the distance of slices in mm, for smoothing along z.
+        """
         score = TileScorer(
             self.extractor,
             views_of(self.shown),
-            measure_intensity(image, self.shown.percentiles),
+            find_intensity(image, self.shown, self.extractor.encoder.spec),
             make_reader(model, self._vectors),
             self.predicting,
             {key: kept.marks for key, kept in memory.items()},
         )
         indices = range(len(image)) if planes is None else planes
-        return iter_planes(image.read, indices, score, self.shown, text)
+        steps = iter_planes(image.read, indices, score, self.shown, text)
+        return self._smoothed(steps, image, spacing)
+
+    def _smoothed(
+        self, steps: Steps[None], image: Planes, spacing: float | None
+    ) -> Steps[None]:
+        """Smooth planes along z; a time series stays as it is."""
+        asked = self.predicting
+        if asked.z_sigma <= 0 or not image.spatial_axes[:-2].endswith("Z"):
+            return steps
+        how = Smoothing(0.0, 0, asked.z_sigma, asked.z_unit)
+        depth = image.lead_shape[-1]
+        return iter_smooth(steps, how, depth=depth, spacing=spacing)
 
     def iter_group(
         self, image: Planes, n_groups: int, planes: Iterable[int] | None

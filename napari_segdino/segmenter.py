@@ -190,7 +190,11 @@ class Segmenter(Params):
     # -- predicting --------------------------------------------------------
 
     def predict(
-        self, image: Any, volume: bool | None = None, axes: str | None = None
+        self,
+        image: Any,
+        volume: bool | None = None,
+        axes: str | None = None,
+        spacing: float | None = None,
     ) -> NDArray[np.unsignedinteger]:
         """Predict labels.
 
@@ -200,6 +204,8 @@ class Segmenter(Params):
             As for :meth:`fit`, with as many channels as it learned from.
         volume, axes : optional
             As for :meth:`fit`.
+        spacing : float, optional
+            Distance of slices in mm, for smoothing along z.
 
         Returns
         -------
@@ -222,11 +228,15 @@ class Segmenter(Params):
             if isinstance(step, PlaneResult):
                 labels[step.index] = step.labels
 
-        drive(self.iter_predict(image, volume=volume, axes=axes), take)
+        drive(self.iter_predict(image, volume=volume, axes=axes, spacing=spacing), take)
         return labels.reshape(planes.spatial_shape)
 
     def predict_proba(
-        self, image: Any, volume: bool | None = None, axes: str | None = None
+        self,
+        image: Any,
+        volume: bool | None = None,
+        axes: str | None = None,
+        spacing: float | None = None,
     ) -> NDArray[np.floating]:
         """Predict probabilities; see :meth:`predict` for the parameters.
 
@@ -244,7 +254,7 @@ class Segmenter(Params):
             if isinstance(step, PlaneResult):
                 probabilities[:, step.index] = step.probabilities
 
-        drive(self.iter_predict(image, volume=volume, axes=axes), take)
+        drive(self.iter_predict(image, volume=volume, axes=axes, spacing=spacing), take)
         return probabilities.reshape(self.n_classes_, *planes.spatial_shape)
 
     def iter_predict(
@@ -254,12 +264,13 @@ class Segmenter(Params):
         volume: bool | None = None,
         axes: str | None = None,
         planes: Iterable[int] | None = None,
+        spacing: float | None = None,
     ) -> Steps[None]:
         """Predict plane by plane.
 
         Parameters
         ----------
-        image, volume, axes
+        image, volume, axes, spacing
             As for :meth:`predict`.
         planes : iterable of int, optional
             Planes in the order wanted; None is all.
@@ -272,7 +283,7 @@ class Segmenter(Params):
         source = as_planes(image, volume, axes)
         engine = yield from self._iter_engine()
         yield from engine.iter_score(
-            source, self.model_, self.memory_, planes, "Predicting"
+            source, self.model_, self.memory_, planes, "Predicting", spacing
         )
 
     def iter_cluster(

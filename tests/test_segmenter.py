@@ -12,6 +12,7 @@ from napari_segdino import Segmenter, marks_from_mask
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, NotFittedError
 from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.inference.smoothing import smooth_along_z
 from napari_segdino.model_file import read_model
 from napari_segdino.progress import Progress, drive
 
@@ -345,6 +346,19 @@ def test_views_are_fused(segmenter, fusion):
     segmenter.fit(image, marks)
     assert len(segmenter.memory_) == 4
     assert agreement(segmenter.predict(image), mask) > 0.97
+
+
+def test_smoothing_along_z_and_never_along_time(segmenter):
+    image, _, marks = square()
+    volume = np.stack([image] * 5)
+    volume[2] = volume[2][::-1]
+    plain = segmenter.fit(image, marks).predict_proba(volume, volume=True)
+    segmenter.set_params(predicting=PredictSettings(z_sigma=1.0))
+    smooth = segmenter.predict_proba(volume, volume=True)
+    assert np.allclose(smooth, smooth_along_z(plain, 1.0), atol=1e-3)
+    thick = segmenter.predict_proba(volume, volume=True, spacing=8.0)
+    assert np.allclose(thick, smooth_along_z(plain, 0.5), atol=1e-3)
+    assert np.array_equal(segmenter.predict_proba(volume, axes="TYX"), plain)
 
 
 def test_an_unknown_head_is_named(segmenter):

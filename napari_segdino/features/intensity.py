@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.arrays import Planes
+from napari_segdino.config import WINDOWS, FeatureSettings
+from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.errors import InputError
 
 SAMPLED_PLANES = 9
 SAMPLED_PIXELS = 1 << 18
@@ -55,6 +58,29 @@ def colour_channels(plane: NDArray[Any]) -> NDArray[Any]:
     if plane.dtype == np.uint8 and plane.shape[-1] == 4:
         return plane[..., :3]
     return plane
+
+
+def find_intensity(
+    planes: Planes, settings: FeatureSettings, encoder: EncoderSpec
+) -> Intensity:
+    """Return the range of an image that the settings ask for.
+
+    Raises
+    ------
+    InputError
+        If there is no intensity preset of that name.
+    """
+    name = settings.intensity
+    if name == "auto":
+        name = "meddinov3" if encoder.name.startswith("meddinov3") else "percentile"
+    if name == "percentile":
+        return measure_intensity(planes, settings.percentiles)
+    if name not in WINDOWS:
+        known = ", ".join(("auto", "percentile", *WINDOWS))
+        raise InputError(f"There is no intensity preset {name!r}; there are {known}.")
+    low, high = WINDOWS[name]
+    channels = colour_channels(planes.read(0)).shape[-1]
+    return Intensity((low,) * channels, (high,) * channels)
 
 
 def measure_intensity(

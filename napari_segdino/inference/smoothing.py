@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -175,7 +175,7 @@ def iter_smooth(
     depth: int = 0,
     spacing: float | None = None,
     time: bool = False,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Smooth planes as they come, holding a window of them.
 
     Parameters

@@ -12,7 +12,7 @@ from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.features.intensity import measure_intensity
+from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.heads.basis import Basis
 from napari_segdino.progress import Progress, Steps
@@ -124,7 +124,7 @@ def iter_find_groups(
     Groups
     """
     text = "Looking at the image"
-    intensity = measure_intensity(image, settings.percentiles)
+    intensity = find_intensity(image, settings, extractor.encoder.spec)
     picks = np.unique(np.linspace(0, len(planes) - 1, MAX_PLANES).astype(int))
     tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
     tiles = tiles[:: -(-len(tiles) // MAX_TILES)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.extract import Extractor, views_of
-from napari_segdino.features.intensity import Intensity, measure_intensity
+from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.learners import Learner
@@ -55,7 +55,7 @@ def iter_remember(
     Progress
     """
     indices = range(len(image)) if planes is None else planes
-    intensity = measure_intensity(image, settings.percentiles)
+    intensity = find_intensity(image, settings, extractor.encoder.spec)
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), TEXT)
         said = np.asarray(marks[image.index(index)])

@@ -1,10 +1,20 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from napari_segdino.arrays import as_planes
-from napari_segdino.features.intensity import Intensity, measure_intensity
+from napari_segdino.config import FeatureSettings
+from napari_segdino.encoders import get_spec
+from napari_segdino.errors import InputError
+from napari_segdino.features.intensity import (
+    Intensity,
+    find_intensity,
+    measure_intensity,
+)
+
+SPEC = get_spec("efficientnet_lite0")
 
 
 def scaled(image, **kwargs):
@@ -51,6 +61,26 @@ def test_the_range_of_a_volume_does_not_depend_on_the_plane():
     intensity = measure_intensity(planes, (0, 100))
     assert intensity == Intensity((0.0,), (10.0,))
     assert np.all(intensity.apply(planes.read(4)) == 1)
+
+
+def test_windows_on_hounsfield_units():
+    planes = as_planes(np.array([[-3000, -160], [40, 240]], np.int16))
+    soft = find_intensity(planes, FeatureSettings(intensity="ct soft tissue"), SPEC)
+    assert np.allclose(soft.apply(planes.read(0))[0], [[0, 0], [0.5, 1]])
+
+
+def test_auto_is_the_clamp_of_meddinov3_for_its_encoder():
+    planes = as_planes(np.zeros((4, 4, 3), np.uint8))
+    own = find_intensity(planes, FeatureSettings(), get_spec("meddinov3_vitb16"))
+    assert own == Intensity((-1000.0,) * 3, (1000.0,) * 3)
+    other = find_intensity(planes, FeatureSettings(), SPEC)
+    assert other == measure_intensity(planes)
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    planes = as_planes(np.zeros((4, 4)))
+    with pytest.raises(InputError, match="ct lung"):
+        find_intensity(planes, FeatureSettings(intensity="x"), SPEC)
 
 
 @given(
