@@ -144,7 +144,8 @@ def fill_holes(
         for edge in (0, -1):
             small[np.unique(np.take(holes, edge, axis))] = False
     filled = small[holes]
-    return inside | (filled if free is None else filled & free)
+    kept: Bools = filled if free is None else filled & free
+    return inside | kept
 
 
 def _separate(
@@ -197,7 +198,8 @@ def _peaks(relief: Floats, inside: Bools, depth: float) -> Bools:
     flooded = reconstruction(relief - fall, relief, footprint=footprint)
     padded = np.pad(flooded, 1, constant_values=low - 1)
     peaks: Bools = local_maxima(padded, connectivity=relief.ndim)
-    return peaks[(slice(1, -1),) * relief.ndim] & inside
+    inner: Bools = peaks[(slice(1, -1),) * relief.ndim] & inside
+    return inner
 
 
 def _keep_sizes(

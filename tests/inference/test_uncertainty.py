@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from napari_segdino.errors import InputError
+from napari_segdino.inference.uncertainty import (
+    disagreement,
+    entropy,
+    fit_temperature,
+    reliability,
+    temper,
+)
+
+
+def stack(*foreground):
+    p = np.array(foreground, float)
+    return np.stack([1 - p, p])
+
+
+def test_entropy_by_hand():
+    got = entropy(stack(0.5, 1.0, 0.0, 0.25))
+    assert got[:3].tolist() == [1.0, 0.0, 0.0]
+    assert got[3] == pytest.approx(2 - 0.75 * np.log2(3), abs=1e-6)
+    assert got.dtype == np.float32
+    thirds = entropy(np.full((3, 1), 1 / 3))
+    assert thirds[0] == pytest.approx(1)
+    assert entropy(np.array([[0.5], [0.5], [0]]))[0] == pytest.approx(
+        np.log(2) / np.log(3)
+    )
+    assert entropy(np.ones((1, 2, 2))).tolist() == [[0, 0], [0, 0]]
+
+
+@given(
+    npst.arrays(np.float32, (4, 3, 5), elements=st.floats(0.0, 1.0, width=32)),
+)
+def test_entropy_stays_between_nothing_and_all(raw):
+    p = (raw + 1e-3) / (raw + 1e-3).sum(0)
+    got = entropy(p)
+    assert got.shape == (3, 5)
+    assert (got >= 0).all() and (got <= 1).all()
+    assert np.allclose(got, entropy(p[::-1]), atol=1e-5)
+
+
+def test_members_that_agree_and_members_that_do_not():
+    # (both sure and alike, both sure and opposed, both unsure)
+    got = disagreement([stack(1.0, 1.0, 0.5), stack(1.0, 0.0, 0.5)])
+    assert got.total.tolist() == [0, 1, 1]
+    assert got.between.tolist() == [0, 1, 0]
+    half = disagreement([stack(0.5), stack(1.0)])
+    mean = entropy(stack(0.75))[0]
+    assert half.total[0] == pytest.approx(mean)
+    assert half.between[0] == pytest.approx(mean - 0.5)
+    with pytest.raises(InputError):
+        disagreement([])
+
+
+@given(
+    npst.arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)),
+)
+def test_disagreement_is_a_part_of_the_doubt(members):
+    got = disagreement(stack(*m) for m in members)
+    assert (got.between >= 0).all()
+    assert (got.between <= got.total + 1e-5).all()
+
+
+def test_reliability_by_hand():
+    # 0.95 sure, right in 3 of 4; 0.65 sure, right in 1 of 2
+    p = np.array([[0.05, 0.95]] * 4 + [[0.65, 0.35]] * 2)
+    truth = [1, 1, 1, 0, 0, 1]
+    got = reliability(p, truth)
+    assert got.weight.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 4]
+    assert got.accuracy[[6, 9]].tolist() == [0.5, 0.75]
+    assert got.confidence[[6, 9]].tolist() == pytest.approx([0.65, 0.95])
+    assert np.isnan(got.accuracy[0])
+    assert got.error == pytest.approx((4 * 0.2 + 2 * 0.15) / 6)
+    weighted = reliability(p, truth, [0, 0, 0, 0, 1, 1])
+    assert weighted.error == pytest.approx(0.15)
+
+
+def test_a_confidence_on_a_border_belongs_to_the_bin_below():
+    got = reliability([[0.5, 0.5], [1.0, 0.0]], [0, 0], bins=4)
+    assert got.weight.tolist() == [0, 1, 0, 1]
+
+
+def test_temperature_by_hand():
+    assert temper(stack(0.8), 2)[:, 0].tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert temper(stack(0.8), 0.5)[1, 0] == pytest.approx(16 / 17)
+    assert temper(stack(0.8), 1)[1, 0] == pytest.approx(0.8)
+    assert temper([[0.0, 1.0, 0.0]], 3, axis=1).tolist() == [[0, 1, 0]]
+    with pytest.raises(InputError):
+        temper(stack(0.8), 0)
+
+
+@given(
+    npst.arrays(np.float32, (3, 6), elements=st.floats(0.125, 1, width=32)),
+    st.floats(0.2, 10),
+)
+def test_temperature_keeps_the_winner_and_the_sum(raw, temperature):
+    p = raw / raw.sum(0)
+    got = temper(p, temperature)
+    assert np.allclose(got.sum(0), 1, atol=1e-5)
+    winner = np.take_along_axis(got, p.argmax(0)[None], 0)
+    assert np.allclose(winner, got.max(0), rtol=1e-4)
+
+
+def test_the_temperature_that_made_them_is_found():
+    random = np.random.default_rng(0)
+    honest = random.uniform(0.02, 0.98, 20_000)
+    truth = random.random(20_000) < honest
+    p = np.stack([1 - honest, honest], 1)
+    assert fit_temperature(p, truth) == pytest.approx(1, abs=0.06)
+    too_sure = temper(p, 1 / 3, axis=1)
+    assert fit_temperature(too_sure, truth) == pytest.approx(3, rel=0.06)
+    before = reliability(too_sure, truth).error
+    after = reliability(temper(too_sure, 3, axis=1), truth).error
+    assert after < 0.02 < 0.1 < before
+
+
+def test_nothing_known_is_an_error():
+    with pytest.raises(InputError):
+        reliability(np.zeros((0, 2)), [])
+    with pytest.raises(InputError):
+        fit_temperature(np.ones((3, 2)) / 2, [0, 1])
+    with pytest.raises(InputError):
+        reliability(np.ones((2, 2)) / 2, [0, 1], [0, 0])
