@@ -14,7 +14,6 @@ from napari_segdino.io.msd import open_msd
 from napari_segdino.io.pairs import (
     is_mask_name,
     key_of,
-    list_images,
     pair_files,
     stem_of,
 )

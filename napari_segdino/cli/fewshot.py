@@ -1,0 +1,114 @@
+"""``fewshot``: how few cases are enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_segdino.cli.bar import with_bar
+from napari_segdino.cli.options import (
+    ANY_PATH,
+    FOLDER,
+    HEADS,
+    ManyValues,
+    cache_options,
+    cache_settings,
+    chosen_encoder,
+    device_option,
+    encoder_option,
+    layout_options,
+    seed_option,
+    verbose_option,
+)
+from napari_segdino.cli.settings import (
+    feature_options,
+    feature_settings,
+    predict_options,
+    predict_settings,
+)
+
+
+@click.command(cls=ManyValues)
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--shots",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(1, 5, 20, 40),
+    show_default="1 5 20 40",
+    help="Numbers of cases to learn from.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How often the cases are drawn.",
+)
+@click.option(
+    "--test",
+    type=click.IntRange(min=1),
+    help="Cases that are scored, at most.  [default: the data set's test cases, "
+    "else a fifth of all]",
+)
+@encoder_option
+@click.option("--head", type=click.Choice(HEADS), default="mvr", show_default=True)
+@click.option("--recipe", metavar="NAME", help="How a dense head is trained.")
+@seed_option
+@click.option(
+    "--side",
+    type=click.IntRange(min=0),
+    default=512,
+    show_default=True,
+    help="Scale pictures down to this longer side, in pixels; 0 leaves them.",
+)
+@click.option("--csv", type=ANY_PATH, help="Write every scored case to this file.")
+@click.option("--plot", type=ANY_PATH, help="Draw it (needs matplotlib).")
+@layout_options
+@feature_options
+@predict_options
+@cache_options
+@device_option
+@verbose_option
+def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> None:
+    """Learn from 1, 5, 20 ... cases of the data set in FOLDER and score others.
+
+    One person's cases are never on both sides; a volume is one case. The
+    scored cases are the same for all numbers and repeats.
+    """
+    from napari_segdino.io.datasets import open_dataset
+    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.study.shots import ShotPlan, iter_fewshot, shot_table, summarise
+    from napari_segdino.study.tables import write_csv
+
+    if plot is not None:
+        from napari_segdino.study.plots import check_plot, plot_shots
+
+        check_plot(plot)
+    plan = ShotPlan(
+        tuple(sorted(set(given["shots"]))),
+        given["repeats"],
+        given["test"],
+        given["seed"],
+    )
+    segmenter = Segmenter(
+        chosen_encoder(given["encoder"]),
+        given["head"],
+        given["device"],
+        given["seed"],
+        features=feature_settings(given, given["head"]),
+        predicting=predict_settings(given),
+        recipe=given["recipe"],
+        cache=cache_settings(given["memory_gb"], given["disk_gb"]),
+    )
+    dataset = open_dataset(folder, given["group_regex"])
+    steps = iter_fewshot(dataset, segmenter, plan, given["side"], given["binary"])
+    results = with_bar(steps)
+    summaries = summarise(results)
+    click.echo(shot_table(summaries))
+    if csv is not None:
+        write_csv(csv, results)
+    if plot is not None:
+        plot_shots(plot, summaries)

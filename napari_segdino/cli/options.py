@@ -1,0 +1,197 @@
+"""Options that several commands share; their defaults are the settings' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_segdino.cli.errors import log_to_stderr
+from napari_segdino.config import GIB, CacheSettings
+
+Command = Callable[..., Any]
+
+EXISTING = click.Path(exists=True, path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+HEADS = ("mvr", "segdino", "segdino_v2", "meddino")
+"""Spelt out, as importing the heads imports torch; a test compares."""
+
+
+class ManyValues(click.Command):
+    """A command whose repeated options take several values after their name.
+
+    ``--shots 1 5 20 DIR`` and ``--shots 1,5,20 DIR`` are read as
+    ``--shots 1 --shots 5 --shots 20 DIR``: numbers after such an option are
+    its own.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option's name before each of its numbers."""
+        names = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and param.multiple
+            for name in param.opts
+        }
+        return super().parse_args(ctx, spread(args, names))
+
+
+def spread(args: list[str], names: set[str]) -> list[str]:
+    """Repeat option names so that each stands before one number.
+
+    Parameters
+    ----------
+    args : list of str
+        As typed.
+    names : set of str
+        Options that take several numbers.
+
+    Returns
+    -------
+    list of str
+    """
+    out: list[str] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        if arg == "--":
+            return [*out, arg, *rest]
+        name, equals, value = arg.partition("=")
+        if name not in names:
+            out.append(arg)
+            continue
+        values = _numbers(value) if equals else []
+        while rest and (more := _numbers(rest[0])):
+            values += more
+            rest.pop(0)
+        out += [part for v in values for part in (name, v)] or [arg]
+    return out
+
+
+def _numbers(text: str) -> list[str]:
+    """Split ``"1,5"`` into its numbers; empty if it is something else."""
+    parts = text.split(",")
+    return parts if all(p.lstrip("-").isdigit() for p in parts) else []
+
+
+def all_of(*options: Command) -> Command:
+    """Join options, in the order in which help shows them."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Heed -v wherever it stands, and not the one that was left out."""
+    if value or ctx.parent is None:
+        log_to_stderr(value)
+
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=_verbose,
+    help="Show details on standard error.",
+)
+
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where the encoder computes.",
+)
+
+encoder_option = click.option(
+    "--encoder",
+    metavar="NAME",
+    help="A name that `encoders` lists, timm:NAME or a checkpoint file.  "
+    "[default: dinov3_vits16 if its weights are here, else efficientnet_lite0]",
+)
+
+seed_option = click.option(
+    "--seed", default=0, show_default=True, help="Same seed, same mask."
+)
+
+cache_options = all_of(
+    click.option(
+        "--memory-gb",
+        type=click.FloatRange(min=0.1),
+        default=CacheSettings().ram_bytes / GIB,
+        show_default=True,
+        help="Features kept in memory.",
+    ),
+    click.option(
+        "--disk-gb",
+        type=click.FloatRange(min=0),
+        default=CacheSettings().disk_bytes / GIB,
+        show_default=True,
+        help="Features kept in your cache folder.",
+    ),
+)
+
+binary_option = click.option(
+    "--binary/--classes",
+    default=None,
+    help="Merge all labels above 0 into one, or take every label as a class; "
+    "by default instance numbers are merged and classes are not.",
+)
+
+layout_options = all_of(
+    binary_option,
+    click.option(
+        "--group-regex",
+        metavar="REGEX",
+        help="What of a case's name says whose it is, such as '^(patient\\d+)': "
+        "one person's cases are never on both sides of a split.",
+    ),
+)
+
+
+def cache_settings(memory_gb: float, disk_gb: float) -> CacheSettings:
+    """Settings of the cache from gigabytes."""
+    return CacheSettings(int(memory_gb * GIB), int(disk_gb * GIB))
+
+
+def chosen_encoder(name: str | None) -> str:
+    """Return the encoder that was named, or the default and say which.
+
+    Parameters
+    ----------
+    name : str or None
+        What ``--encoder`` said.
+
+    Returns
+    -------
+    str
+        As the dock does: the default encoder if its weights are here, else
+        the built-in one, which needs no download.
+    """
+    if name is not None:
+        return name
+    from napari_segdino.encoders import (
+        BUILTIN_ENCODER,
+        DEFAULT_ENCODER,
+        find_weights,
+        get_spec,
+    )
+
+    if find_weights(get_spec(DEFAULT_ENCODER)) is not None:
+        return DEFAULT_ENCODER
+    click.echo(
+        f"The weights of {DEFAULT_ENCODER} are not here: using {BUILTIN_ENCODER} "
+        f"(--encoder {DEFAULT_ENCODER} fetches them).",
+        err=True,
+    )
+    return BUILTIN_ENCODER

@@ -1,0 +1,36 @@
+"""``napari-segdino`` itself."""
+
+from __future__ import annotations
+
+import click
+
+from napari_segdino import __version__
+from napari_segdino.cli.encoders import encoders
+from napari_segdino.cli.errors import OneLineErrors
+from napari_segdino.cli.fewshot import fewshot
+from napari_segdino.cli.options import verbose_option
+from napari_segdino.cli.predict import predict
+from napari_segdino.cli.score import score
+from napari_segdino.cli.train import train
+from napari_segdino.cli.windows import app, demo
+
+
+@click.group(
+    cls=OneLineErrors,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__)
+@verbose_option
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Segment images with a probe that learns from your corrections.
+
+    Without a command, napari opens with the dock.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(app)
+
+
+for _command in (app, demo, train, predict, score, fewshot, encoders):
+    main.add_command(_command)

@@ -1,0 +1,177 @@
+"""``train``: a probe from images and masks, or from a data set by a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from napari_segdino.cli.bar import with_bar
+from napari_segdino.cli.options import (
+    ANY_PATH,
+    EXISTING,
+    HEADS,
+    ManyValues,
+    cache_options,
+    cache_settings,
+    chosen_encoder,
+    device_option,
+    encoder_option,
+    layout_options,
+    seed_option,
+    verbose_option,
+)
+from napari_segdino.cli.settings import (
+    feature_options,
+    feature_settings,
+    predict_options,
+    predict_settings,
+)
+
+if TYPE_CHECKING:
+    from napari_segdino.config import CacheSettings
+    from napari_segdino.io.cases import Dataset
+    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.study.read import CaseReader
+
+_ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "work")
+
+
+@click.command(cls=ManyValues)
+@click.argument("images", type=EXISTING)
+@click.argument("masks", type=EXISTING, required=False)
+@click.option("-o", "--output", type=ANY_PATH, required=True, help="The probe file.")
+@encoder_option
+@click.option(
+    "--head",
+    type=click.Choice(HEADS),
+    help="What is trained.  [default: mvr, or the recipe's]",
+)
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    help="Train as a paper did, on a split of a data set, and score the rest: "
+    "segdino, segdino_v2, mvr, meddino or a variant of these.",
+)
+@seed_option
+@click.option(
+    "--seeds",
+    type=int,
+    multiple=True,
+    help="Several seeds, each a training of its own.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of the training cases that chooses the best epoch, where the "
+    "data set does not say.  [default: 0.2]",
+)
+@click.option(
+    "--test",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of all cases that is scored at the end, where the data set does "
+    "not say.  [default: 0.2]",
+)
+@click.option("--split-seed", type=int, help="Another draw of the split.  [default: 0]")
+@click.option(
+    "--side",
+    type=click.IntRange(min=0),
+    help="Scale pictures down to this longer side, in pixels; 0 leaves them.  "
+    "[default: the recipe's]",
+)
+@click.option(
+    "--work",
+    type=ANY_PATH,
+    help="Folder of states and scores; the same command goes on from it.  "
+    "[default: beside the probe file]",
+)
+@click.option("--restart", is_flag=True, help="Forget what the folder holds.")
+@layout_options
+@feature_options
+@predict_options
+@cache_options
+@device_option
+@verbose_option
+def train(images: Path, masks: Path | None, output: Path, **given: Any) -> None:
+    """Train a probe on IMAGES and MASKS, or on a data set.
+
+    IMAGES and MASKS are two files, or two folders with files of the same
+    names. A folder alone is a data set, whose layout is recognised:
+    train/image and train/mask, images and masks, *_segmentation files,
+    imagesTr and labelsTr, or *_mask files beside images.
+
+    With --recipe the cases are split into training, validation and test;
+    the best epoch is chosen by validation; a training that was stopped goes
+    on when the same command is given again.
+    """
+    from napari_segdino.io.datasets import dataset_of, open_dataset
+    from napari_segdino.io.pairs import pair_files
+
+    if given["recipe"] is None:
+        _refuse(given, _ONLY_STUDY, "needs --recipe")
+    given["encoder"] = chosen_encoder(given["encoder"])
+    cache = cache_settings(given["memory_gb"], given["disk_gb"])
+    if masks is None and images.is_file():
+        raise click.UsageError("MASKS is missing, or give a folder that holds both.")
+    if masks is None:
+        dataset = open_dataset(images, given["group_regex"])
+    else:
+        pairs = pair_files(images, masks)
+        dataset = dataset_of(pairs, images, given["group_regex"])
+    if given["recipe"] is not None:
+        from napari_segdino.cli.study import run_study
+
+        run_study(dataset, output, cache, given)
+        return
+    segmenter = _new_segmenter(given, cache)
+    count = _fit(segmenter, dataset, given["binary"])
+    segmenter.save(output)
+    click.echo(f"Trained on {count} images; the probe is in {output}.")
+
+
+def _refuse(given: dict[str, Any], names: tuple[str, ...], why: str) -> None:
+    """Say that an option was given where it does nothing."""
+    for name in names:
+        if given[name] not in (None, (), False):
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}.")
+
+
+def _new_segmenter(given: dict[str, Any], cache: CacheSettings) -> Segmenter:
+    from napari_segdino.segmenter import Segmenter
+
+    return Segmenter(
+        given["encoder"],
+        given["head"] or "mvr",
+        given["device"],
+        given["seed"],
+        features=feature_settings(given, given["head"] or "mvr"),
+        predicting=predict_settings(given),
+        cache=cache,
+    )
+
+
+def _fit(segmenter: Segmenter, dataset: Dataset, binary: bool | None) -> int:
+    """Train on all cases of a data set that are not kept for tests."""
+    from napari_segdino.study.labels import decide, iter_labels
+    from napari_segdino.study.read import CaseReader
+
+    cases = [c for c in dataset.cases if c.split in ("", "train")]
+    labels = with_bar(iter_labels([c.mask for c in cases]))
+    rule = decide(labels, dataset.label_names, binary)
+    click.echo(rule.text, err=True)
+    read = CaseReader(rule, len(dataset.channel_names))
+    for axes, group in _by_axes(read, cases).items():
+        images, marks = [case.image for case in group], [case.marks for case in group]
+        with_bar(segmenter.iter_partial_fit(images, marks, axes=axes))
+    return len(cases)
+
+
+def _by_axes(read: CaseReader, cases: list[Any]) -> dict[str, list[Any]]:
+    """Read cases, planes and volumes apart: the estimator takes one kind at a time."""
+    groups: dict[str, list[Any]] = {}
+    for case in cases:
+        loaded = read(case)
+        groups.setdefault(loaded.axes, []).append(loaded)
+    return groups

@@ -1,0 +1,132 @@
+"""What a dense head trains on: tiles of cases, as they are and augmented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.arrays import as_planes
+from napari_segdino.engine import Engine
+from napari_segdino.features.extract import Views, views_of
+from napari_segdino.features.intensity import Intensity, find_intensity
+from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.io.cases import Case
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.study.read import CaseReader, Loaded
+from napari_segdino.training.augment import augmented
+
+if TYPE_CHECKING:
+    from napari_segdino.training.batches import DenseExample
+
+
+@dataclass
+class Tiles:
+    """Tiles of some cases.
+
+    Parameters
+    ----------
+    plain : dict of str to DenseExample
+        As they are, by the key of the tile and its view.
+    more : list of DenseExample
+        Augmented copies.
+    """
+
+    plain: dict[str, DenseExample] = field(default_factory=dict)
+    more: list[DenseExample] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[DenseExample]:
+        """Both."""
+        return [*self.plain.values(), *self.more]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tiles as they are."""
+        return sum(
+            e.marks.nbytes + sum(level.nbytes for level in e.levels)
+            for e in self.plain.values()
+        )
+
+
+def iter_examples(
+    engine: Engine, cases: Sequence[Case], read: CaseReader, copies: int, seed: int
+) -> Steps[Tiles]:
+    """Encode cases, or take their features from the cache.
+
+    Parameters
+    ----------
+    engine : Engine
+        Encodes.
+    cases : sequence of Case
+        The cases.
+    read : CaseReader
+        Reads them.
+    copies : int
+        Augmented copies of each tile.
+    seed : int
+        The same seed gives the same copies.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    Tiles
+        Views and copies of one tile share the number of their image, so that
+        an epoch sees one of them.
+    """
+    found = Tiles()
+    image = 0
+    for done, case in enumerate(cases):
+        for pixels, marks, intensity in _tiles(read(case), engine):
+            yield Progress(done, len(cases), f"Encoding {case.name}")
+            for views in views_of(engine.shown):
+                key = engine.extractor.key(pixels, intensity, views)
+                plain = _example(engine, pixels, marks, intensity, views, image)
+                found.plain[key] = plain
+            shown = np.moveaxis(intensity.apply(pixels), 0, -1)
+            whole = Intensity((0.0,) * shown.shape[-1], (1.0,) * shown.shape[-1])
+            drawn = (seed << 20) + image
+            for copy, said in augmented(shown, marks, copies, drawn):
+                yield Progress(done, len(cases), f"Encoding copies of {case.name}")
+                for views in views_of(engine.shown):
+                    found.more.append(_example(engine, copy, said, whole, views, image))
+            image += 1
+    return found
+
+
+def _tiles(
+    loaded: Loaded, engine: Engine
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], Intensity]]:
+    """Pixels, marks and intensity range of each tile of a case."""
+    planes = as_planes(loaded.image, axes=loaded.axes)
+    spec = engine.extractor.encoder.spec
+    intensity = find_intensity(planes, engine.shown, spec)
+    marks = loaded.marks
+    cuts = cut_tiles(planes.plane_shape, engine.shown.tile, engine.shown.overlap)
+    for index in range(len(planes)):
+        plane, said = planes.read(index), marks[planes.index(index)]
+        for tile in cuts:
+            yield plane[tile.slices], said[tile.slices], intensity
+
+
+def _example(
+    engine: Engine,
+    pixels: NDArray[Any],
+    marks: NDArray[Any],
+    intensity: Intensity,
+    views: Views,
+    image: int,
+) -> DenseExample:
+    import torch
+
+    from napari_segdino.training.batches import DenseExample
+
+    grid = engine.extractor.grid(pixels, intensity, views)
+    said = torch.from_numpy(np.ascontiguousarray(marks, np.uint8))
+    return DenseExample(grid.levels, said, image)

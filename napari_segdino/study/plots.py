@@ -1,0 +1,134 @@
+"""Plots of scores, where matplotlib is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_segdino.errors import InputError
+from napari_segdino.files import atomic_path
+from napari_segdino.metrics import Row
+
+if TYPE_CHECKING:
+    from napari_segdino.study.shots import ShotSummary
+
+MISSING = "Plots need matplotlib: pip install 'napari-segdino[plot]'."
+DPI = 120
+_MEASURES = (("dice", "Dice"), ("iou", "IoU"), ("hd95", "HD95"))
+
+
+def can_plot() -> bool:
+    """Whether matplotlib is installed."""
+    from importlib.util import find_spec
+
+    return find_spec("matplotlib") is not None
+
+
+def check_plot(path: Path) -> None:
+    """Say before long work that a plot cannot be drawn.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing or knows no such format.
+    """
+    _figure(1, path)
+
+
+def _figure(columns: int, path: Path) -> tuple[Any, Any]:
+    """Return a figure and its axes, without a window."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError(MISSING) from error
+    figure = Figure(figsize=(4 * columns, 3.6), layout="constrained")
+    known = FigureCanvasAgg(figure).get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise InputError(f"{path.name} is no plot: {', '.join(known)} are known.")
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def plot_scores(path: Path, rows: Sequence[Row]) -> Path:
+    """Draw Dice, IoU and HD95 of all cases, by class.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A PNG, SVG or PDF file.
+    rows : sequence of Row
+        One a case and class; infinite distances are left out.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing.
+    ScanError
+        If the file cannot be written.
+    """
+    figure, axes = _figure(len(_MEASURES), path)
+    labels = sorted({row.label for row in rows})
+    random = np.random.default_rng(0)
+    for axis, (measure, title) in zip(axes, _MEASURES, strict=True):
+        values = [_finite(rows, label, measure) for label in labels]
+        axis.boxplot(values, showfliers=False, widths=0.5)
+        for x, points in enumerate(values, 1):
+            shift = random.uniform(-0.15, 0.15, len(points))
+            axis.plot(x + shift, points, "o", alpha=0.4, markersize=3)
+        axis.set_xticks(range(1, len(labels) + 1), [str(v) for v in labels])
+        axis.set(title=title, xlabel="class")
+        if measure != "hd95":
+            axis.set_ylim(0, 1.02)
+    return _save(figure, path)
+
+
+def _finite(rows: Sequence[Row], label: int, measure: str) -> list[float]:
+    values = (float(getattr(r, measure)) for r in rows if r.label == label)
+    return [v for v in values if np.isfinite(v)]
+
+
+def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> Path:
+    """Draw Dice by number of cases, with its spread over the repeats.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A PNG, SVG or PDF file.
+    summaries : sequence of ShotSummary
+        One a number of cases.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing.
+    ScanError
+        If the file cannot be written.
+    """
+    figure, (axis,) = _figure(1, path)
+    shots = [s.shots for s in summaries]
+    means = [s.mean for s in summaries]
+    spread = [0.0 if np.isnan(s.sd) else s.sd for s in summaries]
+    axis.errorbar(shots, means, spread, marker="o", capsize=4)
+    axis.set(xlabel="cases learned from", ylabel="Dice", xscale="log", ylim=(0, 1))
+    axis.set_xticks(shots, [str(s) for s in shots], minor=False)
+    axis.minorticks_off()
+    return _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=DPI)
+    return path

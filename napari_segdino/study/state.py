@@ -1,0 +1,159 @@
+"""The folder of a study: what it is of, and where each training stands."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from napari_segdino.errors import InputError, ModelFileError
+from napari_segdino.files import atomic_path
+from napari_segdino.metrics import Row, to_csv
+from napari_segdino.model_file import ModelFile, read_model, write_model
+from napari_segdino.study.split import Splits
+from napari_segdino.training.dense import TrainingState
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """Files of a study.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``study.json``, ``split.csv``, the cached ``features`` and a folder
+        for each seed: ``seed-0/state.segdino`` while it trains, then
+        ``probe.segdino``, ``validation.csv`` and ``scores.csv``.
+    """
+
+    path: Path
+
+    @property
+    def features(self) -> Path:
+        """Folder of the cached features."""
+        return self.path / "features"
+
+    def open(self, description: Mapping[str, Any], restart: bool = False) -> None:
+        """Make the folder, or check that it is of this study.
+
+        Parameters
+        ----------
+        description : mapping of str to object
+            All that the result depends on, as JSON can hold it.
+        restart : bool
+            Forget what the folder holds.
+
+        Raises
+        ------
+        InputError
+            If it holds another study, or something else.
+        """
+        file = self.path / "study.json"
+        if restart and file.is_file():
+            for old in self.path.glob("seed-*"):
+                shutil.rmtree(old)
+            file.unlink()
+        if file.is_file():
+            self._check(file, description)
+            return
+        if self.path.is_dir() and any(self.path.glob("seed-*")):
+            raise InputError(f"{self.path} is not the folder of a study.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as temporary:
+            temporary.write_text(json.dumps(description, indent=1, sort_keys=True))
+
+    def _check(self, file: Path, description: Mapping[str, Any]) -> None:
+        wanted = json.loads(json.dumps(description))
+        try:
+            found = json.loads(file.read_text())
+            other = sorted(k for k in wanted if found.get(k) != wanted[k])
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{file} is damaged: --restart begins anew.") from error
+        if other:
+            raise InputError(
+                f"{self.path} holds a study with other {', '.join(other)}: give "
+                "another --work, or --restart to begin anew."
+            )
+
+    def write_split(self, splits: Splits) -> None:
+        """Write which case is where."""
+        path = self.path / "split.csv"
+        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["case", "group", "split"])
+            for split in ("train", "validation", "test"):
+                for case in getattr(splits, split):
+                    writer.writerow([case.name, case.group, split])
+
+    def seed(self, seed: int) -> SeedFolder:
+        """Folder of one seed; it is made."""
+        folder = self.path / f"seed-{seed}"
+        folder.mkdir(exist_ok=True)
+        return SeedFolder(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFolder:
+    """Files of one training of a study.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        See :class:`StudyFolder`.
+    """
+
+    path: Path
+
+    @property
+    def probe(self) -> Path:
+        """The finished probe."""
+        return self.path / "probe.segdino"
+
+    @property
+    def _state(self) -> Path:
+        return self.path / "state.segdino"
+
+    def write_state(self, state: TrainingState) -> None:
+        """Keep where the training stands: whole, or as it was before."""
+        model = ModelFile(dict(state.numbers), dict(state.tensors))
+        write_model(self._state, model)
+
+    def read_state(self) -> TrainingState | None:
+        """Return where the training stood; None where it has not begun.
+
+        A damaged file counts as none: the training begins anew.
+        """
+        if not self._state.is_file():
+            return None
+        try:
+            model = read_model(self._state)
+        except ModelFileError:
+            _log.warning("%s is damaged: this training begins anew.", self._state)
+            return None
+        return TrainingState(model.tensors, model.meta)
+
+    def forget_state(self) -> None:
+        """Remove the state: the training is finished."""
+        self._state.unlink(missing_ok=True)
+
+    def write_rows(self, name: str, rows: Sequence[Row]) -> None:
+        """Write scores; `name` is ``"scores"`` or ``"validation"``."""
+        to_csv(self.path / f"{name}.csv", rows)
+
+    def read_rows(self, name: str) -> list[Row] | None:
+        """Read what :meth:`write_rows` wrote; None where there is nothing."""
+        path = self.path / f"{name}.csv"
+        if not path.is_file():
+            return None
+        kinds = {"str": str, "int": int, "float": float}
+        makers = [kinds[str(f.type)] for f in fields(Row)]
+        with open(path, newline="") as file:
+            lines = list(csv.reader(file))[1:]
+        return [Row(*(m(v) for m, v in zip(makers, x, strict=True))) for x in lines]

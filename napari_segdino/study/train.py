@@ -1,0 +1,355 @@
+"""Training by a recipe on a data set, and scoring on cases kept apart."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segdino.arrays import as_planes, pair_up
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.engine import Engine, iter_make_engine
+from napari_segdino.errors import InputError
+from napari_segdino.files import atomic_path
+from napari_segdino.io.cases import Case, Dataset
+from napari_segdino.metrics import Row
+from napari_segdino.progress import Steps
+from napari_segdino.segmenter import Segmenter
+from napari_segdino.study.evaluate import (
+    Predict,
+    iter_evaluate,
+    iter_part,
+    mean_score,
+)
+from napari_segdino.study.examples import iter_examples
+from napari_segdino.study.labels import decide, iter_labels
+from napari_segdino.study.read import CaseReader, any_colour
+from napari_segdino.study.split import TEST, VALIDATION, Splits, split_cases
+from napari_segdino.study.state import SeedFolder, StudyFolder
+from napari_segdino.training.dense import TrainingState, iter_fit_dense
+from napari_segdino.training.learners import make_learner
+from napari_segdino.training.recipes import Recipe, get_recipe
+
+MEMORY_BYTES = 1 << 30
+"""A probe file keeps what it learned from up to this size."""
+
+Trained = tuple[Any, dict[str, Any]]
+"""A model, and what it learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """How a study is done.
+
+    Parameters
+    ----------
+    recipe : str
+        A name of :data:`napari_segdino.training.recipes.RECIPES`.
+    encoder, device : str
+        As for the estimator.
+    seeds : tuple of int
+        Each trains anew on the same split.
+    epochs : int
+        In place of the recipe's; 0 is the recipe's.
+    validation, test : float
+        Shares where the data set does not say.
+    split_seed : int
+        Another draw of the split.
+    side : int, optional
+        Longer side that pictures are scaled down to; None is the recipe's
+        largest, 0 leaves them.
+    binary : bool, optional
+        See :func:`~napari_segdino.study.labels.decide`.
+    features : FeatureSettings, optional
+        None is what the recipe says.
+    predicting : PredictSettings
+        How predictions are made of what the head says.
+    cache : CacheSettings
+        How many features are kept; the study keeps them in its own folder.
+    """
+
+    recipe: str
+    encoder: str
+    device: str = "auto"
+    seeds: tuple[int, ...] = (0,)
+    epochs: int = 0
+    validation: float = VALIDATION
+    test: float = TEST
+    split_seed: int = 0
+    side: int | None = None
+    binary: bool | None = None
+    features: FeatureSettings | None = None
+    predicting: PredictSettings = PredictSettings()
+    cache: CacheSettings = CacheSettings()
+
+    def resolved(self) -> tuple[Recipe, FeatureSettings, int]:
+        """Return recipe, features and side with all defaults filled in."""
+        recipe = get_recipe(self.recipe)
+        if self.epochs:
+            recipe = replace(recipe, epochs=self.epochs, steps=0)
+        features = self.features or FeatureSettings(recipe.sides, (1.0,), recipe.flips)
+        side = max(recipe.sides) if self.side is None else self.side
+        return recipe, features, side
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What came of one seed.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+    probe : pathlib.Path
+        Its probe file.
+    validation : float
+        Mean Dice on the validation cases, which may choose among seeds.
+    rows : tuple of Row
+        Scores of the test cases.
+    """
+
+    seed: int
+    probe: Path
+    validation: float
+    rows: tuple[Row, ...]
+
+
+def iter_study(
+    dataset: Dataset,
+    settings: StudySettings,
+    work: Path,
+    output: Path,
+    restart: bool = False,
+) -> Steps[list[SeedResult]]:
+    """Train with every seed, score on the test cases, keep the best probe.
+
+    The best epoch and the best seed are chosen by the validation cases; the
+    test cases choose nothing. Killed and called again, it goes on from the
+    last epoch and gives the same probes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The cases.
+    settings : StudySettings
+        How.
+    work : pathlib.Path
+        Folder of the study; see :class:`StudyFolder`.
+    output : pathlib.Path
+        The probe of the seed with the best validation.
+    restart : bool
+        Forget what the folder holds.
+
+    Yields
+    ------
+    Progress, str
+        A string is a line for people.
+
+    Returns
+    -------
+    list of SeedResult
+
+    Raises
+    ------
+    InputError
+        If the data set cannot be split or the folder is another study's.
+    """
+    splits = split_cases(
+        dataset, settings.validation, settings.test, settings.split_seed
+    )
+    recipe, features, side = settings.resolved()
+    folder = StudyFolder(work)
+    folder.open(_description(dataset, splits, settings), restart)
+    folder.write_split(splits)
+    cases = [*splits.train, *splits.validation, *splits.test]
+    labels = yield from iter_labels([c.mask for c in cases])
+    rule = decide(labels, dataset.label_names, settings.binary)
+    yield from (rule.text, *splits.notes, _counts(splits))
+    read = CaseReader(rule, len(dataset.channel_names), side, any_colour(cases))
+    engine = yield from _iter_engine(settings, recipe, features, folder.features)
+    job = _Job(splits, read, recipe, settings, engine)
+    results = []
+    for seed in settings.seeds:
+        results.append((yield from job.iter_seed(seed, folder.seed(seed))))
+        yield _line(results[-1])
+    best = max(results, key=lambda r: np.nan_to_num(r.validation, nan=-1.0))
+    with atomic_path(output) as temporary:
+        shutil.copyfile(best.probe, temporary)
+    shutil.rmtree(folder.features, ignore_errors=True)
+    return results
+
+
+def _iter_engine(
+    settings: StudySettings, recipe: Recipe, features: FeatureSettings, folder: Path
+) -> Steps[Engine]:
+    """Load the encoder; features go to the study's folder at once, for a restart."""
+    cache = replace(settings.cache, folder=folder)
+    learner = make_learner(recipe.head, recipe.name)
+    return iter_make_engine(
+        settings.encoder,
+        settings.device,
+        cache,
+        learner,
+        features,
+        settings.predicting,
+        0,
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that the seeds of a study share."""
+
+    splits: Splits
+    read: CaseReader
+    recipe: Recipe
+    settings: StudySettings
+    engine: Engine
+
+    def iter_seed(self, seed: int, folder: SeedFolder) -> Steps[SeedResult]:
+        """Train with one seed and score, as far as that is not done yet."""
+        if not folder.probe.is_file():
+            yield f"Seed {seed}: training."
+            trained = yield from self._iter_train(seed, folder)
+            self._save(trained, seed, folder.probe)
+        folder.forget_state()
+        parts = {"validation": self.splits.validation, "scores": self.splits.test}
+        rows = {name: folder.read_rows(name) for name in parts}
+        if None in rows.values():
+            predict = self._predictor(Segmenter.load(folder.probe).model_)
+            for name, cases in parts.items():
+                rows[name] = yield from iter_evaluate(
+                    predict, self.read.rule.n_classes, cases, self.read
+                )
+                folder.write_rows(name, rows[name] or [])
+        chosen = mean_score(rows["validation"] or [])
+        return SeedResult(seed, folder.probe, chosen, tuple(rows["scores"] or ()))
+
+    def _iter_train(self, seed: int, folder: SeedFolder) -> Steps[Trained]:
+        if self.recipe.head == "mvr":
+            return (yield from self._iter_mvr(seed))
+        return (yield from self._iter_dense(seed, folder))
+
+    def _iter_mvr(self, seed: int) -> Steps[Trained]:
+        """Probes on pixels have no epochs: a restart takes the kept features."""
+        memory: dict[str, Any] = {}
+        engine = replace(self.engine, seed=seed)
+        for done, case in enumerate(self.splits.train):
+            loaded = self.read(case)
+            pairs = pair_up(loaded.image, loaded.marks, None, loaded.axes)
+            steps = engine.iter_learn(memory, pairs, None)
+            text = f"Encoding {case.name}"
+            yield from iter_part(steps, done, len(self.splits.train), text)
+        n_classes = self.read.rule.n_classes
+        model = yield from engine.learner.iter_fit(memory, n_classes, seed)
+        return model, memory
+
+    def _iter_dense(self, seed: int, folder: SeedFolder) -> Steps[Trained]:
+        """Train a dense head, keeping its state after each epoch."""
+        copies = self.recipe.views
+        train = yield from self._iter_encode(self.splits.train, copies, seed)
+        validate = yield from self._iter_encode(self.splits.validation, 0, seed)
+        start = folder.read_state()
+        if start is not None:
+            yield f"Seed {seed}: going on after epoch {int(start.numbers['epoch'])}."
+        epochs: list[str] = []
+
+        def keep(state: TrainingState) -> None:
+            folder.write_state(state)
+            epochs.append(_epoch_line(seed, state))
+
+        steps = iter_fit_dense(
+            train.all,
+            self.read.rule.n_classes,
+            head=self.recipe.head,
+            channels=[len(level) for level in train.all[0].levels],
+            recipe=self.recipe,
+            seed=seed,
+            device=str(self.engine.extractor.encoder.device),
+            start=start,
+            validate=list(validate.plain.values()),
+            on_epoch=keep,
+        )
+        model = yield from _with_lines(steps, epochs)
+        return model, train.plain if train.nbytes <= MEMORY_BYTES else {}
+
+    def _iter_encode(self, cases: Sequence[Case], copies: int, seed: int) -> Any:
+        return iter_examples(self.engine, cases, self.read, copies, seed)
+
+    def _predictor(self, model: Any) -> Predict:
+        return lambda one: self.engine.iter_score(
+            as_planes(one.image, axes=one.axes), model, {}, None, "", one.slice_mm
+        )
+
+    def _save(self, trained: Trained, seed: int, path: Path) -> None:
+        """Write a probe that the dock can go on with."""
+        probe = Segmenter(
+            self.settings.encoder,
+            self.recipe.head,
+            random_state=seed,
+            features=self.engine.shown,
+            predicting=self.engine.predicting,
+            recipe=self.recipe.name,
+        )
+        probe.model_, probe.memory_ = trained
+        probe.n_classes_ = self.read.rule.n_classes
+        probe.classes_ = np.arange(probe.n_classes_)
+        probe.encoder_key_ = self.engine.extractor.encoder.key
+        probe.save(path)
+
+
+def _with_lines(steps: Steps[Any], lines: list[str]) -> Steps[Any]:
+    """Pass a task on, and lines that its callbacks leave."""
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                yield from lines
+                return end.value
+            yield from lines
+            lines.clear()
+            yield step
+    finally:
+        steps.close()
+
+
+def _epoch_line(seed: int, state: TrainingState) -> str:
+    numbers = state.numbers
+    return (
+        f"Seed {seed}, epoch {int(numbers['epoch'])}: best validation Dice "
+        f"{numbers['best_score']:.4f}, of epoch {int(numbers['best_epoch'])}"
+    )
+
+
+def _line(result: SeedResult) -> str:
+    return (
+        f"Seed {result.seed}: Dice {result.validation:.4f} on the validation cases, "
+        f"{mean_score(result.rows):.4f} on the test cases."
+    )
+
+
+def _counts(splits: Splits) -> str:
+    parts = len(splits.train), len(splits.validation), len(splits.test)
+    return "{} cases train, {} choose the best epoch, {} are scored.".format(*parts)
+
+
+def _description(
+    dataset: Dataset, splits: Splits, settings: StudySettings
+) -> dict[str, Any]:
+    """All that the probes depend on; seeds may be added later."""
+    said = asdict(settings)
+    for name in ("seeds", "device", "cache"):
+        del said[name]
+    cases = {
+        c.name: [part, c.mask.stat().st_size, *(p.stat().st_size for p in c.images)]
+        for part in ("train", "validation", "test")
+        for c in getattr(splits, part)
+    }
+    if not cases:
+        raise InputError(f"{dataset.root} holds no cases.")
+    return {"settings": said, "cases": cases}
