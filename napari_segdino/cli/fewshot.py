@@ -80,7 +80,8 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     """
     from napari_segdino.io.datasets import open_dataset
     from napari_segdino.segmenter import Segmenter
-    from napari_segdino.study.shots import ShotPlan, iter_fewshot, shot_table, summarise
+    from napari_segdino.study.shot_report import shot_table, summarise
+    from napari_segdino.study.shots import ShotPlan, iter_fewshot
     from napari_segdino.study.tables import write_csv
 
     if plot is not None:

@@ -16,7 +16,7 @@ from napari_segdino.io.pairs import stem_of
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
     from napari_segdino.io.cases import Dataset
-    from napari_segdino.study.train import StudySettings
+    from napari_segdino.study.settings import StudySettings
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run_study(
 
 
 def _settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
-    from napari_segdino.study.train import StudySettings
+    from napari_segdino.study.settings import StudySettings
     from napari_segdino.training.recipes import get_recipe
 
     head = get_recipe(given["recipe"]).head

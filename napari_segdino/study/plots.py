@@ -13,7 +13,7 @@ from napari_segdino.files import atomic_path
 from napari_segdino.metrics import Row
 
 if TYPE_CHECKING:
-    from napari_segdino.study.shots import ShotSummary
+    from napari_segdino.study.shot_report import ShotSummary
 
 MISSING = "Plots need matplotlib: pip install 'napari-segdino[plot]'."
 DPI = 120

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_segdino.metrics import MEASURES, Row, SummaryTable, summarise
 from napari_segdino.study.evaluate import mean_score
-from napari_segdino.study.train import SeedResult
+from napari_segdino.study.settings import SeedResult
 
 
 def all_rows(results: Sequence[SeedResult]) -> list[Row]:

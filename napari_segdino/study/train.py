@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_segdino.arrays import as_planes, pair_up
-from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.config import FeatureSettings
 from napari_segdino.engine import Engine, iter_make_engine
-from napari_segdino.errors import InputError
 from napari_segdino.files import atomic_path
 from napari_segdino.io.cases import Case, Dataset
-from napari_segdino.metrics import Row
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.study.evaluate import (
@@ -28,94 +26,25 @@ from napari_segdino.study.evaluate import (
 from napari_segdino.study.examples import iter_examples
 from napari_segdino.study.labels import decide, iter_labels
 from napari_segdino.study.read import CaseReader, any_colour
-from napari_segdino.study.split import TEST, VALIDATION, Splits, split_cases
+from napari_segdino.study.settings import (
+    SeedResult,
+    StudySettings,
+    counts_line,
+    describe,
+    epoch_line,
+    seed_line,
+)
+from napari_segdino.study.split import Splits, split_cases
 from napari_segdino.study.state import SeedFolder, StudyFolder
 from napari_segdino.training.dense import TrainingState, iter_fit_dense
 from napari_segdino.training.learners import make_learner
-from napari_segdino.training.recipes import Recipe, get_recipe
+from napari_segdino.training.recipes import Recipe
 
 MEMORY_BYTES = 1 << 30
 """A probe file keeps what it learned from up to this size."""
 
 Trained = tuple[Any, dict[str, Any]]
 """A model, and what it learned from."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudySettings:
-    """How a study is done.
-
-    Parameters
-    ----------
-    recipe : str
-        A name of :data:`napari_segdino.training.recipes.RECIPES`.
-    encoder, device : str
-        As for the estimator.
-    seeds : tuple of int
-        Each trains anew on the same split.
-    epochs : int
-        In place of the recipe's; 0 is the recipe's.
-    validation, test : float
-        Shares where the data set does not say.
-    split_seed : int
-        Another draw of the split.
-    side : int, optional
-        Longer side that pictures are scaled down to; None is the recipe's
-        largest, 0 leaves them.
-    binary : bool, optional
-        See :func:`~napari_segdino.study.labels.decide`.
-    features : FeatureSettings, optional
-        None is what the recipe says.
-    predicting : PredictSettings
-        How predictions are made of what the head says.
-    cache : CacheSettings
-        How many features are kept; the study keeps them in its own folder.
-    """
-
-    recipe: str
-    encoder: str
-    device: str = "auto"
-    seeds: tuple[int, ...] = (0,)
-    epochs: int = 0
-    validation: float = VALIDATION
-    test: float = TEST
-    split_seed: int = 0
-    side: int | None = None
-    binary: bool | None = None
-    features: FeatureSettings | None = None
-    predicting: PredictSettings = PredictSettings()
-    cache: CacheSettings = CacheSettings()
-
-    def resolved(self) -> tuple[Recipe, FeatureSettings, int]:
-        """Return recipe, features and side with all defaults filled in."""
-        recipe = get_recipe(self.recipe)
-        if self.epochs:
-            recipe = replace(recipe, epochs=self.epochs, steps=0)
-        features = self.features or FeatureSettings(recipe.sides, (1.0,), recipe.flips)
-        side = max(recipe.sides) if self.side is None else self.side
-        return recipe, features, side
-
-
-@dataclass(frozen=True, slots=True)
-class SeedResult:
-    """What came of one seed.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-    probe : pathlib.Path
-        Its probe file.
-    validation : float
-        Mean Dice on the validation cases, which may choose among seeds.
-    rows : tuple of Row
-        Scores of the test cases.
-    """
-
-    seed: int
-    probe: Path
-    validation: float
-    rows: tuple[Row, ...]
 
 
 def iter_study(
@@ -163,19 +92,19 @@ def iter_study(
     )
     recipe, features, side = settings.resolved()
     folder = StudyFolder(work)
-    folder.open(_description(dataset, splits, settings), restart)
+    folder.open(describe(splits, settings), restart)
     folder.write_split(splits)
     cases = [*splits.train, *splits.validation, *splits.test]
     labels = yield from iter_labels([c.mask for c in cases])
     rule = decide(labels, dataset.label_names, settings.binary)
-    yield from (rule.text, *splits.notes, _counts(splits))
+    yield from (rule.text, *splits.notes, counts_line(splits))
     read = CaseReader(rule, len(dataset.channel_names), side, any_colour(cases))
     engine = yield from _iter_engine(settings, recipe, features, folder.features)
     job = _Job(splits, read, recipe, settings, engine)
     results = []
     for seed in settings.seeds:
         results.append((yield from job.iter_seed(seed, folder.seed(seed))))
-        yield _line(results[-1])
+        yield seed_line(results[-1])
     best = max(results, key=lambda r: np.nan_to_num(r.validation, nan=-1.0))
     with atomic_path(output) as temporary:
         shutil.copyfile(best.probe, temporary)
@@ -260,7 +189,7 @@ class _Job:
 
         def keep(state: TrainingState) -> None:
             folder.write_state(state)
-            epochs.append(_epoch_line(seed, state))
+            epochs.append(epoch_line(seed, state))
 
         steps = iter_fit_dense(
             train.all,
@@ -316,40 +245,3 @@ def _with_lines(steps: Steps[Any], lines: list[str]) -> Steps[Any]:
             yield step
     finally:
         steps.close()
-
-
-def _epoch_line(seed: int, state: TrainingState) -> str:
-    numbers = state.numbers
-    return (
-        f"Seed {seed}, epoch {int(numbers['epoch'])}: best validation Dice "
-        f"{numbers['best_score']:.4f}, of epoch {int(numbers['best_epoch'])}"
-    )
-
-
-def _line(result: SeedResult) -> str:
-    return (
-        f"Seed {result.seed}: Dice {result.validation:.4f} on the validation cases, "
-        f"{mean_score(result.rows):.4f} on the test cases."
-    )
-
-
-def _counts(splits: Splits) -> str:
-    parts = len(splits.train), len(splits.validation), len(splits.test)
-    return "{} cases train, {} choose the best epoch, {} are scored.".format(*parts)
-
-
-def _description(
-    dataset: Dataset, splits: Splits, settings: StudySettings
-) -> dict[str, Any]:
-    """All that the probes depend on; seeds may be added later."""
-    said = asdict(settings)
-    for name in ("seeds", "device", "cache"):
-        del said[name]
-    cases = {
-        c.name: [part, c.mask.stat().st_size, *(p.stat().st_size for p in c.images)]
-        for part in ("train", "validation", "test")
-        for c in getattr(splits, part)
-    }
-    if not cases:
-        raise InputError(f"{dataset.root} holds no cases.")
-    return {"settings": said, "cases": cases}

@@ -1,0 +1,131 @@
+"""What a study is asked for, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.metrics import Row
+from napari_segdino.study.evaluate import mean_score
+from napari_segdino.study.split import TEST, VALIDATION, Splits
+from napari_segdino.training.dense import TrainingState
+from napari_segdino.training.recipes import Recipe, get_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """How a study is done.
+
+    Parameters
+    ----------
+    recipe : str
+        A name of :data:`napari_segdino.training.recipes.RECIPES`.
+    encoder, device : str
+        As for the estimator.
+    seeds : tuple of int
+        Each trains anew on the same split.
+    epochs : int
+        In place of the recipe's; 0 is the recipe's.
+    validation, test : float
+        Shares where the data set does not say.
+    split_seed : int
+        Another draw of the split.
+    side : int, optional
+        Longer side that pictures are scaled down to; None is the recipe's
+        largest, 0 leaves them.
+    binary : bool, optional
+        See :func:`~napari_segdino.study.labels.decide`.
+    features : FeatureSettings, optional
+        None is what the recipe says.
+    predicting : PredictSettings
+        How predictions are made of what the head says.
+    cache : CacheSettings
+        How many features are kept; the study keeps them in its own folder.
+    """
+
+    recipe: str
+    encoder: str
+    device: str = "auto"
+    seeds: tuple[int, ...] = (0,)
+    epochs: int = 0
+    validation: float = VALIDATION
+    test: float = TEST
+    split_seed: int = 0
+    side: int | None = None
+    binary: bool | None = None
+    features: FeatureSettings | None = None
+    predicting: PredictSettings = PredictSettings()
+    cache: CacheSettings = CacheSettings()
+
+    def resolved(self) -> tuple[Recipe, FeatureSettings, int]:
+        """Return recipe, features and side with all defaults filled in."""
+        recipe = get_recipe(self.recipe)
+        if self.epochs:
+            recipe = replace(recipe, epochs=self.epochs, steps=0)
+        features = self.features or FeatureSettings(recipe.sides, (1.0,), recipe.flips)
+        side = max(recipe.sides) if self.side is None else self.side
+        return recipe, features, side
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What came of one seed.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+    probe : pathlib.Path
+        Its probe file.
+    validation : float
+        Mean Dice on the validation cases, which may choose among seeds.
+    rows : tuple of Row
+        Scores of the test cases.
+    """
+
+    seed: int
+    probe: Path
+    validation: float
+    rows: tuple[Row, ...]
+
+
+def epoch_line(seed: int, state: TrainingState) -> str:
+    """Say how good the best epoch is after one more."""
+    numbers = state.numbers
+    return (
+        f"Seed {seed}, epoch {int(numbers['epoch'])}: best validation Dice "
+        f"{numbers['best_score']:.4f}, of epoch {int(numbers['best_epoch'])}"
+    )
+
+
+def seed_line(result: SeedResult) -> str:
+    """Say what came of a seed."""
+    return (
+        f"Seed {result.seed}: Dice {result.validation:.4f} on the validation cases, "
+        f"{mean_score(result.rows):.4f} on the test cases."
+    )
+
+
+def counts_line(splits: Splits) -> str:
+    """Say how many cases are where."""
+    parts = len(splits.train), len(splits.validation), len(splits.test)
+    return "{} cases train, {} choose the best epoch, {} are scored.".format(*parts)
+
+
+def describe(splits: Splits, settings: StudySettings) -> dict[str, Any]:
+    """Return all that the probes depend on, as JSON can hold it.
+
+    Seeds are left out, so that some can be added later; so is where it
+    computes.
+    """
+    said = asdict(settings)
+    for name in ("seeds", "device", "cache"):
+        del said[name]
+    cases = {
+        c.name: [part, c.mask.stat().st_size, *(p.stat().st_size for p in c.images)]
+        for part in ("train", "validation", "test")
+        for c in getattr(splits, part)
+    }
+    return {"settings": said, "cases": cases}
