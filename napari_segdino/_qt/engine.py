@@ -63,6 +63,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.runner = TaskRunner(self)
         self._work: Work | None = None
         self._preparing: Image | None = None
+        self._stopping = False
         self._retrain_wanted: Image | None = None
         self._live_image: Image | None = None
         self._live_timer = QTimer(self)
@@ -88,12 +89,14 @@ class Engine(QObject):  # type: ignore[misc]
     @property
     def busy(self) -> bool:
         """Whether something is under way."""
-        return self.runner.busy or self._preparing is not None
+        waiting = self._preparing is not None or self._retrain_wanted is not None
+        return self.runner.busy or waiting
 
     def cancel(self) -> None:
         """Stop the present job; what it has drawn stays."""
         self._retrain_wanted = self._preparing = None
         if self.runner.busy:
+            self._stopping = True
             self.said.emit("Stopping...")
             self.runner.cancel()
 
@@ -274,6 +277,9 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _on_idle(self) -> None:
         self.busy_changed.emit(False)
+        if self._stopping:
+            self._stopping = False
+            self.said.emit(f"Stopped; what was drawn stays. {NEXT_STEP}")
         if self._live_image is not None:
             self._live_timer.start(LIVE_DELAY)
 

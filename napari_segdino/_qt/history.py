@@ -120,7 +120,9 @@ class PlaneHistory:
 
     def wrote(self, plane: Plane) -> None:
         """Note that the program drew."""
-        self._push(State(fingerprint(plane)))
+        key = fingerprint(plane)
+        if key != self.states[self.now].key:
+            self._push(State(key))
 
     def confirm(
         self,

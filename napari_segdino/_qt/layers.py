@@ -125,8 +125,8 @@ def color_layer(layer: Labels, role: Role, classes: tuple[LabelClass, ...]) -> N
     layer.colormap = DirectLabelColormap(color_dict=colors)
 
 
-def read_plane(layer: Labels, index: tuple[int, ...]) -> NDArray[Any]:
-    """Return one plane of a layer, a view where that is possible."""
+def read_plane(layer: Labels, index: tuple[int | slice, ...]) -> NDArray[Any]:
+    """Return one plane of a layer or rows of it, a view where that is possible."""
     return np.asarray(layer.data[index])
 
 

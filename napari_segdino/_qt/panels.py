@@ -127,6 +127,11 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.bar = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self._lay_out()
+        for widget in (self.bar, self.cancel):
+            # Nothing below jumps when they come and go.
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
         self.set_busy(False)
 
     def set_busy(self, busy: bool) -> None:

@@ -142,12 +142,17 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._set_marks(plane, after)
         return True
 
-    def wrote(self, plane: int) -> None:
-        """Note that the program has drawn a plane."""
-        index = self.planes.index(plane)
-        history = self._history(plane)
+    def drew(self, plane: int, rows: slice) -> None:
+        """Note that the program has drawn some rows of a plane."""
+        self._history(plane)
+        index: tuple[int | slice, ...] = (*self.planes.index(plane), rows)
         self._seen[index] = read_plane(self.mask, index)
-        history.wrote(self._seen[index])
+
+    def wrote(self, plane: int) -> None:
+        """Note that all that was drawn of a plane is one step."""
+        if self.intact:
+            index = self.planes.index(plane)
+            self._history(plane).wrote(read_plane(self.mask, index))
 
     def look_at_all(self) -> None:
         """Look at every plane soon and emit `settled` when that is done."""

@@ -36,11 +36,19 @@ class TaskWorker(GeneratorWorker):  # type: ignore[misc]
             result = super().work()
         finally:
             self._gen.close()
-        if isinstance(result, RuntimeError):
+        if isinstance(result, RuntimeError) and not self._is_deleted():
             # Raised inside the generator: superqt handed it back, as if the
             # worker had been deleted.
             raise result
         return result
+
+    def _is_deleted(self) -> bool:
+        """Whether Qt has gone while this was at work, as when the user quits."""
+        try:
+            self.signals.objectName()
+        except RuntimeError:
+            return True
+        return False
 
 
 class TaskProgress(cancelable_progress):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_segdino._qt.history import Edit, PlaneHistory, stroke_footprint
@@ -204,6 +204,7 @@ def test_footprint_leaves_the_image() -> None:
     assert stroke_footprint(line, 1, (4, 4), (1, 1))[:, 1].all()
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.floats(-5, 25), st.floats(-5, 25)), min_size=1, max_size=4),
     st.integers(1, 9),

@@ -133,6 +133,7 @@ def test_drawn_in_pieces_and_undone_at_once(
     new = np.random.default_rng(0).integers(0, 3, (3, 20, 20)).astype(np.uint8)
     for plane in (1, 0, 2):
         work.writer.add(plane, new[plane])
+    work.writer._timer.timeout.connect(work.watch.look_at_all)  # at any moment
     with qtbot.waitSignal(work.writer.finished):
         work.writer.finish()
         assert not work.mask.data.any(), "nothing is drawn before the loop turns"

@@ -11,7 +11,7 @@ import pytest
 from napari.utils import progress
 from superqt.utils import GeneratorWorker
 
-from napari_segdino._qt.worker import Job, TaskRunner
+from napari_segdino._qt.worker import Job, TaskRunner, TaskWorker
 from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress
 
@@ -169,3 +169,17 @@ def test_napari_shows_a_bar_with_cancel(runner: TaskRunner, qtbot: Any) -> None:
     gate.set()
     qtbot.waitUntil(lambda: not runner.busy)
     assert bars[0] not in progress._all_instances
+
+
+def test_quitting_while_at_work_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a RuntimeError says that Qt has gone: raising it would abort Python."""
+    error = RuntimeError("wrapped C/C++ object has been deleted")
+
+    def steps() -> Any:
+        raise error
+        yield
+
+    with pytest.raises(RuntimeError, match="deleted"):
+        TaskWorker(steps).work()
+    monkeypatch.setattr(TaskWorker, "_is_deleted", lambda self: True)
+    assert TaskWorker(steps).work() is error
