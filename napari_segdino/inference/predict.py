@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
-from napari_segdino.features.tiles import Tile, blend_weights, cut_tiles
+from napari_segdino.inference.blend import Blender, cut_plane
 from napari_segdino.progress import Progress, Steps
 
 if TYPE_CHECKING:
     import torch
+
+
+class Pixels(Protocol):
+    """A plane of shape (Y, X, C): an array, or what reads where it is indexed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(Y, X, C)."""
+
+    def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[Any]:
+        """Raw pixels of a region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,39 @@ class PlaneResult:
     probabilities: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """The prediction of a part of a plane, final: blocks do not overlap.
+
+    Parameters
+    ----------
+    index : int
+        Flat index of the plane over the image's leading axes.
+    row, column : int
+        Which block, counted over the plane's tiles.
+    y0, x0 : int
+        Its first pixel in the plane.
+    labels : numpy.ndarray, shape (y, x), uint8 or uint16
+        0 background, 1.. classes.
+    probabilities : numpy.ndarray, shape (K, y, x), float32
+        Background first; they sum to 1.
+    """
+
+    index: int
+    row: int
+    column: int
+    y0: int
+    x0: int
+    labels: NDArray[np.unsignedinteger]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the block in its plane."""
+        y, x = self.labels.shape
+        return slice(self.y0, self.y0 + y), slice(self.x0, self.x0 + x)
+
+
 ScoreTile = Callable[[NDArray[Any]], "torch.Tensor"]
 """Raw pixels (Y, X, C) of a tile to probabilities (K, Y, X)."""
 
@@ -45,14 +89,21 @@ def label_dtype(n_classes: int) -> type[np.unsignedinteger]:
     return np.uint8 if n_classes <= 256 else np.uint16
 
 
-def predict_plane(
-    plane: NDArray[Any], index: int, score: ScoreTile, settings: FeatureSettings
-) -> Steps[PlaneResult]:
-    """Score a plane tile by tile and blend.
+def iter_blocks(
+    plane: Pixels,
+    index: int,
+    score: ScoreTile,
+    settings: FeatureSettings,
+    first_row: int = 0,
+) -> Steps[None]:
+    """Score a plane tile by tile and give each part as soon as it is final.
+
+    Besides the tile at work, only the seam to the next row is held: ``K * X *
+    overlap / 2`` numbers.
 
     Parameters
     ----------
-    plane : numpy.ndarray, shape (Y, X, C)
+    plane : Pixels, shape (Y, X, C)
         Raw pixels.
     index : int
         Flat index of the plane.
@@ -60,48 +111,66 @@ def predict_plane(
         Gives the probabilities of a tile.
     settings : FeatureSettings
         Size and overlap of the tiles.
+    first_row : int
+        Row of blocks to begin with; the tiles above it are scored too, as
+        they reach into it.
 
     Yields
     ------
     Tile
-        Each tile as it is finished.
+        A tile that was scored for the blocks below it only.
+    BlockResult
+        Row by row.
+    """
+    cut = cut_plane(plane.shape, settings)
+    blender = Blender(cut)
+    for row in range(max(0, first_row - 1), len(cut.rows)):
+        for column, span in enumerate(cut.columns):
+            tile = cut.tile(row, column)
+            maps = blender.add(row, column, score(plane[tile.slices]).numpy())
+            if row < first_row:
+                yield tile
+                continue
+            labels = maps.argmax(0).astype(label_dtype(len(maps)))
+            y0, x0 = cut.rows[row].first, span.first
+            yield BlockResult(index, row, column, y0, x0, labels, maps)
+
+
+def predict_plane(
+    plane: Pixels, index: int, score: ScoreTile, settings: FeatureSettings
+) -> Steps[PlaneResult]:
+    """Score a plane tile by tile and blend; :func:`iter_blocks` holds less.
+
+    Parameters
+    ----------
+    plane, index, score, settings
+        See :func:`iter_blocks`.
+
+    Yields
+    ------
+    BlockResult
+        Each part as it is final.
 
     Returns
     -------
     PlaneResult
     """
     shape = plane.shape[0], plane.shape[1]
-    tiles = cut_tiles(shape, settings.tile, settings.overlap)
-    if len(tiles) == 1:
-        total = score(plane).numpy()
-        yield tiles[0]
-    else:
-        total = yield from _blend(plane, tiles, score, settings.overlap)
-    labels = total.argmax(0).astype(label_dtype(len(total)))
-    return PlaneResult(index, labels, total.astype(np.float32, copy=False))
-
-
-def _blend(
-    plane: NDArray[Any], tiles: list[Tile], score: ScoreTile, overlap: int
-) -> Steps[NDArray[np.float32]]:
-    shape = plane.shape[0], plane.shape[1]
     total: NDArray[np.float32] | None = None
-    weight = np.zeros(shape, np.float32)
-    for tile in tiles:
-        part = score(plane[tile.slices]).numpy()
-        if total is None:
-            total = np.zeros((len(part), *shape), np.float32)
-        ramp = blend_weights(tile, shape, overlap)
-        total[(slice(None), *tile.slices)] += part * ramp
-        weight[tile.slices] += ramp
-        yield tile
-    assert total is not None
-    total /= weight
-    return total
+    labels: NDArray[np.unsignedinteger] | None = None
+    for block in iter_blocks(plane, index, score, settings):
+        if total is None or labels is None:
+            total = np.empty((len(block.probabilities), *shape), np.float32)
+            labels = np.empty(shape, block.labels.dtype)
+        total[(slice(None), *block.slices)] = block.probabilities
+        labels[block.slices] = block.labels
+        yield block
+    assert total is not None and labels is not None
+    return PlaneResult(index, labels, total)
 
 
 def iter_planes(
-    read: Callable[[int], NDArray[Any]],
+    read: Callable[[int], Pixels],
     indices: Iterable[int],
     score: ScoreTile,
     settings: FeatureSettings,
@@ -112,20 +181,26 @@ def iter_planes(
     Yields
     ------
     Progress
-        After each tile; in planes.
+        After each tile; in tiles once the first plane is read.
     PlaneResult
         After each plane.
     """
     wanted = list(indices)
-    for done, index in enumerate(wanted):
-        yield Progress(done, len(wanted), text)
-        steps = predict_plane(read(index), index, score, settings)
-        result = yield from _progressing(steps, Progress(done, len(wanted), text))
+    done, total = 0, len(wanted)
+    yield Progress(done, total, text)
+    for index in wanted:
+        plane = read(index)
+        total = len(wanted) * cut_plane(plane.shape, settings).count
+        result = yield from _counted(
+            predict_plane(plane, index, score, settings), done, total, text
+        )
+        done += total // len(wanted)
         yield result
-    yield Progress(len(wanted), len(wanted), text)
 
 
-def _progressing(steps: Steps[PlaneResult], progress: Progress) -> Steps[PlaneResult]:
+def _counted(
+    steps: Steps[PlaneResult], done: int, total: int, text: str
+) -> Steps[PlaneResult]:
     """Replace what a task yields by its progress, so that it can be cancelled."""
     while True:
         try:
@@ -133,4 +208,5 @@ def _progressing(steps: Steps[PlaneResult], progress: Progress) -> Steps[PlaneRe
         except StopIteration as end:
             result: PlaneResult = end.value
             return result
-        yield progress
+        done += 1
+        yield Progress(done, total, text)

@@ -1,0 +1,116 @@
+"""Joining the tiles of a plane, holding only the seams between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.config import FeatureSettings
+from napari_segdino.features.tiles import Span, Tile, blend_spans, cut_tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a plane is cut into tiles, and what of each counts.
+
+    Parameters
+    ----------
+    rows, columns : tuple of Span
+        The tiles along Y and X.
+    """
+
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of tiles."""
+        return len(self.rows) * len(self.columns)
+
+    def tile(self, row: int, column: int) -> Tile:
+        """Return one of the tiles."""
+        y, x = self.rows[row], self.columns[column]
+        return Tile(y.start, y.stop, x.start, x.stop)
+
+
+def cut_plane(shape: tuple[int, ...], settings: FeatureSettings) -> Cut:
+    """Cut a plane of `shape` (Y, X, ...) as :func:`cut_tiles` does."""
+    tiles = cut_tiles((shape[0], shape[1]), settings.tile, settings.overlap)
+    rows = sorted({(tile.y0, tile.y1) for tile in tiles})
+    columns = sorted({(tile.x0, tile.x1) for tile in tiles})
+    return Cut(
+        tuple(blend_spans(rows, settings.overlap)),
+        tuple(blend_spans(columns, settings.overlap)),
+    )
+
+
+class Blender:
+    """Joins tiles that come row by row, holding only what the next ones share.
+
+    Parameters
+    ----------
+    cut : Cut
+        Of the plane.
+    """
+
+    def __init__(self, cut: Cut) -> None:
+        self.cut = cut
+        self._left: NDArray[np.float32] | None = None
+        self._above: NDArray[np.float32] | None = None
+
+    def add(
+        self, row: int, column: int, part: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Take the next tile.
+
+        Parameters
+        ----------
+        row, column : int
+            Which tile; columns first, in order. The first row that is given
+            is not blended with the one above.
+        part : numpy.ndarray, shape (K, Y, X), float32
+            Its probabilities.
+
+        Returns
+        -------
+        numpy.ndarray, shape (K, y, x), float32
+            What no later tile changes, from the first pixel of the tile that
+            counts.
+        """
+        y, x = self.cut.rows[row], self.cut.columns[column]
+        weights = y.weights[:, None] * x.weights
+        block: NDArray[np.float32] = part[:, y.inner, x.inner] * weights
+        block = self._join_left(column, block)
+        return self._join_above(row, x.first, block)
+
+    def _join_left(
+        self, column: int, block: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        columns = self.cut.columns
+        if column > 0 and self._left is not None:
+            block[:, :, : self._left.shape[2]] += self._left
+        self._left = None
+        if column + 1 == len(columns):
+            return block
+        stop = columns[column + 1].first - columns[column].first
+        self._left = block[:, :, stop:].copy()
+        return block[:, :, :stop]
+
+    def _join_above(
+        self, row: int, x0: int, block: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        rows, here = self.cut.rows, slice(x0, x0 + block.shape[2])
+        if row > 0 and self._above is not None:
+            shared = rows[row - 1].last - rows[row].first
+            block[:, :shared] += self._above[:, :, here]
+        if row + 1 == len(rows):
+            return block
+        stop = rows[row + 1].first - rows[row].first
+        if self._above is None:
+            width = self.cut.columns[-1].stop
+            shape = len(block), block.shape[1] - stop, width
+            self._above = np.zeros(shape, np.float32)
+        self._above[:, :, here] = block[:, stop:]
+        return block[:, :stop]
