@@ -15,6 +15,7 @@ from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.smoothing import smooth_along_z
 from napari_segdino.model_file import read_model
 from napari_segdino.progress import Progress, drive
+from napari_segdino.training.recipes import VIEWS
 
 
 @pytest.fixture
@@ -336,6 +337,32 @@ def test_dense_heads_learn_predict_and_are_saved(segmenter, encoder, tmp_path, h
     loaded = Segmenter.load(dense.save(tmp_path / "a.segdino"))
     assert np.array_equal(loaded.predict_proba(image), dense.predict_proba(image))
     assert loaded.recipe == dense.recipe
+
+
+def test_augmented_copies_are_encoded_once_and_forgotten_with_their_tile(
+    segmenter, encoder
+):
+    image, mask, marks = square(64)
+    shown = FeatureSettings((64,), (1.0,))
+    segmenter.set_params(head="segdino_v2", recipe="segdino_v2:width=32")
+    segmenter.set_params(features=shown)
+    steps = segmenter.iter_fit(image, marks_from_mask(mask))
+    while "epoch" not in next(steps).text:
+        pass
+    steps.close()
+    assert encoder.planes_encoded == 1 + VIEWS
+    segmenter.set_params(recipe="segdino_v2_quick").fit(image, marks)
+    assert len(segmenter.memory_) == 1
+
+
+def test_options_of_a_head_follow_its_recipe(segmenter):
+    image, _, marks = square(64)
+    recipe = "segdino_quick:activation=none,upsample_first=True"
+    segmenter.set_params(head="segdino", recipe=recipe).fit(image, marks)
+    assert segmenter.model_.options["upsample_first"] is True
+    assert segmenter.model_.options["activation"] == "none"
+    with pytest.raises(InputError, match="look like width=512"):
+        segmenter.set_params(recipe="segdino:width").fit(image, marks)
 
 
 @pytest.mark.parametrize("fusion", ["entropy", "mean"])

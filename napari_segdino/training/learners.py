@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
     from napari_segdino.heads.decoder import DenseHead
     from napari_segdino.training.batches import DenseExample
+    from napari_segdino.training.recipes import Recipe
 
 Named = dict[str, "torch.Tensor"]
+
+COPY = " copy "
 
 
 class Learner(Protocol):
@@ -44,10 +47,16 @@ class Learner(Protocol):
     def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Any:
         """Keep S of a marked tile."""
 
+    def copies(self, marks: NDArray[Any]) -> int:
+        """Augmented copies of a tile that are encoded and kept beside it."""
+
     def iter_fit(
         self, memory: Mapping[str, Any], n_classes: int, seed: int
     ) -> Steps[Any]:
-        """Train on what was kept, by the key of the tile; return M."""
+        """Train on what was kept, by the key of the tile; return M.
+
+        Copies of a tile have its key, :data:`COPY` and a number.
+        """
 
     def pack(self, model: Any, memory: Mapping[str, Any]) -> tuple[Named, Any]:
         """Turn M and all S into tensors by name, and what JSON can hold."""
@@ -96,6 +105,10 @@ class MvrLearner:
     def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
         """See :func:`take_sample`."""
         return take_sample(grid, marks, seed)
+
+    def copies(self, marks: NDArray[Any]) -> int:
+        """None: strokes of a few images leave nothing to wait for."""
+        return 0
 
     def iter_fit(
         self, memory: Mapping[str, Sample], n_classes: int, seed: int
@@ -185,10 +198,20 @@ class DenseLearner:
 
     def features(self) -> FeatureSettings:
         """As the recipe says: one size."""
-        from napari_segdino.training.recipes import get_recipe
-
-        recipe = get_recipe(self.recipe or self.head)
+        recipe = self._recipe(strokes=False)
         return FeatureSettings(recipe.sides, (1.0,), recipe.flips)
+
+    def _recipe(self, strokes: bool) -> Recipe:
+        from napari_segdino.training.recipes import default_recipe, get_recipe
+
+        if self.recipe is not None:
+            return get_recipe(self.recipe)
+        return default_recipe(self.head, strokes=strokes)
+
+    def copies(self, marks: NDArray[Any]) -> int:
+        """As many as the recipe says, of whole masks."""
+        strokes = np.count_nonzero(marks) < marks.size / 2
+        return self._recipe(strokes).views
 
     def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> DenseExample:
         """Keep the levels and the marks."""
@@ -204,16 +227,15 @@ class DenseLearner:
     ) -> Steps[DenseHead]:
         """Train by the recipe; see :func:`iter_fit_dense`."""
         from napari_segdino.training.dense import iter_fit_dense
-        from napari_segdino.training.recipes import default_recipe, get_recipe
 
-        examples = list(memory.values())
+        tiles = [key.partition(COPY)[0] for key in memory]
+        number = {tile: i for i, tile in enumerate(dict.fromkeys(tiles))}
+        examples = [
+            dataclasses.replace(example, image=number[tile])
+            for tile, example in zip(tiles, memory.values(), strict=True)
+        ]
         said = sum(int((e.marks > 0).sum()) for e in examples)
         strokes = said < sum(e.marks.numel() for e in examples) / 2
-        recipe = (
-            get_recipe(self.recipe)
-            if self.recipe
-            else default_recipe(self.head, strokes=strokes)
-        )
         channels = [len(level) for level in examples[0].levels]
         return (
             yield from iter_fit_dense(
@@ -221,7 +243,7 @@ class DenseLearner:
                 n_classes,
                 head=self.head,
                 channels=channels,
-                recipe=recipe,
+                recipe=self._recipe(strokes),
                 seed=seed,
             )
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from napari_segdino.errors import InputError
@@ -216,16 +216,38 @@ of steps, a higher rate that decays, and classes that weigh the same.
 def get_recipe(name: str) -> Recipe:
     """Return a recipe by name.
 
+    Parameters
+    ----------
+    name : str
+        A key of :data:`RECIPES`; arguments of the head may follow, such as
+        ``"segdino_v2:width=512"`` or ``"segdino:activation=gelu"``.
+
     Raises
     ------
     InputError
-        If there is no such recipe.
+        If there is no such recipe, or what follows is not ``name=value``.
     """
-    if name not in RECIPES:
+    base, _, given = name.partition(":")
+    if base not in RECIPES:
         raise InputError(
-            f"There is no recipe named {name!r}; there are {', '.join(RECIPES)}."
+            f"There is no recipe named {base!r}; there are {', '.join(RECIPES)}."
         )
-    return RECIPES[name]
+    recipe = RECIPES[base]
+    if not given:
+        return recipe
+    options = dict(recipe.options)
+    for pair in given.split(","):
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise InputError(f"Options of a recipe look like width=512, not {pair!r}.")
+        options[key.strip()] = _value(value.strip())
+    return replace(recipe, name=name, options=tuple(options.items()))
+
+
+def _value(text: str) -> int | bool | str:
+    if text in ("True", "False"):
+        return text == "True"
+    return int(text) if text.isdigit() else text
 
 
 def default_recipe(head: str, *, strokes: bool, device: str = "cpu") -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.training.learners import Learner
+from napari_segdino.training.augment import augmented
+from napari_segdino.training.learners import COPY, Learner
 
 TEXT = "Encoding marked planes"
 
@@ -64,16 +65,16 @@ def iter_remember(
         plane = image.read(index)
         for tile in cut_tiles(image.plane_shape, settings.tile, settings.overlap):
             pixels, tile_marks = plane[tile.slices], said[tile.slices]
-            for key, kept in _samples(
+            for key, kept in _kept(
                 learner, extractor, pixels, tile_marks, intensity, settings, seed
             ):
-                memory.pop(key, None)
-                if kept is not None:
-                    memory[key] = kept
+                for old in [k for k in memory if k.partition(COPY)[0] == key]:
+                    del memory[old]
+                memory.update(kept)
             yield Progress(done, len(indices), TEXT)
 
 
-def _samples(
+def _kept(
     learner: Learner,
     extractor: Extractor,
     pixels: NDArray[Any],
@@ -81,13 +82,19 @@ def _samples(
     intensity: Intensity,
     settings: FeatureSettings,
     seed: int,
-) -> list[tuple[str, Any]]:
-    """What is kept of a tile in each view; None where nothing is marked."""
-    found = []
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key of a tile in each view, and what is kept of it and of its copies."""
     for views in views_of(settings):
         key = extractor.key(pixels, intensity, views)
-        kept = None
-        if marks.any():
-            kept = learner.take(extractor.grid(pixels, intensity, views), marks, seed)
-        found.append((key, kept))
-    return found
+        if not marks.any():
+            yield key, {}
+            continue
+        grid = extractor.grid(pixels, intensity, views)
+        kept = {key: learner.take(grid, marks, seed)}
+        scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
+        unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
+        copies = augmented(scaled, marks, learner.copies(marks), seed)
+        for number, (image, said) in enumerate(copies):
+            grid = extractor.grid(image, unit, views)
+            kept[f"{key}{COPY}{number}"] = learner.take(grid, said, seed)
+        yield key, kept
