@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QComboBox
 
-from napari_segdino._qt import preferences, warm
+from napari_segdino._qt import commands, preferences, warm
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
 from napari_segdino.encoders import EncoderStatus, get_spec
@@ -34,6 +34,24 @@ def test_menu_and_palette(manifest: npe2.PluginManifest) -> None:
     assert f"{NAME}.dock" in {item.command for item in items}
     assert len(contributions.sample_data) == 6
     assert {w.display_name for w in contributions.widgets} == {"SegDINO"}
+
+
+def test_reader_leaves_photos_to_napari(manifest: npe2.PluginManifest) -> None:
+    """Every pattern that others have too makes napari ask which reader to take."""
+    patterns = manifest.contributions.readers[0].filename_patterns
+    assert "*.nii.gz" in patterns
+    assert not {"*", "*.png", "*.jpg", "*.tif"} & set(patterns)
+    assert manifest.contributions.readers[0].accepts_directories
+
+
+def test_commands_share_one_dock(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    commands.segment(viewer)
+    dock = commands.open_dock(viewer)
+    commands.retrain(viewer)
+    assert commands.open_dock(viewer) is dock
+    assert "Open an image first" in dock.status.label.text()
+    dock.release()
 
 
 def test_dock_opens_from_the_plugin_and_closes(make_napari_viewer: Any) -> None:
