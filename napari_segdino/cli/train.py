@@ -78,8 +78,8 @@ _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "w
 @click.option(
     "--side",
     type=click.IntRange(min=0),
-    help="Scale pictures down to this longer side, in pixels; 0 leaves them.  "
-    "[default: the recipe's]",
+    help="Scale pictures down to this longer side, in pixels, and show them so; "
+    "0 leaves them.  [default: the recipe's]",
 )
 @click.option(
     "--work",

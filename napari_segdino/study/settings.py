@@ -33,8 +33,9 @@ class StudySettings:
     split_seed : int
         Another draw of the split.
     side : int, optional
-        Longer side that pictures are scaled down to; None is the recipe's
-        largest, 0 leaves them.
+        Longer side that pictures are scaled down to, and at which a recipe of
+        one side shows all images; None is the recipe's largest, 0 leaves
+        pictures as they are.
     binary : bool, optional
         See :func:`~napari_segdino.study.labels.decide`.
     features : FeatureSettings, optional
@@ -65,8 +66,11 @@ class StudySettings:
         if self.epochs:
             recipe = replace(recipe, epochs=self.epochs, steps=0)
         features = self.features or FeatureSettings(recipe.sides, (1.0,), recipe.flips)
-        side = max(recipe.sides) if self.side is None else self.side
-        return recipe, features, side
+        if self.side is None:
+            return recipe, features, max(recipe.sides)
+        if self.side and len(recipe.sides) == 1:
+            features = replace(features, sides=(self.side,))
+        return recipe, features, self.side
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def _iter_engine(
     settings: StudySettings, recipe: Recipe, features: FeatureSettings, folder: Path
 ) -> Steps[Engine]:
     """Load the encoder; features go to the study's folder at once, for a restart."""
-    cache = replace(settings.cache, folder=folder)
+    cache = replace(settings.cache, ram_bytes=0, folder=folder)
     learner = make_learner(recipe.head, recipe.name)
     return iter_make_engine(
         settings.encoder,
@@ -224,7 +224,11 @@ class _Job:
             predicting=self.engine.predicting,
             recipe=self.recipe.name,
         )
-        probe.model_, probe.memory_ = trained
+        probe.model_, memory = trained
+        # Views of one tile share its marks, which a file cannot hold.
+        probe.memory_ = {
+            key: replace(kept, marks=kept.marks.clone()) for key, kept in memory.items()
+        }
         probe.n_classes_ = self.read.rule.n_classes
         probe.classes_ = np.arange(probe.n_classes_)
         probe.encoder_key_ = self.engine.extractor.encoder.key

@@ -1,0 +1,150 @@
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+from napari_segdino import __version__
+from napari_segdino.cli import main
+from napari_segdino.cli.errors import one_line
+from napari_segdino.cli.options import DEVICES, HEADS
+from napari_segdino.errors import InputError
+
+
+def python(code, *args):
+    command = [sys.executable, "-c", code, *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_command(run):
+    out = run("--help").output
+    for name in ("app", "demo", "train", "predict", "score", "fewshot", "encoders"):
+        assert f"\n  {name} " in out
+        assert f"Usage: main {name}" in run(name, "--help").output
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from napari_segdino.cli import main; "
+        "main(['train', '--help'], standalone_mode=False); "
+        "heavy = {'torch', 'timm', 'napari', 'scipy', 'skimage', 'SimpleITK'};"
+        "found = heavy & set(sys.modules); assert not found, found"
+    )
+    started = time.monotonic()
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 10
+
+
+def test_version(run):
+    assert __version__ in run("--version").output
+
+
+def test_heads_and_devices_are_those_of_the_program():
+    from napari_segdino import encoders, heads
+
+    assert tuple(heads.HEADS) == HEADS
+    assert tuple(encoders.DEVICES) == DEVICES
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nonsense"],
+        ["train"],
+        ["train", "."],
+        ["train", "not there", "-o", "x"],
+        ["predict", ".", "-o", "x"],
+        ["score", "."],
+        ["fewshot", ".", "--shots", "none"],
+        ["fewshot", ".", "--shots"],
+        ["train", ".", "-o", "x", "--head", "other"],
+        ["train", ".", "-o", "x", "--device", "tpu"],
+        ["train", ".", "-o", "x", "--validation", "1"],
+    ],
+)
+def test_wrong_usage_is_status_2(run, args):
+    result = run(*args, status=2)
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_failures_are_one_line_and_status_1(tmp_path):
+    """In a real process: what a shell script sees."""
+    (tmp_path / "a.segdino").write_text("nonsense")
+    (tmp_path / "a.png").write_text("nonsense")
+    code = "from napari_segdino.cli import main; main()"
+    files = str(tmp_path / "a.png"), "-m", str(tmp_path / "a.segdino")
+    args = ["predict", *files, "-o", str(tmp_path / "out")]
+    plain = python(code, *args)
+    assert plain.returncode == 1
+    assert plain.stdout == ""
+    assert len(plain.stderr.splitlines()) == 1
+    assert "is not a probe file" in plain.stderr
+    verbose = python(code, *args, "-v")
+    assert verbose.returncode == 1
+    assert "Traceback" in verbose.stderr
+    assert verbose.stderr.splitlines()[-1] == plain.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (InputError("Two\n lines."), "Two lines."),
+        (MemoryError(), "There is not enough memory."),
+        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied."),
+        (RuntimeError("\nout of memory\nmore"), "RuntimeError: out of memory (-v"),
+    ],
+)
+def test_any_failure_in_one_line(error, text):
+    said = one_line(error)
+    assert said.startswith(text)
+    assert "\n" not in said
+
+
+def test_bugs_are_not_hidden(monkeypatch, run):
+    @click.command()
+    def broken():
+        raise TypeError("a bug")
+
+    monkeypatch.setitem(main.commands, "broken", broken)
+    with pytest.raises(TypeError, match="a bug"):
+        run("broken")
+
+
+def test_unexpected_runtime_errors_are_one_line(monkeypatch, run):
+    @click.command()
+    def broken():
+        raise RuntimeError("CUDA is\nmissing")
+
+    monkeypatch.setitem(main.commands, "broken", broken)
+    result = run("broken", status=1)
+    assert result.stderr == "Error: RuntimeError: CUDA is (-v shows details)\n"
+
+
+def test_without_a_command_the_dock_opens(monkeypatch, run):
+    from napari_segdino.cli import windows
+
+    opened = []
+    monkeypatch.setattr(windows, "_of_demo", lambda name: lambda *a: opened.append(a))
+    run()
+    run("app", __file__)
+    assert [len(paths) for (paths,) in opened] == [0, 1]
+
+
+def test_no_napari_is_said_in_one_line(monkeypatch, run):
+    monkeypatch.setitem(sys.modules, "napari_segdino._qt.demo", None)
+    for name in ("app", "demo"):
+        result = run(name, status=1)
+        assert result.stderr.count("\n") == 1
+        assert "napari-segdino[app]" in result.stderr
+
+
+def test_encoders_are_listed_with_terms(run):
+    from napari_segdino.encoders import encoder_names
+
+    lines = run("encoders").output.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(encoder_names())
+    (builtin,) = [line for line in lines if line.startswith("efficientnet_lite0")]
+    assert " here " in builtin
+    assert "[Apache-2.0]" in builtin

@@ -1,0 +1,201 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_segdino import Segmenter
+from napari_segdino.io.read import read_mask
+
+
+def test_train_predict_score(run, folders, fake, tmp_path):
+    base = folders(4)
+    probe = tmp_path / "a.segdino"
+    done = run("train", base / "images", base / "masks", "-o", probe, "--seed", 3)
+    assert "Trained on 4 images" in done.stdout
+    assert "255 is read as 1" in done.stderr
+    assert Segmenter.load(probe).random_state == 3
+    found = run("predict", base / "images", "-m", probe, "-o", tmp_path / "out")
+    paths = found.stdout.split()
+    assert len(paths) == 4
+    assert set(np.unique(read_mask(paths[0]))) == {0, 1}
+    table = tmp_path / "scores.csv"
+    score = run("score", tmp_path / "out", base / "masks", "--csv", table, "--cases")
+    dice = [float(line.split(",")[2]) for line in table.read_text().split()[1:]]
+    assert len(dice) == 4
+    assert min(dice) > 0.95
+    assert f"{np.mean(dice):.4f}" in score.stdout
+    assert "p0_0.png" in score.stdout
+
+
+def test_a_data_set_alone_leaves_its_test_cases_out(run, folders, fake, tmp_path):
+    folders(2, "set/train")
+    base = folders(2, "set/test", first=10).parent
+    done = run("train", base, "-o", tmp_path / "a.segdino")
+    assert "Trained on 2 images" in done.stdout
+
+
+def test_masks_of_one_file_and_of_instances(run, fake, folders, tmp_path):
+    base = folders(1)
+    image = next((base / "images").iterdir())
+    numbers = np.arange(48 * 48).reshape(48, 48) % 300
+    Image.fromarray(numbers.astype(np.uint16)).save(tmp_path / "many.png")
+    args = ("train", image, tmp_path / "many.png", "-o", tmp_path / "a.segdino")
+    assert "number instances, up to 299" in run(*args).stderr
+    refused = run(*args, "--classes", status=1)
+    assert "--binary" in refused.stderr
+    assert Segmenter.load(tmp_path / "a.segdino").n_classes_ == 2
+
+
+def test_options_of_a_study_need_a_recipe(run, folders):
+    base = folders(1)
+    args = ("train", base, "-o", base / "a.segdino")
+    for option in (["--seeds", 1, 2], ["--work", base], ["--epochs", 3], ["--side", 9]):
+        assert "needs --recipe" in run(*args, *option, status=2).stderr
+
+
+def test_a_file_without_its_mask_is_wrong_usage(run, folders):
+    base = folders(1)
+    image = next((base / "images").iterdir())
+    result = run("train", image, "-o", base / "a.segdino", status=2)
+    assert "MASKS is missing" in result.stderr
+
+
+def test_one_bad_file_does_not_stop_the_others(run, folders, fake, tmp_path):
+    base = folders(3)
+    probe = tmp_path / "a.segdino"
+    run("train", base, "-o", probe)
+    (base / "images" / "a_bad.png").write_bytes(b"nonsense")
+    result = run(
+        "predict", base / "images", "-m", probe, "-o", tmp_path / "o", status=1
+    )
+    assert len(result.stdout.split()) == 3
+    assert "1 of 4 files failed" in result.stderr
+    assert "a_bad.png" in result.stderr
+
+
+def test_masks_never_overwrite_one_another(run, folders, fake, tmp_path):
+    base, other = folders(2), folders(2, "other")
+    probe = tmp_path / "a.segdino"
+    run("train", base, "-o", probe)
+    args = (base / "images", other / "images", "-m", probe, "-o", tmp_path / "o")
+    assert "written to one mask" in run("predict", *args, status=1).stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_recipe_splits_trains_and_scores(run, folders, fake, tmp_path):
+    base = folders(10)
+    probe = tmp_path / "a.segdino"
+    args = ["train", base, "-o", probe, "--recipe", "segdino", "--epochs", 2]
+    args += ["--side", 32]
+    args += ["--seeds", 0, 1, "--group-regex", r"^(p\d+)"]
+    done = run(*args)
+    work = tmp_path / "a.study"
+    names = {p.name for p in work.iterdir()}
+    assert names >= {"scores.csv", "summary.csv", "split.csv", "study.json"}
+    assert not (work / "features").exists()
+    lines = [line.split(",") for line in (work / "split.csv").read_text().split()[1:]]
+    parts = {split: {g for _, g, s in lines if s == split} for _, _, split in lines}
+    assert set(parts) == {"train", "validation", "test"}
+    assert sum(map(len, parts.values())) == 5
+    assert "seed" in done.stdout
+    assert "Seed 1, epoch 2" in done.stderr
+    loaded = Segmenter.load(probe)
+    assert loaded.head == "segdino"
+    assert loaded.memory_
+    before = json.loads((work / "study.json").read_text())
+    assert run(*args).stdout == done.stdout
+    assert json.loads((work / "study.json").read_text()) == before
+
+
+def test_another_study_is_not_mixed_in(run, folders, fake, tmp_path):
+    base = folders(6)
+    args = ["train", base, "-o", tmp_path / "a.segdino", "--recipe", "mvr"]
+    args += ["--side", 32]
+    run(*args)
+    other = run(*args, "--split-seed", 1, status=1)
+    assert "other cases, settings" in other.stderr
+    run(*args, "--split-seed", 1, "--restart")
+
+
+def test_recipe_and_head_must_agree(run, folders):
+    base = folders(3)
+    args = ["train", base, "-o", base / "a.segdino", "--recipe", "meddino"]
+    assert "for --head meddino" in run(*args, "--head", "mvr", status=2).stderr
+    args[-1] = "mvr"
+    assert "no epochs" in run(*args, "--epochs", 2, status=2).stderr
+    args[-1] = "nonsense"
+    assert "no recipe named 'nonsense'" in run(*args, status=1).stderr
+
+
+def test_no_matplotlib_no_plot_but_tables(run, folders, fake, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    base = folders(6)
+    args = ["train", base, "-o", tmp_path / "a.segdino", "--recipe", "mvr"]
+    done = run(*args, "--side", 32)
+    assert "napari-segdino[plot]" in done.stderr
+    assert (tmp_path / "a.study" / "scores.csv").exists()
+    assert not (tmp_path / "a.study" / "scores.png").exists()
+
+
+@pytest.mark.parametrize("binary", [None, "--binary"])
+def test_score_reads_pictures_as_yes_and_no(run, folders, tmp_path, binary):
+    ours, theirs = folders(2, values=(0, 1)), folders(2, "other")
+    args = ["score", ours / "masks", theirs / "masks", *([binary] if binary else [])]
+    assert "dice   1.0000" in run(*args).stdout
+
+
+def test_score_does_not_take_one_class_for_another(run, folders):
+    ours, theirs = folders(2, values=(0, 1)), folders(2, "other", values=(0, 2))
+    out = run("score", ours / "masks", theirs / "masks").stdout
+    assert "dice   0.0000" in out
+    merged = run("score", ours / "masks", theirs / "masks", "--binary")
+    assert "dice   1.0000" in merged.stdout
+
+
+def test_score_of_nothing_and_of_other_shapes(run, folders, tmp_path):
+    empty = folders(2, values=(0, 0)) / "masks"
+    other = folders(2, "other", values=(0, 0)) / "masks"
+    assert "nothing but background" in run("score", empty, other, status=1).stderr
+    name = next(empty.iterdir()).name
+    Image.new("L", (5, 5), 255).save(tmp_path / name)
+    result = run("score", tmp_path / name, empty / name, status=1)
+    assert name in result.stderr
+    assert "cannot be compared" in result.stderr
+
+
+def test_score_plots(run, folders, tmp_path):
+    pytest.importorskip("matplotlib")
+    masks, other = folders(2) / "masks", folders(2, "other") / "masks"
+    run("score", masks, other, "--plot", tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as plot:
+        assert np.asarray(plot).std() > 5
+    refused = run("score", masks, other, "--plot", tmp_path / "a.txt", status=1)
+    assert "is no plot" in refused.stderr
+
+
+def test_fewshot_shows_and_writes(run, folders, fake, tmp_path):
+    base = folders(10)
+    args = ["fewshot", base, "--shots", 1, 3, "--repeats", 2, "--test", 4]
+    args += ["--group-regex", r"^(p\d+)", "--csv", tmp_path / "a.csv"]
+    done = run(*args)
+    rows = (tmp_path / "a.csv").read_text().split()[1:]
+    assert len(rows) == 2 * 2 * 4
+    assert done.stdout.splitlines()[2].split()[0] == "3"
+    assert "100.0 %" in done.stdout
+    assert "3 cases, repeat 2: Dice" in done.stderr
+    assert run(*args).stdout == done.stdout
+
+
+def test_fewshot_of_too_few_cases(run, folders, fake):
+    result = run("fewshot", folders(4), "--shots", 4, status=1)
+    assert "3 cases are left to learn from, fewer than 4" in result.stderr
+
+
+def test_fewshot_says_at_once_that_it_cannot_plot(run, folders, fake, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    result = run("fewshot", folders(4), "--plot", "a.png", status=1)
+    assert "napari-segdino[plot]" in result.stderr
+    assert fake.planes_encoded == 0
