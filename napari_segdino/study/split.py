@@ -67,7 +67,7 @@ def split_cases(
     notes = []
     tests, choosers = list(dataset.of("test")), list(dataset.of("validation"))
     if not tests:
-        pool, tests = draw(pool, test, rng)
+        pool, tests = draw(pool, test, rng, leave=1 if choosers else 2)
         notes.append(f"The test cases were drawn: {len(tests)} (seed {seed}).")
     choosers, note = without_groups(choosers, tests, "validation")
     notes += note
@@ -82,7 +82,7 @@ def split_cases(
 
 
 def draw(
-    cases: Sequence[Case], share: float, rng: np.random.Generator
+    cases: Sequence[Case], share: float, rng: np.random.Generator, leave: int = 1
 ) -> tuple[list[Case], list[Case]]:
     """Take whole groups by chance until they hold a share of the cases.
 
@@ -91,10 +91,11 @@ def draw(
     cases : sequence of Case
         All.
     share : float
-        Of the cases, between 0 and 1; at least one group is taken and one
-        left.
+        Of the cases, between 0 and 1; at least one group is taken.
     rng : numpy.random.Generator
         Chance.
+    leave : int
+        Groups that are left at least.
 
     Returns
     -------
@@ -104,17 +105,17 @@ def draw(
     Raises
     ------
     InputError
-        If there are fewer than two groups.
+        If there are too few groups.
     """
     names = sorted({c.group for c in cases})
-    if len(names) < 2:
+    if len(names) <= leave:
         raise InputError(
             f"{len(cases)} cases of {len(names)} groups cannot be split: "
             "train, validation and test need a group each."
         )
     taken: set[str] = set()
     wanted, count = share * len(cases), 0
-    for i in rng.permutation(len(names))[:-1]:
+    for i in rng.permutation(len(names))[:-leave]:
         if taken and count + 0.5 >= wanted:
             break
         taken.add(names[i])

@@ -1,0 +1,152 @@
+import json
+
+import pytest
+from PIL import Image
+
+from napari_segdino.errors import InputError
+from napari_segdino.io.datasets import dataset_of, open_dataset
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in (".png", ".jpg"):
+            Image.new("L", (4, 4)).save(path)
+        else:
+            path.write_bytes(b"")
+    return root
+
+
+def shown(dataset):
+    return {
+        c.name: (c.split, c.images[0].name, c.mask.name, c.group) for c in dataset.cases
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{}/image/{}.png", "{}/mask/{}.png"),
+        ("{}/Images/{}.png", "{}/Masks/{}_mask.png"),
+        ("{}-image/{}.png", "{}-mask/{}.png"),
+    ],
+)
+def test_split_folders(tmp_path, image, mask):
+    for split, name in (("train", "a"), ("val", "b"), ("test", "c")):
+        touch(tmp_path, image.format(split, name), mask.format(split, name))
+    found = open_dataset(tmp_path)
+    splits = {c.name: c.split for c in found.cases}
+    assert splits == {"a": "train", "b": "validation", "c": "test"}
+    assert len(found.of("test")) == 1
+
+
+def test_the_same_name_in_two_splits(tmp_path):
+    for split in ("train", "test"):
+        touch(tmp_path, f"{split}/image/1.png", f"{split}/mask/1.png")
+    assert set(shown(open_dataset(tmp_path))) == {"train/1", "test/1"}
+
+
+def test_kvasir(tmp_path):
+    touch(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.jpg", "masks/b.jpg")
+    assert shown(open_dataset(tmp_path)) == {
+        "a": ("", "a.jpg", "a.jpg", "a"),
+        "b": ("", "b.jpg", "b.jpg", "b"),
+    }
+
+
+def test_isic_in_sibling_folders(tmp_path):
+    for split, name in (("Training", "ISIC_1"), ("Test", "ISIC_2")):
+        touch(
+            tmp_path,
+            f"ISIC2018_Task1-2_{split}_Input/{name}.jpg",
+            f"ISIC2018_Task1-2_{split}_Input/{name}_superpixels.png",
+            f"ISIC2018_Task1-2_{split}_Input/LICENSE.txt",
+            f"ISIC2018_Task1_{split}_GroundTruth/{name}_segmentation.png",
+        )
+    assert shown(open_dataset(tmp_path)) == {
+        "ISIC_1": ("train", "ISIC_1.jpg", "ISIC_1_segmentation.png", "ISIC_1"),
+        "ISIC_2": ("test", "ISIC_2.jpg", "ISIC_2_segmentation.png", "ISIC_2"),
+    }
+
+
+def test_isic_beside_and_a_missing_image(tmp_path):
+    touch(tmp_path, "ISIC_1.jpg", "ISIC_1_segmentation.png")
+    assert set(shown(open_dataset(tmp_path))) == {"ISIC_1"}
+    touch(tmp_path, "ISIC_2_segmentation.png")
+    with pytest.raises(InputError, match="no image in .* for the masks of: ISIC_2"):
+        open_dataset(tmp_path)
+
+
+def test_masks_beside_images(tmp_path):
+    touch(tmp_path, "a.png", "a_mask.png", "notes.txt")
+    assert shown(open_dataset(tmp_path)) == {"a": ("", "a.png", "a_mask.png", "a")}
+
+
+def describe(root, **meta):
+    (root / "dataset.json").write_text(json.dumps(meta))
+
+
+def test_medical_decathlon(tmp_path):
+    touch(
+        tmp_path, "imagesTr/h_001.nii.gz", "labelsTr/h_001.nii.gz", "imagesTs/x.nii.gz"
+    )
+    training = [{"image": "./imagesTr/h_001.nii.gz", "patient": "P7"}]
+    labels = {"0": "background", "1": "Anterior"}
+    describe(tmp_path, labels=labels, modality={"0": "MRI"}, training=training)
+    found = open_dataset(tmp_path)
+    assert shown(found) == {"h_001": ("", "h_001.nii.gz", "h_001.nii.gz", "P7")}
+    assert found.label_names[1] == "Anterior"
+    assert found.channel_names == ("MRI",)
+
+
+def test_nnunet_channels_and_label_names(tmp_path):
+    for k in (0, 1):
+        touch(tmp_path, f"imagesTr/c_{k:04}.nii.gz", f"imagesTs/d_{k:04}.nii.gz")
+    touch(tmp_path, "labelsTr/c.nii.gz", "labelsTs/d.nii.gz")
+    labels = {"background": 0, "tumour": 1, "whole": [1, 2]}
+    describe(tmp_path, labels=labels, channel_names={"0": "T1", "1": "FLAIR"})
+    found = open_dataset(tmp_path)
+    assert [len(c.images) for c in found.cases] == [2, 2]
+    assert [c.split for c in found.cases] == ["train", "test"]
+    assert dict(found.label_names) == {0: "background", 1: "tumour"}
+
+
+def test_faults_of_medical_decathlon(tmp_path):
+    touch(tmp_path, "imagesTr/a.nii.gz", "imagesTr/b.nii.gz", "labelsTr/a.nii.gz")
+    with pytest.raises(InputError, match=r"No mask in .*labelsTr for: b.nii.gz"):
+        open_dataset(tmp_path)
+    touch(tmp_path, "labelsTr/b.nii.gz")
+    for text in ("{", "[]", '{"labels": []}', '{"modality": []}'):
+        (tmp_path / "dataset.json").write_text(text)
+        with pytest.raises(InputError, match=r"dataset\.json"):
+            open_dataset(tmp_path)
+
+
+def test_groups_from_names(tmp_path):
+    touch(tmp_path, *(f"{d}/p{i}_{d}.png" for i in (1, 2) for d in ("images",)))
+    touch(tmp_path, "masks/p1_images.png", "masks/p2_images.png")
+    groups = [c.group for c in open_dataset(tmp_path, r"^(p\d)_").cases]
+    assert groups == ["p1", "p2"]
+    assert open_dataset(tmp_path, "p").cases[0].group == "p"
+    with pytest.raises(InputError, match="does not fit the case p2"):
+        open_dataset(tmp_path, "p1")
+    with pytest.raises(InputError, match="no regular expression"):
+        open_dataset(tmp_path, "(")
+
+
+def test_what_was_looked_for_is_said(tmp_path):
+    with pytest.raises(InputError, match="There is no folder"):
+        open_dataset(tmp_path / "nowhere")
+    touch(tmp_path, "images/a.png", "a.png")
+    with pytest.raises(InputError, match=r"looked for train/image .* imagesTr"):
+        open_dataset(tmp_path)
+
+
+def test_pairs_are_a_data_set_and_names_are_unique(tmp_path):
+    touch(tmp_path, "a.png", "b/a.png", "m.png")
+    files = [(tmp_path / "a.png", tmp_path / "m.png")]
+    assert dataset_of(files, tmp_path).cases[0].group == "a"
+    files += [(tmp_path / "b/a.png", tmp_path / "m.png")]
+    with pytest.raises(InputError, match="two images named"):
+        dataset_of(files, tmp_path)
