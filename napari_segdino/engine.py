@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,11 @@ class Engine:
         How predictions are made of what the head says.
     seed : int
         Seed of all that is done by chance.
+
+    Attributes
+    ----------
+    guess : object
+        What the learner keeps of the last mask found without labels.
     """
 
     extractor: Extractor
@@ -44,23 +49,24 @@ class Engine:
     shown: FeatureSettings
     predicting: PredictSettings
     seed: int
-    _vectors: VectorStore = field(default_factory=VectorStore)
+    guess: Any = field(default=None, init=False)
+    _vectors: VectorStore = field(default_factory=VectorStore, init=False)
 
     def iter_learn(
         self,
         memory: dict[str, Any],
         pairs: Iterable[tuple[Planes, Any]],
-        planes: list[int] | None,
+        planes: Sequence[Sequence[int] | None],
     ) -> Steps[None]:
-        """Keep what is marked on some images in `memory`."""
-        for image, marks in pairs:
+        """Keep what is marked on some images, and planes of each, in `memory`."""
+        for (image, marks), wanted in zip(pairs, planes, strict=True):
             yield from iter_remember(
                 memory,
                 self.learner,
                 self.extractor,
                 image,
                 marks,
-                planes,
+                wanted,
                 self.shown,
                 self.seed,
             )
@@ -106,9 +112,10 @@ class Engine:
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, nothing learned."""
         wanted = list(range(len(image)) if planes is None else planes)
-        groups = yield from iter_find_groups(
+        groups, samples = yield from iter_find_groups(
             image, wanted, self.extractor, self.shown, n_groups, self.seed
         )
+        self.guess = self.learner.guess(groups, samples)
         yield from self.iter_score(image, groups, {}, wanted, "Grouping")
 
 

@@ -20,6 +20,9 @@ from napari_segdino.params import Params
 from napari_segdino.progress import Steps, drive
 from napari_segdino.training.learners import make_learner
 
+GUESS = "first guess"
+"""Key in the memory of what a mask found without labels says."""
+
 
 class Segmenter(Params):
     """A frozen encoder with a probe that learns from marks.
@@ -56,6 +59,8 @@ class Segmenter(Params):
         The trained head.
     memory_ : dict of str to object
         What it learned from, tile by tile.
+    class_info_ : object
+        Names and colours, or whatever else JSON can hold: kept in probe files.
     """
 
     def __init__(
@@ -151,7 +156,7 @@ class Segmenter(Params):
         *,
         volume: bool | None = None,
         axes: str | None = None,
-        planes: Iterable[int] | None = None,
+        planes: Iterable[Any] | None = None,
     ) -> Steps[Self]:
         """Yield :class:`Progress` while doing what :meth:`partial_fit` does.
 
@@ -159,9 +164,15 @@ class Segmenter(Params):
         ----------
         planes : iterable of int, optional
             Only look at these planes' marks (flat indices over the leading
-            axes); None looks at all.
+            axes), one such for each image of a list; None looks at all.
+
+        Notes
+        -----
+        The first time after :meth:`iter_cluster`, the mask that was found counts
+        as one weak stroke of each group.
         """
-        memory = getattr(self, "memory_", {})
+        guess = {GUESS: self._engine.guess} if self.has_guess else {}
+        memory = getattr(self, "memory_", guess)
         return self._iter_learn(memory, images, marks, volume, axes, planes)
 
     def _iter_learn(
@@ -171,14 +182,13 @@ class Segmenter(Params):
         marks: Any,
         volume: bool | None,
         axes: str | None,
-        planes: Iterable[int] | None,
+        planes: Iterable[Any] | None,
     ) -> Steps[Self]:
         pairs = pair_up(images, marks, volume, axes)
         engine = yield from self._iter_engine()
         memory = dict(memory)
-        wanted = None if planes is None else list(planes)
-        yield from engine.iter_learn(memory, pairs, wanted)
-        if not memory:
+        yield from engine.iter_learn(memory, pairs, _planes_of(planes, images, pairs))
+        if not set(memory) - {GUESS}:
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(kept.marks.max()) for kept in memory.values())
         model = yield from engine.learner.iter_fit(memory, n_classes, self.random_state)
@@ -186,6 +196,11 @@ class Segmenter(Params):
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
         self.encoder_key_ = engine.extractor.encoder.key
         return self
+
+    @property
+    def has_guess(self) -> bool:
+        """Whether a mask found without labels stands in for missing strokes."""
+        return getattr(getattr(self, "_engine", None), "guess", None) is not None
 
     # -- predicting --------------------------------------------------------
 
@@ -376,6 +391,7 @@ class Segmenter(Params):
             "predicting": dataclasses.asdict(self.predicting),
             "recipe": self.recipe,
             "n_classes": self.n_classes_,
+            "class_info": getattr(self, "class_info_", None),
             "learned": learned,
         }
         return model_file.write_model(path, model_file.ModelFile(meta, tensors))
@@ -416,9 +432,19 @@ class Segmenter(Params):
         self.model_, self.memory_ = learner.unpack(file.tensors, meta["learned"])
         self.n_classes_, self.classes_ = meta["n_classes"], np.arange(meta["n_classes"])
         self.encoder_key_ = meta["encoder_key"]
+        self.class_info_ = meta["class_info"]
         return self
 
 
 def _frozen(value: Any) -> Any:
     """Undo what JSON does to tuples."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def _planes_of(
+    planes: Iterable[Any] | None, images: Any, pairs: list[Any]
+) -> list[Any]:
+    """Planes to look at, image by image."""
+    if planes is None:
+        return [None] * len(pairs)
+    return list(planes) if isinstance(images, list | tuple) else [list(planes)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,12 +299,21 @@ class Session:
     def adopt(self, segmenter: Any) -> None:
         """Go on with a probe that was loaded from a file."""
         self.settings = replace(self.settings, encoder=segmenter.encoder)
+        if named := segmenter.class_info_:
+            self.classes = tuple(LabelClass(**info) for info in named)
         have = {c.label for c in self.classes}
         missing = [n for n in range(1, segmenter.n_classes_) if n not in have]
         self.classes += tuple(_default_class(n) for n in missing)
         self._start(segmenter)
         self.classes_changed.emit()
         self.settings_changed.emit()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the probe to a file, with the classes' names and colours."""
+        segmenter = self.segmenter
+        segmenter.class_info_ = [asdict(c) for c in self.classes]
+        saved: Path = segmenter.save(path)
+        return saved
 
     def forget(self) -> None:
         """Start a new probe; marks stay where they are."""

@@ -211,8 +211,10 @@ def test_erased_marks_are_forgotten(segmenter):
 def test_saved_and_loaded_is_the_same_and_goes_on(segmenter, tmp_path):
     image, mask, marks = square()
     segmenter.fit(image, marks)
+    segmenter.class_info_ = [{"label": 1, "name": "polyp"}]
     path = segmenter.save(tmp_path / "a.segdino")
     loaded = Segmenter.load(path)
+    assert loaded.class_info_ == segmenter.class_info_
     expected = segmenter.predict_proba(image)
     assert np.array_equal(loaded.predict_proba(image), expected)
     again = read_model(loaded.save(tmp_path / "b.segdino"))
@@ -304,6 +306,39 @@ def test_grouping_gives_a_first_mask(segmenter):
     assert not segmenter.is_fitted
 
 
+def test_the_first_strokes_go_on_from_the_groups(segmenter):
+    image, mask, marks = square()
+    drive(segmenter.iter_cluster(image))
+    assert segmenter.has_guess
+    corner = np.zeros_like(marks)
+    corner[2, 2:6] = 1
+    found = segmenter.partial_fit(image, corner).predict(image)
+    assert agreement(found, mask) > 0.95
+    assert agreement(segmenter.fit(image, marks).predict(image), mask) > 0.95
+    assert len(segmenter.memory_) == 1
+
+
+def test_strokes_outweigh_the_groups(segmenter):
+    image, mask, _ = square()
+    drive(segmenter.iter_cluster(image))
+    other = np.zeros(image.shape, np.uint8)
+    other[30:34, 30:44], other[40:44, 30:44] = 1, 1
+    other[5, 5:90], other[80, 5:90] = 2, 2
+    found = segmenter.partial_fit(image, other).predict(image)
+    assert agreement(found, 1 - mask) > 0.9
+
+
+def test_several_images_learn_from_their_own_planes(segmenter):
+    image, mask, marks = square()
+    volume = np.stack([image, image[::-1]])
+    said = np.zeros(volume.shape, np.uint8)
+    said[0], said[1] = np.where(marks == 2, 2, 0), np.where(marks == 1, 1, 0)
+    pair = [volume, volume + 1], [said, said]
+    drive(segmenter.iter_partial_fit(*pair, axes="ZYX", planes=[[0], [1]]))
+    assert len(segmenter.memory_) == 2
+    assert agreement(segmenter.predict(image), mask) > 0.98
+
+
 def test_planes_come_in_the_order_asked_for(segmenter):
     image, _, marks = square()
     segmenter.fit(image, marks)
@@ -358,7 +393,9 @@ def test_augmented_copies_are_encoded_once_and_forgotten_with_their_tile(
 def test_options_of_a_head_follow_its_recipe(segmenter):
     image, _, marks = square(64)
     recipe = "segdino_quick:activation=none,upsample_first=True"
-    segmenter.set_params(head="segdino", recipe=recipe).fit(image, marks)
+    shown = FeatureSettings((64,), (1.0,))
+    segmenter.set_params(head="segdino", recipe=recipe, features=shown)
+    segmenter.fit(image, marks)
     assert segmenter.model_.options["upsample_first"] is True
     assert segmenter.model_.options["activation"] == "none"
     with pytest.raises(InputError, match="look like width=512"):

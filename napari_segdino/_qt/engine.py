@@ -102,9 +102,9 @@ class Engine(QObject):  # type: ignore[misc]
 
     def save_probe(self, path: str | Path) -> None:
         """Write the probe to a file."""
-        segmenter = self.session.segmenter
         done = f"The probe was saved to {path}."
-        self._do("Save", lambda: segmenter.save(path), lambda _: self.said.emit(done))
+        save = partial(self.session.save, path)
+        self._do("Save", save, lambda _: self.said.emit(done))
 
     def load_probe(self, path: str | Path) -> None:
         """Read a probe from a file and go on with it."""

@@ -105,8 +105,10 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
     """
     yield Progress(0, 0, "Reading the marks")
     snapshots = [take_snapshot(m) for m in images]
-    reason = why_not_trainable(set().union(*(s.codes for s in snapshots)))
-    if reason and not segmenter.is_fitted:
+    codes = set().union(*(s.codes for s in snapshots))
+    reason = why_not_trainable(codes)
+    helped = segmenter.is_fitted or (codes and segmenter.has_guess)
+    if reason and not helped:
         raise InputError(reason)
     for marked, snapshot in zip(images, snapshots, strict=True):
         if not snapshot.changed:

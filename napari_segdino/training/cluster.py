@@ -92,6 +92,49 @@ def find_groups(
     return Groups(basis, centres, float(within.clamp_min(1e-6)))
 
 
+def first_guess(groups: Groups, samples: Sequence[Sample]) -> Sample:
+    """Make weak strokes of what groups are sure of: one a group.
+
+    A probe that is fitted to the first few strokes goes on from the mask that
+    the user corrected; a dozen strokes outweigh it.
+
+    Parameters
+    ----------
+    groups : Groups
+        What was found on these tiles.
+    samples : sequence of Sample
+        The tiles; only their context is read.
+
+    Returns
+    -------
+    Sample
+        Its marks are a single row: those of its pixels.
+    """
+    import torch
+
+    context = torch.cat([s.context for s in samples])
+    widths = samples[0].widths
+    vectors = groups.basis.project(context.split(widths.tolist(), 1))
+    sure, group = groups.probabilities(vectors).max(1)
+    best = [
+        torch.nonzero(group == g)[:, 0][sure[group == g].argsort(descending=True)]
+        for g in range(len(groups.centres))
+    ]
+    best = [rows[: max(1, len(rows) // 2)][:: -(-len(rows) // 64)] for rows in best]
+    rows = torch.cat(best)
+    codes = (group[rows] + 1).to(torch.uint8)
+    sizes = torch.bincount(group[rows], minlength=len(best)).float()
+    return Sample(
+        codes[None],
+        context[rows],
+        codes,
+        1 / sizes[group[rows]],
+        group[rows],
+        samples[0].context,
+        widths,
+    )
+
+
 def iter_find_groups(
     image: Planes,
     planes: Sequence[int],
@@ -99,7 +142,7 @@ def iter_find_groups(
     settings: FeatureSettings,
     n_groups: int,
     seed: int,
-) -> Steps[Groups]:
+) -> Steps[tuple[Groups, list[Sample]]]:
     """Find the groups of an image on some of its planes.
 
     Parameters
@@ -121,7 +164,10 @@ def iter_find_groups(
 
     Returns
     -------
-    Groups
+    groups : Groups
+        What was found.
+    samples : list of Sample
+        The tiles that it was found on.
     """
     text = "Looking at the image"
     intensity = find_intensity(image, settings, extractor.encoder.spec)
@@ -138,7 +184,7 @@ def iter_find_groups(
             samples.append(take_sample(grid, np.zeros(tile.shape, np.uint8), seed))
             grids.append(grid)
     yield Progress(len(picks), len(picks), text)
-    return find_groups(samples, grids, n_groups, seed)
+    return find_groups(samples, grids, n_groups, seed), samples
 
 
 def _border(grid: FeatureGrid) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_segdino.heads import HEADS
 from napari_segdino.heads.basis import Basis
 from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, levels_of
 from napari_segdino.progress import Progress, Steps
+from napari_segdino.training.cluster import Groups, first_guess
 from napari_segdino.training.fit import fit_basis, iter_fit_probe
 from napari_segdino.training.samples import Sample, take_sample
 
@@ -49,6 +50,9 @@ class Learner(Protocol):
 
     def copies(self, marks: NDArray[Any]) -> int:
         """Augmented copies of a tile that are encoded and kept beside it."""
+
+    def guess(self, groups: Groups, samples: Sequence[Sample]) -> Any | None:
+        """S of a mask that was found without labels, or None."""
 
     def iter_fit(
         self, memory: Mapping[str, Any], n_classes: int, seed: int
@@ -109,6 +113,10 @@ class MvrLearner:
     def copies(self, marks: NDArray[Any]) -> int:
         """None: strokes of a few images leave nothing to wait for."""
         return 0
+
+    def guess(self, groups: Groups, samples: Sequence[Sample]) -> Sample:
+        """See :func:`first_guess`."""
+        return first_guess(groups, samples)
 
     def iter_fit(
         self, memory: Mapping[str, Sample], n_classes: int, seed: int
@@ -212,6 +220,9 @@ class DenseLearner:
         """As many as the recipe says, of whole masks."""
         strokes = np.count_nonzero(marks) < marks.size / 2
         return self._recipe(strokes).views
+
+    def guess(self, groups: Groups, samples: Sequence[Sample]) -> None:
+        """None: a decoder needs tiles, not pixels."""
 
     def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> DenseExample:
         """Keep the levels and the marks."""
