@@ -1,0 +1,123 @@
+"""What a new probe changed in a mask, by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_segdino.metrics.measures import same_shape
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one class.
+
+    Parameters
+    ----------
+    label : int
+        The class; 0 is background.
+    before, after : int
+        Pixels of the class then and now.
+    gained, lost : int
+        Pixels that came to it and that left it.
+    """
+
+    label: int
+    before: int
+    after: int
+    gained: int
+    lost: int
+
+    @property
+    def gained_percent(self) -> float:
+        """Gained pixels in percent of those before; infinite if there were none."""
+        return _percent(self.gained, self.before)
+
+    @property
+    def lost_percent(self) -> float:
+        """Lost pixels in percent of those before."""
+        return _percent(self.lost, self.before)
+
+
+def _percent(part: int, whole: int) -> float:
+    if not part:
+        return 0.0
+    return 100.0 * part / whole if whole else float("inf")
+
+
+def compare(
+    before: ArrayLike, after: ArrayLike, n_classes: int | None = None
+) -> list[Change]:
+    """Count what changed between two masks, by class.
+
+    Parameters
+    ----------
+    before, after : array of int, same shape
+        0 background, 1.. classes.
+    n_classes : int, optional
+        Classes with background; None takes those that occur.
+
+    Returns
+    -------
+    list of Change
+        One for each class, background first.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    first, second = (m.astype(np.int32) for m in same_shape(before, after))
+    moved = first != second
+    count = 1 + max(int(first.max(initial=0)), int(second.max(initial=0)))
+    count = max(count, n_classes or 0)
+    columns = [first, second, second[moved], first[moved]]
+    counts = [np.bincount(c.ravel(), minlength=count).tolist() for c in columns]
+    return [Change(label, *row) for label, row in enumerate(zip(*counts, strict=True))]
+
+
+def overlay(before: ArrayLike, after: ArrayLike) -> NDArray[np.integer]:
+    """Show what changed as labels.
+
+    Parameters
+    ----------
+    before, after : array of int, same shape
+        0 background, 1.. classes.
+
+    Returns
+    -------
+    numpy.ndarray, same shape, uint8 or uint16
+        0 where nothing changed, ``2 c - 1`` where class c was gained, from
+        background or from another class, and ``2 c`` where class c was lost to
+        background; see :func:`overlay_name`.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    first, second = (m.astype(np.int32) for m in same_shape(before, after))
+    top = 2 * max(int(first.max(initial=0)), int(second.max(initial=0)))
+    kind = np.promote_types(np.uint8, np.min_scalar_type(top))
+    gained = 2 * second - 1
+    lost = 2 * first
+    shown = np.where(second > 0, gained, lost)
+    return np.where(first == second, 0, shown).astype(kind)
+
+
+def overlay_name(value: int, names: Mapping[int, str]) -> str:
+    """Say what a value of :func:`overlay` stands for.
+
+    Parameters
+    ----------
+    value : int
+        1 or more.
+    names : mapping of int to str
+        Names of classes.
+    """
+    label = (value + 1) // 2
+    name = names.get(label, f"class {label}")
+    return f"{name} gained" if value % 2 else f"{name} lost"

@@ -1,0 +1,216 @@
+"""Earlier corrections asked again: whether a new probe still follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_segdino.metrics.measures import same_shape
+from napari_segdino.training.samples import strokes_of
+
+RIGHT = 0.5
+"""A stroke holds when at least this share of it is classified as marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrokeScore:
+    """How well one correction is followed.
+
+    Parameters
+    ----------
+    tile : str
+        Key of its tile in the probe's memory; empty for one of an array.
+    code : int
+        Its mark: 1 background, 2.. classes.
+    y, x : int
+        One of its pixels, in the tile.
+    pixels : int
+        How many it has.
+    share : float
+        Share of them classified as marked, 0 to 1.
+    """
+
+    tile: str
+    code: int
+    y: int
+    x: int
+    pixels: int
+    share: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether most of it is classified as marked."""
+        return self.share >= RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Earlier corrections before and after learning.
+
+    Parameters
+    ----------
+    before, after : tuple of StrokeScore
+        The same strokes in the same order.
+    """
+
+    before: tuple[StrokeScore, ...]
+    after: tuple[StrokeScore, ...]
+
+    @property
+    def broken(self) -> tuple[StrokeScore, ...]:
+        """Strokes that held and hold no more, as they are now."""
+        pairs = zip(self.before, self.after, strict=True)
+        return tuple(new for old, new in pairs if old.holds and not new.holds)
+
+    @property
+    def mended(self) -> tuple[StrokeScore, ...]:
+        """Strokes that did not hold and do now."""
+        pairs = zip(self.before, self.after, strict=True)
+        return tuple(new for old, new in pairs if new.holds and not old.holds)
+
+    @property
+    def share_before(self) -> float:
+        """Share of marked pixels classified as marked then; 1 without any."""
+        return kept_share(self.before)
+
+    @property
+    def share_after(self) -> float:
+        """Share of marked pixels classified as marked now."""
+        return kept_share(self.after)
+
+
+def kept_share(scores: Sequence[StrokeScore]) -> float:
+    """Share of the pixels of all strokes that are classified as marked."""
+    total = sum(s.pixels for s in scores)
+    return sum(s.share * s.pixels for s in scores) / total if total else 1.0
+
+
+def score_strokes(
+    predicted: ArrayLike, marks: ArrayLike, tile: str = ""
+) -> list[StrokeScore]:
+    """Compare a prediction with each stroke of a plane.
+
+    Parameters
+    ----------
+    predicted : array of int, shape (Y, X)
+        0 background, 1.. classes; what the probe says, not what is shown.
+    marks : array of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+    tile : str
+        Goes into the scores.
+
+    Returns
+    -------
+    list of StrokeScore
+        One for each connected stroke, class by class.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    found, said = same_shape(predicted, marks)
+    right = found + 1 == said
+    scores = []
+    for code, pixels in strokes_of(said):
+        y, x = divmod(int(pixels[len(pixels) // 2]), said.shape[1])
+        share = float(right.ravel()[pixels].mean())
+        scores.append(StrokeScore(tile, code, y, x, len(pixels), share))
+    return scores
+
+
+def recheck(
+    model: Any, memory: Mapping[str, Any], earlier: Mapping[str, Any] | None = None
+) -> list[StrokeScore]:
+    """Ask a probe again about all corrections that were learned from.
+
+    It is asked at the pixels that were kept of each stroke, without
+    regularisation along the image and without being told the marks: what it
+    really knows. No image has to be open, and no encoder runs.
+
+    Parameters
+    ----------
+    model : object
+        A trained probe, ``Segmenter.model_``.
+    memory : mapping of str to object
+        Marked tiles by key, ``Segmenter.memory_``.
+    earlier : mapping of str to object, optional
+        Only strokes that this earlier memory held as well, whole or in part.
+
+    Returns
+    -------
+    list of StrokeScore
+        By tile, class and stroke. Of a whole mask all regions of a class share
+        one score.
+    """
+    scores = []
+    for key, kept in memory.items():
+        old = kept if earlier is None else earlier.get(key)
+        if old is None:
+            continue
+        marks, told = kept.marks.numpy(), old.marks.numpy().ravel()
+        strokes = list(strokes_of(marks))
+        shares = _shares(model, kept, strokes)
+        for (code, pixels), share in zip(strokes, shares, strict=True):
+            if (told[pixels] == code).any():
+                y, x = divmod(int(pixels[len(pixels) // 2]), marks.shape[1])
+                scores.append(StrokeScore(key, code, y, x, len(pixels), share))
+    return scores
+
+
+def guard(
+    model: Any,
+    memory: Mapping[str, Any],
+    new_model: Any,
+    new_memory: Mapping[str, Any],
+) -> Guard:
+    """Compare two probes on the corrections that the first had learned from.
+
+    Parameters
+    ----------
+    model, memory : object and mapping
+        ``Segmenter.model_`` and ``Segmenter.memory_`` before learning.
+    new_model, new_memory : object and mapping
+        The same after; what was taken back since does not count.
+
+    Returns
+    -------
+    Guard
+    """
+    return Guard(
+        tuple(recheck(model, new_memory, memory)),
+        tuple(recheck(new_model, new_memory, memory)),
+    )
+
+
+def _shares(
+    model: Any, kept: Any, strokes: Sequence[tuple[int, NDArray[np.intp]]]
+) -> list[float]:
+    """Share of each stroke of a tile that a probe classifies as marked."""
+    if not hasattr(model, "basis"):
+        found = _dense_labels(model, kept).ravel()
+        return [float((found[p] + 1 == code).mean()) for code, p in strokes]
+    blocks = kept.features.split(kept.widths.tolist(), 1)
+    said = model.probabilities(model.basis.project(blocks)).argmax(1) + 1
+    right = (said == kept.codes).numpy()
+    codes, numbers = kept.codes.numpy(), kept.strokes.numpy()
+    if kept.whole:
+        return [float(right[codes == code].mean()) for code, _ in strokes]
+    return [float(right[numbers == i].mean()) for i in range(len(strokes))]
+
+
+def _dense_labels(head: Any, kept: Any) -> NDArray[Any]:
+    """Labels (Y, X) that a dense head gives a tile."""
+    import torch
+
+    from napari_segdino.heads.decoder import probabilities
+
+    shape = tuple(kept.marks.shape)
+    with torch.inference_mode():
+        logits = head([level[None] for level in kept.levels], shape)
+        labels: NDArray[Any] = probabilities(logits)[0].argmax(0).numpy()
+    return labels

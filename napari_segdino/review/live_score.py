@@ -1,0 +1,244 @@
+"""An honest score while there is no reference: strokes held out and predicted.
+
+The probe is refitted without some strokes and asked about them. What is scored
+are marked pixels only, where users mark what was wrong: the score is lower than
+that of the whole mask, and it is meant to be watched over rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_segdino.arrays import Planes, as_planes, check_marks
+from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.metrics import Row, score_case
+from napari_segdino.metrics.measures import same_shape
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.review.folds import Stroke, group_strokes, make_folds
+from napari_segdino.review.held_out import HeldOut, summarise_answers
+from napari_segdino.review.twin import iter_twin
+
+if TYPE_CHECKING:
+    from napari_segdino.segmenter import Segmenter
+
+FOLDS = 5
+TEXT = "Scoring held-out strokes"
+
+Answer = tuple[Stroke, NDArray[np.float32]]
+"""A stroke, and the probabilities (N, K) of its pixels."""
+
+
+@dataclass(frozen=True)
+class _Without:
+    """Marks read plane by plane, some strokes erased; nothing is copied."""
+
+    marks: Any
+    source: Planes
+    erased: dict[tuple[int, ...], NDArray[np.intp]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.spatial_shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.marks.dtype
+
+    def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
+        plane: NDArray[Any] = np.array(self.marks[index])
+        if index in self.erased:
+            plane.reshape(-1)[self.erased[index]] = 0
+        return plane
+
+
+def iter_cross_validate(
+    segmenter: Segmenter,
+    image: Any,
+    marks: Any,
+    *,
+    volume: bool | None = None,
+    axes: str | None = None,
+    planes: Iterable[int] | None = None,
+    folds: int = FOLDS,
+    spacing: Sequence[float] | None = None,
+    seed: int = 0,
+    case: str = "held out",
+) -> Steps[HeldOut | None]:
+    """Score a probe on strokes of an image that it is not shown.
+
+    Each fold refits the probe on all other strokes of the image and on all that
+    it knows of other images, on features that are kept. The user's own probe
+    stays as it is.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Fitted.
+    image, volume, axes
+        As for :meth:`Segmenter.predict`.
+    marks : array of int, spatial shape of the image
+        0 not said, 1 background, 2.. classes.
+    planes : iterable of int, optional
+        Planes with marks; None looks at all.
+    folds : int
+        How often the probe is refitted, at most.
+    spacing : sequence of float, optional
+        (Y, X) distance between pixels; 1 if not given.
+    seed : int
+        The same seed gives the same folds.
+    case : str
+        Goes into the rows.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    HeldOut or None
+        None where no class has two strokes that are apart.
+    """
+    how: dict[str, Any] = {"volume": volume, "axes": axes}
+    source = as_planes(image, volume, axes)
+    marks = check_marks(marks, source)
+    wanted = sorted(range(len(source)) if planes is None else planes)
+    said = ((i, np.asarray(marks[source.index(i)])) for i in wanted)
+    marked = [(i, plane) for i, plane in said if plane.any()]
+    strokes = group_strokes(marked)
+    fold_of = make_folds(strokes, folds, seed)
+    used = sorted(set(fold_of) - {-1})
+    answers: list[Answer] = []
+    for done, fold in enumerate(used):
+        held = [s for s, f in zip(strokes, fold_of, strict=True) if f == fold]
+        rest = _Without(marks, source, _by_plane(held, source))
+        twin = yield from iter_twin(segmenter)
+        steps = _iter_fold(twin, image, rest, held, [i for i, _ in marked], how)
+        answers += yield from _counting(steps, Progress(done, len(used), TEXT))
+    if not answers:
+        return None
+    skipped = len(strokes) - len(answers)
+    return summarise_answers(answers, source.plane_shape, spacing, skipped, case)
+
+
+def _iter_fold(
+    twin: Segmenter,
+    image: Any,
+    rest: _Without,
+    held: Sequence[Stroke],
+    planes: Sequence[int],
+    how: dict[str, Any],
+) -> Steps[list[Answer]]:
+    """Learn from the rest, answer for the strokes that are held out."""
+    yield from twin.iter_partial_fit(image, rest, planes=planes, **how)
+    answers: list[Answer] = []
+    asked = sorted({s.plane for s in held})
+    for step in twin.iter_predict(image, planes=asked, **how):
+        if isinstance(step, PlaneResult):
+            answers += _answers(step, held)
+        else:
+            yield step
+    return answers
+
+
+def _counting(steps: Steps[list[Answer]], progress: Progress) -> Steps[list[Answer]]:
+    """Replace what a fold yields by the progress over all folds."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answers: list[Answer] = end.value
+            return answers
+        yield progress
+
+
+def _by_plane(
+    strokes: Sequence[Stroke], source: Planes
+) -> dict[tuple[int, ...], NDArray[np.intp]]:
+    """Pixels of strokes, by the position of their plane."""
+    found: dict[tuple[int, ...], list[NDArray[np.intp]]] = {}
+    for stroke in strokes:
+        found.setdefault(source.index(stroke.plane), []).append(stroke.pixels)
+    return {index: np.concatenate(parts) for index, parts in found.items()}
+
+
+def _answers(result: PlaneResult, held: Sequence[Stroke]) -> list[Answer]:
+    """Probabilities (N, K) of the held-out strokes of a plane."""
+    flat = result.probabilities.reshape(len(result.probabilities), -1)
+    return [(s, flat[:, s.pixels].T) for s in held if s.plane == result.index]
+
+
+class LearningCurve:
+    """Scores over the rounds of a session.
+
+    Attributes
+    ----------
+    points : list of HeldOut
+        Oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.points: list[HeldOut] = []
+
+    def add(self, score: HeldOut | None) -> None:
+        """Note the score of a round; a round without one is left out."""
+        if score is not None:
+            self.points.append(score)
+
+    def series(self) -> dict[str, list[float]]:
+        """Return ``strokes``, ``dice`` and ``hd95`` by round, for a figure."""
+        return {
+            "strokes": [float(p.strokes + p.skipped) for p in self.points],
+            "dice": [p.dice for p in self.points],
+            "hd95": [p.hd95 for p in self.points],
+        }
+
+    def rows(self) -> list[Row]:
+        """Return all rows, for :func:`napari_segdino.metrics.to_csv`."""
+        return [
+            replace(row, case=f"round {n}, {p.strokes + p.skipped} strokes")
+            for n, p in enumerate(self.points, 1)
+            for row in p.rows
+        ]
+
+
+def score_reference(
+    labels: ArrayLike,
+    reference: ArrayLike,
+    spacing: Sequence[float] | None = None,
+    case: str = "all",
+) -> tuple[list[Row], list[Row]]:
+    """Score a mask against a reference, whole and slice by slice.
+
+    Parameters
+    ----------
+    labels, reference : array of int, same shape, (Y, X) or (Z, Y, X)
+        0 background, 1.. classes.
+    spacing : sequence of float, optional
+        Distance between pixels by axis; 1 if not given.
+    case : str
+        Goes into the rows.
+
+    Returns
+    -------
+    whole, slices : list of Row
+        One row a class; the second also by slice, the case ending in the
+        slice's number, of classes that occur there. Empty for one plane.
+
+    Raises
+    ------
+    InputError
+        If shapes or the spacing do not fit.
+    """
+    found, true = same_shape(labels, reference)
+    whole = score_case(found, true, spacing, case=case)
+    slices: list[Row] = []
+    if found.ndim == 3:
+        flat = None if spacing is None else tuple(spacing)[1:]
+        for z, pair in enumerate(zip(found, true, strict=True)):
+            slices += score_case(*pair, flat, case=f"{case} z={z}")
+    return whole, slices

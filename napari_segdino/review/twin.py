@@ -1,0 +1,46 @@
+"""Segmenters that share all but what is asked: for trials beside the user's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from napari_segdino.progress import Steps
+
+if TYPE_CHECKING:
+    from napari_segdino.segmenter import Segmenter
+
+
+def iter_twin(
+    segmenter: Segmenter, model: Any = None, memory: Mapping[str, Any] | None = None
+) -> Steps[Segmenter]:
+    """Return a segmenter that can be fitted or changed without a trace.
+
+    The encoder and all kept features are shared, so that it costs nothing.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The user's; only its encoder is loaded if it was not yet.
+    model : object, optional
+        The twin's probe; None is the same.
+    memory : mapping of str to object, optional
+        What the twin knows; None is the same. With none of an image's marks,
+        its prediction of that image is what the probe says by itself.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    Segmenter
+    """
+    yield from segmenter._iter_engine()
+    other = copy.copy(segmenter)
+    if model is not None:
+        other.model_ = model
+    if memory is not None:
+        other.memory_ = dict(memory)
+    return other

@@ -1,0 +1,118 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from napari_segdino import marks_from_mask
+from napari_segdino.review.guard import (
+    Guard,
+    StrokeScore,
+    guard,
+    kept_share,
+    recheck,
+    score_strokes,
+)
+from napari_segdino.training.batches import DenseExample
+
+
+def test_strokes_scored_by_hand():
+    marks = np.zeros((5, 6), np.uint8)
+    marks[0, :4] = 1
+    marks[2, :2] = 2
+    marks[4, 2:5] = 2
+    predicted = np.zeros((5, 6), np.uint8)
+    predicted[0, 0] = 1
+    predicted[2, :2] = 1
+    predicted[4, 2] = 1
+    scores = score_strokes(predicted, marks)
+    assert [(s.code, s.pixels) for s in scores] == [(1, 4), (2, 2), (2, 3)]
+    assert [s.share for s in scores] == pytest.approx([0.75, 1.0, 1 / 3])
+    assert [s.holds for s in scores] == [True, True, False]
+    assert [(s.y, s.x) for s in scores] == [(0, 2), (2, 1), (4, 3)]
+    assert kept_share(scores) == pytest.approx((3 + 2 + 1) / 9)
+    assert kept_share([]) == 1
+
+
+def test_broken_and_mended():
+    shares = [(1.0, 1.0), (0.5, 0.4), (0.4, 0.5), (0.0, 0.0)]
+    one = StrokeScore("t", 2, 0, 0, 10, 1.0)
+    made = [
+        [dataclasses.replace(one, y=i, share=s[k]) for i, s in enumerate(shares)]
+        for k in (0, 1)
+    ]
+    found = Guard(tuple(made[0]), tuple(made[1]))
+    assert [s.y for s in found.broken] == [1]
+    assert [s.y for s in found.mended] == [2]
+    assert (found.share_before, found.share_after) == pytest.approx((0.475, 0.475))
+
+
+def test_a_probe_that_learned_a_stroke_follows_it(segmenter, scene):
+    image, _, marks = scene()
+    segmenter.fit(image, marks)
+    scores = recheck(segmenter.model_, segmenter.memory_)
+    assert [(s.code, s.pixels) for s in scores] == [(1, 35), (1, 35), (2, 5), (2, 5)]
+    assert all(s.share == 1 for s in scores)
+    key = next(iter(segmenter.memory_))
+    assert {s.tile for s in scores} == {key}
+    assert marks[scores[2].y, scores[2].x] == 2
+
+
+def test_contrary_marks_break_earlier_strokes(segmenter, scene):
+    image, _, marks = scene()
+    segmenter.fit(image, marks)
+    model, memory = segmenter.model_, segmenter.memory_
+    # The same picture elsewhere, marked the other way round, many times over.
+    other, _, _ = scene(seed=1)
+    opposite = np.zeros_like(marks)
+    opposite[16:32:3, 16:32] = 1
+    opposite[36:60:3, 2:60] = 2
+    segmenter.partial_fit(other, opposite)
+    found = guard(model, memory, segmenter.model_, segmenter.memory_)
+    assert len(found.before) == 4
+    assert found.share_before == 1
+    assert len(found.broken) == 4
+    assert found.share_after < 0.1
+    assert {s.tile for s in found.after} == set(memory)
+
+
+def test_what_was_taken_back_or_added_does_not_count(segmenter, scene):
+    image, _, marks = scene()
+    segmenter.fit(image, marks)
+    model, memory = segmenter.model_, segmenter.memory_
+    now = marks.copy()
+    now[now.shape[0] - 8] = 0  # taken back
+    now[10, 40:60] = 1  # new
+    now[21, 18:26] = 2  # an earlier stroke made longer
+    segmenter.partial_fit(image, now)
+    found = guard(model, memory, segmenter.model_, segmenter.memory_)
+    assert [(s.code, s.pixels) for s in found.after] == [(1, 35), (2, 8), (2, 5)]
+    assert found.broken == ()
+
+
+def test_whole_masks_and_new_classes(segmenter, scene):
+    image, mask, _ = scene()
+    segmenter.fit(image, marks_from_mask(mask))
+    scores = recheck(segmenter.model_, segmenter.memory_)
+    assert [s.code for s in scores] == [1, 2]
+    assert all(s.share > 0.95 for s in scores)
+
+
+def test_dense_heads_are_asked_at_every_pixel():
+    marks = torch.zeros(8, 8, dtype=torch.uint8)
+    marks[1, :4] = 2
+    marks[6, :] = 1
+    level = torch.zeros(2, 8, 8)
+    level[1, :, :2] = 9.0  # class 1 in the two columns at the left, else 0
+    level[0, :, 2:] = 9.0
+
+    class Head:
+        def __call__(self, levels, shape):
+            assert shape == (8, 8)
+            return levels[0]
+
+    scores = recheck(Head(), {"t": DenseExample((level,), marks)})
+    assert [(s.code, s.share, s.tile) for s in scores] == [
+        (1, 0.75, "t"),
+        (2, 0.5, "t"),
+    ]

@@ -1,0 +1,125 @@
+import csv
+
+import numpy as np
+import pytest
+
+from napari_segdino.metrics import to_csv
+from napari_segdino.progress import drive
+from napari_segdino.review.folds import Stroke, group_strokes, make_folds
+from napari_segdino.review.held_out import summarise_answers
+from napari_segdino.review.live_score import (
+    LearningCurve,
+    iter_cross_validate,
+    score_reference,
+)
+
+
+def test_near_strokes_and_neighbouring_slices_are_one_group():
+    marks = np.zeros((100, 100), np.uint8)
+    marks[10, 10:15], marks[13, 10:15] = 1, 1  # 3 apart: within 4.2
+    marks[20, 10:15] = 1  # 7 apart
+    marks[16, 10:15] = 2  # another class
+    other = np.zeros_like(marks)
+    other[21, 12] = 1
+    strokes = group_strokes([(0, marks), (2, other), (5, other)])
+    groups = [s.group for s in strokes]
+    assert [(s.plane, s.code, len(s.pixels)) for s in strokes] == [
+        (0, 1, 5), (0, 1, 5), (0, 1, 5), (0, 2, 5), (2, 1, 1), (5, 1, 1),
+    ]  # fmt: skip
+    assert groups[0] == groups[1]
+    assert groups[2] == groups[4]
+    assert len(set(groups)) == 4
+
+
+def test_folds_never_take_a_class_whole_nor_part_a_group():
+    pixels = np.zeros(1, np.intp)
+    groups = [(1, 0), (1, 0), (1, 1), (1, 2), (2, 3), (2, 4), (3, 5), (3, 5)]
+    strokes = [Stroke(0, code, pixels, group) for code, group in groups]
+    for seed in range(10):
+        folds = make_folds(strokes, 2, seed)
+        assert folds[0] == folds[1]
+        assert folds[6:] == [-1, -1]
+        assert folds[4] != folds[5]
+        assert len(set(folds[:4])) == 2
+
+
+def answer(pixels, code, foreground, plane=0):
+    p = np.array(foreground, np.float32)
+    pixels = np.array(pixels, np.intp)
+    return Stroke(plane, code, pixels, 0), np.stack([1 - p, p], 1)
+
+
+def test_scores_of_answers_by_hand():
+    # a row of 10: class 1 marked at 0..3, found at 0, 1, 2; background at 6..9,
+    # called class 1 at 9
+    answers = [
+        answer(range(4), 2, [0.9, 0.8, 0.7, 0.1]),
+        answer(range(6, 10), 1, [0.2, 0.2, 0.2, 0.6]),
+    ]
+    got = summarise_answers(answers, (1, 10), (1.0, 0.5), 3, "x")
+    (row,) = got.rows
+    assert (row.case, row.label, row.predicted, row.true) == ("x", 1, 4, 4)
+    assert row.dice == 0.75 and row.iou == pytest.approx(3 / 5)
+    assert row.hd95 == 3.0  # from pixel 9 to pixel 3
+    assert (got.strokes, got.skipped, got.right) == (2, 3, 0.75)
+    assert got.weights.sum() == pytest.approx(2)
+    assert got.truth.tolist() == [1] * 4 + [0] * 4
+    gone = summarise_answers([answer(range(4), 2, [0.1] * 4)], (1, 10), None, 0, "")
+    assert (gone.dice, gone.hd95) == (0.0, np.inf)
+
+
+def test_held_out_strokes_are_found_and_the_probe_stays(segmenter, scene, encoder):
+    image, _, marks = scene()
+    segmenter.fit(image, marks)
+    model, memory, runs = segmenter.model_, segmenter.memory_, encoder.planes_encoded
+    got = drive(iter_cross_validate(segmenter, image, marks, folds=2))
+    assert (got.strokes, got.skipped) == (4, 0)
+    assert got.right == got.dice == 1.0
+    assert got.hd95 == 0.0
+    assert segmenter.model_ is model and segmenter.memory_ is memory
+    assert encoder.planes_encoded == runs
+
+
+def test_a_held_out_stroke_that_contradicts_all_others_scores_nothing(segmenter, scene):
+    image, _, marks = scene()
+    marks[28, 40:60] = 2  # background called class 1, far from the others
+    segmenter.fit(image, marks)
+    got = drive(iter_cross_validate(segmenter, image, marks, folds=9))
+    wrong = got.probabilities.argmax(1) != got.truth
+    assert 18 <= wrong.sum() <= 20
+    assert got.right == pytest.approx(0.8, abs=0.03)
+
+
+def test_no_score_without_two_strokes_of_a_class(segmenter, scene):
+    image, _, marks = scene()
+    marks[27] = marks[4] = 0
+    segmenter.fit(image, marks)
+    assert drive(iter_cross_validate(segmenter, image, marks)) is None
+
+
+def test_the_curve_and_its_table(tmp_path):
+    curve = LearningCurve()
+    curve.add(None)
+    for sure in (0.1, 0.9):
+        score = summarise_answers(
+            [answer(range(4), 2, [sure] * 4)], (1, 8), None, 1, ""
+        )
+        curve.add(score)
+    assert curve.series() == {
+        "strokes": [2, 2], "dice": [0, 1], "hd95": [np.inf, 0],
+    }  # fmt: skip
+    rows = list(csv.DictReader(to_csv(tmp_path / "c.csv", curve.rows()).open()))
+    assert [r["case"] for r in rows] == ["round 1, 2 strokes", "round 2, 2 strokes"]
+    assert [float(r["dice"]) for r in rows] == [0, 1]
+
+
+def test_a_reference_by_class_and_slice():
+    true = np.zeros((2, 4, 4), int)
+    true[0, :2], true[1, 0] = 1, 2
+    found = true.copy()
+    found[0, 1] = 0
+    whole, slices = score_reference(found, true, (5.0, 1.0, 1.0))
+    assert [(r.label, r.dice) for r in whole] == [(1, 2 / 3), (2, 1.0)]
+    assert [(r.case, r.label) for r in slices] == [("all z=0", 1), ("all z=1", 2)]
+    assert slices[0].hd95 == 1.0
+    assert score_reference(found[0], true[0])[1] == []
