@@ -8,88 +8,90 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_segdino.cli.bar import with_bar
-from napari_segdino.cli.errors import one_line
 from napari_segdino.cli.options import ANY_PATH, EXISTING, device_option, verbose_option
-from napari_segdino.errors import SegDINOError
 
 if TYPE_CHECKING:
-    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.batch import Row
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=EXISTING)
+@click.argument("inputs", nargs=-1, required=True)
 @click.option("-m", "--model", type=EXISTING, required=True, help="A probe file.")
 @click.option(
     "-o", "--output", type=ANY_PATH, required=True, help="Folder of the masks."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Processes on this machine.  [default: this one]",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to work on.")
+@click.option(
+    "--suffix",
+    default="",
+    metavar="SUFFIX",
+    help="Format of the masks, such as .nii.gz or .ome.zarr.  "
+    "[default: the scan's own]",
+)
+@click.option(
+    "--resume", is_flag=True, help="Skip finished masks, go on with half-written ones."
+)
+@click.option("--csv", "report", type=ANY_PATH, help="Write a report of all files.")
 @device_option
 @verbose_option
-def predict(inputs: tuple[Path, ...], model: Path, output: Path, device: str) -> None:
-    """Segment INPUTS (files or folders) with a trained probe.
+def predict(
+    inputs: tuple[str, ...],
+    model: Path,
+    output: Path,
+    workers: int,
+    scheduler: str | None,
+    suffix: str,
+    resume: bool,
+    report: Path | None,
+    device: str,
+) -> None:
+    """Segment INPUTS (files, folders or patterns) with a trained probe.
 
     Masks are written in the scans' own formats and geometry where these can
-    hold masks. A file that fails does not stop the others.
+    hold masks; very large ones as OME-Zarr. A file that fails does not stop the
+    others; the failures are listed at the end, and the status is then 1.
     """
-    from napari_segdino.io.pairs import list_images
-    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.batch import BatchSettings, iter_run, plan_jobs, write_report
+    from napari_segdino.batch.work import read_probe
 
-    segmenter = Segmenter.load(model, device=device)
-    paths = [path for given in inputs for path in list_images(given)]
-    _check_names(paths)
-    output.mkdir(parents=True, exist_ok=True)
-    failed = []
-    for number, path in enumerate(paths, 1):
-        try:
-            target = _predict_file(segmenter, path, output, f"[{number}/{len(paths)}]")
-        except (SegDINOError, MemoryError) as error:
-            failed.append(path)
-            click.echo(f"{path}: {one_line(error)}", err=True)
-        else:
-            click.echo(target)
-    if failed:
-        raise click.ClickException(f"{len(failed)} of {len(paths)} files failed.")
+    if workers and scheduler:
+        raise click.UsageError("Give either --workers or --scheduler.")
+    probe = read_probe(model, device)
+    jobs = plan_jobs(inputs, output, suffix=suffix, resume=resume)
+    rows: list[Row] = []
+
+    def take(row: Any) -> None:
+        rows.append(row)
+        if row.status == "done":
+            click.echo(row.output)
+
+    try:
+        with_bar(iter_run(jobs, probe, BatchSettings(workers, scheduler or "")), take)
+    finally:
+        if report is not None:
+            write_report(report, rows)
+    _tell(rows)
 
 
-def _check_names(paths: list[Path]) -> None:
-    """Refuse inputs whose masks would overwrite one another.
+def _tell(rows: list[Row]) -> None:
+    """List what failed.
 
     Raises
     ------
     click.ClickException
-        Before anything is written.
+        If anything has.
     """
-    from napari_segdino.io.pairs import stem_of
-
-    seen: dict[str, Path] = {}
-    for path in paths:
-        first = seen.setdefault(stem_of(path), path)
-        if first is not path:
-            raise click.ClickException(
-                f"{first} and {path} would be written to one mask: "
-                "predict them into different folders."
-            )
-
-
-def _predict_file(segmenter: Segmenter, path: Path, folder: Path, name: str) -> Path:
-    import numpy as np
-
-    from napari_segdino.inference.predict import PlaneResult, label_dtype
-    from napari_segdino.io.pairs import mask_name
-    from napari_segdino.io.read import read_scan
-    from napari_segdino.io.write import own_suffix, write_mask
-    from napari_segdino.study.read import slice_mm
-
-    scan = read_scan(path, lazy=True)
-    shape = scan.spatial_shape
-    planes = (int(np.prod(shape[:-2])), *shape[-2:])
-    labels = np.zeros(planes, label_dtype(segmenter.n_classes_))
-
-    def take(step: Any) -> None:
-        if isinstance(step, PlaneResult):
-            labels[step.index] = step.labels
-
-    steps = segmenter.iter_predict(scan.data, axes=scan.axes, spacing=slice_mm(scan))
-    with_bar(steps, take, name)
-    target = folder / mask_name(path, own_suffix(scan))
-    write_mask(target, labels.reshape(shape), like=scan)
-    return target
+    skipped = sum(row.status == "skipped" for row in rows)
+    if skipped:
+        click.echo(f"{skipped} files were finished before.", err=True)
+    failed = [row for row in rows if row.status == "failed"]
+    for row in failed:
+        click.echo(f"{row.file}: {row.reason}", err=True)
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(rows)} files failed.")

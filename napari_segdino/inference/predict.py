@@ -55,8 +55,10 @@ class BlockResult:
     ----------
     index : int
         Flat index of the plane over the image's leading axes.
-    row, column : int
-        Which block, counted over the plane's tiles.
+    row : int
+        Of blocks in the plane.
+    last_in_row, last_in_plane : bool
+        Whether the row, or the plane, ends with it.
     y0, x0 : int
         Its first pixel in the plane.
     labels : numpy.ndarray, shape (y, x), uint8 or uint16
@@ -67,7 +69,8 @@ class BlockResult:
 
     index: int
     row: int
-    column: int
+    last_in_row: bool
+    last_in_plane: bool
     y0: int
     x0: int
     labels: NDArray[np.unsignedinteger]
@@ -132,8 +135,10 @@ def iter_blocks(
                 yield tile
                 continue
             labels = maps.argmax(0).astype(label_dtype(len(maps)))
+            ends = column + 1 == len(cut.columns)
+            whole = ends and row + 1 == len(cut.rows)
             y0, x0 = cut.rows[row].first, span.first
-            yield BlockResult(index, row, column, y0, x0, labels, maps)
+            yield BlockResult(index, row, ends, whole, y0, x0, labels, maps)
 
 
 def predict_plane(

@@ -1,0 +1,182 @@
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pytest
+import zarr
+from batch_scene import scene
+
+from napari_segdino import Segmenter
+from napari_segdino.batch import BlockWriter, iter_predict_blocks, iter_predict_to, lazy
+from napari_segdino.errors import NotFittedError, ScanError
+from napari_segdino.inference.predict import BlockResult
+from napari_segdino.io import Header, read_mask, read_scan
+from napari_segdino.progress import Progress, drive
+
+
+def header(shape, axes="YX"):
+    return Header(
+        shape=shape,
+        axes=axes,
+        spacing=(1.0,) * len(shape),
+        units=("pixel",) * len(shape),
+    )
+
+
+def joined(segmenter, image, shape, **kwargs):
+    labels = np.full((int(np.prod(shape[:-2])), *shape[-2:]), 99, np.uint8)
+    for step in iter_predict_blocks(segmenter, image, **kwargs):
+        if isinstance(step, BlockResult):
+            labels[(step.index, *step.slices)] = step.labels
+    return labels.reshape(shape)
+
+
+def memory_mapped(image, folder):
+    np.save(folder / "image.npy", image)
+    return np.load(folder / "image.npy", mmap_mode="r")
+
+
+WAYS = {
+    "numpy": lambda image, _: image,
+    "dask": lambda image, _: dask.array.from_array(image, chunks=50),
+    "zarr": lambda image, _: zarr.array(image, chunks=(33,) * image.ndim),
+    "memory map": memory_mapped,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_blocks_give_the_labels_that_predict_gives(segmenter, tmp_path, way):
+    image, mask = scene(150, 120, seed=1)
+    lazily = WAYS[way](image, tmp_path)
+    found = joined(segmenter, lazily, image.shape)
+    assert np.array_equal(found, segmenter.predict(image))
+    assert (found == mask).mean() > 0.98
+
+
+def test_colour_volumes(segmenter):
+    image, _ = scene(150, 70, seed=1)
+    colour = np.stack([image] * 3, -1)
+    volume = np.stack([colour, colour[::-1]])
+    segmenter.fit(colour[:64, :64], scene()[1] + 1)
+    found = joined(segmenter, dask.array.from_array(volume), volume.shape[:-1])
+    assert np.array_equal(found, segmenter.predict(volume))
+
+
+class Watched:
+    """An array that notes how much is read of it at once."""
+
+    def __init__(self, image):
+        self.image, self.shape, self.dtype = image, image.shape, image.dtype
+        self.largest = 0
+
+    def __getitem__(self, key):
+        found = self.image[key]
+        self.largest = max(self.largest, found.size)
+        return found
+
+
+@pytest.mark.parametrize("band", [0, lazy.BAND_BYTES])
+def test_no_plane_is_read_as_a_whole(segmenter, monkeypatch, band):
+    monkeypatch.setattr(lazy, "BAND_BYTES", band)
+    monkeypatch.setattr("napari_segdino.features.intensity.SAMPLED_PIXELS", 2000)
+    image = Watched(scene(400, 120, seed=1)[0])
+    drive(iter_predict_blocks(segmenter, image))
+    assert image.largest == (64 * 120 if band else 64 * 64)
+
+
+def test_no_features_are_kept(segmenter):
+    image, _ = scene(150, 120, seed=1)
+    engine = drive(segmenter._iter_engine())
+    before = engine.extractor.cache._bytes
+    drive(iter_predict_blocks(segmenter, image))
+    assert engine.extractor.cache._bytes == before
+
+
+def test_what_learned_nothing_says_so(fake_encoder):
+    with pytest.raises(NotFittedError):
+        drive(iter_predict_blocks(Segmenter("fake"), np.zeros((9, 9))))
+
+
+def run(segmenter, image, path, stop_after=None, **kwargs):
+    """Predict into a mask; cancel after some tiles. Return the tiles that it took."""
+    writer = BlockWriter(path, header(image.shape), resume=True, **kwargs)
+    steps = iter_predict_to(segmenter, image, writer)
+    with writer:
+        for step in steps:
+            if stop_after is not None and step.done >= stop_after:
+                steps.close()
+                raise KeyboardInterrupt
+    return step.total
+
+
+@pytest.mark.parametrize("name", ["mask.npy", "mask.ome.zarr"])
+def test_a_cancelled_mask_goes_on_where_it_stopped(segmenter, tmp_path, name):
+    image, _ = scene(330, 120, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(segmenter, image, tmp_path / name, stop_after=11)
+    assert not (tmp_path / name).exists()
+    tiles = run(segmenter, image, tmp_path / "whole.npy")
+    rest = run(segmenter, image, tmp_path / name)
+    assert rest == tiles - 6  # three rows of three are done; the last is scored anew
+    expected = segmenter.predict(image)
+    assert np.array_equal(read_mask(tmp_path / name), expected)
+    assert np.array_equal(read_mask(tmp_path / "whole.npy"), expected)
+    assert not [p for p in tmp_path.iterdir() if "unfinished" in p.name]
+
+
+def test_what_another_probe_left_is_not_gone_on_with(segmenter, tmp_path):
+    image, _ = scene(330, 120, seed=1)
+    path = tmp_path / "mask.npy"
+    with pytest.raises(KeyboardInterrupt):
+        run(segmenter, image, path, stop_after=11, made_by="one")
+    assert run(segmenter, image, path, made_by="other") == run(
+        segmenter, image, tmp_path / "whole.npy"
+    )
+
+
+def test_finished_planes_are_left_out(segmenter, tmp_path):
+    volume = np.stack([scene(seed=z)[0] for z in range(4)])
+    path = tmp_path / "mask.npy"
+    for stop in (2, None):
+        writer = BlockWriter(path, header(volume.shape, "ZYX"), resume=True)
+        steps = iter_predict_to(segmenter, volume, writer, axes="ZYX")
+        if stop:
+            with pytest.raises(KeyboardInterrupt), writer:
+                for step in steps:
+                    if step.done == stop:
+                        raise KeyboardInterrupt
+        else:
+            with writer:
+                seen = list(steps)
+    assert seen[-1] == Progress(2, 2, "Predicting")
+    expected = segmenter.predict(volume, axes="ZYX")
+    assert np.array_equal(np.load(path), expected)
+
+
+def test_a_plane_that_is_not_whole_is_no_mask(segmenter, tmp_path):
+    image, _ = scene(150, 120)
+    path = tmp_path / "mask.npy"
+    with (
+        pytest.raises(ScanError, match="not whole"),
+        BlockWriter(path, header(image.shape)) as writer,
+    ):
+        steps = iter_predict_to(segmenter, image, writer)
+        for _ in range(4):
+            next(steps)
+    assert not list(Path(tmp_path).glob("*mask*"))
+
+
+def test_a_mask_lies_where_its_scan_does(segmenter, tmp_path):
+    image, _ = scene(150, 120)
+    like = Header(shape=image.shape, axes="YX", spacing=(0.5, 0.25), units=("um",) * 2)
+    with BlockWriter(tmp_path / "m.ome.zarr", like) as writer:
+        drive(iter_predict_to(segmenter, image, writer))
+    assert read_scan(tmp_path / "m.ome.zarr").spacing == (0.5, 0.25)
+
+
+def test_copy_on_write_maps_keep_their_changes(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(5000, np.uint8))
+    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed[7] = 1
+    lazy.forget_pages(changed)
+    assert changed[7] == 1
