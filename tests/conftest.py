@@ -41,6 +41,8 @@ class FakeSegmenter:
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None
         self.failure: Exception | None = None
+        self.has_guess = False
+        self.class_info_: list[dict[str, Any]] | None = None
 
     @property
     def is_fitted(self) -> bool:
