@@ -306,7 +306,7 @@ def test_grouping_gives_a_first_mask(segmenter):
     assert not segmenter.is_fitted
 
 
-def test_the_first_strokes_go_on_from_the_groups(segmenter):
+def test_the_first_strokes_go_on_from_the_groups(segmenter, tmp_path):
     image, mask, marks = square()
     drive(segmenter.iter_cluster(image))
     assert segmenter.has_guess
@@ -314,6 +314,8 @@ def test_the_first_strokes_go_on_from_the_groups(segmenter):
     corner[2, 2:6] = 1
     found = segmenter.partial_fit(image, corner).predict(image)
     assert agreement(found, mask) > 0.95
+    loaded = Segmenter.load(segmenter.save(tmp_path / "a.segdino"))
+    assert np.array_equal(loaded.predict(image), found)
     assert agreement(segmenter.fit(image, marks).predict(image), mask) > 0.95
     assert len(segmenter.memory_) == 1
 

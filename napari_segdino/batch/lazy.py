@@ -73,7 +73,7 @@ class LazyPlane:
 
     def _read(self, y: slice, x: slice) -> NDArray[Any]:
         array = self.image.array
-        data = np.asarray(array[(*self.image.index(self.index), y, x)])
+        data = load(array[(*self.image.index(self.index), y, x)])
         data = data if self.image.axes.endswith("C") else data[..., None]
         if not isinstance(array, np.memmap):
             return data[..., self.channels]
@@ -88,6 +88,17 @@ class LazyPlanes(Planes):
     def read(self, plane: int) -> Any:
         """Return a :class:`LazyPlane`; nothing is read yet."""
         return LazyPlane(self, plane)
+
+
+def load(array: Any) -> NDArray[Any]:
+    """Read an array; a dask array in this process, also within a Dask worker.
+
+    There, its own tasks would go to the cluster, which cannot open files that
+    are already open here.
+    """
+    if hasattr(array, "dask"):
+        array = array.compute(scheduler="threads")
+    return np.asarray(array)
 
 
 def forget_pages(array: Any) -> None:

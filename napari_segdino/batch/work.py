@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_segdino.batch.jobs import ZARR_SUFFIX, Job, Row
+from napari_segdino.batch.lazy import load
 from napari_segdino.errors import ModelFileError, SegDINOError
 from napari_segdino.progress import Progress, drive
 
@@ -170,7 +171,7 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
 def _load_small(scan: Scan) -> Any:
     """Read a scan before its turn to compute, unless it is large."""
     size = math.prod(scan.shape) * np.dtype(scan.data.dtype).itemsize
-    return np.asarray(scan.data) if size < IN_MEMORY else scan.data
+    return load(scan.data) if size < IN_MEMORY else scan.data
 
 
 def _to_disk(

@@ -125,7 +125,7 @@ def first_guess(groups: Groups, samples: Sequence[Sample]) -> Sample:
     codes = (group[rows] + 1).to(torch.uint8)
     sizes = torch.bincount(group[rows], minlength=len(best)).float()
     return Sample(
-        codes[None],
+        codes[None].clone(),
         context[rows],
         codes,
         1 / sizes[group[rows]],

@@ -71,21 +71,27 @@ def test_slices_by_hand():
         find_places(flat, np.zeros((3, 3)))
 
 
-def test_the_unmarked_slice_that_looks_like_nothing_known_comes_first(segmenter, scene):
+def test_slices_and_images_are_ranked_by_the_doubt_of_the_probe(segmenter, scene):
     image, mask, marks = scene()
-    strange = np.where(mask > 0, 110, image).astype(np.uint8)  # between both classes
+    strange = np.where(mask > 0, 110, 2 * image).astype(np.uint8)
     volume = np.stack([image, strange, scene(seed=5)[0]])
-    said = np.stack([marks, 0 * marks, 0 * marks])
-    segmenter.fit(volume, said, axes="ZYX")
+    said = np.stack([marks, 0 * marks, np.ones_like(marks)])
+    segmenter.fit(volume[:1], said[:1], axes="ZYX")
     seen = []
     ranking = drive(iter_suggest(segmenter, volume, said, axes="ZYX"), seen.append)
     maps = {s.index: s.doubt.total for s in seen if isinstance(s, PlaneDoubt)}
     assert sorted(maps) == [0, 1, 2]
-    assert ranking.slices[0].plane == 1
-    place = ranking.places[0]
-    assert place.plane == 1 and maps[1][place.y, place.x] > 0.5
-    ranked = drive(iter_rank_images(segmenter, [("known", image), ("new", strange)]))
-    assert [name for name, _ in ranked] == ["new", "known"]
+    means = {0: maps[0][marks == 0].mean(), 1: maps[1].mean()}
+    assert [s.plane for s in ranking.slices] == sorted(means, key=lambda i: -means[i])
+    assert [s.doubt for s in ranking.slices] == pytest.approx(
+        sorted(means.values(), reverse=True), rel=1e-4
+    )
+    assert ranking.places and {p.plane for p in ranking.places} <= {0, 1}
+    pair = [("a", image), ("b", strange)]
+    ranked = drive(iter_rank_images(segmenter, pair))
+    backwards = drive(iter_rank_images(segmenter, pair[::-1]))
+    assert [name for name, _ in ranked] == [name for name, _ in backwards]
+    assert ranked[0][1].doubt > ranked[1][1].doubt > 0
 
 
 def test_an_ensemble_leaves_the_probe_as_it_was(segmenter, scene, encoder):
