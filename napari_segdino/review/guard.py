@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.metrics.measures import same_shape
+from napari_segdino.segmenter import GUESS
 from napari_segdino.training.samples import strokes_of
 
 RIGHT = 0.5
@@ -130,7 +131,8 @@ def recheck(
 
     It is asked at the pixels that were kept of each stroke, without
     regularisation along the image and without being told the marks: what it
-    really knows. No image has to be open, and no encoder runs.
+    really knows. No image has to be open, and no encoder runs. The first guess,
+    which no user made, is left out.
 
     Parameters
     ----------
@@ -150,7 +152,7 @@ def recheck(
     scores = []
     for key, kept in memory.items():
         old = kept if earlier is None else earlier.get(key)
-        if old is None:
+        if old is None or key == GUESS:
             continue
         marks, told = kept.marks.numpy(), old.marks.numpy().ravel()
         strokes = list(strokes_of(marks))

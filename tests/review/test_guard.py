@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_segdino import marks_from_mask
+from napari_segdino.progress import drive
 from napari_segdino.review.guard import (
     Guard,
     StrokeScore,
@@ -13,6 +14,7 @@ from napari_segdino.review.guard import (
     recheck,
     score_strokes,
 )
+from napari_segdino.segmenter import GUESS
 from napari_segdino.training.batches import DenseExample
 
 
@@ -116,3 +118,12 @@ def test_dense_heads_are_asked_at_every_pixel():
         (1, 0.75, "t"),
         (2, 0.5, "t"),
     ]
+
+
+def test_the_first_guess_is_no_correction(segmenter, scene):
+    image, _, marks = scene()
+    drive(segmenter.iter_cluster(image))
+    segmenter.partial_fit(image, marks)
+    assert GUESS in segmenter.memory_
+    scores = recheck(segmenter.model_, segmenter.memory_)
+    assert [s.pixels for s in scores] == [35, 35, 5, 5]
