@@ -170,7 +170,7 @@ class _Job:
         for done, case in enumerate(self.splits.train):
             loaded = self.read(case)
             pairs = pair_up(loaded.image, loaded.marks, None, loaded.axes)
-            steps = engine.iter_learn(memory, pairs, None)
+            steps = engine.iter_learn(memory, pairs, [None] * len(pairs))
             text = f"Encoding {case.name}"
             yield from iter_part(steps, done, len(self.splits.train), text)
         n_classes = self.read.rule.n_classes
