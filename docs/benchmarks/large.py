@@ -4,7 +4,9 @@
     python docs/benchmarks/large.py volume OUT.npy        # 400 x 512 x 512, 16 bits
 
 A second start goes on where the first one was stopped. Peak memory is the
-operating system's own figure (ru_maxrss).
+operating system's own figure (ru_maxrss). With ``--prefill N`` the first N tiles
+are thresholded, not encoded, so that a start after that measures the end of a
+long run.
 """
 
 import resource
@@ -18,7 +20,7 @@ import numpy as np
 import skimage
 
 from napari_segdino import Segmenter
-from napari_segdino.batch import BlockWriter, iter_predict_to
+from napari_segdino.batch import BlockWriter, blocks, iter_predict_to
 from napari_segdino.config import CacheSettings
 from napari_segdino.io import Header
 
@@ -68,8 +70,18 @@ def gigabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def main(kind, out):
+def threshold(tile):
+    """Stand in for a probe."""
+    import torch
+
+    bright = torch.from_numpy(tile[..., 0].astype(np.float32) / tile[..., 0].max())
+    return torch.stack([1 - bright, bright])
+
+
+def main(kind, out, prefill=0):
     image, axes, plane = image_of(kind)
+    if prefill:
+        blocks._scorer = lambda *_: threshold
     segmenter = Segmenter(
         "efficientnet_lite0", device="cpu", cache=CacheSettings(256 << 20, 0)
     )
@@ -86,6 +98,8 @@ def main(kind, out):
     with BlockWriter(out, like, resume=True, made_by=kind) as writer:
         for step in iter_predict_to(segmenter, image, writer, axes=axes):
             now = time.perf_counter()
+            if prefill and step.done >= prefill:
+                raise SystemExit(f"prefilled, peak {gigabytes():.2f} GB")
             if now - shown > SECONDS_BETWEEN:
                 shown = now
                 print(
@@ -97,4 +111,5 @@ def main(kind, out):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    more = sys.argv[3:]
+    main(sys.argv[1], sys.argv[2], int(more[1]) if more[:1] == ["--prefill"] else 0)
