@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # What Qt's xcb platform and OpenGL need on Debian or Ubuntu, and a virtual display.
 SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
   libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 \
-  libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1
+  libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libglib2.0-0
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
 .PHONY: demo test lint system clean

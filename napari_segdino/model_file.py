@@ -61,7 +61,8 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
 
     path = Path(path)
     header = {"format": FORMAT, "version": str(VERSION), "meta": json.dumps(model.meta)}
-    tensors = {name: t.contiguous() for name, t in model.tensors.items()}
+    # Copies, since the format takes no tensors that share memory.
+    tensors = {name: t.contiguous().clone() for name, t in model.tensors.items()}
     try:
         with atomic_path(path, ModelFileError) as partial:
             save_file(tensors, partial, header)

@@ -82,6 +82,7 @@ class Segmenter(Params):
         self.predicting = predicting
         self.recipe = recipe
         self.cache = cache
+        self.class_info_: Any = None
 
     @property
     def is_fitted(self) -> bool:
@@ -391,7 +392,7 @@ class Segmenter(Params):
             "predicting": dataclasses.asdict(self.predicting),
             "recipe": self.recipe,
             "n_classes": self.n_classes_,
-            "class_info": getattr(self, "class_info_", None),
+            "class_info": self.class_info_,
             "learned": learned,
         }
         return model_file.write_model(path, model_file.ModelFile(meta, tensors))

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from napari_segdino.errors import ModelFileError, ScanError
 from napari_segdino import files as atomic
+from napari_segdino.errors import ModelFileError, ScanError
 from napari_segdino.files import atomic_folder, atomic_path, split_suffix
 
 

@@ -204,5 +204,7 @@ def test_csv_holds_every_field(tmp_path):
 
 
 def test_csv_into_a_missing_folder_is_one_sentence(tmp_path):
-    with pytest.raises(ScanError, match=r"a\.csv cannot be written: there is no such folder"):
+    with pytest.raises(
+        ScanError, match=r"a\.csv cannot be written: there is no such folder"
+    ):
         m.to_csv(tmp_path / "none" / "a.csv", rows_of(1.0))

@@ -167,6 +167,21 @@ def test_features_come_from_disk_when_memory_is_short(encoder, tmp_path):
     assert encoder.planes_encoded == PASSES
 
 
+def test_an_unmarked_plane_of_the_same_pixels_takes_no_marks_away(segmenter):
+    image, mask, marks = square()
+    volume = np.stack([image, image])
+    said = np.stack([marks, np.zeros_like(marks)])
+    found = segmenter.fit(volume, said, volume=True).predict(image)
+    assert agreement(found, mask) > 0.99
+
+
+def test_a_probe_of_several_views_is_saved(segmenter, tmp_path):
+    image, _, marks = square()
+    segmenter.set_params(features=FeatureSettings(flips=True)).fit(image, marks)
+    loaded = Segmenter.load(segmenter.save(tmp_path / "a.segdino"))
+    assert np.array_equal(loaded.predict(image), segmenter.predict(image))
+
+
 def test_lists_of_images(segmenter):
     image, mask, marks = square()
     nothing = np.zeros_like(marks)

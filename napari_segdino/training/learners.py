@@ -218,7 +218,7 @@ class DenseLearner:
 
     def copies(self, marks: NDArray[Any]) -> int:
         """As many as the recipe says, of whole masks."""
-        strokes = np.count_nonzero(marks) < marks.size / 2
+        strokes = bool(np.count_nonzero(marks) < marks.size / 2)
         return self._recipe(strokes).views
 
     def guess(self, groups: Groups, samples: Sequence[Sample]) -> None:

@@ -57,6 +57,7 @@ def iter_remember(
     """
     indices = range(len(image)) if planes is None else planes
     intensity = find_intensity(image, settings, extractor.encoder.spec)
+    said_now: set[str] = set()
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), TEXT)
         said = np.asarray(marks[image.index(index)])
@@ -68,9 +69,12 @@ def iter_remember(
             for key, kept in _kept(
                 learner, extractor, pixels, tile_marks, intensity, settings, seed
             ):
+                if not kept and key in said_now:
+                    continue  # a plane of the same pixels without marks of its own
                 for old in [k for k in memory if k.partition(COPY)[0] == key]:
                     del memory[old]
                 memory.update(kept)
+                said_now.update({key} if kept else ())
             yield Progress(done, len(indices), TEXT)
 
 
