@@ -18,10 +18,7 @@ from napari_segdino.errors import InputError, ModelFileError, NotFittedError
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.params import Params
 from napari_segdino.progress import Steps, drive
-from napari_segdino.training.learners import make_learner
-
-GUESS = "first guess"
-"""Key in the memory of what a mask found without labels says."""
+from napari_segdino.training.learners import GUESS, make_learner
 
 
 class Segmenter(Params):
@@ -169,8 +166,8 @@ class Segmenter(Params):
 
         Notes
         -----
-        The first time after :meth:`iter_cluster`, the mask that was found counts
-        as one weak stroke of each group.
+        After :meth:`iter_cluster`, the mask that was found counts as one stroke
+        of each group at first, and no more after a few strokes.
         """
         guess = {GUESS: self._engine.guess} if self.has_guess else {}
         memory = getattr(self, "memory_", guess)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.metrics.measures import same_shape
-from napari_segdino.segmenter import GUESS
+from napari_segdino.training.learners import GUESS
 from napari_segdino.training.samples import strokes_of
 
 RIGHT = 0.5

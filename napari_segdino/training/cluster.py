@@ -93,10 +93,10 @@ def find_groups(
 
 
 def first_guess(groups: Groups, samples: Sequence[Sample]) -> Sample:
-    """Make weak strokes of what groups are sure of: one a group.
+    """Make strokes of what groups are sure of: one a group.
 
     A probe that is fitted to the first few strokes goes on from the mask that
-    the user corrected; a dozen strokes outweigh it.
+    the user corrected.
 
     Parameters
     ----------

@@ -32,6 +32,12 @@ Named = dict[str, "torch.Tensor"]
 
 COPY = " copy "
 
+GUESS = "first guess"
+"""Key in the memory of what a mask found without labels says."""
+
+FADE = 6
+"""After this many strokes the first guess says nothing any more."""
+
 
 class Learner(Protocol):
     """What the estimator asks of a kind of head.
@@ -123,8 +129,14 @@ class MvrLearner:
     ) -> Steps[Probe]:
         """See :func:`iter_fit_probe`."""
         yield Progress(0, 1, "Training")
-        samples = list(memory.values())
         basis = self._basis_of(memory)
+        samples = [s for key, s in memory.items() if key != GUESS]
+        strokes = sum(len(s.strokes.unique()) for s in samples)
+        whole = any(s.whole for s in samples)
+        if GUESS in memory and strokes < FADE and not whole:
+            guess = memory[GUESS]
+            faded = guess.weights * (1 - strokes / FADE)
+            samples.append(dataclasses.replace(guess, weights=faded))
         return (yield from iter_fit_probe(samples, n_classes, basis, seed))
 
     def _basis_of(self, memory: Mapping[str, Sample]) -> Basis:
