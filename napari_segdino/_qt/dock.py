@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
@@ -59,6 +59,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.actions = ActionPanel()
         self.files = FilePanel()
         self.status = StatusPanel()
+        self.tabs = QTabWidget()
         self._closed = False
         self._lay_out()
         self._connect()
@@ -103,11 +104,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.classes,
             self.actions,
             self.status,
-            heading("Files"),
-            self.files,
+            self.tabs,
         ):
             column.addWidget(widget)
         column.addStretch(1)
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.files, "Files")
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
