@@ -65,9 +65,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._connect()
         self._bind_keys()
         self._show_probe()
-        self._on_image(self.image)
         self.status.say(self._welcome())
-        start_warming()
+        # Importing torch would slow down what is done before.
+        self.engine.prepared.connect(start_warming)
+        self._on_image(self.image)
+        if self.image is None:
+            start_warming()
 
     @property
     def image(self) -> Image | None:
@@ -219,6 +222,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.show_scope(image)
         if image is None:
             self.status.say(NO_IMAGE)
+        self.engine.prepare(image)
 
     def _on_setting(self, name: str, value: object) -> None:
         if name == "encoder":

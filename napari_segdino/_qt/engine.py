@@ -12,7 +12,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_segdino._qt import messages
 from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Learned, Marked, iter_retrain, iter_segment
-from napari_segdino._qt.warm import is_warm
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import Work, Works
 from napari_segdino.errors import SegDINOError
@@ -51,6 +50,8 @@ class Engine(QObject):  # type: ignore[misc]
     """The sentence of an error that the user met."""
     busy_changed = Signal(bool)
     progressed = Signal(Progress)
+    prepared = Signal()
+    """The layers of an image are there, or cannot be made."""
     drawn = Signal()
     """A job has drawn all it had to draw."""
 
@@ -63,6 +64,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.runner = TaskRunner(self)
         self._work: Work | None = None
         self._preparing: Image | None = None
+        self._wanted: Callable[[Work], None] | None = None
         self._stopping = False
         self._retrain_wanted: Image | None = None
         self._live_image: Image | None = None
@@ -89,12 +91,13 @@ class Engine(QObject):  # type: ignore[misc]
     @property
     def busy(self) -> bool:
         """Whether something is under way."""
-        waiting = self._preparing is not None or self._retrain_wanted is not None
+        waiting = self._wanted is not None or self._retrain_wanted is not None
         return self.runner.busy or waiting
 
     def cancel(self) -> None:
         """Stop the present job; what it has drawn stays."""
-        self._retrain_wanted = self._preparing = None
+        self._retrain_wanted = None
+        self._stop_preparing()
         if self.runner.busy:
             self._stopping = True
             self.said.emit("Stopping...")
@@ -130,59 +133,66 @@ class Engine(QObject):  # type: ignore[misc]
     def close(self) -> None:
         """Stop everything and let go of the window."""
         self._live_timer.stop()
-        self._retrain_wanted = self._preparing = None
+        self._retrain_wanted = None
+        self._stop_preparing()
         self.runner.cancel()
         self.works.close()
 
     # -- jobs --------------------------------------------------------------
 
-    def _begin(self, image: Image | None, act: Callable[[Work], None]) -> None:
-        """Have an image's layers made, then act.
+    def prepare(self, image: Image | None) -> None:
+        """Have an image's layers made ahead of the first Segment.
 
-        napari takes 0.1 to 0.3 s to add a Labels layer. The two are therefore
-        made one after the other, and while no worker competes for the
-        interpreter.
+        napari takes 0.1 to 0.3 s to add a Labels layer, in which the window
+        does not answer: too long once the user is at work.
         """
+        if image is not None and not self.busy and self.works.get(image) is None:
+            self._preparing = image
+            QTimer.singleShot(0, self._add_mask)
+
+    def _begin(self, image: Image | None, act: Callable[[Work], None]) -> None:
+        """Do something with an image once it has its layers."""
         self._retrain_wanted = None
         if image is None or image not in self.viewer.layers:
             self._refuse(SegDINOError(NO_IMAGE))
         elif (work := self.works.get(image)) is not None and work.watch.intact:
             act(work)
         else:
-            self._preparing = image
-            ready = Job("Starting", _no_steps, on_done=lambda _: self._add_mask(act))
-            if is_warm() and not self.runner.busy:
-                self._add_mask(act)
-            else:
-                self.runner.start(ready)
+            self._preparing, self._wanted = image, act
+            self._add_mask()
 
-    def _add_mask(self, act: Callable[[Work], None]) -> None:
-        try:
-            if self._preparing is not None:
-                self.works.add_mask(self._preparing)
-        except SegDINOError as error:
-            self._preparing = None
-            self._refuse(error)
-        else:
-            QTimer.singleShot(BREATH, partial(self._add_marks, act))
+    def _add_mask(self) -> None:
+        """Make one layer, let the window breathe, then the other."""
+        self._make(self.works.add_mask, self._add_marks)
 
-    def _add_marks(self, act: Callable[[Work], None]) -> None:
+    def _add_marks(self) -> None:
+        self._make(self.works.ensure, self._prepared)
+
+    def _make(self, make: Callable[[Image], Any], then: Callable[[], None]) -> None:
         image = self._preparing
         if image is None or image not in self.viewer.layers:
-            self._preparing = None
+            self._stop_preparing()
             return
         try:
-            work = self.works.ensure(image)
+            make(image)
         except SegDINOError as error:
-            self._preparing = None
-            self._refuse(error)
+            if self._stop_preparing() is not None:
+                self._refuse(error)
         else:
-            QTimer.singleShot(BREATH, partial(self._prepared, act, work))
+            QTimer.singleShot(BREATH, then)
 
-    def _prepared(self, act: Callable[[Work], None], work: Work) -> None:
-        wanted, self._preparing = self._preparing, None
-        if wanted is work.image and self.works.get(work.image) is work:
+    def _prepared(self) -> None:
+        image = self._preparing
+        act = self._stop_preparing()
+        work = None if image is None else self.works.get(image)
+        if act is not None and work is not None:
             act(work)
+
+    def _stop_preparing(self) -> Callable[[Work], None] | None:
+        """Return what was to be done next, if anything."""
+        act, self._wanted, self._preparing = self._wanted, None, None
+        self.prepared.emit()
+        return act
 
     def _segment(self, work: Work) -> None:
         wanted = work.wanted(self.session.settings.whole_volume)
@@ -308,11 +318,6 @@ class Engine(QObject):  # type: ignore[misc]
         self._live_image = None
         if work is not None and self.session.settings.live:
             self.retrain(image)
-
-
-def _no_steps() -> Steps[None]:
-    """Do nothing: the worker has imported what it needs by then."""
-    yield Progress(0, 0, "Starting")
 
 
 def _summary(title: str, grouped: bool) -> str:

@@ -88,7 +88,7 @@ def measure(sample: str) -> None:
 
     def started(title: str) -> None:
         if title == "Segment":
-            timer.report("importing torch, then napari adding two layers")
+            timer.report("pressing Segment")
             timer.start()
 
     dock.engine.runner.started.connect(started)

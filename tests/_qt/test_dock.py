@@ -24,6 +24,33 @@ def correct(user: Any) -> None:
     mask.paint((*lead, 25, 25), 0)
 
 
+# -- before the main job ---------------------------------------------------
+
+
+def test_layers_are_there_before_segment(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.wait(lambda: "scan marks" in user.viewer.layers)
+    assert [layer.name for layer in user.viewer.layers] == [
+        "scan",
+        "scan mask",
+        "scan marks",
+    ]
+    assert not user.viewer.layers["scan mask"].data.any()
+    user.work.mask.paint((50, 60), 1)
+    user.work.marks.paint((25, 25), 1)
+    user.retrain()
+    # Painted without a first guess, learned all the same.
+    assert [name for name, _ in user.segmenter.calls] == ["partial_fit", "predict"]
+
+
+def test_what_cannot_be_segmented_is_said_when_it_is_tried(user: Any) -> None:
+    user.viewer.add_image(np.zeros(7), name="line")
+    user.rest()
+    assert "line" not in user.status
+    user.segment()
+    assert "height and width" in user.status
+
+
 # -- the main job ----------------------------------------------------------
 
 
