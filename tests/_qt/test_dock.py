@@ -44,11 +44,11 @@ def test_layers_are_there_before_segment(user: Any, plane: Any) -> None:
 
 
 def test_what_cannot_be_segmented_is_said_when_it_is_tried(user: Any) -> None:
-    user.viewer.add_image(np.zeros(7), name="line")
+    user.open(np.zeros((1,) * 12 + (4, 4)))
     user.rest()
-    assert "line" not in user.status
+    assert "axes" not in user.status
     user.segment()
-    assert "height and width" in user.status
+    assert "too many" in user.status
 
 
 # -- the main job ----------------------------------------------------------
