@@ -27,3 +27,7 @@ class ModelFileError(SegDINOError):
 
 class ScanError(SegDINOError):
     """A scan or mask file cannot be read or written."""
+
+
+class ProjectError(SegDINOError):
+    """A project cannot be read or written."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,6 +305,34 @@ class Session:
         missing = [n for n in range(1, segmenter.n_classes_) if n not in have]
         self.classes += tuple(_default_class(n) for n in missing)
         self._start(segmenter)
+        self.classes_changed.emit()
+        self.settings_changed.emit()
+
+    def state(self) -> dict[str, Any]:
+        """Return classes and settings, as JSON can hold them."""
+        return {
+            "classes": [asdict(c) for c in self.classes],
+            "settings": asdict(self.settings),
+        }
+
+    def restore(self, state: Mapping[str, Any], segmenter: Any = None) -> None:
+        """Go back to classes, settings and a probe that were saved.
+
+        Parameters
+        ----------
+        state : mapping
+            From :meth:`state`; settings that are not known are left out, and
+            so is the device, which belongs to the machine.
+        segmenter : Segmenter, optional
+            The probe; without one, a new one is made.
+        """
+        known = {f.name for f in fields(Settings)} - {"device"}
+        saved = {k: v for k, v in state["settings"].items() if k in known}
+        self.settings = replace(self.settings, **saved)
+        self._start(None)
+        if segmenter is not None:
+            self.adopt(segmenter)
+        self.classes = tuple(LabelClass(**one) for one in state["classes"])
         self.classes_changed.emit()
         self.settings_changed.emit()
 

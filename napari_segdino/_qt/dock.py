@@ -20,8 +20,10 @@ from napari_segdino._qt.panels import (
     InputPanel,
     StatusPanel,
     heading,
+    stacked,
 )
 from napari_segdino._qt.preferences import new_session
+from napari_segdino._qt.project import Projects
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.warm import start_warming
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
@@ -58,6 +60,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.classes = ClassesPanel(self.session)
         self.actions = ActionPanel()
         self.files = FilePanel()
+        self.projects = Projects(self.engine, self)
         self.status = StatusPanel()
         self.tabs = QTabWidget()
         self._closed = False
@@ -88,6 +91,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             return
         self._closed = True
         self._keys.release()
+        self.projects.close()
         self.engine.close()
         self.classes.release()
         self.inputs.image.release()
@@ -102,6 +106,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
         for widget in (
+            self.projects.recovery.bar,
             self.inputs,
             heading("Classes"),
             self.classes,
@@ -112,7 +117,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             column.addWidget(widget)
         column.addStretch(1)
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.files, "Files")
+        self.tabs.addTab(stacked(self.files, self.projects.panel), "Files")
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)

@@ -89,9 +89,13 @@ def find_layer(
 
 
 def make_layer(
-    viewer: Viewer, image: Image, role: Role, shape: tuple[int, ...]
+    viewer: Viewer,
+    image: Image,
+    role: Role,
+    shape: tuple[int, ...],
+    data: NDArray[Any] | None = None,
 ) -> Labels:
-    """Add an empty mask or marks layer that lies on its image."""
+    """Add a mask or marks layer that lies on its image, empty without `data`."""
     place = {name: getattr(image, name) for name in _PLACE}
     ndim = len(shape)
     if image.ndim != ndim:
@@ -100,7 +104,7 @@ def make_layer(
     # The header that a scan's reader left: writers put the mask in its geometry.
     header = {k: v for k, v in image.metadata.items() if k == "segdino"}
     layer = Labels(
-        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.uint8) if data is None else data,
         name=layer_name(image, role),
         opacity=0.45 if mask else 0.9,
         metadata={**header, _KEY: (role, image.unique_id)},

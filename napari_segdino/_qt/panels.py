@@ -47,6 +47,18 @@ def heading(text: str) -> QLabel:
     return label
 
 
+def stacked(*widgets: QWidget) -> QWidget:
+    """Return a page with widgets one below the other."""
+    page = QWidget()
+    column = QVBoxLayout(page)
+    column.setContentsMargins(0, 6, 0, 0)
+    column.setSpacing(4)
+    for widget in widgets:
+        column.addWidget(widget)
+    column.addStretch(1)
+    return page
+
+
 class InputPanel(QWidget):  # type: ignore[misc]
     """Which image, how much of it, and with which encoder.
 

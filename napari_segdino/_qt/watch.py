@@ -142,6 +142,12 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._set_marks(plane, after)
         return True
 
+    def add_marks(self, plane: int, marks: Plane) -> None:
+        """Mark what was saved where nothing is marked."""
+        self.look(plane)
+        here = read_plane(self.marks, self.planes.index(plane))
+        self._set_marks(plane, np.where(here > 0, here, marks))
+
     def drew(self, plane: int, rows: slice) -> None:
         """Note that the program has drawn some rows of a plane."""
         self._history(plane)

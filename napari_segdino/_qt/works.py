@@ -18,7 +18,7 @@ from napari_segdino._qt.layers import (
 from napari_segdino._qt.watch import MaskWatch
 from napari_segdino._qt.writer import MaskWriter
 from napari_segdino.arrays import Planes
-from napari_segdino.session import MAX_LABEL
+from napari_segdino.session import MAX_LABEL, Plane
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -76,6 +76,15 @@ class Work(QObject):  # type: ignore[misc]
             return [first]
         rest = sorted(set(range(len(self.planes))) - {first}, key=_distance(first))
         return [first, *rest]
+
+    def lay_over(self, mask: Plane, marks: Plane) -> None:
+        """Draw a saved mask, and marks where there are none."""
+        for plane in range(len(self.planes)):
+            index = self.planes.index(plane)
+            self.watch.add_marks(plane, marks[index])
+            if mask[index].any() or marks[index].any():
+                self.writer.add(plane, mask[index])
+        self.writer.finish()
 
     def close(self) -> None:
         """Let go of the layers."""
@@ -167,9 +176,38 @@ class Works(QObject):  # type: ignore[misc]
         self._follow(work)
         return work
 
-    def _add_layer(self, image: Image, role: Role, shape: tuple[int, ...]) -> Labels:
+    def restore(self, image: Image, mask: Plane, marks: Plane) -> Work:
+        """Return the work on an image, with a mask and marks that were saved.
+
+        Where there are layers already, their marks stay, and what is drawn over
+        them can be undone.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be segmented.
+        """
+        new = True
+        saved: tuple[tuple[Role, Plane], ...] = (("mask", mask), ("marks", marks))
+        for role, data in saved:
+            if find_layer(self._viewer, image, role, data.shape) is None:
+                self._add_layer(image, role, data.shape, data)
+            else:
+                new = False
+        work = self.ensure(image)
+        if not new:
+            work.lay_over(mask, marks)
+        return work
+
+    def _add_layer(
+        self,
+        image: Image,
+        role: Role,
+        shape: tuple[int, ...],
+        data: Plane | None = None,
+    ) -> Labels:
         active = self._viewer.layers.selection.active
-        layer = make_layer(self._viewer, image, role, shape)
+        layer = make_layer(self._viewer, image, role, shape, data)
         color_layer(layer, role, self._session.classes)
         self._viewer.layers.selection.active = active
         return layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ def no_popups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     shown: list[str] = []
     monkeypatch.setattr("napari_segdino._qt.messages.show_error", shown.append)
     return shown
+
+
+@pytest.fixture(autouse=True)
+def autosaves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Keep autosaves out of the user's own folder, and make them quickly."""
+    root = tmp_path / "autosaves"
+    monkeypatch.setattr("napari_segdino._qt.project.autosave_root", lambda: root)
+    monkeypatch.setattr("napari_segdino._qt.autosave.DELAY", 20)
+    return root
 
 
 @pytest.fixture

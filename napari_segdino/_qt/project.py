@@ -1,0 +1,127 @@
+"""Projects in the dock: save, open, autosave, and what a crash left."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QWidget
+
+from napari_segdino._qt import messages
+from napari_segdino._qt.autosave import Autosaver
+from napari_segdino._qt.project_state import take_state
+from napari_segdino._qt.recovery import Recovery
+from napari_segdino._qt.restore import Restorer
+from napari_segdino._qt.worker import Job
+from napari_segdino.project import PROJECT_FILE, ProjectWriter
+from napari_segdino.project.autosave import autosave_root
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.engine import Engine
+
+NAME = "project.segproject"
+NOTHING = "There is no mask yet: press Segment first."
+
+
+class ProjectPanel(QWidget):  # type: ignore[misc]
+    """Two buttons."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.save = QPushButton("Save project...")
+        self.open = QPushButton("Open project...")
+        self.save.setToolTip(
+            "Keep masks, marks, classes, settings and probe in a folder; images are "
+            "kept by their paths"
+        )
+        self.open.setToolTip("Go on with a project that was saved before")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        grid.addWidget(self.save, 0, 0)
+        grid.addWidget(self.open, 0, 1)
+
+
+class Projects(QObject):  # type: ignore[misc]
+    """All about projects of one window.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        root = autosave_root()
+        self.panel = ProjectPanel()
+        self.restorer = Restorer(engine, self)
+        self.autosaver = Autosaver(engine, root, self)
+        self.recovery = Recovery(root, self.restorer, self.autosaver, self)
+        self._folder = Path.home() / NAME
+        self.panel.save.clicked.connect(self._ask_save)
+        self.panel.open.clicked.connect(self._ask_open)
+        self.autosaver.failed.connect(engine.failed)
+        engine.busy_changed.connect(self._on_busy)
+
+    def save(self, folder: Path) -> None:
+        """Write a project."""
+        works = list(self._engine.works)
+        if not works:
+            self._engine.failed.emit(NOTHING)
+            return
+        state = take_state(self._engine.session, works)
+        self._engine.runner.start(
+            Job(
+                "Save project",
+                partial(ProjectWriter(folder).iter_write, state),
+                on_done=lambda _: self._on_saved(folder),
+                on_error=self._on_error,
+            )
+        )
+
+    def open(self, folder: Path) -> None:
+        """Bring back all that a project holds."""
+        self._folder = folder
+        self.restorer.open(folder)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self.autosaver.close()
+        self.recovery.close()
+        self.restorer.close()
+
+    def _ask_save(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self.panel,
+            "Save project",
+            str(self._folder),
+            "Projects (*.segproject)",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if chosen:
+            path = Path(chosen)
+            self.save(path if path.suffix else path.with_suffix(Path(NAME).suffix))
+
+    def _ask_open(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(
+            self.panel, f"Open project: a folder with {PROJECT_FILE}", str(self._folder)
+        )
+        if chosen:
+            self.open(Path(chosen))
+
+    def _on_saved(self, folder: Path) -> None:
+        self._folder = folder
+        self._engine.said.emit(f"The project was saved to {folder}.")
+
+    def _on_error(self, error: Exception) -> None:
+        text = messages.report(error)
+        self._engine.said.emit(text)
+        self._engine.failed.emit(text)
+
+    def _on_busy(self, busy: bool) -> None:
+        self.panel.setEnabled(not busy)
+        self.recovery.bar.setEnabled(not busy)

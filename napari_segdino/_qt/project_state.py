@@ -1,0 +1,214 @@
+"""What of a window goes into a project, and images found or opened again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from numpy.typing import NDArray
+
+from napari_segdino._qt.layers import image_planes
+from napari_segdino.arrays import Planes
+from napari_segdino.errors import InputError, ScanError
+from napari_segdino.io.napari_plugin import read_layers
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.project import (
+    ImageEntry,
+    ImageState,
+    State,
+    read_labels,
+    read_project,
+)
+from napari_segdino.project.about import image_print
+from napari_segdino.project.read import probe_path, project_folder
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_segdino._qt.works import Work
+    from napari_segdino.session import Session
+
+PLUGIN = "napari-segdino"
+
+
+@dataclass(frozen=True)
+class SavedImage:
+    """An image of a project with all that was drawn on it.
+
+    Parameters
+    ----------
+    entry : ImageEntry
+        The image.
+    mask, marks : numpy.ndarray of int
+        Of the entry's shape.
+    layers : list of (data, keywords, type)
+        What its file holds, where this plugin reads it.
+    """
+
+    entry: ImageEntry
+    mask: NDArray[Any]
+    marks: NDArray[Any]
+    layers: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A project that was read.
+
+    Parameters
+    ----------
+    session : dict
+        Classes and settings.
+    segmenter : Segmenter or None
+        The probe.
+    images : list of SavedImage
+        In the order of the layers.
+    """
+
+    session: dict[str, Any]
+    segmenter: Any
+    images: list[SavedImage]
+
+
+def take_state(
+    session: Session,
+    works: Sequence[Work],
+    probe_version: int = 0,
+    keep_probe: bool = False,
+) -> State:
+    """Return what a project keeps of a window; arrays are not copied."""
+    save = session.save if session.is_fitted else None
+    # What a probe that is not written yet has learned must be learned again.
+    learned = {} if keep_probe or save is None else session.learned
+    images = tuple(_image_state(w, learned) for w in works if w.watch.intact)
+    return State(session.state(), images, save, probe_version, keep_probe)
+
+
+def _image_state(work: Work, all_learned: Mapping[Any, Any]) -> ImageState:
+    path, reader, sample = origin(work.image)
+    learned = all_learned.get(work.key, {})
+    entry = ImageEntry(
+        work.image.name,
+        work.planes.spatial_shape,
+        0,
+        path,
+        reader,
+        sample,
+        dict(learned),
+    )
+    return ImageState(work.key, entry, work.planes, work.mask.data, work.marks.data)
+
+
+def origin(image: Image) -> tuple[str, str, tuple[str, ...]]:
+    """Return path, reader and sample of a layer, each empty if not known."""
+    source = image.source
+    if source.sample:
+        return "", "", tuple(source.sample)
+    header = image.metadata.get("segdino")
+    if isinstance(header, dict) and header.get("path"):
+        return str(Path(header["path"]).absolute()), PLUGIN, ()
+    if source.path:
+        return str(Path(source.path).absolute()), source.reader_plugin or "", ()
+    return "", "", ()
+
+
+def iter_load(folder: Path, session: Session, here: set[str]) -> Steps[Loaded]:
+    """Read a project; files that are not open yet are read as well.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The project.
+    session : Session
+        Reads the probe.
+    here : set of str
+        Paths of images that are open.
+
+    Yields
+    ------
+    Progress
+
+    Raises
+    ------
+    SegDINOError
+        If the project or its probe cannot be read. An image that cannot be
+        read is left for the user to open.
+    """
+    folder = project_folder(folder)
+    project = read_project(folder)
+    yield Progress(0, len(project.images), "Opening the project")
+    probe = probe_path(folder, project)
+    segmenter = None if probe is None else session.load(probe)
+    images = []
+    for done, entry in enumerate(project.images, 1):
+        mask, marks = read_labels(folder, project, entry)
+        layers = [] if entry.path in here else _read(entry)
+        images.append(SavedImage(entry, mask, marks, layers))
+        yield Progress(done, len(project.images), "Opening the project")
+    return Loaded(project.session, segmenter, images)
+
+
+def _read(entry: ImageEntry) -> list[Any]:
+    if entry.reader != PLUGIN or not Path(entry.path).exists():
+        return []
+    try:
+        return read_layers(entry.path)
+    except ScanError:
+        # The user is asked for the image, as if it were gone.
+        return []
+
+
+def bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
+    """Find the layer of an image, or open its file; None if neither can be."""
+    found = find_image(viewer, saved.entry)
+    if found is not None:
+        return found
+    before = set(viewer.layers)
+    if saved.layers:
+        for data, kwargs, kind in saved.layers:
+            if kind == "image":
+                viewer.add_image(data, **kwargs)
+    elif not _reopen(viewer, saved.entry):
+        return None
+    new = [layer for layer in viewer.layers if layer not in before]
+    return _best([x for x in new if isinstance(x, Image)], saved.entry)
+
+
+def _reopen(viewer: Viewer, entry: ImageEntry) -> bool:
+    """Have napari open a sample or a file that another plugin reads."""
+    try:
+        if entry.sample:
+            viewer.open_sample(*entry.sample)
+        elif entry.path and entry.reader != PLUGIN and Path(entry.path).exists():
+            viewer.open(entry.path, plugin=entry.reader or None)
+        else:
+            return False
+    except Exception:  # noqa: BLE001 - other plugins raise what they like
+        return False
+    return True
+
+
+def find_image(viewer: Viewer, entry: ImageEntry) -> Image | None:
+    """Find an open image that is the one saved."""
+    return _best([x for x in viewer.layers if isinstance(x, Image)], entry)
+
+
+def _best(images: Sequence[Image], entry: ImageEntry) -> Image | None:
+    """The image with the same pixels; else one of the same name and shape."""
+    fitting = [(x, p) for x, p in _planes_of(images) if p.spatial_shape == entry.shape]
+    for image, planes in fitting:
+        if entry.print and image_print(planes) == entry.print:
+            return image
+    named = (image for image, _ in fitting if image.name == entry.name)
+    return next(named, None)
+
+
+def _planes_of(images: Sequence[Image]) -> Iterator[tuple[Image, Planes]]:
+    for image in images:
+        try:
+            yield image, image_planes(image)
+        except InputError:
+            continue

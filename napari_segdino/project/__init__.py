@@ -1,0 +1,23 @@
+"""Projects: a session's images by path, masks, marks, classes, settings, probe.
+
+A project is a folder with a ``project.json`` and, beside it, one folder with
+the masks and marks as zarr arrays and the probe as safetensors.
+"""
+
+from napari_segdino.project.about import PROJECT_FILE, ImageEntry, Project
+from napari_segdino.project.autosave import Autosave, find_left
+from napari_segdino.project.read import read_labels, read_project
+from napari_segdino.project.write import ImageState, ProjectWriter, State
+
+__all__ = [
+    "PROJECT_FILE",
+    "Autosave",
+    "ImageEntry",
+    "ImageState",
+    "Project",
+    "ProjectWriter",
+    "State",
+    "find_left",
+    "read_labels",
+    "read_project",
+]

@@ -1,0 +1,169 @@
+"""What a project says about itself, and how that becomes JSON."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segdino.arrays import Planes
+from napari_segdino.errors import ProjectError
+
+PROJECT_FILE = "project.json"
+FORMAT = "napari-segdino project"
+VERSION = 1
+
+SAMPLE_SIDE = 256
+"""Side, in pixels, of the middle of a plane that an image is told by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image of a project, and how to find it again.
+
+    Parameters
+    ----------
+    name : str
+        Of its layer.
+    shape : tuple of int
+        Spatial shape: that of its mask and marks.
+    print : int
+        From :func:`image_print`; 0 where it is not known.
+    path : str
+        Absolute path of its file or folder; empty for images from memory.
+    reader : str
+        The plugin that read the file; empty is napari's choice.
+    sample : tuple of str
+        Plugin and name of a sample; empty for anything else.
+    learned : mapping of int to int
+        By plane, fingerprint of the marks that the probe knows.
+    number : int
+        Of its arrays in the project; given when it is written.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    print: int = 0
+    path: str = ""
+    reader: str = ""
+    sample: tuple[str, ...] = ()
+    learned: Mapping[int, int] = field(default_factory=dict)
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a project holds beside arrays and probe.
+
+    Parameters
+    ----------
+    session : dict
+        Classes and settings, as JSON can hold them.
+    images : tuple of ImageEntry
+        In the order of the layers.
+    content : str
+        Name of the folder beside the file that holds masks, marks and probe.
+    has_probe : bool
+        Whether there is a probe.
+    saved : str
+        When, ISO 8601.
+    """
+
+    session: dict[str, Any]
+    images: tuple[ImageEntry, ...]
+    content: str
+    has_probe: bool = False
+    saved: str = ""
+
+
+def image_print(image: Planes) -> int:
+    """Return a number that tells images apart by some of their pixels.
+
+    Parameters
+    ----------
+    image : Planes
+        The middle of its first, middle and last planes is read.
+
+    Returns
+    -------
+    int
+        Of 32 bits.
+    """
+    y, x = (slice(*_middle(n)) for n in image.plane_shape)
+    total = zlib.crc32(repr((image.array.shape, str(image.array.dtype))).encode())
+    for plane in sorted({0, len(image) // 2, len(image) - 1}):
+        part = np.asarray(image.array[(*image.index(plane), y, x)])
+        total = zlib.crc32(np.ascontiguousarray(part).data, total)
+    return total
+
+
+def _middle(length: int) -> tuple[int, int]:
+    start = max(0, (length - SAMPLE_SIDE) // 2)
+    return start, min(length, start + SAMPLE_SIDE)
+
+
+def to_json(project: Project, folder: Path) -> dict[str, Any]:
+    """Return plain values; paths relative to the project's folder come first."""
+    values = asdict(project)
+    for image in values["images"]:
+        image["learned"] = {str(k): v for k, v in image["learned"].items()}
+        image["relative_path"] = _relative(image["path"], folder)
+    return {"format": FORMAT, "version": VERSION, **values}
+
+
+def from_json(values: dict[str, Any], folder: Path) -> Project:
+    """Make a project from :func:`to_json`'s answer.
+
+    Raises
+    ------
+    ProjectError
+        If it is something else, or of a newer version.
+    """
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ProjectError(f"{folder.name} holds no napari-segdino project.")
+    if values["version"] > VERSION:
+        raise ProjectError(
+            f"{folder.name} was written by a newer version: update napari-segdino."
+        )
+    try:
+        images = tuple(_entry(dict(one), folder) for one in values["images"])
+        return Project(
+            dict(values["session"]),
+            images,
+            Path(values["content"]).name,
+            bool(values["has_probe"]),
+            str(values["saved"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProjectError(f"The project {folder.name} is damaged.") from error
+
+
+def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
+    near = values.pop("relative_path")
+    entry = ImageEntry(
+        **{
+            **values,
+            "shape": tuple(int(n) for n in values["shape"]),
+            "sample": tuple(values["sample"]),
+            "learned": {int(k): int(v) for k, v in values["learned"].items()},
+        }
+    )
+    moved = Path(os.path.normpath(folder / near)) if near else None
+    if moved is not None and moved.exists():
+        return replace(entry, path=str(moved))
+    return entry
+
+
+def _relative(path: str, folder: Path) -> str:
+    """Path from the project's folder, with slashes; empty on another drive."""
+    if not path:
+        return ""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return ""

@@ -1,0 +1,283 @@
+"""Projects in the dock: saved, opened, kept while working, back after a crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
+from test_dock import correct
+
+from napari_segdino._qt import hand
+from napari_segdino.io.read import read_scan
+from napari_segdino.project import find_left, read_project
+
+TESTS = Path(__file__).parent.parent
+
+
+def kept(user: Any) -> Path:
+    """Wait until the autosave has all there is, and return its folder."""
+    saver = user.dock.projects.autosaver
+    numbers: list[int] = []
+    saver.saved.connect(numbers.append)
+    wanted = saver.ask()
+    user.wait(lambda: bool(numbers) and numbers[-1] >= wanted)
+    return Path(saver.kept.folder)
+
+
+def open_file(user: Any, path: Path) -> None:
+    data, kwargs, _ = read_scan(path).layer_data()
+    image = user.viewer.add_image(data, **kwargs)
+    user.dock.inputs.image.setValue(image)
+
+
+def save(user: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = (str(folder), "")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: answer)
+    hand.click(user.dock.projects.panel.save)
+    user.rest()
+    assert "saved to" in user.status
+
+
+def reopen(user: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = str(folder)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a, **k: answer)
+    hand.click(user.dock.projects.panel.open)
+    user.rest()
+    user.wait(lambda: user.status != "Opening the project...")
+    QTest.qWait(100)
+
+
+def test_a_project_brings_everything_back(
+    make_user: Any, volume: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", volume, metadata={"axes": "ZYX"})
+    first = make_user()
+    open_file(first, tmp_path / "scan.tif")
+    first.dock.session.change_class(1, "Nucleus", "#123456")
+    first.dock.session.change(whole_volume=True)
+    first.segment()
+    correct(first)
+    first.retrain()
+    save(first, tmp_path / "p.segproject", monkeypatch)
+    mask, marks = first.work.mask.data.copy(), first.work.marks.data.copy()
+    first.dock.release()
+
+    second = make_user()
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    assert second.work.image.name == "scan"
+    np.testing.assert_array_equal(second.work.mask.data, mask)
+    np.testing.assert_array_equal(second.work.marks.data, marks)
+    assert second.dock.session.classes[0].name == "Nucleus"
+    assert second.dock.inputs.volume.isChecked()
+    assert second.dock.session.is_fitted
+    second.retrain()
+    fits = [p for name, p in second.segmenter.calls if name == "partial_fit"]
+    assert fits == [], "the probe knows all these marks"
+    second.work.mask.paint((4, 5, 5), 0)
+    second.wait(lambda: second.work.marks.data[4, 5, 5] == 1)
+
+
+def test_an_image_from_memory_is_asked_for(
+    make_user: Any, plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_user()
+    first.open(plane, name="drawn")
+    first.segment()
+    correct(first)
+    first.retrain()
+    save(first, tmp_path / "p.segproject", monkeypatch)
+    marks = first.work.marks.data.copy()
+    first.dock.release()
+
+    second = make_user(show=True)
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    bar = second.dock.projects.recovery.bar
+    assert bar.isVisible()
+    assert "Open the image drawn (60 x 80)" in bar.label.text()
+    second.open(plane[::-1].copy(), name="another")
+    QTest.qWait(100)
+    assert second.work is None, "other pixels and another name"
+    second.open(plane, name="the same pixels")
+    second.wait(lambda: second.work is not None)
+    np.testing.assert_array_equal(second.work.marks.data, marks)
+    assert not bar.isVisible()
+
+
+def test_marks_that_are_there_stay(
+    user: Any, plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    user.retrain()
+    save(user, tmp_path / "p.segproject", monkeypatch)
+    saved = user.work.marks.data.copy()
+    user.work.mask.paint((25, 25), 1)
+    reopen(user, tmp_path / "p.segproject", monkeypatch)
+    user.wait(lambda: user.work.marks.data[50, 60] == 2)
+    assert user.work.marks.data[25, 25] == 2, "painted after the project was saved"
+    assert user.work.mask.data[25, 25] == 1
+    np.testing.assert_array_equal(user.work.marks.data > 0, saved > 0)
+
+
+def test_saving_with_nothing_drawn_is_refused(user: Any, tmp_path: Path) -> None:
+    user.dock.projects.save(tmp_path / "p")
+    assert "press Segment first" in user.status
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_folder_that_is_no_project_is_told(
+    user: Any, plane: Any, tmp_path: Path, no_popups: list[str]
+) -> None:
+    user.open(plane)
+    user.dock.projects.open(tmp_path)
+    user.rest()
+    assert "holds no napari-segdino project" in user.status
+    assert no_popups
+
+
+# -- autosave --------------------------------------------------------------
+
+
+def test_work_is_kept_while_it_goes_on(user: Any, plane: Any, autosaves: Path) -> None:
+    user.open(plane)
+    assert not autosaves.exists(), "nothing to keep"
+    user.segment()
+    correct(user)
+    folder = kept(user)
+    assert not read_project(folder).has_probe
+    user.retrain()
+    folder = kept(user)
+    project = read_project(folder)
+    assert project.has_probe
+    assert list(project.images[0].learned) == [0]
+
+
+def test_a_disk_that_is_full_is_told_once(
+    user: Any, plane: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    user.dock.projects.autosaver.failed.connect(told.append)
+
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_segdino.project.write.ProjectWriter.write", full)
+    user.open(plane)
+    user.segment()
+    user.wait(lambda: bool(told))
+    correct(user)
+    QTest.qWait(200)
+    assert len(told) == 1
+    assert "could not be saved for a crash" in told[0]
+
+
+SCRIPT = """
+import os, signal, sys
+import napari, numpy as np
+from qtpy.QtTest import QTest
+from conftest import FakeSegmenter
+from napari_segdino._qt import autosave, project
+from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.warm import warm_up
+from napari_segdino.session import Session, Settings
+from pathlib import Path
+
+warm_up()
+autosave.DELAY = 20
+project.autosave_root = lambda: Path(sys.argv[1])
+viewer = napari.Viewer(show=False)
+dock = SegmentDock(viewer, Session(FakeSegmenter, Settings("efficientnet_lite0")))
+from napari_segdino.io.read import read_scan
+data, kwargs, _ = read_scan(sys.argv[2]).layer_data()
+image = viewer.add_image(data, **kwargs)
+dock.inputs.image.setValue(image)
+dock.segment()
+while dock.engine.busy or dock.engine.works.get(image) is None:
+    QTest.qWait(10)
+QTest.qWait(100)
+work = dock.engine.works.get(image)
+work.mask.brush_size = 3
+work.mask.paint((50, 60), 1)
+numbers = []
+dock.projects.autosaver.saved.connect(numbers.append)
+wanted = dock.projects.autosaver.ask()
+while not numbers or numbers[-1] < wanted:
+    QTest.qWait(10)
+{end}
+"""
+
+
+def run(autosaves: Path, image: Path, end: str) -> int:
+    """Run a window of its own to an end of its own."""
+    command = [sys.executable, "-c", SCRIPT.format(end=end)]
+    done = subprocess.run(
+        [*command, str(autosaves), str(image)],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode
+
+
+def test_marks_are_back_after_the_program_was_killed(
+    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    code = run(autosaves, tmp_path / "scan.tif", "os.kill(os.getpid(), signal.SIGKILL)")
+    assert code == -9
+    user = make_user(show=True)
+    bar = user.dock.projects.recovery.bar
+    user.wait(bar.isVisible)
+    assert "Unsaved work on scan" in bar.label.text()
+    hand.click(bar.restore)
+    user.wait(lambda: user.dock.image is not None and user.work is not None)
+    user.rest()
+    assert user.work.marks.data[50, 60] == 2
+    assert user.work.mask.data[50, 60] == 1
+    assert user.work.mask.data[20, 20] == 1, "what Segment drew"
+    assert not bar.isVisible()
+    own = user.dock.projects.autosaver.kept.folder
+    user.wait(lambda: [p.parent for p in autosaves.glob("*/project.json")] == [own])
+
+
+def test_discard_removes_what_was_left(
+    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    run(autosaves, tmp_path / "scan.tif", "os._exit(1)")
+    user = make_user(show=True)
+    bar = user.dock.projects.recovery.bar
+    user.wait(bar.isVisible)
+    hand.click(bar.discard)
+    assert not bar.isVisible()
+    assert not list(autosaves.glob("*/project.json"))
+
+
+def test_what_is_not_answered_is_offered_again(
+    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    run(autosaves, tmp_path / "scan.tif", "os._exit(1)")
+    first = make_user(show=True)
+    assert find_left(autosaves) == [], "no other window offers it"
+    first.dock.release()
+    again = make_user(show=True)
+    again.wait(again.dock.projects.recovery.bar.isVisible)
+
+
+def test_a_program_that_ends_as_it_should_leaves_nothing(
+    plane: Any, autosaves: Path, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    assert run(autosaves, tmp_path / "scan.tif", "viewer.close(); sys.exit(0)") == 0
+    assert not list(autosaves.glob("*/project.json"))
