@@ -7,11 +7,12 @@ import secrets
 import shutil
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
 from napari_segdino.project.about import PROJECT_FILE
-from napari_segdino.project.write import ProjectWriter, State
+from napari_segdino.project.write import ImageState, ProjectWriter, State
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Autosave(Kept):
         self._writer = ProjectWriter(self.folder)
 
     def write(self, state: State) -> None:
-        """Write what changed.
+        """Write what changed; nothing before something is drawn.
 
         Raises
         ------
@@ -80,9 +81,20 @@ class Autosave(Kept):
             If the system refuses.
         """
         if not self._lock.is_locked:
+            if not any(_is_drawn(image) for image in state.images):
+                return
             self.folder.mkdir(parents=True, exist_ok=True)
             self.take()
         self._writer.write(state)
+
+
+def _is_drawn(image: ImageState) -> bool:
+    """Whether there is anything in the mask or the marks."""
+    return any(
+        np.asarray(labels[plane]).any()
+        for labels in (image.marks, image.mask)
+        for plane in np.ndindex(*labels.shape[:-2])
+    )
 
 
 def find_left(root: Path) -> list[Kept]:

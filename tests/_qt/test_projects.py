@@ -102,10 +102,12 @@ def test_an_image_from_memory_is_asked_for(
     assert bar.isVisible()
     assert "Open the image drawn (60 x 80)" in bar.label.text()
     second.open(plane[::-1].copy(), name="another")
-    QTest.qWait(100)
-    assert second.work is None, "other pixels and another name"
+    QTest.qWait(200)
+    assert not second.work.marks.data.any(), "other pixels and another name"
+    assert bar.isVisible()
     second.open(plane, name="the same pixels")
-    second.wait(lambda: second.work is not None)
+    second.wait(lambda: second.work is not None and second.work.marks.data.any())
+    second.rest()
     np.testing.assert_array_equal(second.work.marks.data, marks)
     assert not bar.isVisible()
 
@@ -148,7 +150,9 @@ def test_a_folder_that_is_no_project_is_told(
 
 def test_work_is_kept_while_it_goes_on(user: Any, plane: Any, autosaves: Path) -> None:
     user.open(plane)
-    assert not autosaves.exists(), "nothing to keep"
+    user.wait(lambda: user.work is not None)
+    kept(user)
+    assert not autosaves.exists(), "nothing is drawn yet"
     user.segment()
     correct(user)
     folder = kept(user)
