@@ -277,6 +277,10 @@ class Session:
             self._segmenter = self._make(self.settings.encoder, self.settings.device)
         return self._segmenter
 
+    def owns(self, segmenter: Any) -> bool:
+        """Whether this is the window's probe, and no earlier one."""
+        return segmenter is not None and segmenter is self._segmenter
+
     @property
     def is_fitted(self) -> bool:
         """Whether there is a probe that has learned something."""
@@ -359,6 +363,22 @@ class Session:
     def note_learned(self, image: Hashable, prints: Mapping[int, int]) -> None:
         """Remember that the probe knows these planes' marks now."""
         self.learned.setdefault(image, {}).update(prints)
+        self.probe_changed.emit()
+
+    def put_back(
+        self, teach: Callable[[Any], Any], learned: Mapping[Hashable, Mapping[int, int]]
+    ) -> None:
+        """Return to what the probe knew earlier.
+
+        Parameters
+        ----------
+        teach : callable
+            Makes the segmenter know it.
+        learned : mapping of hashable to mapping of int to int
+            :attr:`learned` as it was then.
+        """
+        teach(self.segmenter)
+        self.learned = {image: dict(prints) for image, prints in learned.items()}
         self.probe_changed.emit()
 
     def changed_planes(

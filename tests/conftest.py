@@ -37,7 +37,6 @@ class FakeSegmenter:
     def __init__(self, encoder: str = "fake", device: str = "auto") -> None:
         self.encoder, self.device = encoder, device
         self.memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-        self.means: np.ndarray | None = None
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None
         self.failure: Exception | None = None
@@ -49,9 +48,12 @@ class FakeSegmenter:
         return self.means is not None
 
     @property
-    def n_classes_(self) -> int:
-        assert self.means is not None
-        return len(self.means)
+    def means(self) -> np.ndarray | None:
+        return getattr(self, "model_", None)
+
+    @means.setter
+    def means(self, means: np.ndarray) -> None:
+        self.model_, self.n_classes_ = means, len(means)
 
     def set_params(self, **params: Any) -> Self:
         for name, value in params.items():

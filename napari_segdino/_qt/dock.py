@@ -25,6 +25,7 @@ from napari_segdino._qt.panels import (
 from napari_segdino._qt.preferences import new_session
 from napari_segdino._qt.project import Projects
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
+from napari_segdino._qt.walker import Walker
 from napari_segdino._qt.warm import start_warming
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
@@ -56,6 +57,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.viewer = napari_viewer
         self.session = session or new_session()
         self.engine = Engine(napari_viewer, self.session, self)
+        self.walker = Walker(self.engine, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.classes = ClassesPanel(self.session)
         self.actions = ActionPanel()

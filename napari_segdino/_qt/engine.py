@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt import messages
+from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
-from napari_segdino._qt.jobs import Learned, Marked, iter_retrain, iter_segment
+from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment
+from napari_segdino._qt.rounds import Rounds
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import Work, Works
 from napari_segdino.errors import SegDINOError
-from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session import Session
 
@@ -54,6 +55,8 @@ class Engine(QObject):  # type: ignore[misc]
     """The layers of an image are there, or cannot be made."""
     drawn = Signal()
     """A job has drawn all it had to draw."""
+    trained = Signal(Drawing)
+    """Retrain has learned and drawn; emitted after `drawn`."""
 
     def __init__(
         self, viewer: Viewer, session: Session, parent: QObject | None = None
@@ -62,6 +65,8 @@ class Engine(QObject):  # type: ignore[misc]
         self.viewer, self.session = viewer, session
         self.works = Works(viewer, session, self)
         self.runner = TaskRunner(self)
+        self.rounds = Rounds(session)
+        self._then: Callable[[], None] | None = None
         self._work: Work | None = None
         self._preparing: Image | None = None
         self._wanted: Callable[[Work], None] | None = None
@@ -102,6 +107,16 @@ class Engine(QObject):  # type: ignore[misc]
             self._stopping = True
             self.said.emit("Stopping...")
             self.runner.cancel()
+
+    def when_free(self, act: Callable[[], None]) -> None:
+        """Act when no job is at work; what is at work is stopped."""
+        self.runner.hush()
+        self._retrain_wanted = None
+        if self.runner.busy:
+            self._then = act
+            self.runner.cancel()
+        else:
+            act()
 
     def save_probe(self, path: str | Path) -> None:
         """Write the probe to a file."""
@@ -152,7 +167,7 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _begin(self, image: Image | None, act: Callable[[Work], None]) -> None:
         """Do something with an image once it has its layers."""
-        self._retrain_wanted = None
+        self._retrain_wanted = self._then = None
         if image is None or image not in self.viewer.layers:
             self._refuse(SegDINOError(NO_IMAGE))
         elif (work := self.works.get(image)) is not None and work.watch.intact:
@@ -220,43 +235,44 @@ class Engine(QObject):  # type: ignore[misc]
             for w in self.works
         ]
         wanted = work.wanted(self.session.settings.whole_volume)
-        segmenter = self.session.segmenter
-        steps = partial(iter_retrain, segmenter, marked, work.planes, wanted)
+        steps = partial(
+            iter_retrain,
+            self.session.segmenter,
+            marked,
+            next(m for m in marked if m.image == work.key),
+            work.mask.data,
+            wanted,
+        )
         self._draw(work, "Retrain", steps)
 
     def _draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
-        def step(result: Any) -> None:
-            if isinstance(result, PlaneResult):
-                work.writer.add(result.index, result.labels)
-            elif isinstance(result, Learned):
-                self.session.note_learned(result.image, result.prints)
-
-        def end(cancelled: bool) -> None:
-            if cancelled:
-                work.writer.drop()
-
         self._work = work
+        drawing = Drawing(work, self.session, self.rounds)
         grouped = not self.session.is_fitted and title == "Segment"
         self.said.emit(f"{title}: working...")
         self.runner.start(
             Job(
                 title,
                 steps,
-                on_step=step,
-                on_done=lambda _: self._finish(work, title, grouped),
+                on_step=drawing.take,
+                on_done=lambda _: self._finish(drawing, title, grouped),
                 on_error=partial(self._on_error, work),
-                on_end=end,
+                on_end=drawing.end,
             )
         )
 
-    def _finish(self, work: Work, title: str, grouped: bool) -> None:
+    def _finish(self, drawing: Drawing, title: str, grouped: bool) -> None:
+        writer = drawing.work.writer
+
         def finished() -> None:
-            work.writer.finished.disconnect(finished)
+            writer.finished.disconnect(finished)
             self.said.emit(_summary(title, grouped))
             self.drawn.emit()
+            if drawing.known is not None:
+                self.trained.emit(drawing)
 
-        work.writer.finished.connect(finished)
-        work.writer.finish()
+        writer.finished.connect(finished)
+        writer.finish()
 
     def _do(
         self, title: str, action: Callable[[], Any], done: Callable[[Any], None]
@@ -287,6 +303,9 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _on_idle(self) -> None:
         self.busy_changed.emit(False)
+        then, self._then = self._then, None
+        if then is not None:
+            then()
         if self._stopping:
             self._stopping = False
             self.said.emit(f"Stopped; what was drawn stays. {NEXT_STEP}")

@@ -71,11 +71,14 @@ class State:
         What the step did to the marks; empty when the program drew.
     confirms : bool
         The step changed marks only: a stroke in the colour that was there.
+    redraw : object
+        Names the job of the program that drew it.
     """
 
     key: int
     edits: list[Edit] = field(default_factory=list)
     confirms: bool = False
+    redraw: Any = None
 
 
 class PlaneHistory:
@@ -118,11 +121,30 @@ class PlaneHistory:
         self._push(State(key, [Edit.between(marks, after)]))
         return after
 
-    def wrote(self, plane: Plane) -> None:
-        """Note that the program drew."""
+    def wrote(self, plane: Plane, redraw: Any = None) -> None:
+        """Note that the program drew, by the job of this name."""
         key = fingerprint(plane)
         if key != self.states[self.now].key:
-            self._push(State(key))
+            self._push(State(key, redraw=redraw))
+
+    def crossed(self, start: int) -> list[tuple[Any, bool]]:
+        """Return the named jobs passed on the way from a state to the present one.
+
+        Parameters
+        ----------
+        start : int
+            An earlier value of `now`.
+
+        Returns
+        -------
+        list of (object, bool)
+            The job, and whether what it drew was taken back or drawn again.
+        """
+        undone = reversed(self.states[self.now + 1 : start + 1])
+        redone = self.states[start + 1 : self.now + 1]
+        steps = [(s.redraw, True) for s in undone]
+        steps += [(s.redraw, False) for s in redone]
+        return [(redraw, back) for redraw, back in steps if redraw is not None]
 
     def confirm(
         self,

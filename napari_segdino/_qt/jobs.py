@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
+from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.session import fingerprint, why_not_trainable
+from napari_segdino.review.history import Packed, learned_of
+from napari_segdino.session import apply_marks, fingerprint, why_not_trainable
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,38 @@ class Learned:
 
     image: Hashable
     prints: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Yielded when learning is over.
+
+    Parameters
+    ----------
+    before, after : dict of str to object
+        What the segmenter knew and knows, by
+        :func:`napari_segdino.review.history.learned_of`.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """Yielded after the prediction of a plane: its mask before and after.
+
+    Parameters
+    ----------
+    plane : int
+        Flat index over the leading axes.
+    before, after : Packed
+        The mask (Y, X).
+    """
+
+    plane: int
+    before: Packed
+    after: Packed
 
 
 @dataclass(frozen=True)
@@ -123,16 +157,55 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
 
 
 def iter_retrain(
-    segmenter: Any, images: Sequence[Marked], target: Planes, planes: Sequence[int]
+    segmenter: Any,
+    images: Sequence[Marked],
+    target: Marked,
+    mask: Any,
+    planes: Sequence[int],
 ) -> Steps[None]:
     """Learn new marks, then draw the planes asked for.
 
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Learns and draws.
+    images : sequence of Marked
+        Whose marks to learn.
+    target : Marked
+        Which of them to draw.
+    mask : array of int
+        Its mask, live.
+    planes : sequence of int
+        Planes to draw.
+
     Yields
     ------
-    Progress, Learned, PlaneResult
+    Progress, Learned, Known, PlaneResult, Redrawn
     """
+    before = learned_of(segmenter)
     yield from iter_learn(segmenter, images)
-    yield from segmenter.iter_predict(target.array, axes=target.axes, planes=planes)
+    yield Known(before, learned_of(segmenter))
+    image = target.planes
+    for step in segmenter.iter_predict(image.array, axes=image.axes, planes=planes):
+        if not isinstance(step, PlaneResult):
+            yield step
+            continue
+        index = image.index(step.index)
+        seen = np.array(mask[index])
+        # First what the user waits for.
+        yield step
+        drawn = apply_marks(step.labels, np.asarray(target.marks[index]))
+        drawn = drawn.astype(seen.dtype, copy=False)
+        yield Redrawn(step.index, Packed.of(seen), Packed.of(drawn))
+
+
+def iter_unpack(
+    masks: Mapping[tuple[Hashable, int], Packed],
+) -> Steps[None]:
+    """Yield Progress, and (image, plane, labels) for each packed mask."""
+    for done, ((image, plane), packed) in enumerate(masks.items()):
+        yield Progress(done, len(masks), "Going back")
+        yield image, plane, packed.array()
 
 
 def iter_segment(

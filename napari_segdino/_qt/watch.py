@@ -55,6 +55,8 @@ class MaskWatch(QObject):  # type: ignore[misc]
     released = Signal()
     settled = Signal()
     """Every plane has been looked at."""
+    travelled = Signal(object, bool)
+    """Undo (True) or redo passed what the program's job of this name had drawn."""
 
     def __init__(
         self,
@@ -137,9 +139,13 @@ class MaskWatch(QObject):  # type: ignore[misc]
         if np.array_equal(current, seen):
             return False
         marks = read_plane(self.marks, index)
-        after = self._history(plane).see(seen, current, marks, painted)
+        history = self._history(plane)
+        start = history.now
+        after = history.see(seen, current, marks, painted)
         self._seen[index] = current
         self._set_marks(plane, after)
+        for redraw, back in history.crossed(start):
+            self.travelled.emit(redraw, back)
         return True
 
     def add_marks(self, plane: int, marks: Plane) -> None:
@@ -154,11 +160,11 @@ class MaskWatch(QObject):  # type: ignore[misc]
         index: tuple[int | slice, ...] = (*self.planes.index(plane), rows)
         self._seen[index] = read_plane(self.mask, index)
 
-    def wrote(self, plane: int) -> None:
-        """Note that all that was drawn of a plane is one step."""
+    def wrote(self, plane: int, redraw: Any = None) -> None:
+        """Note that all that was drawn of a plane is one step of a job."""
         if self.intact:
             index = self.planes.index(plane)
-            self._history(plane).wrote(read_plane(self.mask, index))
+            self._history(plane).wrote(read_plane(self.mask, index), redraw)
 
     def look_at_all(self) -> None:
         """Look at every plane soon and emit `settled` when that is done."""

@@ -82,6 +82,9 @@ class Job:
         Gets the exception.
     on_end : callable, optional
         Called last, however it ended; gets whether it was cancelled.
+    quiet : bool
+        Nobody waits for it: it shows no bars, gives way to any other job, and
+        does not make the runner busy.
     """
 
     title: str
@@ -90,6 +93,7 @@ class Job:
     on_done: Callable[[Any], None] | None = None
     on_error: Callable[[Exception], None] | None = None
     on_end: Callable[[bool], None] | None = None
+    quiet: bool = False
 
 
 def _run(steps: Callable[[], Steps[Any]]) -> Generator[Any, None, Any]:
@@ -115,18 +119,26 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._worker: TaskWorker | None = None
         self._job: Job | None = None
         self._next: Job | None = None
+        self._quiet = False
         self._bar: TaskProgress | None = None
         self._bar_at = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether a worker is at work, be it one that was told to quit."""
-        return self._worker is not None
+        loud = self._worker is not None and not self._quiet
+        return loud or self._next is not None
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is at work or about to be, not even a quiet job."""
+        return self._worker is None and self._next is None
 
     def start(self, job: Job) -> None:
         """Start a job, or have it start when the present one has stopped."""
         self.generation += 1
         if self._worker is None:
+            self._next = None
             self._launch(job)
             return
         self._next = job
@@ -142,9 +154,14 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._end(cancelled=True)
         self._worker.quit()
 
+    def hush(self) -> None:
+        """Stop the job if it is a quiet one."""
+        if self._quiet and self._next is None:
+            self.cancel()
+
     def _launch(self, job: Job) -> None:
         mine = self.generation
-        self._job = job
+        self._job, self._quiet = job, job.quiet
         self._worker = worker = create_worker(
             _run, job.steps, _worker_class=TaskWorker, _ignore_errors=True
         )
@@ -152,15 +169,19 @@ class TaskRunner(QObject):  # type: ignore[misc]
         worker.returned.connect(partial(self._on_returned, mine))
         worker.errored.connect(partial(self._on_errored, mine))
         worker.finished.connect(self._on_finished)
-        self._bar = TaskProgress(total=0, desc=job.title, on_cancel=self.cancel)
+        if not job.quiet:
+            self._bar = TaskProgress(total=0, desc=job.title, on_cancel=self.cancel)
         worker.start()
-        self.started.emit(job.title)
+        if not job.quiet:
+            self.started.emit(job.title)
 
     def _on_yielded(self, generation: int, step: Any) -> None:
         job = self._job
         if generation != self.generation or job is None:
             return
         if isinstance(step, Progress):
+            if job.quiet:
+                return
             self.progressed.emit(step)
             self._show_bar(step)
         elif job.on_step is not None:
@@ -179,15 +200,19 @@ class TaskRunner(QObject):  # type: ignore[misc]
     def _on_finished(self) -> None:
         self._end(cancelled=False)
         self._worker = None
-        job, self._next = self._next, None
-        if job is None:
+        if self._next is None:
             self.idle.emit()
         else:
             # superqt still has to clean up after the worker that emitted this.
-            QTimer.singleShot(0, partial(self._launch_if_free, job))
+            QTimer.singleShot(0, self._launch_next)
 
-    def _launch_if_free(self, job: Job) -> None:
-        if self._worker is None:
+    def _launch_next(self) -> None:
+        job, self._next = self._next, None
+        if self._worker is not None:
+            return
+        if job is None:
+            self.idle.emit()
+        else:
             self._launch(job)
 
     def _end(self, cancelled: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -114,6 +115,10 @@ class Works(QObject):  # type: ignore[misc]
     """Every plane of this Work has been looked at."""
     label_picked = Signal(int)
     """The user picked this label in napari's own controls."""
+    pressed = Signal()
+    """A mouse button went down on a mask, or undo is about to happen."""
+    travelled = Signal(object, object, bool)
+    """This Work, and what :attr:`MaskWatch.travelled` says."""
     lost = Signal(object, str)
     """This Work ended; the sentence says why."""
 
@@ -222,6 +227,8 @@ class Works(QObject):  # type: ignore[misc]
     def _follow(self, work: Work) -> None:
         work.watch.changed.connect(lambda: self.marks_changed.emit(work))
         work.watch.settled.connect(lambda: self.settled.emit(work))
+        work.watch.pressed.connect(self.pressed)
+        work.watch.travelled.connect(partial(self.travelled.emit, work))
         work.mask.events.selected_label.connect(self._on_label)
         work.marks.events.selected_label.connect(self._on_label)
         work.image.events.data.connect(self._on_data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -35,7 +36,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
     def __init__(self, watch: MaskWatch, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._watch = watch
-        self._queue: deque[tuple[int, Plane]] = deque()
+        self._queue: deque[tuple[int, Plane, Any]] = deque()
         self._row = 0
         self._step = ExitStack()
         self._open = False
@@ -46,9 +47,9 @@ class MaskWriter(QObject):  # type: ignore[misc]
         watch.pressed.connect(self.close_step)
         watch.released.connect(self._wake)
 
-    def add(self, plane: int, labels: Plane) -> None:
-        """Draw a plane soon."""
-        self._queue.append((plane, labels))
+    def add(self, plane: int, labels: Plane, redraw: Any = None) -> None:
+        """Draw a plane soon; undo will name the job by `redraw`."""
+        self._queue.append((plane, labels, redraw))
         self._wake()
 
     def finish(self) -> None:
@@ -67,7 +68,8 @@ class MaskWriter(QObject):  # type: ignore[misc]
         """Make what has been drawn so far one step for undo."""
         if self._row and self._queue:
             # In the middle of a plane: what comes next is not the program's.
-            self._watch.wrote(self._queue[0][0])
+            plane, _, redraw = self._queue[0]
+            self._watch.wrote(plane, redraw)
             self._row = 0
         if self._open:
             self._open = False
@@ -92,7 +94,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self.close_step()
             self.finished.emit()
 
-    def _draw_rows(self, plane: int, labels: Plane) -> None:
+    def _draw_rows(self, plane: int, labels: Plane, redraw: Any) -> None:
         """Draw the next rows of the plane that is first in the queue."""
         watch = self._watch
         if self._row == 0:
@@ -116,4 +118,4 @@ class MaskWriter(QObject):  # type: ignore[misc]
         if rows.stop >= height:
             self._row = 0
             self._queue.popleft()
-            watch.wrote(plane)
+            watch.wrote(plane, redraw)

@@ -65,21 +65,41 @@ class ProbeState:
         Masks by any name, such as a layer's or (layer, plane).
     note : str
         For people, such as ``"round 3"``.
+    origin : object
+        Whatever the caller wants to find with it again.
     """
 
     learned: Mapping[str, Any]
-    masks: Mapping[Any, Packed]
+    masks: dict[Any, Packed]
     note: str
+    origin: Any = None
 
-    def restore(self, segmenter: Segmenter) -> dict[Any, NDArray[Any]]:
-        """Make a segmenter know what it knew; return the masks by name."""
+    def knows(self, learned: Mapping[str, Any]) -> bool:
+        """Whether this is what a segmenter knows; see :func:`learned_of`."""
+        mine = self.learned
+        if mine.get("model_") is not learned.get("model_"):
+            return False
+        tiles, others = mine.get("memory_", {}), learned.get("memory_", {})
+        return tiles.keys() == others.keys() and all(
+            tiles[key] is others[key] for key in tiles
+        )
+
+    def teach(self, segmenter: Segmenter) -> None:
+        """Make a segmenter know what it knew."""
         for name in LEARNED:
             if name in self.learned:
                 value = self.learned[name]
                 setattr(segmenter, name, dict(value) if name == "memory_" else value)
             elif hasattr(segmenter, name):
                 delattr(segmenter, name)
-        return {name: packed.array() for name, packed in self.masks.items()}
+
+
+def learned_of(segmenter: Segmenter) -> dict[str, Any]:
+    """Return what a segmenter knows: shared, not copied, as a refit makes new."""
+    learned = {n: getattr(segmenter, n) for n in LEARNED if hasattr(segmenter, n)}
+    if "memory_" in learned:
+        learned["memory_"] = dict(learned["memory_"])
+    return learned
 
 
 class ProbeHistory:
@@ -100,31 +120,44 @@ class ProbeHistory:
 
     def record(
         self,
-        segmenter: Segmenter,
+        segmenter: Segmenter | Mapping[str, Any],
         masks: Mapping[Any, NDArray[Any]] | None = None,
         note: str = "",
+        origin: Any = None,
     ) -> ProbeState:
         """Note a state after learning or drawing; what lay ahead is dropped.
 
         Parameters
         ----------
-        segmenter : Segmenter
-            Its state is shared, not copied: a refit makes new objects.
+        segmenter : Segmenter or mapping of str to object
+            What to note, or what :func:`learned_of` told of it earlier.
         masks : mapping of object to numpy.ndarray of int, optional
             Masks as they are shown now, by any name.
         note : str
             For people.
+        origin : object
+            Kept with the state.
         """
-        learned = {n: getattr(segmenter, n) for n in LEARNED if hasattr(segmenter, n)}
-        if "memory_" in learned:
-            learned["memory_"] = dict(learned["memory_"])
+        learned = segmenter if isinstance(segmenter, Mapping) else learned_of(segmenter)
         packed = {name: Packed.of(mask) for name, mask in (masks or {}).items()}
-        state = ProbeState(learned, packed, note)
-        self.states = [*self.states[: self.now + 1], state][-self.limit :]
-        while len(self.states) > 1 and self.nbytes > self.max_bytes:
-            self.states.pop(0)
+        state = ProbeState(learned, packed, note, origin)
+        self.states = [*self.states[: self.now + 1], state]
         self.now = len(self.states) - 1
+        self._trim()
         return state
+
+    def add_masks(self, index: int, masks: Mapping[Any, Packed]) -> None:
+        """Note masks that the probe of a state has drawn since, or found."""
+        self.states[index].masks.update(masks)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Drop the oldest states over the bounds, never the one that is shown."""
+        while self.now > 0 and (
+            len(self.states) > self.limit or self.nbytes > self.max_bytes
+        ):
+            self.states.pop(0)
+            self.now -= 1
 
     @property
     def can_go_back(self) -> bool:
@@ -152,10 +185,22 @@ class ProbeHistory:
         IndexError
             If there is no such state.
         """
+        state = self.show(index, segmenter)
+        return {name: packed.array() for name, packed in state.masks.items()}
+
+    def show(self, index: int, segmenter: Segmenter) -> ProbeState:
+        """Restore the probe of a state and leave its masks packed.
+
+        Raises
+        ------
+        IndexError
+            If there is no such state.
+        """
         if not 0 <= index < len(self.states):
             raise IndexError(index)
         self.now = index
-        return self.states[index].restore(segmenter)
+        self.states[index].teach(segmenter)
+        return self.states[index]
 
     @property
     def nbytes(self) -> int:

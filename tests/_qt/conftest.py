@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_encoder import FakeEncoder
 from napari.layers import Image
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.warm import warm_up
+from napari_segdino.config import CacheSettings
+from napari_segdino.progress import Progress
+from napari_segdino.segmenter import Segmenter
 from napari_segdino.session import Session, Settings
 
 
@@ -52,6 +56,22 @@ def plane() -> np.ndarray:
 def volume(plane: np.ndarray) -> np.ndarray:
     """Five such planes, each a little brighter."""
     return np.stack([plane + i for i in range(5)])
+
+
+@pytest.fixture
+def probe_maker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str, str], Segmenter]:
+    """Make real probes over an encoder that takes block means."""
+    fake = FakeEncoder()
+
+    def load(name: str, device: str) -> Any:
+        yield Progress(0, 1, "Loading")
+        return fake
+
+    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    cache = CacheSettings(folder=tmp_path / "cache")
+    return lambda encoder, device: Segmenter("fake", cache=cache)
 
 
 class User:
@@ -106,11 +126,15 @@ class User:
 def make_user(
     make_napari_viewer: Callable[..., Any], fake_segmenter: type
 ) -> Iterator[Callable[..., User]]:
-    """Make a user of a new window; ``show=True`` for real mouse events."""
+    """Make a user of a new window; ``show=True`` for real mouse events.
+
+    `maker` makes the probes; the fake one is taken if it is not given.
+    """
     users: list[User] = []
 
-    def make(show: bool = False, **settings: Any) -> User:
-        session = Session(fake_segmenter, Settings("efficientnet_lite0", **settings))
+    def make(show: bool = False, maker: Any = None, **settings: Any) -> User:
+        chosen = Settings("efficientnet_lite0", **settings)
+        session = Session(maker or fake_segmenter, chosen)
         users.append(User(make_napari_viewer(show=show), session))
         return users[-1]
 

@@ -75,6 +75,21 @@ def test_undoing_a_redraw_says_nothing() -> None:
     np.testing.assert_array_equal(plane.marks, marks)
 
 
+def test_travelling_names_the_redraws_on_the_way() -> None:
+    masks = [np.full(SHAPE, n, np.uint8) for n in range(4)]
+    history = PlaneHistory(masks[0])
+    marks = np.zeros(SHAPE, np.uint8)
+    history.wrote(masks[1], "first")
+    history.see(masks[1], masks[2], marks, painted=True)
+    history.wrote(masks[3], "second")
+    assert history.crossed(2) == [("second", False)]
+    history.see(masks[3], masks[0], marks, painted=False)
+    assert history.crossed(3) == [("second", True), ("first", True)]
+    history.see(masks[0], masks[2], marks, painted=False)
+    assert history.crossed(0) == [("first", False)]
+    assert history.crossed(2) == []
+
+
 def test_painting_a_redraw_back_by_hand_counts() -> None:
     plane = Plane()
     plane.draw(np.eye(*SHAPE, dtype=np.uint8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,6 +159,41 @@ def test_a_new_job_waits_for_the_old_to_stop(runner: TaskRunner, qtbot: Any) -> 
     assert second.said == [], "replaced before it began"
     assert third.words == ["step"] * 3 + ["done", "end"]
     assert max(most) == 1, "never two at work at once"
+
+
+def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
+    gate, quiet, asked = threading.Event(), Log(), Log()
+    starts: list[str] = []
+    runner.started.connect(starts.append)
+    runner.start(replace(quiet.job(counting(9, gate), "quiet"), quiet=True))
+    qtbot.wait(20)
+    assert not runner.busy
+    assert not runner.free
+    assert not list(progress._all_instances), "no bar"
+    runner.start(asked.job(counting(1), "asked"))
+    assert runner.busy
+    gate.set()
+    with qtbot.waitSignal(runner.idle):
+        pass
+    assert quiet.words[-1] == "end"
+    assert quiet.said[-1] == ("end", True)
+    assert asked.words == ["step", "done", "end"]
+    assert starts == ["asked"]
+    assert runner.free
+
+
+def test_hush_stops_only_quiet_jobs(runner: TaskRunner, qtbot: Any) -> None:
+    loud, quiet = Log(), Log()
+    runner.start(loud.job(counting(2)))
+    runner.hush()
+    qtbot.waitUntil(lambda: runner.free)
+    assert loud.words == ["step", "step", "done", "end"]
+    gate = threading.Event()
+    runner.start(replace(quiet.job(counting(2, gate)), quiet=True))
+    runner.hush()
+    gate.set()
+    qtbot.waitUntil(lambda: runner.free)
+    assert quiet.said == [("end", True)]
 
 
 def test_napari_shows_a_bar_with_cancel(runner: TaskRunner, qtbot: Any) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from napari_segdino.review.history import Packed, ProbeHistory
+from napari_segdino.review.history import Packed, ProbeHistory, learned_of
 
 
 class Bare:
@@ -114,3 +114,23 @@ def test_masks_come_back_as_they_were(mask):
         assert back.dtype == one.dtype
         assert np.array_equal(back, one)
         back[0] = 1  # ours to write on
+
+
+def test_masks_found_later_come_back_with_their_state():
+    history, one = ProbeHistory(), learned(1)
+    history.record(one)
+    history.record(learned(2))
+    history.add_masks(0, {"m": Packed.of(np.ones((2, 2), np.uint8))})
+    assert history.back(one)["m"].tolist() == [[1, 1], [1, 1]]
+    assert float(one.model_[0]) == 1
+
+
+def test_a_state_tells_whether_it_is_what_a_segmenter_knows():
+    one = learned(1)
+    state = ProbeHistory().record(learned_of(one), origin="here")
+    assert state.origin == "here"
+    assert state.knows(learned_of(one))
+    one.memory_["b"] = torch.zeros(1)
+    assert not state.knows(learned_of(one))
+    assert not state.knows(learned_of(learned(1)))
+    assert not state.knows({})

@@ -1,0 +1,62 @@
+"""What comes of one drawing job, put where it belongs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_segdino._qt.jobs import Known, Learned, Redrawn
+from napari_segdino._qt.rounds import Redraw, Rounds
+from napari_segdino.inference.predict import PlaneResult
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.works import Work
+    from napari_segdino.session import Session
+
+
+class Drawing:
+    """Takes what a Segment or Retrain yields, on the main thread.
+
+    Parameters
+    ----------
+    work : Work
+        Whose mask is drawn.
+    session : Session
+        Gets what was learned.
+    rounds : Rounds
+        Gets the probes, and the masks before and after.
+
+    Attributes
+    ----------
+    known : Known or None
+        What the probe knew before and after; None for Segment.
+    parts : list of Redrawn
+        Masks before and after, by plane.
+    """
+
+    def __init__(self, work: Work, session: Session, rounds: Rounds) -> None:
+        self.work = work
+        self.known: Known | None = None
+        self.parts: list[Redrawn] = []
+        self._session, self._rounds = session, rounds
+        self._redraw: Redraw | None = None
+        rounds.begin()
+
+    def take(self, result: Any) -> None:
+        """Draw it, or note it."""
+        match result:
+            case PlaneResult():
+                self.work.writer.add(result.index, result.labels, self._redraw)
+            case Learned():
+                self._session.note_learned(result.image, result.prints)
+            case Known():
+                self.known = result
+                self._redraw = self._rounds.learned(self.work.key, result)
+            case Redrawn():
+                self.parts.append(result)
+
+    def end(self, cancelled: bool) -> None:
+        """Note the masks; forget what has not been drawn if it was cancelled."""
+        if self._redraw is not None:
+            self._rounds.drew(self.work.key, self._redraw, self.parts)
+        if cancelled:
+            self.work.writer.drop()

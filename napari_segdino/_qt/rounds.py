@@ -1,0 +1,179 @@
+"""The probes of a window, round by round: back and forth with what they drew."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_segdino._qt.jobs import Known, Redrawn
+from napari_segdino.review.history import Packed, ProbeHistory, ProbeState
+
+if TYPE_CHECKING:
+    from napari_segdino.session import Session
+
+Prints = dict[Hashable, dict[int, int]]
+Masks = dict[tuple[Hashable, int], Packed]
+"""Masks by image and plane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redraw:
+    """A redraw of a mask, named by the rounds that it leads from and to.
+
+    Parameters
+    ----------
+    before, after : int
+        Numbers of rounds.
+    """
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a probe of the history comes from.
+
+    Parameters
+    ----------
+    number : int
+        Of its round; never used twice.
+    image : hashable
+        Where Retrain was pressed.
+    prints : dict
+        ``Session.learned`` at the end of the round.
+    """
+
+    number: int
+    image: Hashable
+    prints: Prints
+
+
+class Rounds:
+    """Keeps what each Retrain made of the probe and of the masks. No Qt.
+
+    Parameters
+    ----------
+    session : Session
+        Its probe is followed; a new one starts a new history.
+
+    Attributes
+    ----------
+    history : ProbeHistory
+        One state a round, the state before the first included.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._owner: Any = None
+        self._count = 0
+        self._prints: Prints = {}
+        self.history = ProbeHistory()
+
+    # -- noting ------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Note that learning begins."""
+        if self._session.segmenter is not self._owner:
+            self._owner, self.history = self._session.segmenter, ProbeHistory()
+        self._prints = self._learned()
+
+    def learned(self, image: Hashable, known: Known) -> Redraw:
+        """Note that learning is over; return the name of the redraw to come."""
+        states = self.history.states
+        if not states or not states[self.history.now].knows(known.before):
+            self._record(known.before, image, self._prints)
+        before = self.number
+        if not self.history.states[self.history.now].knows(known.after):
+            self._record(known.after, image, self._learned())
+        return Redraw(before, self.number)
+
+    def drew(self, image: Hashable, redraw: Redraw, parts: Sequence[Redrawn]) -> None:
+        """Note the masks before and after a redraw."""
+        for number, side in ((redraw.before, "before"), (redraw.after, "after")):
+            index = self._index(number)
+            if index is not None:
+                masks = {(image, part.plane): getattr(part, side) for part in parts}
+                self.history.add_masks(index, masks)
+
+    def _record(self, learned: Any, image: Hashable, prints: Prints) -> None:
+        origin = Origin(self._count, image, prints)
+        self._count += 1
+        self.history.record(learned, origin=origin)
+
+    def _learned(self) -> Prints:
+        return {image: dict(p) for image, p in self._session.learned.items()}
+
+    # -- walking -----------------------------------------------------------
+
+    @property
+    def number(self) -> int:
+        """Of the round that is shown; -1 before the first."""
+        states = self.history.states
+        return _origin(states[self.history.now]).number if states else -1
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The round that is shown, from 1, and how many there are."""
+        if not self._session.owns(self._owner):
+            return 0, 0
+        return self.history.now + 1, len(self.history.states)
+
+    def find(self, image: Hashable, redraw: Redraw, back: bool) -> int | None:
+        """Find where to go when a redraw is undone or redone.
+
+        Parameters
+        ----------
+        image : hashable
+            Whose mask.
+        redraw : Redraw
+            What was undone or redone.
+        back : bool
+            It was undone.
+
+        Returns
+        -------
+        int or None
+            Index in the history; None to stay: the probe is there, is kept no
+            longer, or learned from another image on the way.
+        """
+        target = self._index(redraw.before if back else redraw.after)
+        now = self.history.now
+        if target is None or target == now or not self._session.owns(self._owner):
+            return None
+        low, high = sorted((target, now))
+        passed = self.history.states[low + 1 : high + 1]
+        return target if all(_origin(s).image == image for s in passed) else None
+
+    def go(self, index: int) -> ProbeState:
+        """Put the probe of a round back."""
+        state = self.history.states[index]
+        teach = partial(self.history.show, index)
+        self._session.put_back(teach, _origin(state).prints)
+        return state
+
+    def walk(self, by: int) -> tuple[Redraw, Masks] | None:
+        """Go to the round before (-1) or after (1).
+
+        Returns
+        -------
+        redraw, masks
+            What to draw and its name; None where there is no such round.
+        """
+        target, before = self.history.now + by, self.number
+        count = self.place[1]
+        if not 0 <= target < count:
+            return None
+        state = self.go(target)
+        return Redraw(before, self.number), state.masks
+
+    def _index(self, number: int) -> int | None:
+        numbers = [_origin(state).number for state in self.history.states]
+        return numbers.index(number) if number in numbers else None
+
+
+def _origin(state: ProbeState) -> Origin:
+    origin: Origin = state.origin
+    return origin

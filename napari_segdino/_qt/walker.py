@@ -1,0 +1,81 @@
+"""Goes back and forth in the history of the probe, the masks with it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.jobs import iter_unpack
+from napari_segdino._qt.worker import Job
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.rounds import Redraw
+    from napari_segdino._qt.works import Work
+
+
+class Walker(QObject):  # type: ignore[misc]
+    """Puts probes of earlier rounds back, and has the probe follow undo and redo.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    walked = Signal()
+    """The probe of another round is there."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        engine.works.travelled.connect(self._on_travelled)
+
+    def walk(self, by: int) -> None:
+        """Go to the probe before (-1) or after (1), and to the masks it had.
+
+        The masks are drawn as one step that can be undone; what was painted
+        since stays painted.
+        """
+        self._engine.when_free(partial(self._walk, by))
+
+    def _walk(self, by: int) -> None:
+        engine = self._engine
+        walked = engine.rounds.walk(by)
+        if walked is None:
+            return
+        redraw, masks = walked
+        works = {w.key: w for w in engine.works}
+        here = {name: mask for name, mask in masks.items() if name[0] in works}
+
+        def draw(step: tuple[Any, int, Any]) -> None:
+            key, plane, labels = step
+            works[key].writer.add(plane, labels, redraw)
+
+        def done(_: Any) -> None:
+            for key in {key for key, _ in here}:
+                works[key].writer.finish()
+            engine.said.emit(_where(*engine.rounds.place))
+
+        steps = partial(iter_unpack, here)
+        engine.runner.start(Job("History", steps, on_step=draw, on_done=done))
+        self.walked.emit()
+
+    def _on_travelled(self, work: Work, redraw: Redraw, back: bool) -> None:
+        """Have the probe follow when a redraw is undone or redone."""
+        index = self._engine.rounds.find(work.key, redraw, back)
+        if index is not None:
+            self._engine.when_free(partial(self._put_back, index))
+
+    def _put_back(self, index: int) -> None:
+        self._engine.rounds.go(index)
+        self._engine.said.emit(_where(*self._engine.rounds.place))
+        self.walked.emit()
+
+
+def _where(place: int, count: int) -> str:
+    if place == 1:
+        return "Back before the first Retrain: mask and probe are as they were."
+    return f"Probe {place} of {count} is back, with its mask."
