@@ -82,6 +82,21 @@ def stroke(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> N
     QTest.qWait(PAUSE)
 
 
+def polygon(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> None:
+    """Click each corner and close the polygon with a double click on the last."""
+    canvas = find_canvas()
+    path = [canvas_position(viewer, layer, p) for p in points]
+    for place in path:
+        _send(canvas, QEvent.Type.MouseMove, place, NONE, NONE)
+        QTest.qWait(PAUSE)
+        _send(canvas, QEvent.Type.MouseButtonPress, place, LEFT, LEFT)
+        _send(canvas, QEvent.Type.MouseButtonRelease, place, LEFT, NONE)
+        QTest.qWait(PAUSE)
+    _send(canvas, QEvent.Type.MouseButtonDblClick, path[-1], LEFT, LEFT)
+    _send(canvas, QEvent.Type.MouseButtonRelease, path[-1], LEFT, NONE)
+    QTest.qWait(PAUSE)
+
+
 def press_key(key: Any, modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
     """Press and release a key over the canvas."""
     QTest.keyClick(find_canvas(), key, modifiers)

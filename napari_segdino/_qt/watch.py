@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from app_model.types import KeyCode, KeyMod
+from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.history import PlaneHistory, stroke_footprint
+from napari_segdino._qt.footprints import (
+    fill_footprint,
+    polygon_footprint,
+    stroke_footprint,
+)
+from napari_segdino._qt.history import PlaneHistory
 from napari_segdino._qt.layers import read_plane, set_pixels
 from napari_segdino.arrays import Planes
 from napari_segdino.session import Plane
@@ -26,6 +33,31 @@ SCAN_PIXELS = 4_000_000
 
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+
+
+@dataclass(slots=True)
+class Stroke:
+    """What the mouse does between press and release.
+
+    Parameters
+    ----------
+    plane : int
+        Where it began.
+    before : int
+        State of the plane's history before it.
+    label : int or None
+        What it paints; None if no brush or bucket does.
+    points : list of array, shape (2,)
+        Where it passed, in pixels.
+    filled : numpy.ndarray of bool, optional
+        What the bucket confirms; None for the brush.
+    """
+
+    plane: int
+    before: int
+    label: int | None
+    points: list[NDArray[Any]]
+    filled: NDArray[np.bool_] | None = None
 
 
 class MaskWatch(QObject):  # type: ignore[misc]
@@ -81,7 +113,7 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._scan)
-        self._stroke: tuple[int, int | None, list[Any], int] | None = None
+        self._stroke: Stroke | None = None
         self._stroke_end = QTimer(self)
         self._stroke_end.setSingleShot(True)
         self._stroke_end.timeout.connect(self._after_stroke)
@@ -93,6 +125,8 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self.marks.events.paint.connect(self._on_marks)
         self.marks.events.set_data.connect(self._on_marks)
         self.mask.mouse_drag_callbacks.insert(0, self._on_drag)
+        # No event says where a polygon lies; scripts, too, call this method.
+        vars(self.mask)["paint_polygon"] = self._paint_polygon
         self.mask.bind_key(UNDO, self._undo, overwrite=True)
         self.mask.bind_key(REDO, self._redo, overwrite=True)
 
@@ -106,6 +140,7 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self.marks.events.set_data.disconnect(self._on_marks)
         if self._on_drag in self.mask.mouse_drag_callbacks:
             self.mask.mouse_drag_callbacks.remove(self._on_drag)
+        vars(self.mask).pop("paint_polygon", None)
         self.mask.bind_key(UNDO, None)
         self.mask.bind_key(REDO, None)
 
@@ -233,10 +268,9 @@ class MaskWatch(QObject):  # type: ignore[misc]
         """Remember where a stroke passed; runs before napari's own painting."""
         self.pressed.emit()
         self.stroking = True
-        plane = self.shown()
         points = [layer.world_to_data(event.position)[-2:]]
-        before = self._history(plane).now if self.intact else 0
-        self._stroke = plane, self._label(), points, before
+        if self.intact:
+            self._stroke = self._begin(event, points)
         yield
         while event.type == "mouse_move":
             points.append(layer.world_to_data(event.position)[-2:])
@@ -244,29 +278,70 @@ class MaskWatch(QObject):  # type: ignore[misc]
         # napari commits the stroke after this callback.
         self._stroke_end.start(0)
 
+    def _begin(self, event: Any, points: list[NDArray[Any]]) -> Stroke:
+        """Note the tool; what the bucket confirms is known only before it fills."""
+        plane = self.shown()
+        label = self._label(event)
+        stroke = Stroke(plane, self._history(plane).now, label, points)
+        if label is not None and self.mask.mode == "fill":
+            shown = read_plane(self.mask, self.planes.index(plane))
+            y, x = (int(c) for c in np.round(points[0]))
+            inside = 0 <= y < shown.shape[0] and 0 <= x < shown.shape[1]
+            if inside and shown[y, x] == label:
+                stroke.filled = fill_footprint(shown, (y, x), self.mask.contiguous)
+            else:
+                stroke.label = None
+        return stroke
+
+    def _label(self, event: Any) -> int | None:
+        """Return what the tool paints, None where it is not followed."""
+        last = len(event.position)
+        flat = sorted(event.dims_displayed) == [last - 2, last - 1]
+        known = self.mask.mode in ("paint", "erase", "fill")
+        if not (flat and known and event.button == 1 and self._in_plane):
+            return None
+        return 0 if self.mask.mode == "erase" else int(self.mask.selected_label)
+
+    @property
+    def _in_plane(self) -> bool:
+        return bool(self.mask.n_edit_dimensions == 2)
+
     def _after_stroke(self) -> None:
         stroke, self._stroke = self._stroke, None
         self.stroking = False
         if stroke is not None and self.intact:
-            plane, label, points, before = stroke
-            self.look(plane, painted=True)
-            if label is not None:
-                self._confirm(plane, label, points, before)
+            self.look(stroke.plane, painted=True)
+            if stroke.label is not None:
+                footprint = self._footprint(stroke)
+                self._confirm(stroke.plane, stroke.label, footprint, stroke.before)
         self.released.emit()
 
-    def _label(self) -> int | None:
-        """Return what the brush paints, None where strokes are not followed."""
-        if self.mask.mode not in ("paint", "erase") or self.mask.n_edit_dimensions != 2:
-            return None
-        erasing = self.mask.mode == "erase"
-        return 0 if erasing else int(self.mask.selected_label)
-
-    def _confirm(self, plane: int, label: int, points: list[Any], before: int) -> None:
-        index = self.planes.index(plane)
+    def _footprint(self, stroke: Stroke) -> NDArray[np.bool_]:
+        if stroke.filled is not None:
+            return stroke.filled
         y, x = (float(s) for s in self.mask.scale[-2:])
-        footprint = stroke_footprint(
-            points, self.mask.brush_size, self.planes.plane_shape, (y, x)
-        )
+        size, shape = self.mask.brush_size, self.planes.plane_shape
+        return stroke_footprint(stroke.points, size, shape, (y, x))
+
+    def _paint_polygon(self, points: ArrayLike, new_label: int) -> None:
+        """Paint as the layer does and count what a polygon confirms."""
+        corners = np.asarray(points, int)
+        plane = self.shown()
+        index = self.planes.index(plane)
+        followed = self.intact and self._in_plane and not self._silent
+        if followed and (corners[:, :-2] == index).all():
+            before = self._history(plane).now
+            type(self.mask).paint_polygon(self.mask, points, new_label)
+            self.look(plane, painted=True)
+            footprint = polygon_footprint(corners[:, -2:], self.planes.plane_shape)
+            self._confirm(plane, new_label, footprint, before)
+        else:
+            type(self.mask).paint_polygon(self.mask, points, new_label)
+
+    def _confirm(
+        self, plane: int, label: int, footprint: NDArray[np.bool_], before: int
+    ) -> None:
+        index = self.planes.index(plane)
         history = self._history(plane)
         after = history.confirm(
             read_plane(self.mask, index),

@@ -13,6 +13,7 @@ from napari.layers import Image
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.hand import click
 from napari_segdino._qt.warm import warm_up
 from napari_segdino.config import CacheSettings
 from napari_segdino.progress import Progress
@@ -146,3 +147,15 @@ def make_user(
 @pytest.fixture
 def user(make_user: Callable[..., User]) -> User:
     return make_user()
+
+
+@pytest.fixture
+def shown(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
+    """A user of a window on screen with a first mask, brush of 3 pixels."""
+    user = make_user(show=True)
+    user.open(plane)
+    user.wait(lambda: user.dock.isVisible())
+    click(user.dock.actions.segment)
+    user.rest()
+    user.work.mask.brush_size = 3
+    return user

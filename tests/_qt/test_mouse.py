@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from qtpy.QtCore import Qt
 
 from napari_segdino._qt.hand import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
-
-
-@pytest.fixture
-def shown(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
-    """A user of a window on screen with a first mask, brush of 3 pixels."""
-    user = make_user(show=True)
-    user.open(plane)
-    user.wait(lambda: user.dock.isVisible())
-    click(user.dock.actions.segment)
-    user.rest()
-    user.work.mask.brush_size = 3
-    return user
 
 
 def test_first_mask_is_there_and_ready_to_paint(shown: Any, plane: np.ndarray) -> None:

@@ -1,0 +1,98 @@
+"""Where napari's tools pass over a plane, by the rules that napari paints by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def stroke_footprint(
+    points: list[NDArray[Any]],
+    brush_size: float,
+    shape: tuple[int, int],
+    scale: tuple[float, float],
+) -> NDArray[np.bool_]:
+    """Return where napari's brush passed, by the rule that napari paints by.
+
+    Parameters
+    ----------
+    points : list of array, shape (2,)
+        Cursor positions (y, x) in pixels.
+    brush_size : float
+        Diameter, in pixels of the finer axis.
+    shape : tuple of int
+        Of the plane.
+    scale : tuple of float
+        Of the layer along Y and X.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (Y, X)
+    """
+    out = np.zeros(shape, bool)
+    radius = np.floor(brush_size / 2) + 0.5
+    norm = np.abs(np.asarray(scale, float))
+    norm = norm / norm.min()
+    reach = np.floor(radius / norm).astype(int)
+    for start, end in zip([points[0], *points], points, strict=False):
+        steps = round(float(np.abs(end - start).max()) / brush_size * 4) + 1
+        for point in np.unique(np.round(np.linspace(start, end, steps)), axis=0):
+            low = np.maximum(point.astype(int) - reach, 0)
+            high = np.minimum(point.astype(int) + reach + 1, shape)
+            if (low >= high).any():
+                continue
+            y, x = np.ogrid[low[0] : high[0], low[1] : high[1]]
+            far = ((y - point[0]) * norm[0]) ** 2 + ((x - point[1]) * norm[1]) ** 2
+            out[low[0] : high[0], low[1] : high[1]] |= far <= radius**2
+    return out
+
+
+def polygon_footprint(points: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels that napari's polygon covers, its outline counted.
+
+    Parameters
+    ----------
+    points : array of float, shape (N, 2)
+        Corners (y, x) in pixels.
+    shape : tuple of int
+        Of the plane.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (Y, X)
+    """
+    from PIL import Image, ImageDraw
+
+    image = Image.new("1", shape[::-1])
+    corners = [(int(x), int(y)) for y, x in np.asarray(points, int)]
+    ImageDraw.Draw(image).polygon(corners, outline=1, fill=1)
+    return np.array(image, bool)
+
+
+def fill_footprint(
+    plane: NDArray[Any], at: tuple[int, int], contiguous: bool
+) -> NDArray[np.bool_]:
+    """Return the pixels that napari's fill bucket reaches.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of int, shape (Y, X)
+        The mask before it is filled.
+    at : tuple of int
+        The pixel (y, x) that is clicked.
+    contiguous : bool
+        Only those that are connected to it, else all of its label.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (Y, X)
+    """
+    if not contiguous:
+        same: NDArray[np.bool_] = plane == plane[at]
+        return same
+    from skimage.segmentation import flood
+
+    reached: NDArray[np.bool_] = flood(plane, at, connectivity=1)
+    return reached
