@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 TEXT = "Predicting files"
+
+TICK = 0.1
+"""Seconds between two looks at what is finished, and chances to be stopped."""
 
 PATIENCE = "30s"
 """How long a scheduler may take to answer."""
@@ -40,6 +44,9 @@ def iter_run_cluster(
         try:
             yield Progress(0, len(jobs), TEXT)
             for number, row in _as_completed(client, jobs, plugin.name):
+                if row is None:
+                    yield Progress(len(rows), len(jobs), TEXT)
+                    continue
                 rows[number] = row
                 yield row
                 yield Progress(len(rows), len(jobs), TEXT)
@@ -51,8 +58,8 @@ def iter_run_cluster(
 
 def _as_completed(
     client: Client, jobs: Sequence[Job], name: str
-) -> Iterator[tuple[int, Row]]:
-    """Give the number and row of each job as it is finished."""
+) -> Iterator[tuple[int, Row | None]]:
+    """Give the number and row of each job as it is finished, None while it is not."""
     from distributed import as_completed
 
     from napari_segdino.batch.plugin import run_on_worker
@@ -62,9 +69,13 @@ def _as_completed(
         for number, job in enumerate(jobs)
     }
     try:
-        for future in as_completed(list(futures)):
-            number = futures[future]
-            yield number, _row_of(future, jobs[number])
+        finished = as_completed(list(futures))
+        while not finished.is_empty():
+            for future in finished.next_batch(block=False):
+                number = futures[future]
+                yield number, _row_of(future, jobs[number])
+            yield -1, None
+            time.sleep(TICK)
     finally:
         client.cancel([f for f in futures if not f.done()])
 

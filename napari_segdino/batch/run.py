@@ -19,6 +19,9 @@ AHEAD = 2
 
 TEXT = "Predicting files"
 
+TICK = 0.2
+"""Seconds between two chances to be stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
@@ -102,7 +105,11 @@ def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:
         for number, job in enumerate(jobs):
             pool.submit(_run, number, job, probe, show, events)
         while len(rows) < len(jobs):
-            event = events.get()
+            try:
+                event = events.get(timeout=TICK)
+            except queue.Empty:
+                # A chance to be stopped while a large file is computed.
+                event = Progress(len(rows), len(jobs), TEXT)
             if isinstance(event, Progress):
                 yield event
                 continue
