@@ -13,6 +13,7 @@ from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
 from napari_segdino._qt.engine import NO_IMAGE, Engine
 from napari_segdino._qt.export import proposed_suffix
+from napari_segdino._qt.folder import FolderController, FolderPanel
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.panels import (
     ActionPanel,
@@ -63,6 +64,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.actions = ActionPanel()
         self.files = FilePanel()
         self.projects = Projects(self.engine, self)
+        self.folder = FolderPanel()
+        self.folders = FolderController(self.folder, self.engine, self)
         self.status = StatusPanel()
         self.tabs = QTabWidget()
         self._closed = False
@@ -120,6 +123,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         column.addStretch(1)
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(stacked(self.files, self.projects.panel), "Files")
+        self.tabs.addTab(self.folder, "Folder")
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)

@@ -137,7 +137,7 @@ class Engine(QObject):  # type: ignore[misc]
         """Write the mask of an image to a file, with the image's geometry."""
         work = None if image is None else self.works.get(image)
         if work is None:
-            self._refuse(SegDINOError("There is no mask yet: press Segment first."))
+            self.refuse(SegDINOError("There is no mask yet: press Segment first."))
             return
         self._do(
             "Export",
@@ -169,7 +169,7 @@ class Engine(QObject):  # type: ignore[misc]
         """Do something with an image once it has its layers."""
         self._retrain_wanted = self._then = None
         if image is None or image not in self.viewer.layers:
-            self._refuse(SegDINOError(NO_IMAGE))
+            self.refuse(SegDINOError(NO_IMAGE))
         elif (work := self.works.get(image)) is not None and work.watch.intact:
             act(work)
         else:
@@ -192,7 +192,7 @@ class Engine(QObject):  # type: ignore[misc]
             make(image)
         except SegDINOError as error:
             if self._stop_preparing() is not None:
-                self._refuse(error)
+                self.refuse(error)
         else:
             QTimer.singleShot(BREATH, then)
 
@@ -284,11 +284,12 @@ class Engine(QObject):  # type: ignore[misc]
             return action()
 
         self._work = None
-        self.runner.start(Job(title, steps, on_done=done, on_error=self._refuse))
+        self.runner.start(Job(title, steps, on_done=done, on_error=self.refuse))
 
     # -- what happens ------------------------------------------------------
 
-    def _refuse(self, error: Exception) -> None:
+    def refuse(self, error: Exception) -> None:
+        """Tell the user about an error."""
         text = messages.report(error)
         self.said.emit(text)
         self.failed.emit(text)
@@ -299,7 +300,7 @@ class Engine(QObject):  # type: ignore[misc]
             # In live mode the marks may well not suffice yet: no popup for that.
             self.said.emit(str(error))
             return
-        self._refuse(error)
+        self.refuse(error)
 
     def _on_idle(self) -> None:
         self.busy_changed.emit(False)

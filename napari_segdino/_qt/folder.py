@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QSpinBox,
     QToolButton,
     QTreeWidget,
@@ -24,7 +25,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt import messages
 from napari_segdino._qt.dialogs import ask_load_probe
 from napari_segdino._qt.worker import Job
 from napari_segdino.batch import Row
@@ -95,7 +95,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.suffix.addItems([OWN, *MASK_SUFFIXES, ".ome.zarr"])
         self.workers = QSpinBox()
         self.workers.setRange(0, MAX_WORKERS)
-        self.workers.setSpecialValueText("this process")
+        self.workers.setSpecialValueText("none")
         self.scheduler = QLineEdit()
         self.resume = QCheckBox("Leave masks that are there")
         self.resume.setChecked(True)
@@ -141,6 +141,9 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         form.addRow("Format", self.suffix)
         form.addRow("Workers", self.workers)
         form.addRow("Scheduler", self.scheduler)
+        for field in (self.suffix, self.workers):
+            policy = QSizePolicy.Policy
+            field.setSizePolicy(policy.Expanding, policy.Fixed)
         self.failures.setHeaderLabels(["File", "Why it failed"])
         self.failures.setRootIsDecorated(False)
         self.failures.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -161,7 +164,10 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.folder.setToolTip(f"Masks go here, and {REPORT} with a line for each file")
         self.probe.setToolTip("A probe file; empty is what this window has learned")
         self.suffix.setToolTip("Format of the masks")
-        self.workers.setToolTip("Processes on this machine; each loads the encoder")
+        self.workers.setToolTip(
+            "Processes on this machine, each with an encoder of its own; none is "
+            "this window's"
+        )
         self.scheduler.setPlaceholderText("tcp://host:8786")
         self.scheduler.setToolTip("Address of a Dask scheduler; empty is this machine")
 
@@ -197,7 +203,7 @@ class FolderController(QObject):  # type: ignore[misc]
                 partial(iter_request, request, save, session.settings.device),
                 on_step=self._on_step,
                 on_done=partial(self._on_done, request),
-                on_error=self._on_error,
+                on_error=self._engine.refuse,
             )
         )
 
@@ -219,11 +225,6 @@ class FolderController(QObject):  # type: ignore[misc]
         self._engine.said.emit(text)
         if failed:
             self._engine.failed.emit(text)
-
-    def _on_error(self, error: Exception) -> None:
-        text = messages.report(error)
-        self._engine.said.emit(text)
-        self._engine.failed.emit(text)
 
 
 def _files(count: int) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QWidget
 
-from napari_segdino._qt import messages
 from napari_segdino._qt.autosave import Autosaver
 from napari_segdino._qt.project_state import take_state
 from napari_segdino._qt.recovery import Recovery
@@ -79,7 +78,7 @@ class Projects(QObject):  # type: ignore[misc]
                 "Save project",
                 partial(ProjectWriter(folder).iter_write, state),
                 on_done=lambda _: self._on_saved(folder),
-                on_error=self._on_error,
+                on_error=self._engine.refuse,
             )
         )
 
@@ -116,11 +115,6 @@ class Projects(QObject):  # type: ignore[misc]
     def _on_saved(self, folder: Path) -> None:
         self._folder = folder
         self._engine.said.emit(f"The project was saved to {folder}.")
-
-    def _on_error(self, error: Exception) -> None:
-        text = messages.report(error)
-        self._engine.said.emit(text)
-        self._engine.failed.emit(text)
 
     def _on_busy(self, busy: bool) -> None:
         self.panel.setEnabled(not busy)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt import messages
 from napari_segdino._qt.project_state import (
     Loaded,
     SavedImage,
@@ -59,7 +58,7 @@ class Restorer(QObject):  # type: ignore[misc]
                 "Open project",
                 partial(iter_load, folder, session, here - {""}),
                 on_done=partial(self._on_loaded, folder),
-                on_error=self._on_error,
+                on_error=self._engine.refuse,
             )
         )
 
@@ -72,11 +71,6 @@ class Restorer(QObject):  # type: ignore[misc]
         """Let go of the window."""
         self._queue.clear()
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
-
-    def _on_error(self, error: Exception) -> None:
-        text = messages.report(error)
-        self._engine.said.emit(text)
-        self._engine.failed.emit(text)
 
     def _on_loaded(self, folder: Path, loaded: Loaded) -> None:
         self._engine.session.restore(loaded.session, loaded.segmenter)
@@ -116,7 +110,7 @@ class Restorer(QObject):  # type: ignore[misc]
         try:
             self._engine.works.restore(image, saved.mask, saved.marks)
         except SegDINOError as error:
-            self._on_error(error)
+            self._engine.refuse(error)
             return False
         if self._engine.session.is_fitted and saved.entry.learned:
             prints = dict(saved.entry.learned)

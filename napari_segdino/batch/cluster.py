@@ -15,7 +15,9 @@ from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress, Steps
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
+
+_log = logging.getLogger(__name__)
 
 TEXT = "Predicting files"
 
@@ -107,7 +109,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Client]:
         If distributed is not installed, or the scheduler does not answer.
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise InputError(
             "Workers need another package: pip install 'napari-segdino[cluster]'."
@@ -120,16 +122,33 @@ def _client(workers: int, scheduler: str) -> Iterator[Client]:
         with client:
             yield client
         return
-    with (
-        LocalCluster(
+    with _local_cluster(workers) as cluster, Client(cluster) as client:
+        yield client
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    """Start workers on this machine.
+
+    Raises
+    ------
+    InputError
+        If they do not start.
+    """
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(
             n_workers=workers,
             threads_per_worker=2,
             dashboard_address=None,
             silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+        )
+    except (RuntimeError, OSError, TimeoutError) as error:
+        _log.error("workers did not start", exc_info=error)
+        raise InputError(
+            "The workers did not start. A script that starts them needs its lines "
+            "under: if __name__ == '__main__'."
+        ) from error
 
 
 def _threads_each(workers: int) -> int:

@@ -101,6 +101,8 @@ def iter_request(
             yield step
     finally:
         steps.close()
+        order = {str(job.path): number for number, job in enumerate(jobs)}
+        rows.sort(key=lambda row: order[row.file])
         if rows:
             write_report(Path(request.folder) / REPORT, rows)
     return rows
@@ -112,7 +114,9 @@ def _probe(
     if request.probe.strip():
         return read_probe(request.probe.strip(), device)
     if save_probe is None:
-        raise InputError("There is no probe yet: retrain or load one, or choose a file.")
+        raise InputError(
+            "There is no probe yet: retrain first, or choose a probe file."
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probe.segdino"
         save_probe(path)

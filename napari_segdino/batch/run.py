@@ -101,7 +101,7 @@ def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:
     rows: dict[int, Row] = {}
     pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="segdino-batch")
     try:
-        yield Progress(0, len(jobs), TEXT)
+        yield (shown := Progress(0, len(jobs), TEXT))
         for number, job in enumerate(jobs):
             pool.submit(_run, number, job, probe, show, events)
         while len(rows) < len(jobs):
@@ -109,15 +109,15 @@ def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:
                 event = events.get(timeout=TICK)
             except queue.Empty:
                 # A chance to be stopped while a large file is computed.
+                event = shown
+            if not isinstance(event, Progress):
+                number, row = event
+                rows[number] = row
+                yield row
+                if len(jobs) == 1:
+                    continue
                 event = Progress(len(rows), len(jobs), TEXT)
-            if isinstance(event, Progress):
-                yield event
-                continue
-            number, row = event
-            rows[number] = row
-            yield row
-            if len(jobs) > 1:
-                yield Progress(len(rows), len(jobs), TEXT)
+            yield (shown := event)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)

@@ -204,6 +204,8 @@ def read_tiff(path: Path, series: int | None = None, lazy: bool = False) -> Scan
 
 
 def _read_open(tif: Any, path: Path, index: int, lazy: bool) -> Scan:
+    if not tif.series:
+        raise ScanError("holds no image that is whole")
     if not 0 <= index < len(tif.series):
         raise ScanError(f"holds {len(tif.series)} images, there is no number {index}")
     series = tif.series[index]
