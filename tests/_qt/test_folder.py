@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtTest import QTest
 
 from napari_segdino import Segmenter
 from napari_segdino._qt import hand
 from napari_segdino.batch import work
+from napari_segdino.batch.run import TICK
 from napari_segdino.config import CacheSettings
 from napari_segdino.io import read_mask
 
@@ -91,6 +93,7 @@ def test_cancel_stops_between_tiles(
     user.wait(at_work.is_set)
     assert not panel.start.isEnabled()
     hand.click(user.dock.actions.cancel)
+    QTest.qWait(int(5000 * TICK))  # the next chance to be stopped
     go_on.set()
     user.wait(lambda: not user.dock.engine.busy)
     assert "Stopped" in user.status
