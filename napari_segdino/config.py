@@ -17,6 +17,9 @@ WINDOWS = {
 }
 """Windows on CT in Hounsfield units; the last is the clamp of MedDINOv3."""
 
+INTENSITIES = ("auto", "percentile", *WINDOWS)
+"""What :attr:`FeatureSettings.intensity` may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:

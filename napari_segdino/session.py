@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
-from napari_segdino.encoders.table import get_spec
 from napari_segdino.errors import InputError
+from napari_segdino.settings import Settings, first_encoder
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
@@ -58,34 +57,6 @@ class LabelClass:
     label: int
     name: str
     color: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the dock asks for.
-
-    Parameters
-    ----------
-    encoder : str
-        A name, or the path of a file.
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    whole_volume : bool
-        Draw every plane, not only the one that is shown.
-    live : bool
-        Retrain while the user paints.
-    """
-
-    encoder: str = DEFAULT_ENCODER
-    device: str = "auto"
-    whole_volume: bool = False
-    live: bool = False
-
-
-def first_encoder() -> str:
-    """Return the default encoder, or the built-in one if it is not here."""
-    here = find_weights(get_spec(DEFAULT_ENCODER)) is not None
-    return DEFAULT_ENCODER if here else BUILTIN_ENCODER
 
 
 # -- corrections -----------------------------------------------------------
@@ -192,7 +163,7 @@ class Session:
     Parameters
     ----------
     make_segmenter : callable, optional
-        Takes an encoder and a device and returns a :class:`Segmenter`.
+        Takes the parameters of a :class:`Segmenter` by name and returns one.
     settings : Settings, optional
         What to start with.
 
@@ -208,7 +179,7 @@ class Session:
 
     def __init__(
         self,
-        make_segmenter: Callable[[str, str], Any] | None = None,
+        make_segmenter: Callable[..., Any] | None = None,
         settings: Settings | None = None,
     ) -> None:
         self._make = make_segmenter or _make_segmenter
@@ -274,7 +245,7 @@ class Session:
     def segmenter(self) -> Any:
         """The probe of this window; made when it is first asked for."""
         if self._segmenter is None:
-            self._segmenter = self._make(self.settings.encoder, self.settings.device)
+            self._segmenter = self._make(**self.settings.parameters())
         return self._segmenter
 
     def owns(self, segmenter: Any) -> bool:
@@ -287,22 +258,22 @@ class Session:
         return self._segmenter is not None and bool(self._segmenter.is_fitted)
 
     def change(self, **changes: Any) -> None:
-        """Change settings; another encoder means a new probe.
+        """Change settings; another encoder, head or view means a new probe.
 
         Marks that were learned stay known and are learned anew.
         """
         before, self.settings = self.settings, replace(self.settings, **changes)
         if before == self.settings:
             return
-        if before.encoder != self.settings.encoder:
+        if before.probe != self.settings.probe:
             self._start(None)
-        elif before.device != self.settings.device:
-            self.segmenter.set_params(device=self.settings.device)
+        elif before.parameters() != self.settings.parameters():
+            self.segmenter.set_params(**self.settings.parameters())
         self.settings_changed.emit()
 
     def adopt(self, segmenter: Any) -> None:
         """Go on with a probe that was loaded from a file."""
-        self.settings = replace(self.settings, encoder=segmenter.encoder)
+        self.settings = self.settings.taking(segmenter)
         if named := segmenter.class_info_:
             self.classes = tuple(LabelClass(**info) for info in named)
         have = {c.label for c in self.classes}
@@ -325,14 +296,11 @@ class Session:
         Parameters
         ----------
         state : mapping
-            From :meth:`state`; settings that are not known are left out, and
-            so is the device, which belongs to the machine.
+            From :meth:`state`; see :meth:`Settings.restored`.
         segmenter : Segmenter, optional
             The probe; without one, a new one is made.
         """
-        known = {f.name for f in fields(Settings)} - {"device"}
-        saved = {k: v for k, v in state["settings"].items() if k in known}
-        self.settings = replace(self.settings, **saved)
+        self.settings = self.settings.restored(state["settings"])
         self._start(None)
         if segmenter is not None:
             self.adopt(segmenter)
@@ -408,7 +376,7 @@ def _default_class(label: int) -> LabelClass:
     return LabelClass(label, f"Class {label}", COLORS[(label - 1) % len(COLORS)])
 
 
-def _make_segmenter(encoder: str, device: str) -> Segmenter:
+def _make_segmenter(**parameters: Any) -> Segmenter:
     from napari_segdino.segmenter import Segmenter
 
-    return Segmenter(encoder=encoder, device=device)
+    return Segmenter(**parameters)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from napari_segdino.arrays import as_planes
+from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
@@ -34,8 +35,16 @@ class FakeSegmenter:
         Raised when something is asked for.
     """
 
-    def __init__(self, encoder: str = "fake", device: str = "auto") -> None:
-        self.encoder, self.device = encoder, device
+    def __init__(
+        self,
+        encoder: str = "fake",
+        device: str = "auto",
+        head: str = "mvr",
+        features: FeatureSettings | None = None,
+        predicting: PredictSettings = PredictSettings(),  # noqa: B008
+    ) -> None:
+        self.encoder, self.device, self.head = encoder, device, head
+        self.features, self.predicting = features, predicting
         self.memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None

@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_segdino.config import PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.session import (
     BACKGROUND_MARK,
     MAX_LABEL,
     Session,
-    Settings,
     apply_marks,
     confirmations,
     corrections,
     fingerprint,
     why_not_trainable,
 )
+from napari_segdino.settings import Settings
 
 masks = arrays(np.uint8, (4, 5), elements=st.integers(0, 3))
 marks_ = arrays(np.uint8, (4, 5), elements=st.integers(0, 4))
@@ -192,3 +193,18 @@ def test_forget(session: Session) -> None:
     session.forget()
     assert session.segmenter is not first
     assert not session.segmenter.is_fitted
+
+
+def test_another_head_means_a_new_probe_and_another_fusion_does_not(
+    session: Session,
+) -> None:
+    first = session.segmenter
+    session.note_learned("image", {0: 5})
+    session.change(predicting=PredictSettings("mean"))
+    assert session.segmenter is first
+    assert first.predicting.fusion == "mean"
+    session.change(head="segdino")
+    assert session.segmenter is not first
+    assert session.segmenter.head == "segdino"
+    assert session.segmenter.predicting.fusion == "mean"
+    assert session.learned == {}, "all marks are learned anew"

@@ -26,7 +26,7 @@ from napari_segdino._qt.encoder_combo import EncoderCombo
 from napari_segdino._qt.layer_combo import LayerCombo
 from napari_segdino.encoders import DEVICES
 from napari_segdino.progress import Progress
-from napari_segdino.session import Settings
+from napari_segdino.settings import Settings
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -9,7 +9,8 @@ from napari.settings import get_plugin_settings
 
 from napari_segdino.config import GIB, CacheSettings
 from napari_segdino.encoders.weights import WEIGHTS_VARIABLE
-from napari_segdino.session import Session, Settings, first_encoder
+from napari_segdino.session import Session
+from napari_segdino.settings import Settings, first_encoder
 
 PLUGIN = "napari-segdino"
 
@@ -34,10 +35,10 @@ def new_session() -> Session:
         disk_bytes=int(found.cache.disk_gb * GIB),
     )
 
-    def make(encoder: str, device: str) -> Any:
+    def make(**parameters: Any) -> Any:
         from napari_segdino.segmenter import Segmenter
 
-        return Segmenter(encoder=encoder, device=device, cache=cache)
+        return Segmenter(cache=cache, **parameters)
 
     device = str(found.compute.device)
     return Session(make, Settings(encoder=first_encoder(), device=device))

@@ -9,12 +9,10 @@ from typing import Any
 import click
 
 from napari_segdino.cli.options import all_of
-from napari_segdino.config import WINDOWS, FeatureSettings, PredictSettings
+from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
 
 _SHOWN = FeatureSettings()
 _PREDICTING = PredictSettings()
-
-INTENSITIES = ("auto", "percentile", *WINDOWS)
 
 feature_options = all_of(
     click.option(
@@ -113,9 +111,9 @@ def feature_settings(
 
 
 def _made_for(head: str, recipe: str | None) -> FeatureSettings:
-    from napari_segdino.training.learners import make_learner
+    from napari_segdino.settings import made_for
     from napari_segdino.training.recipes import get_recipe
 
     if recipe is None:
-        return make_learner(head, None).features()
+        return made_for(head)
     return FeatureSettings(get_recipe(recipe).sides, (1.0,), get_recipe(recipe).flips)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.arrays import Planes
-from napari_segdino.config import WINDOWS, FeatureSettings
+from napari_segdino.config import INTENSITIES, WINDOWS, FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import InputError
 
@@ -76,7 +76,7 @@ def find_intensity(
     if name == "percentile":
         return measure_intensity(planes, settings.percentiles)
     if name not in WINDOWS:
-        known = ", ".join(("auto", "percentile", *WINDOWS))
+        known = ", ".join(INTENSITIES)
         raise InputError(f"There is no intensity preset {name!r}; there are {known}.")
     low, high = WINDOWS[name]
     channels = colour_channels(planes.read(0)).shape[-1]

@@ -18,7 +18,8 @@ from napari_segdino._qt.warm import warm_up
 from napari_segdino.config import CacheSettings
 from napari_segdino.progress import Progress
 from napari_segdino.segmenter import Segmenter
-from napari_segdino.session import Session, Settings
+from napari_segdino.session import Session
+from napari_segdino.settings import Settings
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -22,7 +22,8 @@ from napari_segdino._qt.layers import (
 )
 from napari_segdino._qt.works import Work, Works
 from napari_segdino.errors import InputError
-from napari_segdino.session import Session, Settings
+from napari_segdino.session import Session
+from napari_segdino.settings import Settings
 
 
 @pytest.mark.parametrize(

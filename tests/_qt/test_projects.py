@@ -191,7 +191,8 @@ from conftest import FakeSegmenter
 from napari_segdino._qt import autosave, project
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.warm import warm_up
-from napari_segdino.session import Session, Settings
+from napari_segdino.session import Session
+from napari_segdino.settings import Settings
 from pathlib import Path
 
 warm_up()

@@ -9,7 +9,8 @@ import numpy as np
 from napari_segdino._qt.jobs import Known, Redrawn
 from napari_segdino._qt.rounds import Rounds
 from napari_segdino.review.history import Packed, learned_of
-from napari_segdino.session import Session, Settings
+from napari_segdino.session import Session
+from napari_segdino.settings import Settings
 
 
 class Probe:
@@ -19,7 +20,7 @@ class Probe:
 
 
 def start() -> tuple[Session, Rounds]:
-    session = Session(lambda encoder, device: Probe(), Settings("e"))
+    session = Session(lambda **_: Probe(), Settings("e"))
     return session, Rounds(session)
 
 
