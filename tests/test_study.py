@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,12 @@ from PIL import Image
 from napari_segdino.errors import InputError
 from napari_segdino.io.cases import Case, Dataset
 from napari_segdino.metrics import Row
+from napari_segdino.study.ablation import (
+    RungRow,
+    ladder,
+    rung_table,
+    summarise_rungs,
+)
 from napari_segdino.study.evaluate import by_case, mean_score
 from napari_segdino.study.labels import LabelRule, decide
 from napari_segdino.study.read import CaseReader, scaled
@@ -262,3 +270,47 @@ def test_a_folder_belongs_to_one_study(tmp_path):
     (tmp_path / "x" / "seed-1").mkdir(parents=True)
     with pytest.raises(InputError, match="not the folder of a study"):
         StudyFolder(tmp_path / "x").open({"a": 2}, restart=True)
+
+
+def test_each_rung_of_the_ablation_changes_one_thing():
+    rungs = ladder((512, 768), z_sigma=2.0, volumes=True)
+    before = {**asdict(rungs[0].features), **asdict(rungs[0].predicting)}
+    assert before["sides"] == (512,)
+    assert before["factors"] == (1.0,)
+    assert not before["flips"]
+    assert before["fusion"] == "mean"
+    assert not before["regularise"]
+    assert before["z_sigma"] == 0
+    changed = []
+    for rung in rungs[1:]:
+        now = {**asdict(rung.features), **asdict(rung.predicting)}
+        changed.append([(k, now[k]) for k in now if now[k] != before[k]])
+        before = now
+    assert changed == [
+        [("sides", (512, 768))],
+        [("flips", True)],
+        [("fusion", "entropy")],
+        [("regularise", True)],
+        [("z_sigma", 2.0)],
+    ]
+
+
+def test_rungs_are_compared_case_by_case():
+    dice = {("one", 0): (0.2, 0.8), ("one", 1): (0.4, 0.6), ("two", 0): (0.5, 0.9)}
+    dice["two", 1] = (0.7, 0.7)
+    rows = [
+        RungRow(rung, repeat, case, 1, value, 0, 0)
+        for (rung, repeat), values in dice.items()
+        for case, value in zip("ab", values, strict=True)
+    ]
+    first, second = summarise_rungs(rows)
+    assert first.mean == pytest.approx(0.5)
+    assert np.isnan(first.change)
+    assert second.mean == pytest.approx(0.7)
+    assert second.sd == pytest.approx(0)
+    # Case a gains 0.3, case b 0.1.
+    assert second.change == pytest.approx(0.2)
+    assert (second.low, second.high) == pytest.approx((0.1, 0.3))
+    table = rung_table([first, second]).splitlines()
+    assert table[1].split() == ["one", "0.5000", "0.0000"]
+    assert table[2].split()[:4] == ["two", "0.7000", "0.0000", "+0.2000"]

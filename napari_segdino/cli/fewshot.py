@@ -9,7 +9,6 @@ import click
 
 from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
-    ANY_PATH,
     FOLDER,
     HEADS,
     ManyValues,
@@ -19,6 +18,8 @@ from napari_segdino.cli.options import (
     device_option,
     encoder_option,
     layout_options,
+    repeat_options,
+    report_options,
     seed_option,
     verbose_option,
 )
@@ -40,32 +41,12 @@ from napari_segdino.cli.settings import (
     show_default="1 5 20 40",
     help="Numbers of cases to learn from.",
 )
-@click.option(
-    "--repeats",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="How often the cases are drawn.",
-)
-@click.option(
-    "--test",
-    type=click.IntRange(min=1),
-    help="Cases that are scored, at most.  [default: the data set's test cases, "
-    "else a fifth of all]",
-)
+@repeat_options
 @encoder_option
 @click.option("--head", type=click.Choice(HEADS), default="mvr", show_default=True)
 @click.option("--recipe", metavar="NAME", help="How a dense head is trained.")
 @seed_option
-@click.option(
-    "--side",
-    type=click.IntRange(min=0),
-    default=512,
-    show_default=True,
-    help="Scale pictures down to this longer side, in pixels; 0 leaves them.",
-)
-@click.option("--csv", type=ANY_PATH, help="Write every scored case to this file.")
-@click.option("--plot", type=ANY_PATH, help="Draw it (needs matplotlib).")
+@report_options
 @layout_options
 @feature_options
 @predict_options

@@ -159,6 +159,35 @@ layout_options = all_of(
 )
 
 
+repeat_options = all_of(
+    click.option(
+        "--repeats",
+        type=click.IntRange(min=1),
+        default=5,
+        show_default=True,
+        help="How often the cases are drawn.",
+    ),
+    click.option(
+        "--test",
+        type=click.IntRange(min=1),
+        help="Cases that are scored, at most.  [default: the data set's test cases, "
+        "else a fifth of all]",
+    ),
+)
+
+report_options = all_of(
+    click.option(
+        "--side",
+        type=click.IntRange(min=0),
+        default=512,
+        show_default=True,
+        help="Scale pictures down to this longer side, in pixels; 0 leaves them.",
+    ),
+    click.option("--csv", type=ANY_PATH, help="Write every scored case to this file."),
+    click.option("--plot", type=ANY_PATH, help="Draw it (needs matplotlib)."),
+)
+
+
 def cache_settings(memory_gb: float, disk_gb: float) -> CacheSettings:
     """Settings of the cache from gigabytes."""
     return CacheSettings(int(memory_gb * GIB), int(disk_gb * GIB))

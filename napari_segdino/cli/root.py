@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from napari_segdino import __version__
+from napari_segdino.cli.ablation import ablation
 from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.errors import OneLineErrors
 from napari_segdino.cli.fewshot import fewshot
@@ -32,5 +33,5 @@ def main(ctx: click.Context) -> None:
         ctx.invoke(app)
 
 
-for _command in (app, demo, train, predict, score, fewshot, encoders):
+for _command in (app, demo, train, predict, score, fewshot, ablation, encoders):
     main.add_command(_command)

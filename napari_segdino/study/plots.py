@@ -13,6 +13,7 @@ from napari_segdino.files import atomic_path
 from napari_segdino.metrics import Row
 
 if TYPE_CHECKING:
+    from napari_segdino.study.ablation import RungSummary
     from napari_segdino.study.shot_report import ShotSummary
 
 MISSING = "Plots need matplotlib: pip install 'napari-segdino[plot]'."
@@ -125,6 +126,38 @@ def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> Path:
     axis.set(xlabel="cases learned from", ylabel="Dice", xscale="log", ylim=(0, 1))
     axis.set_xticks(shots, [str(s) for s in shots], minor=False)
     axis.minorticks_off()
+    return _save(figure, path)
+
+
+def plot_rungs(path: Path, summaries: Sequence[RungSummary]) -> Path:
+    """Draw Dice of each rung of an ablation.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A PNG, SVG or PDF file.
+    summaries : sequence of RungSummary
+        One a rung.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing.
+    ScanError
+        If the file cannot be written.
+    """
+    figure, (axis,) = _figure(1, path)
+    means = [s.mean for s in summaries]
+    axis.plot(means, range(len(means)), "o")
+    axis.set_yticks(range(len(means)), [s.name for s in summaries])
+    axis.invert_yaxis()
+    axis.set(xlabel="Dice")
+    axis.grid(axis="x", alpha=0.3)
     return _save(figure, path)
 
 

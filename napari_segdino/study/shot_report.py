@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_segdino.metrics import bootstrap_mean
 from napari_segdino.study.evaluate import by_case
@@ -63,9 +65,35 @@ class ShotSummary:
     recovered: float
 
 
-def _dice_of(rows: Sequence[ShotRow], repeat: int) -> list[float]:
-    """Dice of each scored case in one repeat."""
-    return list(by_case([row for row in rows if row.repeat == repeat]).values())
+class Repeated(Protocol):
+    """The score of a case in one of several repeats."""
+
+    @property
+    def repeat(self) -> int:
+        """Which repeat."""
+
+
+def dice_table(rows: Sequence[Repeated]) -> NDArray[np.float64]:
+    """Dice of each scored case in each repeat, mean over its classes.
+
+    Parameters
+    ----------
+    rows : sequence
+        Of things with a ``repeat``, a ``case`` and a ``dice``.
+
+    Returns
+    -------
+    numpy.ndarray, shape (repeats, cases)
+    """
+    repeats = sorted({row.repeat for row in rows})
+    return np.array(
+        [list(by_case([r for r in rows if r.repeat == k]).values()) for k in repeats]
+    )
+
+
+def spread(table: NDArray[np.float64]) -> float:
+    """Standard deviation over the repeats of the mean over cases; NaN for one."""
+    return float(table.mean(1).std(ddof=1)) if len(table) > 1 else float("nan")
 
 
 def summarise(rows: Sequence[ShotRow]) -> list[ShotSummary]:
@@ -86,15 +114,13 @@ def summarise(rows: Sequence[ShotRow]) -> list[ShotSummary]:
     best = float("nan")
     for shots in sorted({row.shots for row in rows}, reverse=True):
         mine = [row for row in rows if row.shots == shots]
-        repeats = sorted({row.repeat for row in mine})
-        table = np.array([_dice_of(mine, k) for k in repeats])
-        means = table.mean(1)
-        mean = float(means.mean())
+        table = dice_table(mine)
+        mean = float(table.mean())
         best = mean if shots == most else best
-        sd = float(means.std(ddof=1)) if len(repeats) > 1 else float("nan")
         low, high = bootstrap_mean(table.mean(0))
         share = mean / best if best > 0 else float("nan")
-        out.append(ShotSummary(shots, len(repeats), mean, sd, low, high, share))
+        sd = spread(table)
+        out.append(ShotSummary(shots, len(table), mean, sd, low, high, share))
     return out[::-1]
 
 

@@ -83,6 +83,52 @@ def iter_fewshot(
     InputError
         If there are too few cases.
     """
+    drawn = yield from iter_draw(dataset, plan, side, binary)
+    rows: list[ShotRow] = []
+    for repeat in range(plan.repeats):
+        order = in_order(drawn.pool, plan.seed, repeat)
+        for shots in plan.shots:
+            chosen = [drawn.read(case) for case in order[:shots]]
+            found = yield from iter_learn_and_score(segmenter, chosen, drawn)
+            rows += [_shot_row(shots, repeat, row) for row in found]
+            dice = mean_score(found)
+            yield f"{shots} cases, repeat {repeat + 1}: Dice {dice:.4f}"
+    return rows
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is learned from and what is scored.
+
+    Parameters
+    ----------
+    pool : list of Case
+        To learn from.
+    scored : list of (Case, Loaded)
+        Others.
+    read : CaseReader
+        Reads them all alike.
+    """
+
+    pool: list[Case]
+    scored: list[tuple[Case, Loaded]]
+    read: CaseReader
+
+
+def iter_draw(
+    dataset: Dataset, plan: ShotPlan, side: int, binary: bool | None
+) -> Steps[Drawn]:
+    """Choose cases; see :func:`iter_fewshot` for the parameters.
+
+    Yields
+    ------
+    Progress, str
+        A string is a line for people.
+
+    Returns
+    -------
+    Drawn
+    """
     pool, tests, notes = sides_of(dataset, plan)
     labels = yield from iter_labels([c.mask for c in [*pool, *tests]])
     rule = decide(labels, dataset.label_names, binary)
@@ -90,21 +136,34 @@ def iter_fewshot(
     yield from (rule.text, *notes, f"{len(tests)} scored, drawn from {len(pool)}.")
     colour = any_colour([*pool, *tests])
     read = CaseReader(rule, len(dataset.channel_names), side, colour)
-    scored = [(case, read(case)) for case in tests]
-    rows: list[ShotRow] = []
-    for repeat in range(plan.repeats):
-        order = in_order(pool, plan.seed, repeat)
-        for shots in plan.shots:
-            chosen = [read(case) for case in order[:shots]]
-            images, marks = [c.image for c in chosen], [c.marks for c in chosen]
-            yield from segmenter.iter_fit(images, marks, axes=same_axes(chosen))
-            found = yield from _iter_score(segmenter, scored)
-            if not found:
-                raise InputError("The scored cases hold nothing but background.")
-            rows += [_shot_row(shots, repeat, row) for row in found]
-            dice = mean_score(found)
-            yield f"{shots} cases, repeat {repeat + 1}: Dice {dice:.4f}"
-    return rows
+    return Drawn(pool, [(case, read(case)) for case in tests], read)
+
+
+def iter_learn_and_score(
+    segmenter: Segmenter, chosen: Sequence[Loaded], drawn: Drawn
+) -> Steps[list[Row]]:
+    """Learn anew from some cases and score the others.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    list of Row
+        One a scored case and class that it holds.
+
+    Raises
+    ------
+    InputError
+        If the scored cases hold nothing but background.
+    """
+    images, marks = [c.image for c in chosen], [c.marks for c in chosen]
+    yield from segmenter.iter_fit(images, marks, axes=same_axes(chosen))
+    found = yield from _iter_score(segmenter, drawn.scored)
+    if not found:
+        raise InputError("The scored cases hold nothing but background.")
+    return found
 
 
 def sides_of(

@@ -199,3 +199,39 @@ def test_fewshot_says_at_once_that_it_cannot_plot(run, folders, fake, monkeypatc
     result = run("fewshot", folders(4), "--plot", "a.png", status=1)
     assert "napari-segdino[plot]" in result.stderr
     assert fake.planes_encoded == 0
+
+
+def test_ablation_adds_one_part_at_a_time(run, folders, fake, tmp_path):
+    base = folders(8)
+    args = ["ablation", base, "--shots", 3, "--repeats", 2, "--test", 3]
+    args += ["--sides", 48, 64, "--csv", tmp_path / "a.csv"]
+    done = run(*args)
+    names = [line[:18].strip() for line in done.stdout.splitlines()[1:6]]
+    assert names == [
+        "single view",
+        "+ resolutions",
+        "+ flips",
+        "+ entropy weight",
+        "+ spatial",
+    ]
+    rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
+    assert len(rows) == 5 * 2 * 3
+    assert "z smoothing" not in done.stdout, "pictures have no z"
+    assert run(*args).stdout == done.stdout
+
+
+def test_ablation_smooths_volumes_along_z(run, fake, tmp_path):
+    import SimpleITK as sitk
+
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+    for i in range(4):
+        mask = np.zeros((3, 32, 32), np.uint8)
+        mask[:, 4 + i : 20 + i, 6:24] = 1
+        scan = (mask * 150 + i).astype(np.int16)
+        for folder, array in (("imagesTr", scan), ("labelsTr", mask)):
+            path = tmp_path / "set" / folder / f"case{i}.nii.gz"
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
+    args = ["--shots", 2, "--repeats", 1, "--test", 1, "--sides", 32]
+    done = run("ablation", tmp_path / "set", *args)
+    assert "+ z smoothing" in done.stdout

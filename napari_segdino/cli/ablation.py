@@ -1,0 +1,116 @@
+"""``ablation``: what each part of DINO-MVR adds."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from napari_segdino.cli.bar import with_bar
+from napari_segdino.cli.options import (
+    FOLDER,
+    ManyValues,
+    cache_options,
+    cache_settings,
+    chosen_encoder,
+    device_option,
+    encoder_option,
+    layout_options,
+    repeat_options,
+    report_options,
+    seed_option,
+    verbose_option,
+)
+from napari_segdino.cli.settings import INTENSITIES
+
+if TYPE_CHECKING:
+    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.study.ablation import Rung
+
+
+@click.command(cls=ManyValues)
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--shots",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Cases to learn from.",
+)
+@click.option(
+    "--sides",
+    type=click.IntRange(min=32),
+    multiple=True,
+    default=(512, 768),
+    show_default="512 768",
+    help="Longer sides of the views, in pixels; the first one is the single view.",
+)
+@click.option(
+    "--z-sigma",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Width of the smoothing along z, in slices; for volumes.",
+)
+@click.option("--intensity", type=click.Choice(INTENSITIES), default="auto")
+@repeat_options
+@encoder_option
+@seed_option
+@report_options
+@layout_options
+@cache_options
+@device_option
+@verbose_option
+def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> None:
+    """Show what each part of DINO-MVR adds on the data set in FOLDER.
+
+    Learns from the same cases with one view, then with several resolutions,
+    flips, entropy weights, spatial regularisation and, for volumes, smoothing
+    along z, one more each time, and scores the same other cases.
+    """
+    from napari_segdino.io.datasets import open_dataset
+    from napari_segdino.study.ablation import (
+        iter_ablation,
+        ladder,
+        rung_table,
+        summarise_rungs,
+    )
+    from napari_segdino.study.shots import ShotPlan
+    from napari_segdino.study.tables import write_csv
+
+    if plot is not None:
+        from napari_segdino.study.plots import check_plot, plot_rungs
+
+        check_plot(plot)
+    shots = (given["shots"],)
+    plan = ShotPlan(shots, given["repeats"], given["test"], given["seed"])
+    given["encoder"] = chosen_encoder(given["encoder"])
+    make = partial(_segmenter, given)
+    rungs = partial(
+        ladder, given["sides"], given["z_sigma"], intensity=given["intensity"]
+    )
+    dataset = open_dataset(folder, given["group_regex"])
+    steps = iter_ablation(dataset, make, rungs, plan, given["side"], given["binary"])
+    rows = with_bar(steps)
+    summaries = summarise_rungs(rows)
+    click.echo(rung_table(summaries))
+    if csv is not None:
+        write_csv(csv, rows)
+    if plot is not None:
+        plot_rungs(plot, summaries)
+
+
+def _segmenter(given: dict[str, Any], rung: Rung) -> Segmenter:
+    from napari_segdino.segmenter import Segmenter
+
+    return Segmenter(
+        given["encoder"],
+        "mvr",
+        given["device"],
+        given["seed"],
+        features=rung.features,
+        predicting=rung.predicting,
+        cache=cache_settings(given["memory_gb"], given["disk_gb"]),
+    )
