@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino import model_file
 from napari_segdino.arrays import as_planes, pair_up
-from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
-from napari_segdino.engine import Engine, iter_make_engine
-from napari_segdino.errors import InputError, ModelFileError, NotFittedError
+from napari_segdino.errors import InputError
+from napari_segdino.estimator import Estimator
 from napari_segdino.inference.predict import PlaneResult, label_dtype
-from napari_segdino.params import Params
 from napari_segdino.progress import Steps, drive
-from napari_segdino.training.learners import GUESS, make_learner
+from napari_segdino.training.learners import GUESS
 
 
-class Segmenter(Params):
+class Segmenter(Estimator):
     """A frozen encoder with a probe that learns from marks.
 
     Parameters
@@ -59,32 +54,6 @@ class Segmenter(Params):
     class_info_ : object
         Names and colours, or whatever else JSON can hold: kept in probe files.
     """
-
-    def __init__(
-        self,
-        encoder: str = "dinov3_vits16",
-        head: str = "mvr",
-        device: str = "auto",
-        random_state: int = 0,
-        features: FeatureSettings | None = None,
-        predicting: PredictSettings = PredictSettings(),  # noqa: B008
-        recipe: str | None = None,
-        cache: CacheSettings = CacheSettings(),  # noqa: B008
-    ) -> None:
-        self.encoder = encoder
-        self.head = head
-        self.device = device
-        self.random_state = random_state
-        self.features = features
-        self.predicting = predicting
-        self.recipe = recipe
-        self.cache = cache
-        self.class_info_: Any = None
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether a probe has been trained or loaded."""
-        return hasattr(self, "model_")
 
     # -- learning ----------------------------------------------------------
 
@@ -183,7 +152,7 @@ class Segmenter(Params):
         planes: Iterable[Any] | None,
     ) -> Steps[Self]:
         pairs = pair_up(images, marks, volume, axes)
-        engine = yield from self._iter_engine()
+        engine = yield from self.iter_engine()
         memory = dict(memory)
         yield from engine.iter_learn(memory, pairs, _planes_of(planes, images, pairs))
         if not set(memory) - {GUESS}:
@@ -294,7 +263,7 @@ class Segmenter(Params):
         """
         self._check_fitted()
         source = as_planes(image, volume, axes)
-        engine = yield from self._iter_engine()
+        engine = yield from self.iter_engine()
         yield from engine.iter_score(
             source, self.model_, self.memory_, planes, "Predicting", spacing
         )
@@ -324,119 +293,8 @@ class Segmenter(Params):
         Progress, PlaneResult
         """
         source = as_planes(image, volume, axes)
-        engine = yield from self._iter_engine()
+        engine = yield from self.iter_engine()
         yield from engine.iter_group(source, n_classes, planes)
-
-    def _check_fitted(self) -> None:
-        if not self.is_fitted:
-            raise NotFittedError(
-                "The probe has not learned anything yet: fit it, or load one."
-            )
-
-    def _iter_engine(self) -> Steps[Engine]:
-        """Load the encoder once; load it anew when the parameters changed."""
-        wanted = self.get_params()
-        if getattr(self, "_engine_for", None) != wanted:
-            engine = yield from iter_make_engine(
-                self.encoder,
-                self.device,
-                self.cache,
-                make_learner(self.head, self.recipe),
-                self.features,
-                self.predicting,
-                self.random_state,
-            )
-            key = engine.extractor.encoder.key
-            if getattr(self, "encoder_key_", key) != key:
-                raise ModelFileError(
-                    "This probe was trained on another encoder than "
-                    f"{self.encoder}: choose that one, or start anew."
-                )
-            self._engine, self._engine_for = engine, wanted
-        return self._engine
-
-    # -- files -------------------------------------------------------------
-
-    def save(self, path: str | Path) -> Path:
-        """Write the probe and what it learned from to one file.
-
-        Parameters
-        ----------
-        path : path
-            A ``.segdino`` file; an existing one is replaced, whole or not.
-
-        Returns
-        -------
-        pathlib.Path
-
-        Raises
-        ------
-        NotFittedError
-            If nothing has been learned yet.
-        ModelFileError
-            If the file cannot be written.
-        """
-        self._check_fitted()
-        learner = make_learner(self.head, self.recipe)
-        tensors, learned = learner.pack(self.model_, self.memory_)
-        features = self.features or learner.features()
-        meta = {
-            "encoder": self.encoder,
-            "encoder_key": self.encoder_key_,
-            "head": self.head,
-            "random_state": self.random_state,
-            "features": dataclasses.asdict(features),
-            "predicting": dataclasses.asdict(self.predicting),
-            "recipe": self.recipe,
-            "n_classes": self.n_classes_,
-            "class_info": self.class_info_,
-            "learned": learned,
-        }
-        return model_file.write_model(path, model_file.ModelFile(meta, tensors))
-
-    @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Self:
-        """Read a probe file; goes on learning from what it knows.
-
-        Parameters
-        ----------
-        path : path
-            A file written by :meth:`save`.
-        device : str
-            Where the encoder computes from now on.
-
-        Returns
-        -------
-        Segmenter
-
-        Raises
-        ------
-        ModelFileError
-            If the file is missing, damaged, cut off or not a probe.
-        """
-        file = model_file.read_model(path)
-        meta = file.meta
-        shown = {k: _frozen(v) for k, v in meta["features"].items()}
-        self = cls(
-            meta["encoder"],
-            meta["head"],
-            device,
-            meta["random_state"],
-            FeatureSettings(**shown),
-            PredictSettings(**meta["predicting"]),
-            meta["recipe"],
-        )
-        learner = make_learner(self.head, self.recipe)
-        self.model_, self.memory_ = learner.unpack(file.tensors, meta["learned"])
-        self.n_classes_, self.classes_ = meta["n_classes"], np.arange(meta["n_classes"])
-        self.encoder_key_ = meta["encoder_key"]
-        self.class_info_ = meta["class_info"]
-        return self
-
-
-def _frozen(value: Any) -> Any:
-    """Undo what JSON does to tuples."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _planes_of(

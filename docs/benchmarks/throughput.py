@@ -47,7 +47,7 @@ def slide():
 
 def tiles(out):
     segmenter, image = trained(), slide()
-    engine = drive(segmenter._iter_engine())
+    engine = drive(segmenter.iter_engine())
     labels = np.zeros((SIDE, SIDE), np.uint8)
     sure = np.zeros((SIDE, SIDE), np.uint8)
     start = time.process_time()

@@ -70,7 +70,7 @@ def iter_predict_blocks(
         )
     found = as_planes(image, volume, axes)
     source = LazyPlanes(found.array, found.axes)
-    engine = yield from segmenter._iter_engine()
+    engine = yield from segmenter.iter_engine()
     score = _scorer(engine, segmenter, source)
     wanted = range(len(source)) if planes is None else planes
     todo = [

@@ -41,6 +41,10 @@ def build_empty(spec: EncoderSpec) -> torch.nn.Module:
     options: dict[str, Any] = {}
     if (eps := norm_eps(spec)) is not None:
         options["norm_layer"] = partial(LayerNorm, eps=eps)
+    if not timm.is_model(spec.timm_name):
+        raise WeightsError(
+            f"These are weights of {spec.timm_name}, which timm does not have."
+        )
     with torch.device("meta"):
         model: torch.nn.Module = timm.create_model(
             spec.timm_name, pretrained=False, num_classes=0, **options

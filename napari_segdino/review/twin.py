@@ -37,7 +37,7 @@ def iter_twin(
     -------
     Segmenter
     """
-    yield from segmenter._iter_engine()
+    yield from segmenter.iter_engine()
     other = copy.copy(segmenter)
     if model is not None:
         other.model_ = model

@@ -86,7 +86,7 @@ def test_no_plane_is_read_as_a_whole(segmenter, monkeypatch, band):
 
 def test_no_features_are_kept(segmenter):
     image, _ = scene(150, 120, seed=1)
-    engine = drive(segmenter._iter_engine())
+    engine = drive(segmenter.iter_engine())
     before = engine.extractor.cache._bytes
     drive(iter_predict_blocks(segmenter, image))
     assert engine.extractor.cache._bytes == before

@@ -1,0 +1,163 @@
+"""What an estimator is made of, what it keeps, and how that is saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.engine import Engine, iter_make_engine
+from napari_segdino.errors import ModelFileError, NotFittedError
+from napari_segdino.model_file import read_model, write_model
+from napari_segdino.params import Params
+from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
+from napari_segdino.progress import Steps
+from napari_segdino.training.learners import make_learner
+
+
+class Estimator(Params):
+    """Parameters, a loaded encoder, a trained head, and a file of it.
+
+    See :class:`~napari_segdino.segmenter.Segmenter` for the parameters.
+    """
+
+    model_: Any
+    memory_: dict[str, Any]
+    n_classes_: int
+    classes_: NDArray[np.int_]
+    encoder_key_: str
+    _engine: Engine
+
+    def __init__(
+        self,
+        encoder: str = "dinov3_vits16",
+        head: str = "mvr",
+        device: str = "auto",
+        random_state: int = 0,
+        features: FeatureSettings | None = None,
+        predicting: PredictSettings = PredictSettings(),  # noqa: B008
+        recipe: str | None = None,
+        cache: CacheSettings = CacheSettings(),  # noqa: B008
+    ) -> None:
+        self.encoder = encoder
+        self.head = head
+        self.device = device
+        self.random_state = random_state
+        self.features = features
+        self.predicting = predicting
+        self.recipe = recipe
+        self.cache = cache
+        self.class_info_: Any = None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether a probe has been trained or loaded."""
+        return hasattr(self, "model_")
+
+    def _check_fitted(self) -> None:
+        if not self.is_fitted:
+            raise NotFittedError(
+                "The probe has not learned anything yet: fit it, or load one."
+            )
+
+    def iter_engine(self) -> Steps[Engine]:
+        """Load the encoder once; load it anew when the parameters changed.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        Engine
+            What this works with, for those who go tile by tile themselves.
+
+        Raises
+        ------
+        WeightsError
+            If the encoder cannot be loaded.
+        ModelFileError
+            If the probe was trained on another encoder.
+        """
+        wanted = self.get_params()
+        if getattr(self, "_engine_for", None) != wanted:
+            engine = yield from iter_make_engine(
+                self.encoder,
+                self.device,
+                self.cache,
+                make_learner(self.head, self.recipe),
+                self.features,
+                self.predicting,
+                self.random_state,
+            )
+            key = engine.extractor.encoder.key
+            if getattr(self, "encoder_key_", key) != key:
+                raise ModelFileError(
+                    "This probe was trained on another encoder than "
+                    f"{self.encoder}: choose that one, or start anew."
+                )
+            self._engine, self._engine_for = engine, wanted
+        return self._engine
+
+    # -- files -------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the probe and what it learned from to one file.
+
+        Parameters
+        ----------
+        path : path
+            A ``.segdino`` file; an existing one is replaced, whole or not.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        NotFittedError
+            If nothing has been learned yet.
+        ModelFileError
+            If the file cannot be written.
+        """
+        self._check_fitted()
+        learned = Learned(
+            self.model_,
+            self.memory_,
+            self.n_classes_,
+            self.encoder_key_,
+            self.class_info_,
+        )
+        return write_model(path, pack_probe(self.get_params(), learned))
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Self:
+        """Read a probe file; goes on learning from what it knows.
+
+        Parameters
+        ----------
+        path : path
+            A file written by :meth:`save`.
+        device : str
+            Where the encoder computes from now on.
+
+        Returns
+        -------
+        Segmenter
+
+        Raises
+        ------
+        ModelFileError
+            If the file is missing, damaged, cut off or not a probe.
+        """
+        params, learned = unpack_probe(read_model(path))
+        self = cls(**params, device=device)
+        self.model_, self.memory_ = learned.model, learned.memory
+        self.n_classes_ = learned.n_classes
+        self.classes_ = np.arange(learned.n_classes)
+        self.encoder_key_ = learned.encoder_key
+        self.class_info_ = learned.class_info
+        return self

@@ -1,0 +1,103 @@
+"""A trained probe as the content of a file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from napari_segdino.config import FeatureSettings, PredictSettings
+from napari_segdino.model_file import ModelFile
+from napari_segdino.training.learners import make_learner
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What an estimator has learned.
+
+    Parameters
+    ----------
+    model : object
+        The trained head.
+    memory : dict of str to object
+        What it learned from, tile by tile.
+    n_classes : int
+        Classes with background.
+    encoder_key : str
+        Names the encoder's weights.
+    class_info : object
+        Names and colours, or whatever else JSON can hold.
+    """
+
+    model: Any
+    memory: dict[str, Any]
+    n_classes: int
+    encoder_key: str
+    class_info: Any
+
+
+def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
+    """Put parameters of an estimator and what it learned into one file's content.
+
+    Parameters
+    ----------
+    params : mapping of str to object
+        Of a :class:`~napari_segdino.segmenter.Segmenter`.
+    learned : Learned
+        What it learned.
+
+    Returns
+    -------
+    ModelFile
+    """
+    learner = make_learner(params["head"], params["recipe"])
+    tensors, kept = learner.pack(learned.model, learned.memory)
+    features = params["features"] or learner.features()
+    meta = {
+        "encoder": params["encoder"],
+        "encoder_key": learned.encoder_key,
+        "head": params["head"],
+        "random_state": params["random_state"],
+        "features": asdict(features),
+        "predicting": asdict(params["predicting"]),
+        "recipe": params["recipe"],
+        "n_classes": learned.n_classes,
+        "class_info": learned.class_info,
+        "learned": kept,
+    }
+    return ModelFile(meta, tensors)
+
+
+def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
+    """Undo :func:`pack_probe`.
+
+    Parameters
+    ----------
+    file : ModelFile
+        As read.
+
+    Returns
+    -------
+    params : dict of str to object
+        All but the device and the cache, which are this machine's.
+    learned : Learned
+    """
+    meta = file.meta
+    shown = {k: _frozen(v) for k, v in meta["features"].items()}
+    params = {
+        "encoder": meta["encoder"],
+        "head": meta["head"],
+        "random_state": meta["random_state"],
+        "features": FeatureSettings(**shown),
+        "predicting": PredictSettings(**meta["predicting"]),
+        "recipe": meta["recipe"],
+    }
+    learner = make_learner(meta["head"], meta["recipe"])
+    model, memory = learner.unpack(file.tensors, meta["learned"])
+    n_classes, key = meta["n_classes"], meta["encoder_key"]
+    return params, Learned(model, memory, n_classes, key, meta["class_info"])
+
+
+def _frozen(value: Any) -> Any:
+    """Undo what JSON does to tuples."""
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,86 @@
+"""Every head trains and predicts on every family of encoders, which stay frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from dinov3_reference import random_meta_state
+from safetensors.torch import save_file
+
+from napari_segdino import Segmenter
+from napari_segdino.config import FeatureSettings
+from napari_segdino.progress import drive
+
+QUICK = {
+    "mvr": None,
+    "segdino": "segdino_quick",
+    "segdino_v2": "segdino_v2_quick:width=32",
+    "meddino": "meddino_quick",
+}
+
+SHOWN = FeatureSettings((128,), (1.0,))
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An encoder of each family: small, random where weights cannot be had."""
+    folder: Path = tmp_path_factory.mktemp("encoders")
+    torch.manual_seed(0)
+    torch.save(random_meta_state(), folder / "vit.pth")
+    unbiased = random_meta_state(384, bias=False)
+    teacher = {f"backbone.{name}": tensor for name, tensor in unbiased.items()}
+    torch.save({"teacher": teacher}, folder / "meddino.pth")
+    convnext = timm.create_model("convnext_tiny", num_classes=0)
+    save_file(convnext.state_dict(), folder / "convnext.safetensors")
+    return {
+        "builtin": "efficientnet_lite0",
+        "vit": str(folder / "vit.pth"),
+        "meddinov3": str(folder / "meddino.pth"),
+        "convnext": str(folder / "convnext.safetensors"),
+    }
+
+
+def scene() -> tuple[np.ndarray, np.ndarray]:
+    """A volume of two planes with a bright square, and the whole mask as marks."""
+    rng = np.random.default_rng(0)
+    volume = rng.integers(0, 40, (2, 64, 64)).astype(np.uint8)
+    marks = np.ones(volume.shape, np.uint8)
+    marks[:, 16:48, 16:48] = 2
+    volume[marks == 2] += 180
+    return volume, marks
+
+
+@pytest.mark.parametrize("head", QUICK)
+@pytest.mark.parametrize("family", ["builtin", "vit", "meddinov3", "convnext"])
+def test_pair(head: str, family: str, families: dict[str, str], tmp_path: Any) -> None:
+    volume, marks = scene()
+    segmenter = Segmenter(
+        families[family], head, "cpu", features=SHOWN, recipe=QUICK[head]
+    )
+    engine = drive(segmenter.iter_engine())
+    frozen = engine.extractor.encoder
+    weights = {k: v.clone() for k, v in frozen.model.state_dict().items()}
+    batch = torch.rand(1, 3, 64, 64)
+    levels = engine.extractor.levels
+    said = frozen.encode(batch, levels)
+
+    segmenter.fit(volume, marks, axes="ZYX")
+    found = segmenter.predict(volume, axes="ZYX")
+
+    dice = 2 * ((found == 1) & (marks == 2)).sum() / ((found == 1).sum() + 2 * 32**2)
+    assert dice > 0.9, "a bright square is learned on whatever features"
+    assert not frozen.model.training
+    assert not any(p.requires_grad for p in frozen.model.parameters())
+    after = frozen.model.state_dict()
+    assert all(torch.equal(weights[k], after[k]) for k in weights)
+    again = frozen.encode(batch, levels)
+    assert all(torch.equal(a, b) for a, b in zip(said, again, strict=True))
+
+    path = segmenter.save(tmp_path / "probe.segdino")
+    loaded = Segmenter.load(path, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(volume, axes="ZYX"), found)
