@@ -23,7 +23,7 @@ from napari_segdino.cli.options import (
     seed_option,
     verbose_option,
 )
-from napari_segdino.cli.settings import INTENSITIES
+from napari_segdino.config import INTENSITIES
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
