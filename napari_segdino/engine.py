@@ -79,10 +79,12 @@ class Engine:
         planes: Iterable[int] | None,
         text: str,
         spacing: float | None = None,
+        centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane.
 
-        `spacing` is the distance of slices in mm, for smoothing along z.
+        `spacing` is the distance of slices in mm, for smoothing along z; `centre`
+        the pixel whose neighbourhood is wanted first.
         """
         score = TileScorer(
             self.extractor,
@@ -93,7 +95,7 @@ class Engine:
             {key: kept.marks for key, kept in memory.items()},
         )
         indices = range(len(image)) if planes is None else planes
-        steps = iter_planes(image.read, indices, score, self.shown, text)
+        steps = iter_planes(image.read, indices, score, self.shown, text, centre)
         return self._smoothed(steps, image, spacing)
 
     def _smoothed(
@@ -108,7 +110,11 @@ class Engine:
         return iter_smooth(steps, how, depth=depth, spacing=spacing)
 
     def iter_group(
-        self, image: Planes, n_groups: int, planes: Iterable[int] | None
+        self,
+        image: Planes,
+        n_groups: int,
+        planes: Iterable[int] | None,
+        centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, nothing learned."""
         wanted = list(range(len(image)) if planes is None else planes)
@@ -116,7 +122,7 @@ class Engine:
             image, wanted, self.extractor, self.shown, n_groups, self.seed
         )
         self.guess = self.learner.guess(groups, samples)
-        yield from self.iter_score(image, groups, {}, wanted, "Grouping")
+        yield from self.iter_score(image, groups, {}, wanted, "Grouping", centre=centre)
 
 
 def iter_make_engine(

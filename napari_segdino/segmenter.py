@@ -247,6 +247,7 @@ class Segmenter(Estimator):
         axes: str | None = None,
         planes: Iterable[int] | None = None,
         spacing: float | None = None,
+        centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Predict plane by plane.
 
@@ -256,16 +257,18 @@ class Segmenter(Estimator):
             As for :meth:`predict`.
         planes : iterable of int, optional
             Planes in the order wanted; None is all.
+        centre : tuple of float, optional
+            Pixel (y, x) around which planes of several tiles are predicted first.
 
         Yields
         ------
-        Progress, PlaneResult
+        Progress, PartResult, PlaneResult
         """
         self._check_fitted()
         source = as_planes(image, volume, axes)
         engine = yield from self.iter_engine()
         yield from engine.iter_score(
-            source, self.model_, self.memory_, planes, "Predicting", spacing
+            source, self.model_, self.memory_, planes, "Predicting", spacing, centre
         )
 
     def iter_cluster(
@@ -276,6 +279,7 @@ class Segmenter(Estimator):
         volume: bool | None = None,
         axes: str | None = None,
         planes: Iterable[int] | None = None,
+        centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Group the frozen features of an image without any labels.
 
@@ -287,14 +291,16 @@ class Segmenter(Estimator):
             Groups, background counted.
         planes : iterable of int, optional
             Planes in the order wanted; None is all.
+        centre : tuple of float, optional
+            Pixel (y, x) around which planes of several tiles are predicted first.
 
         Yields
         ------
-        Progress, PlaneResult
+        Progress, PartResult, PlaneResult
         """
         source = as_planes(image, volume, axes)
         engine = yield from self.iter_engine()
-        yield from engine.iter_group(source, n_classes, planes)
+        yield from engine.iter_group(source, n_classes, planes, centre)
 
 
 def _planes_of(

@@ -116,7 +116,9 @@ class FakeSegmenter:
         image: Any,
         axes: str | None = None,
         planes: Iterable[int] | None = None,
+        centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
+        self.centre = centre
         source = as_planes(image, axes=axes)
         wanted = list(range(len(source)) if planes is None else planes)
         self.calls.append((name, wanted))

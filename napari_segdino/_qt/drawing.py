@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segdino._qt.jobs import Known, Learned, Redrawn
 from napari_segdino._qt.rounds import Redraw, Rounds
-from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.inference.predict import PartResult, PlaneResult
 
 if TYPE_CHECKING:
     from napari_segdino._qt.works import Work
@@ -46,6 +46,9 @@ class Drawing:
         match result:
             case PlaneResult():
                 self.work.writer.add(result.index, result.labels, self._redraw)
+            case PartResult():
+                at = result.y0, result.x0
+                self.work.writer.add_part(result.index, result.labels, at, self._redraw)
             case Learned():
                 self._session.note_learned(result.image, result.prints)
             case Known():

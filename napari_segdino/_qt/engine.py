@@ -217,6 +217,7 @@ class Engine(QObject):  # type: ignore[misc]
             work.planes,
             wanted,
             self.session.n_groups,
+            work.centre(),
         )
         self._draw(work, "Segment", steps)
 
@@ -242,6 +243,7 @@ class Engine(QObject):  # type: ignore[misc]
             next(m for m in marked if m.image == work.key),
             work.mask.data,
             wanted,
+            work.centre(),
         )
         self._draw(work, "Retrain", steps)
 

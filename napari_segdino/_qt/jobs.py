@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
-from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.history import Packed, learned_of
 from napari_segdino.session import apply_marks, fingerprint, why_not_trainable
@@ -162,6 +162,7 @@ def iter_retrain(
     target: Marked,
     mask: Any,
     planes: Sequence[int],
+    centre: tuple[float, float] | None = None,
 ) -> Steps[None]:
     """Learn new marks, then draw the planes asked for.
 
@@ -177,21 +178,31 @@ def iter_retrain(
         Its mask, live.
     planes : sequence of int
         Planes to draw.
+    centre : tuple of float, optional
+        Pixel that is looked at.
 
     Yields
     ------
-    Progress, Learned, Known, PlaneResult, Redrawn
+    Progress, Learned, Known, PartResult, PlaneResult, Redrawn
     """
     before = learned_of(segmenter)
     yield from iter_learn(segmenter, images)
     yield Known(before, learned_of(segmenter))
     image = target.planes
-    for step in segmenter.iter_predict(image.array, axes=image.axes, planes=planes):
-        if not isinstance(step, PlaneResult):
+    first: dict[int, NDArray[Any]] = {}
+    for step in segmenter.iter_predict(
+        image.array, axes=image.axes, planes=planes, centre=centre
+    ):
+        if not isinstance(step, PartResult | PlaneResult):
             yield step
             continue
         index = image.index(step.index)
-        seen = np.array(mask[index])
+        if step.index not in first:
+            first[step.index] = np.array(mask[index])
+        if isinstance(step, PartResult):
+            yield step
+            continue
+        seen = first.pop(step.index)
         # First what the user waits for.
         yield step
         drawn = apply_marks(step.labels, np.asarray(target.marks[index]))
@@ -209,18 +220,21 @@ def iter_unpack(
 
 
 def iter_segment(
-    segmenter: Any, target: Planes, planes: Sequence[int], n_groups: int
+    segmenter: Any,
+    target: Planes,
+    planes: Sequence[int],
+    n_groups: int,
+    centre: tuple[float, float] | None = None,
 ) -> Steps[None]:
     """Draw planes: with the probe, or by grouping if there is none yet.
 
     Yields
     ------
-    Progress, PlaneResult
+    Progress, PartResult, PlaneResult
     """
+    how: dict[str, Any] = {"axes": target.axes, "planes": planes, "centre": centre}
     if segmenter.is_fitted:
-        steps = segmenter.iter_predict(target.array, axes=target.axes, planes=planes)
+        steps = segmenter.iter_predict(target.array, **how)
     else:
-        steps = segmenter.iter_cluster(
-            target.array, axes=target.axes, planes=planes, n_classes=n_groups
-        )
+        steps = segmenter.iter_cluster(target.array, n_classes=n_groups, **how)
     yield from steps

@@ -66,6 +66,19 @@ def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:
     return int(np.ravel_multi_index(tuple(lead), planes.lead_shape))
 
 
+def centre_shown(viewer: Viewer, image: Image) -> tuple[float, float] | None:
+    """Return the pixel (y, x) of an image in the middle of the canvas.
+
+    None where the canvas does not show the last two axes of the image.
+    """
+    displayed = list(viewer.dims.displayed)
+    if displayed != [viewer.dims.ndim - 2, viewer.dims.ndim - 1]:
+        return None
+    world = [*viewer.dims.point[:-2], *viewer.scene.camera.center[-2:]]
+    y, x = image.world_to_data(world)[-2:]
+    return float(y), float(x)
+
+
 def find_layer(
     viewer: Viewer, image: Image, role: Role, shape: tuple[int, ...]
 ) -> Labels | None:

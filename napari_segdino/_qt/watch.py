@@ -189,10 +189,10 @@ class MaskWatch(QObject):  # type: ignore[misc]
         here = read_plane(self.marks, self.planes.index(plane))
         self._set_marks(plane, np.where(here > 0, here, marks))
 
-    def drew(self, plane: int, rows: slice) -> None:
-        """Note that the program has drawn some rows of a plane."""
+    def drew(self, plane: int, rows: slice, columns: slice) -> None:
+        """Note that the program has drawn a part of a plane."""
         self._history(plane)
-        index: tuple[int | slice, ...] = (*self.planes.index(plane), rows)
+        index: tuple[int | slice, ...] = (*self.planes.index(plane), rows, columns)
         self._seen[index] = read_plane(self.mask, index)
 
     def wrote(self, plane: int, redraw: Any = None) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers import (
     Role,
+    centre_shown,
     color_layer,
     find_layer,
     image_planes,
@@ -86,6 +87,10 @@ class Work(QObject):  # type: ignore[misc]
             if mask[index].any() or marks[index].any():
                 self.writer.add(plane, mask[index])
         self.writer.finish()
+
+    def centre(self) -> tuple[float, float] | None:
+        """Return the pixel (y, x) that is looked at, None in 3D."""
+        return centre_shown(self.viewer, self.image)
 
     def close(self) -> None:
         """Let go of the layers."""

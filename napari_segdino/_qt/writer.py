@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,31 @@ from napari_segdino.session import Plane, apply_marks
 
 PIECE = 200_000
 """Pixels drawn in one go: some 10 to 20 ms."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Labels to draw.
+
+    Parameters
+    ----------
+    plane : int
+        Where, as a flat index over the leading axes.
+    labels : numpy.ndarray of int, shape (y, x)
+        What.
+    redraw : object
+        Names the job for undo.
+    at : tuple of int
+        First pixel in the plane.
+    whole : bool
+        All of the plane is drawn after it.
+    """
+
+    plane: int
+    labels: Plane
+    redraw: Any = None
+    at: tuple[int, int] = (0, 0)
+    whole: bool = True
 
 
 class MaskWriter(QObject):  # type: ignore[misc]
@@ -36,7 +62,8 @@ class MaskWriter(QObject):  # type: ignore[misc]
     def __init__(self, watch: MaskWatch, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._watch = watch
-        self._queue: deque[tuple[int, Plane, Any]] = deque()
+        self._queue: deque[Piece] = deque()
+        self._begun: Piece | None = None
         self._row = 0
         self._step = ExitStack()
         self._open = False
@@ -49,7 +76,14 @@ class MaskWriter(QObject):  # type: ignore[misc]
 
     def add(self, plane: int, labels: Plane, redraw: Any = None) -> None:
         """Draw a plane soon; undo will name the job by `redraw`."""
-        self._queue.append((plane, labels, redraw))
+        self._queue.append(Piece(plane, labels, redraw))
+        self._wake()
+
+    def add_part(
+        self, plane: int, labels: Plane, at: tuple[int, int], redraw: Any = None
+    ) -> None:
+        """Draw a part of a plane soon, from pixel `at`; :meth:`add` must follow."""
+        self._queue.append(Piece(plane, labels, redraw, at, whole=False))
         self._wake()
 
     def finish(self) -> None:
@@ -66,11 +100,11 @@ class MaskWriter(QObject):  # type: ignore[misc]
 
     def close_step(self) -> None:
         """Make what has been drawn so far one step for undo."""
-        if self._row and self._queue:
+        self._row = 0
+        if self._begun is not None:
             # In the middle of a plane: what comes next is not the program's.
-            plane, _, redraw = self._queue[0]
-            self._watch.wrote(plane, redraw)
-            self._row = 0
+            self._watch.wrote(self._begun.plane, self._begun.redraw)
+            self._begun = None
         if self._open:
             self._open = False
             with self._watch.silent():
@@ -87,35 +121,42 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self.drop()
             return
         if self._queue:
-            self._draw_rows(*self._queue[0])
+            self._draw_rows(self._queue[0])
             self._wake()
         elif self._finishing:
             self._finishing = False
             self.close_step()
             self.finished.emit()
 
-    def _draw_rows(self, plane: int, labels: Plane, redraw: Any) -> None:
-        """Draw the next rows of the plane that is first in the queue."""
-        watch = self._watch
-        if self._row == 0:
+    def _draw_rows(self, piece: Piece) -> None:
+        """Draw the next rows of the piece that is first in the queue."""
+        watch, plane = self._watch, piece.plane
+        if self._begun is None or self._begun.plane != plane:
             watch.look(plane)
+        self._begun = piece
         index = watch.planes.index(plane)
-        height, width = labels.shape
-        rows = slice(self._row, self._row + max(1, PIECE // width))
-        marks = read_plane(watch.marks, index)[rows]
-        final = apply_marks(labels[rows], marks)
-        at = np.flatnonzero(final != read_plane(watch.mask, index)[rows])
+        height, width = piece.labels.shape
+        new = slice(self._row, min(height, self._row + max(1, PIECE // width)))
+        y0, x0 = piece.at
+        rows, columns = slice(y0 + new.start, y0 + new.stop), slice(x0, x0 + width)
+        marks = read_plane(watch.marks, (*index, rows, columns))
+        final = apply_marks(piece.labels[new], marks)
+        before = read_plane(watch.mask, (*index, rows, columns))
+        at = np.flatnonzero(final != before)
         if at.size:
             if not self._open:
                 self._open = True
                 self._step.enter_context(watch.mask.block_history())
             with watch.silent():
                 shown, values = plane == watch.shown(), final.ravel()[at]
-                at += self._row * width
-                set_pixels(watch.mask, index, at, values, shown)
-            watch.drew(plane, rows)
-        self._row = rows.stop
-        if rows.stop >= height:
+                y, x = np.unravel_index(at, final.shape)
+                flat = (y + rows.start) * watch.planes.plane_shape[1] + x + x0
+                set_pixels(watch.mask, index, flat, values, shown)
+            watch.drew(plane, rows, columns)
+        self._row = new.stop
+        if new.stop >= height:
             self._row = 0
             self._queue.popleft()
-            watch.wrote(plane, redraw)
+            if piece.whole:
+                self._begun = None
+                watch.wrote(plane, piece.redraw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,16 @@ class Cut:
     def count(self) -> int:
         """Number of tiles."""
         return len(self.rows) * len(self.columns)
+
+    def around(self, centre: tuple[float, float]) -> list[tuple[int, int]]:
+        """Rows and columns of all tiles, those nearest to pixel (y, x) first."""
+
+        def distance(at: tuple[int, int]) -> float:
+            y, x = self.rows[at[0]], self.columns[at[1]]
+            middle = (y.first + y.last) / 2, (x.first + x.last) / 2
+            return math.dist(middle, centre)
+
+        return sorted(np.ndindex(len(self.rows), len(self.columns)), key=distance)
 
     def tile(self, row: int, column: int) -> Tile:
         """Return one of the tiles."""

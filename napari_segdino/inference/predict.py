@@ -83,6 +83,26 @@ class BlockResult:
         return slice(self.y0, self.y0 + y), slice(self.x0, self.x0 + x)
 
 
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """A part of a plane that is still being predicted; its borders may change.
+
+    Parameters
+    ----------
+    index : int
+        Flat index of the plane over the image's leading axes.
+    y0, x0 : int
+        Its first pixel in the plane.
+    labels : numpy.ndarray, shape (y, x), uint8 or uint16
+        0 background, 1.. classes.
+    """
+
+    index: int
+    y0: int
+    x0: int
+    labels: NDArray[np.unsignedinteger]
+
+
 ScoreTile = Callable[[NDArray[Any]], "torch.Tensor"]
 """Raw pixels (Y, X, C) of a tile to probabilities (K, Y, X)."""
 
@@ -174,19 +194,65 @@ def predict_plane(
     return PlaneResult(index, labels, total)
 
 
+def predict_around(
+    plane: Pixels,
+    index: int,
+    score: ScoreTile,
+    settings: FeatureSettings,
+    centre: tuple[float, float],
+) -> Steps[PlaneResult]:
+    """Score a plane tile by tile, those nearest to a pixel first.
+
+    Parameters
+    ----------
+    plane, index, score, settings
+        See :func:`iter_blocks`.
+    centre : tuple of float
+        (y, x): what the user looks at.
+
+    Yields
+    ------
+    PartResult
+        After each tile.
+
+    Returns
+    -------
+    PlaneResult
+    """
+    cut = cut_plane(plane.shape, settings)
+    total: NDArray[np.float32] | None = None
+    for row, column in cut.around(centre):
+        y, x = cut.rows[row], cut.columns[column]
+        maps = score(plane[cut.tile(row, column).slices]).numpy()
+        if total is None:
+            total = np.zeros((len(maps), *plane.shape[:2]), np.float32)
+        part = total[:, y.first : y.last, x.first : x.last]
+        part += maps[:, y.inner, x.inner] * (y.weights[:, None] * x.weights)
+        labels = part.argmax(0).astype(label_dtype(len(part)))
+        yield PartResult(index, y.first, x.first, labels)
+    assert total is not None
+    labels = total.argmax(0).astype(label_dtype(len(total)))
+    return PlaneResult(index, labels, total)
+
+
 def iter_planes(
     read: Callable[[int], Pixels],
     indices: Iterable[int],
     score: ScoreTile,
     settings: FeatureSettings,
     text: str,
+    centre: tuple[float, float] | None = None,
 ) -> Steps[None]:
     """Predict planes in the order asked for.
+
+    With a `centre`, tiles nearest to it come first.
 
     Yields
     ------
     Progress
         After each tile; in tiles once the first plane is read.
+    PartResult
+        After each tile, where there is a `centre` and more than one tile.
     PlaneResult
         After each plane.
     """
@@ -195,10 +261,12 @@ def iter_planes(
     yield Progress(done, total, text)
     for index in wanted:
         plane = read(index)
-        total = len(wanted) * cut_plane(plane.shape, settings).count
-        result = yield from _counted(
-            predict_plane(plane, index, score, settings), done, total, text
-        )
+        total = len(wanted) * (count := cut_plane(plane.shape, settings).count)
+        if centre is None or count == 1:
+            steps = predict_plane(plane, index, score, settings)
+        else:
+            steps = predict_around(plane, index, score, settings, centre)
+        result = yield from _counted(steps, done, total, text)
         done += total // len(wanted)
         yield result
 
@@ -209,9 +277,11 @@ def _counted(
     """Replace what a task yields by its progress, so that it can be cancelled."""
     while True:
         try:
-            next(steps)
+            step = next(steps)
         except StopIteration as end:
             result: PlaneResult = end.value
             return result
+        if isinstance(step, PartResult):
+            yield step
         done += 1
         yield Progress(done, total, text)
