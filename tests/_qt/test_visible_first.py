@@ -115,11 +115,10 @@ def test_a_real_segmenter_draws_a_large_plane_in_parts(
     shown = FeatureSettings(tile=64, overlap=16)
     cache = CacheSettings(1 << 28, 0, tmp_path)
 
-    def make(encoder: str, device: str) -> Segmenter:
-        return Segmenter(encoder, device="cpu", features=shown, cache=cache)
+    def make(**parameters: Any) -> Segmenter:
+        return Segmenter("fake", device="cpu", features=shown, cache=cache)
 
-    user = make_user()
-    user.dock.session._make = make
+    user = make_user(maker=make)
     drawn: list[tuple[int, int]] = []
     user.open(np.tile(plane, (3, 3)))
     user.wait(lambda: user.work is not None)
