@@ -12,9 +12,14 @@ from napari_segdino.encoders import iter_load_encoder
 from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
-from napari_segdino.inference.predict import iter_planes
+from napari_segdino.inference.predict import PlaneResult, iter_planes
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
-from napari_segdino.inference.smoothing import Smoothing, iter_smooth
+from napari_segdino.inference.smoothing import (
+    Smoothing,
+    iter_smooth,
+    kernel,
+    neighbourhood,
+)
 from napari_segdino.progress import Steps
 from napari_segdino.training.cluster import iter_find_groups
 from napari_segdino.training.learners import Learner
@@ -83,8 +88,9 @@ class Engine:
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane.
 
-        `spacing` is the distance of slices in mm, for smoothing along z; `centre`
-        the pixel whose neighbourhood is wanted first.
+        `spacing` is the distance of slices in mm. Smoothing along z reads the
+        neighbours of the planes, so that each is as it is in the whole volume.
+        `centre` is the pixel whose neighbourhood is wanted first.
         """
         score = TileScorer(
             self.extractor,
@@ -94,20 +100,21 @@ class Engine:
             self.predicting,
             {key: kept.marks for key, kept in memory.items()},
         )
-        indices = range(len(image)) if planes is None else planes
-        steps = iter_planes(image.read, indices, score, self.shown, text, centre)
-        return self._smoothed(steps, image, spacing)
-
-    def _smoothed(
-        self, steps: Steps[None], image: Planes, spacing: float | None
-    ) -> Steps[None]:
-        """Smooth planes along z; a time series stays as it is."""
+        wanted = list(range(len(image)) if planes is None else planes)
         asked = self.predicting
         if asked.z_sigma <= 0 or not image.spatial_axes[:-2].endswith("Z"):
-            return steps
+            # A time series stays as it is.
+            steps = iter_planes(image.read, wanted, score, self.shown, text, centre)
+            yield from steps
+            return
         how = Smoothing(0.0, 0, asked.z_sigma, asked.z_unit)
         depth = image.lead_shape[-1]
-        return iter_smooth(steps, how, depth=depth, spacing=spacing)
+        reach = len(kernel(how.sigma_in_slices(spacing))) // 2
+        near = neighbourhood(wanted, depth, reach)
+        steps = iter_planes(image.read, near, score, self.shown, text)
+        for step in iter_smooth(steps, how, depth=depth, spacing=spacing):
+            if not isinstance(step, PlaneResult) or step.index in wanted:
+                yield step
 
     def iter_group(
         self,

@@ -44,7 +44,7 @@ class FakeSegmenter:
         predicting: PredictSettings = PredictSettings(),  # noqa: B008
     ) -> None:
         self.encoder, self.device, self.head = encoder, device, head
-        self.features, self.predicting = features, predicting
+        self.features, self.predicting, self.recipe = features, predicting, None
         self.memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None
@@ -117,8 +117,9 @@ class FakeSegmenter:
         axes: str | None = None,
         planes: Iterable[int] | None = None,
         centre: tuple[float, float] | None = None,
+        spacing: float | None = None,
     ) -> Steps[None]:
-        self.centre = centre
+        self.centre, self.spacing = centre, spacing
         source = as_planes(image, axes=axes)
         wanted = list(range(len(source)) if planes is None else planes)
         self.calls.append((name, wanted))

@@ -440,6 +440,13 @@ def test_smoothing_along_z_and_never_along_time(segmenter):
     thick = segmenter.predict_proba(volume, volume=True, spacing=8.0)
     assert np.allclose(thick, smooth_along_z(plain, 0.5), atol=1e-3)
     assert np.array_equal(segmenter.predict_proba(volume, axes="TYX"), plain)
+    # A plane alone, and planes in the order of a window, are as in the whole.
+    for asked in ([3], [2, 1, 3]):
+        alone = segmenter.iter_predict(volume, volume=True, planes=asked)
+        found = {r.index: r.probabilities for r in alone if hasattr(r, "index")}
+        assert sorted(found) == sorted(asked)
+        for index, maps in found.items():
+            assert np.allclose(maps, smooth[:, index], atol=1e-5)
 
 
 def test_an_unknown_head_is_named(segmenter):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QCloseEvent
+from qtpy.QtGui import QCloseEvent, QShowEvent
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
@@ -15,6 +15,7 @@ from napari_segdino._qt.engine import NO_IMAGE, Engine
 from napari_segdino._qt.export import proposed_suffix
 from napari_segdino._qt.folder import FolderController, FolderPanel
 from napari_segdino._qt.keys import Keys
+from napari_segdino._qt.model_panel import ModelPanel
 from napari_segdino._qt.panels import (
     ActionPanel,
     FilePanel,
@@ -60,6 +61,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine = Engine(napari_viewer, self.session, self)
         self.walker = Walker(self.engine, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
+        self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
         self.actions = ActionPanel()
         self.files = FilePanel()
@@ -84,6 +86,14 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def image(self) -> Image | None:
         """The image layer that is picked."""
         return self.inputs.image.value()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Be as wide as the widgets are in the window's style."""
+        super().showEvent(event)
+        bar = self._scroll.verticalScrollBar().sizeHint().width()
+        inside = self._scroll.widget()
+        inside.ensurePolished()
+        self.setMinimumWidth(inside.minimumSizeHint().width() + bar)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the work and give keys and layers back."""
@@ -113,6 +123,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         for widget in (
             self.projects.recovery.bar,
             self.inputs,
+            self.model,
             heading("Classes"),
             self.classes,
             self.actions,
@@ -132,12 +143,13 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        bar = scroll.verticalScrollBar().sizeHint().width()
-        self.setMinimumWidth(inside.minimumSizeHint().width() + bar)
+        self._scroll = scroll
 
     def _connect(self) -> None:
         self.inputs.image.valueChanged.connect(self._on_image)
         self.inputs.changed.connect(self._on_setting)
+        self.model.changed.connect(self._on_setting)
+        self.model.refused.connect(partial(self.status.say, failed=True))
         self.classes.picked.connect(self.pick_class)
         self.classes.removed.connect(self._remove_class)
         self.actions.segment.clicked.connect(self.segment)
@@ -236,8 +248,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.prepare(image)
 
     def _on_setting(self, name: str, value: object) -> None:
-        if name == "encoder":
+        if name in ("encoder", "head", "features"):
             self.engine.cancel()
+            self.status.say("A new probe: Retrain learns all your marks anew.")
         self.session.change(**{name: value})
 
     def _on_busy(self, busy: bool) -> None:
@@ -251,6 +264,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _show_settings(self) -> None:
         self.inputs.setValue(self.session.settings)
+        self.model.setValue(self.session.settings)
 
     def _show_probe(self) -> None:
         self.files.save.setEnabled(self.session.is_fitted)

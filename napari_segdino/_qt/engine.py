@@ -13,6 +13,8 @@ from napari_segdino._qt import messages
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment
+from napari_segdino._qt.layers import slice_distance
+from napari_segdino._qt.outlook import Notice
 from napari_segdino._qt.rounds import Rounds
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import Work, Works
@@ -218,6 +220,7 @@ class Engine(QObject):  # type: ignore[misc]
             wanted,
             self.session.n_groups,
             work.centre(),
+            slice_distance(work.image),
         )
         self._draw(work, "Segment", steps)
 
@@ -232,7 +235,13 @@ class Engine(QObject):  # type: ignore[misc]
         self._retrain_wanted = None
         learned = self.session.learned
         marked = [
-            Marked(w.key, w.planes, w.marks.data, dict(learned.get(w.key, {})))
+            Marked(
+                w.key,
+                w.planes,
+                w.marks.data,
+                dict(learned.get(w.key, {})),
+                slice_distance(w.image),
+            )
             for w in self.works
         ]
         wanted = work.wanted(self.session.settings.whole_volume)
@@ -256,12 +265,18 @@ class Engine(QObject):  # type: ignore[misc]
             Job(
                 title,
                 steps,
-                on_step=drawing.take,
+                on_step=partial(self._take, drawing),
                 on_done=lambda _: self._finish(drawing, title, grouped),
                 on_error=partial(self._on_error, work),
                 on_end=drawing.end,
             )
         )
+
+    def _take(self, drawing: Drawing, step: Any) -> None:
+        if isinstance(step, Notice):
+            self.said.emit(step.text)
+        else:
+            drawing.take(step)
 
     def _finish(self, drawing: Drawing, title: str, grouped: bool) -> None:
         writer = drawing.work.writer

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino._qt.outlook import foretell, memory_notice
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import PartResult, PlaneResult
@@ -31,12 +32,15 @@ class Marked:
         Its marks, live: the user may go on painting in them.
     known : mapping of int to int
         Fingerprints of the marks that the probe has learned.
+    spacing : float, optional
+        Distance of slices in mm.
     """
 
     image: Hashable
     planes: Planes
     marks: Any
     known: Mapping[int, int]
+    spacing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
 
     Yields
     ------
-    Progress, Learned
+    Progress, Learned, Notice
 
     Raises
     ------
@@ -144,15 +148,21 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
     helped = segmenter.is_fitted or (codes and segmenter.has_guess)
     if reason and not helped:
         raise InputError(reason)
+    new = [
+        (m.planes, s.marks, s.changed) for m, s in zip(images, snapshots, strict=True)
+    ]
+    if notice := memory_notice(segmenter, new):
+        yield notice
     for marked, snapshot in zip(images, snapshots, strict=True):
         if not snapshot.changed:
             continue
-        yield from segmenter.iter_partial_fit(
+        steps = segmenter.iter_partial_fit(
             marked.planes.array,
             snapshot.marks,
             axes=marked.planes.axes,
             planes=snapshot.changed,
         )
+        yield from foretell(steps)
         yield Learned(marked.image, snapshot.prints)
 
 
@@ -183,16 +193,21 @@ def iter_retrain(
 
     Yields
     ------
-    Progress, Learned, Known, PartResult, PlaneResult, Redrawn
+    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, Notice
     """
     before = learned_of(segmenter)
     yield from iter_learn(segmenter, images)
     yield Known(before, learned_of(segmenter))
     image = target.planes
     first: dict[int, NDArray[Any]] = {}
-    for step in segmenter.iter_predict(
-        image.array, axes=image.axes, planes=planes, centre=centre
-    ):
+    steps = segmenter.iter_predict(
+        image.array,
+        axes=image.axes,
+        planes=planes,
+        centre=centre,
+        spacing=target.spacing,
+    )
+    for step in foretell(steps):
         if not isinstance(step, PartResult | PlaneResult):
             yield step
             continue
@@ -225,16 +240,17 @@ def iter_segment(
     planes: Sequence[int],
     n_groups: int,
     centre: tuple[float, float] | None = None,
+    spacing: float | None = None,
 ) -> Steps[None]:
     """Draw planes: with the probe, or by grouping if there is none yet.
 
     Yields
     ------
-    Progress, PartResult, PlaneResult
+    Progress, PartResult, PlaneResult, Notice
     """
     how: dict[str, Any] = {"axes": target.axes, "planes": planes, "centre": centre}
     if segmenter.is_fitted:
-        steps = segmenter.iter_predict(target.array, **how)
+        steps = segmenter.iter_predict(target.array, spacing=spacing, **how)
     else:
         steps = segmenter.iter_cluster(target.array, n_classes=n_groups, **how)
-    yield from steps
+    yield from foretell(steps)

@@ -57,6 +57,14 @@ def image_planes(image: Image) -> Planes:
     return as_planes(data, axes=axes)
 
 
+def slice_distance(image: Image) -> float | None:
+    """Return the distance of slices in mm, None where it is not known."""
+    if image.ndim < 3:
+        return None
+    step = abs(float(image.scale[-3])) * image.units[-3]
+    return float(step.to("mm").magnitude) if step.check("[length]") else None
+
+
 def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:
     """Return the flat index of the plane of an image that the sliders show."""
     if not planes.lead_shape:

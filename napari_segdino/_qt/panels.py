@@ -222,7 +222,7 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         self.label = QLabel()
         self.label.setWordWrap(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.label.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        self.label.setMinimumHeight(4 * self.fontMetrics().lineSpacing())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self.label)

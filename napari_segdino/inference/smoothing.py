@@ -158,6 +158,26 @@ def smooth_along_z(
     return smooth
 
 
+def neighbourhood(wanted: Iterable[int], depth: int, reach: int) -> list[int]:
+    """Return the planes that smoothing some planes along z takes, in order.
+
+    Parameters
+    ----------
+    wanted : iterable of int
+        Planes to smooth.
+    depth : int
+        Planes of one volume, where several follow one another.
+    reach : int
+        Planes to either side.
+    """
+    taken: set[int] = set()
+    for plane in wanted:
+        first = plane - plane % depth
+        low, high = max(first, plane - reach), min(first + depth, plane + reach + 1)
+        taken.update(range(low, high))
+    return sorted(taken)
+
+
 def kernel(sigma: float) -> NDArray[np.float64]:
     """Return scipy's Gaussian of `sigma` slices, shape (2 r + 1,); it sums to 1."""
     reach = int(TRUNCATE * sigma + 0.5)

@@ -10,6 +10,7 @@ from napari_segdino.inference.smoothing import (
     Smoothing,
     iter_smooth,
     kernel,
+    neighbourhood,
     remove_small,
     smooth_along_z,
     smooth_plane,
@@ -198,3 +199,9 @@ def test_small_components_go_on_the_way():
     (result,) = iter_smooth(planes_of(volume), how)
     assert not result.labels.any()
     assert result.probabilities[1, 1, 1] == 1
+
+
+def test_neighbours_stay_in_their_volume():
+    assert neighbourhood([5, 1], depth=4, reach=1) == [0, 1, 2, 4, 5, 6]
+    assert neighbourhood([3], depth=4, reach=9) == [0, 1, 2, 3]
+    assert neighbourhood([3], depth=4, reach=0) == [3]

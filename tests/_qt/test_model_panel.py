@@ -1,0 +1,162 @@
+"""The Model section: every setting reaches the probe, marks stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QComboBox
+
+from napari_segdino._qt.hand import click, stroke
+from napari_segdino._qt.model_panel import (
+    HEAD_NOTES,
+    ModelPanel,
+    read_sides,
+    write_sides,
+)
+from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
+from napari_segdino.errors import InputError
+from napari_segdino.heads import HEADS
+from napari_segdino.settings import Settings, made_for
+
+
+def choose(combo: QComboBox, text: str) -> None:
+    """Pick an entry with the keyboard."""
+    combo.setFocus()
+    QTest.keyClick(combo, Qt.Key.Key_Home)
+    for _ in range(combo.findText(text)):
+        QTest.keyClick(combo, Qt.Key.Key_Down)
+    assert combo.currentText() == text
+
+
+def type_in(field: Any, text: str) -> None:
+    field.setFocus()
+    field.selectAll()
+    QTest.keyClicks(field, text)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+
+
+def test_it_is_folded_at_first_and_opens_with_a_click(shown: Any) -> None:
+    model = shown.dock.model
+    assert model.content().height() == 0
+    assert not model.head.isEnabled()
+    click(model.toggleButton())
+    QTest.qWait(50)
+    assert model.content().height() >= model.content().sizeHint().height()
+    assert model.head.isEnabled()
+    assert model.width() <= shown.dock.width(), "nothing is cut off"
+
+
+def test_another_head_learns_the_marks_anew(shown: Any) -> None:
+    model = shown.dock.model
+    click(model.toggleButton())
+    stroke(shown.viewer, shown.work.mask, [(50, 52), (50, 66)])
+    shown.work.mask.mode = "erase"
+    stroke(shown.viewer, shown.work.mask, [(12, 12), (12, 20)])
+    click(shown.dock.actions.retrain)
+    shown.rest()
+    first, marks = shown.segmenter, shown.work.marks.data.copy()
+    choose(model.head, "segdino")
+    assert shown.segmenter is not first
+    assert shown.segmenter.head == "segdino"
+    assert "learns all your marks anew" in shown.status
+    assert model.note.text() == HEAD_NOTES["segdino"]
+    assert not model.regularise.isEnabled(), "only mvr knows that"
+    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    click(shown.dock.actions.retrain)
+    shown.rest()
+    assert shown.segmenter.calls[0] == ("partial_fit", [0])
+    np.testing.assert_array_equal(shown.work.marks.data, marks)
+
+
+def test_views_and_intensity(shown: Any) -> None:
+    model, session = shown.dock.model, shown.dock.session
+    click(model.toggleButton())
+    choose(model.intensity, "ct lung")
+    type_in(model.sides, "512, own 512")
+    click(model.flips)
+    made = made_for("mvr")
+    assert session.segmenter.features == FeatureSettings(
+        (512, 0), made.factors, True, intensity="ct lung"
+    )
+    kept = session.segmenter
+    type_in(model.sides, "huge")
+    assert "Sizes are pixels" in shown.status
+    assert model.sides.text() == "512, own"
+    assert session.segmenter is kept
+    choose(model.intensity, "auto")
+    type_in(model.sides, "own")
+    click(model.flips)
+    assert session.settings.features is None, "as the head is made for again"
+
+
+def test_what_is_made_of_predictions_keeps_the_probe(shown: Any) -> None:
+    model, probe = shown.dock.model, shown.segmenter
+    click(model.toggleButton())
+    choose(model.fusion, "mean")
+    click(model.regularise)
+    type_in(model.z_sigma, "1.5")
+    choose(model.z_unit, "mm")
+    assert shown.segmenter is probe
+    assert probe.predicting == PredictSettings("mean", False, 1.5, "mm")
+
+
+def test_slices_are_smoothed_by_their_distance(make_user: Any, volume: Any) -> None:
+    user = make_user()
+    user.open(volume, scale=(3, 0.5, 0.5), units=("um",) * 3)
+    user.segment()
+    user.work.mask.paint((user.work.shown(), 50, 60), 1)
+    user.work.mask.paint((user.work.shown(), 25, 25), 0)
+    user.retrain()
+    assert user.segmenter.spacing == pytest.approx(0.003)
+
+
+def test_a_loaded_probe_is_shown(shown: Any) -> None:
+    probe = type(shown.segmenter)(
+        "efficientnet_lite0",
+        head="meddino",
+        features=FeatureSettings((256,), (1.0,), intensity="ct brain"),
+        predicting=PredictSettings(z_sigma=2.0),
+    )
+    probe.means = np.array([20.0, 90.0])
+    shown.dock.session.adopt(probe)
+    model = shown.dock.model
+    assert model.head.currentText() == "meddino"
+    assert model.intensity.currentText() == "ct brain"
+    assert model.sides.text() == "256"
+    assert model.z_sigma.value() == 2.0
+    assert shown.segmenter is probe, "showing changes nothing"
+
+
+@given(
+    head=st.sampled_from(HEADS),
+    sides=st.lists(st.just(0) | st.integers(32, 4096), unique=True, max_size=4),
+)
+def test_sizes_are_read_as_they_are_written(head: str, sides: list[int]) -> None:
+    assert read_sides(write_sides(tuple(sides))) == tuple(sides)
+
+
+@pytest.mark.parametrize("text", ["31", "-64", "5000", "512x512", "own?"])
+def test_sizes_that_cannot_be(text: str) -> None:
+    with pytest.raises(InputError, match="512, 768"):
+        read_sides(text)
+
+
+@pytest.mark.parametrize("intensity", INTENSITIES)
+@pytest.mark.parametrize("head", HEADS)
+def test_every_choice_can_be_shown(qtbot: Any, head: str, intensity: str) -> None:
+    panel = ModelPanel(Settings("e"))
+    qtbot.addWidget(panel)
+    told: list[Any] = []
+    panel.changed.connect(lambda *change: told.append(change))
+    panel.setValue(
+        Settings("e", head=head, features=FeatureSettings(intensity=intensity))
+    )
+    assert panel.head.currentText() == head
+    assert panel.intensity.currentText() == intensity
+    assert told == []
