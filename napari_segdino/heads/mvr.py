@@ -9,7 +9,7 @@ images it is an ordinary one, trained by gradient descent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_segdino.encoders.base import EncoderSpec
@@ -17,6 +17,10 @@ from napari_segdino.heads.basis import CHUNK, Basis
 
 if TYPE_CHECKING:
     import torch
+
+
+OWN = 0.3
+"""Share of what is said on a tile that holds for this tile alone."""
 
 
 def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
@@ -37,18 +41,44 @@ class RadialProbe:
     units : torch.Tensor, shape (N, J)
         Centres of the radial units.
     weight : torch.Tensor, shape (N, K)
-        Weight of each unit for each class; the bias is their sum.
+        Weight of each unit for each class, on tiles without marks.
+    bias : torch.Tensor, shape (K,)
+        Of each class.
     present : torch.Tensor, shape (K,), bool
         Classes with marks; the others have probability 0.
     length : float
         Width of the units.
+    own : torch.Tensor, shape (N,), int64
+        Tile on which each unit was marked.
+    tiles : tuple of str
+        Keys of these tiles.
     """
 
     basis: Basis
     units: torch.Tensor
     weight: torch.Tensor
+    bias: torch.Tensor
     present: torch.Tensor
     length: float
+    own: torch.Tensor
+    tiles: tuple[str, ...]
+
+    def on(self, tile: str) -> RadialProbe:
+        """Return the probe for a tile: what was marked on it weighs more there.
+
+        Parameters
+        ----------
+        tile : str
+            Its key.
+        """
+        import torch
+
+        if tile not in self.tiles:
+            return self
+        here = (self.own == self.tiles.index(tile))[:, None]
+        return replace(
+            self, weight=torch.where(here, self.weight / (1 - OWN), self.weight)
+        )
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Classify vectors.
@@ -72,7 +102,7 @@ class RadialProbe:
                 for part in vectors.split(CHUNK)
             ]
         )
-        won = torch.sigmoid(scores + active.sum(0))
+        won = torch.sigmoid(scores + self.bias[self.present])
         result = torch.zeros(len(vectors), len(self.present))
         result[:, self.present] = won / won.sum(1, keepdim=True).clamp_min(1e-9)
         return result
@@ -97,6 +127,10 @@ class NetworkProbe:
     hidden_bias: torch.Tensor
     output: torch.Tensor
     output_bias: torch.Tensor
+
+    def on(self, tile: str) -> NetworkProbe:
+        """Return the probe for a tile, the same for all."""
+        return self
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Classify vectors; see :meth:`RadialProbe.probabilities`."""

@@ -38,6 +38,9 @@ class VectorProbe(Protocol):
     def basis(self) -> Basis:
         """What makes vectors of features."""
 
+    def on(self, tile: str) -> VectorProbe:
+        """Return the probe for a tile, by its key."""
+
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Vectors (N, J) to probabilities (N, K)."""
 
@@ -84,7 +87,8 @@ class ProbeReader:
         if not self.probe.basis.fits(grid):
             raise InputError(OTHER_CHANNELS)
         vectors = self.store.vectors(self.probe.basis, grid)
-        return self.probe.probabilities(vectors).T.reshape(-1, *grid.cells)
+        probe = self.probe.on(grid.key)
+        return probe.probabilities(vectors).T.reshape(-1, *grid.cells)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ the encoder never runs again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +149,7 @@ def iter_bootstrap(segmenter: Segmenter, members: int, seed: int) -> Steps[list[
 
 def draw_strokes(
     memory: Mapping[str, Sample], random: np.random.Generator
-) -> Sequence[Sample]:
+) -> dict[str, Sample]:
     """Draw as many strokes of each class as there are, with replacement.
 
     Parameters
@@ -161,7 +161,7 @@ def draw_strokes(
 
     Returns
     -------
-    list of Sample
+    dict of str to Sample
         Pixels of a stroke drawn twice weigh twice; others are left out.
     """
     samples = list(memory.values())
@@ -175,8 +175,8 @@ def draw_strokes(
         mine = np.flatnonzero(groups[0] == code)
         times += np.bincount(random.choice(mine, len(mine)), minlength=len(times))
     often = times[number.ravel()]
-    parts = [weigh(s, often[tiles == i]) for i, s in enumerate(samples) if len(s.codes)]
-    return [part for part in parts if len(part.codes)]
+    parts = [weigh(s, often[tiles == i]) for i, s in enumerate(samples)]
+    return {k: part for k, part in zip(memory, parts, strict=True) if len(part.codes)}
 
 
 def weigh(sample: Sample, times: NDArray[np.int64]) -> Sample:

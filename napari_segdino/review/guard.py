@@ -156,7 +156,7 @@ def recheck(
             continue
         marks, told = kept.marks.numpy(), old.marks.numpy().ravel()
         strokes = list(strokes_of(marks))
-        shares = _shares(model, kept, strokes)
+        shares = _shares(model, key, kept, strokes)
         for (code, pixels), share in zip(strokes, shares, strict=True):
             if (told[pixels] == code).any():
                 y, x = divmod(int(pixels[len(pixels) // 2]), marks.shape[1])
@@ -190,14 +190,15 @@ def guard(
 
 
 def _shares(
-    model: Any, kept: Any, strokes: Sequence[tuple[int, NDArray[np.intp]]]
+    model: Any, tile: str, kept: Any, strokes: Sequence[tuple[int, NDArray[np.intp]]]
 ) -> list[float]:
     """Share of each stroke of a tile that a probe classifies as marked."""
     if not hasattr(model, "basis"):
         found = _dense_labels(model, kept).ravel()
         return [float((found[p] + 1 == code).mean()) for code, p in strokes]
     blocks = kept.features.split(kept.widths.tolist(), 1)
-    said = model.probabilities(model.basis.project(blocks)).argmax(1) + 1
+    vectors = model.basis.project(blocks)
+    said = model.on(tile).probabilities(vectors).argmax(1) + 1
     right = (said == kept.codes).numpy()
     codes, numbers = kept.codes.numpy(), kept.strokes.numpy()
     if kept.whole:

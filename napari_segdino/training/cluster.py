@@ -51,6 +51,10 @@ class Groups:
     centres: torch.Tensor
     scatter: float
 
+    def on(self, tile: str) -> Groups:
+        """Return the groups for a tile, the same for all."""
+        return self
+
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Assign vectors (N, J) softly, shape (N, K)."""
         import torch

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_segdino.errors import InputError
 from napari_segdino.heads.basis import Basis
-from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, radial
+from napari_segdino.heads.mvr import OWN, NetworkProbe, Probe, RadialProbe, radial
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.samples import Sample
 
@@ -33,7 +33,8 @@ RIDGE = 1 / 30
 NEWTON_STEPS = 30
 
 MAX_UNITS = 768
-"""More radial units than this are thinned, the same in every stroke."""
+"""At most this many radial units; marked pixels may be more."""
+
 
 NETWORK_FROM = 3
 """From this many whole masks on, perceptrons do better than radial units."""
@@ -112,14 +113,14 @@ def _standard(covariance: torch.Tensor) -> torch.Tensor:
 
 
 def iter_fit_probe(
-    samples: Sequence[Sample], n_classes: int, basis: Basis, seed: int
+    memory: Mapping[str, Sample], n_classes: int, basis: Basis, seed: int
 ) -> Steps[Probe]:
     """Fit the probe that suits the marks.
 
     Parameters
     ----------
-    samples : sequence of Sample
-        Marked pixels of one or more tiles.
+    memory : mapping of str to Sample
+        Marked pixels by the key of their tile.
     n_classes : int
         Classes with background.
     basis : Basis
@@ -143,6 +144,7 @@ def iter_fit_probe(
     """
     import torch
 
+    samples = list(memory.values())
     codes = torch.cat([s.codes for s in samples]).long() - 1
     present = torch.bincount(codes, minlength=n_classes) > 0
     if int(present.sum()) < 2:
@@ -153,40 +155,23 @@ def iter_fit_probe(
     if sum(s.whole for s in samples) >= NETWORK_FROM:
         return (yield from _iter_fit_network(samples, basis, present, seed))
     yield Progress(0, 1, "Training")
-    return fit_radial([_thin(s, len(samples)) for s in samples], basis, present)
-
-
-def _thin(sample: Sample, n_samples: int) -> Sample:
-    """Leave out pixels where a probe would get too many units, evenly."""
-    import torch
-
-    room = MAX_UNITS // n_samples
-    count = len(sample.codes)
-    if count <= room:
-        return sample
-    kept = torch.from_numpy(
-        np.unique(np.linspace(0, count - 1, max(1, room)).astype(int))
-    )
-    weights = sample.weights[kept]
-    return Sample(
-        sample.marks,
-        sample.features[kept],
-        sample.codes[kept],
-        weights * (sample.weights.sum() / weights.sum()),
-        sample.strokes[kept],
-        sample.context,
-        sample.widths,
-    )
+    return fit_radial(memory, basis, present)
 
 
 def fit_radial(
-    samples: Sequence[Sample], basis: Basis, present: torch.Tensor
+    memory: Mapping[str, Sample], basis: Basis, present: torch.Tensor
 ) -> RadialProbe:
     """Fit kernel logistic regression, each class against the rest.
 
+    A function that all tiles share and one of each tile's own are fitted
+    together (Evgeniou and Pontil, KDD 2004): what is said of one image never
+    unsays what was said of another. Every marked pixel that was kept counts;
+    where they are more than :data:`MAX_UNITS`, the units are some of them from
+    every stroke (Nystroem's method).
+
     Parameters
     ----------
-    samples : sequence of Sample
+    memory : mapping of str to Sample
         Marked pixels; each side of each contest weighs the same.
     basis : Basis
         Makes vectors of features.
@@ -199,18 +184,86 @@ def fit_radial(
     """
     import torch
 
+    samples = list(memory.values())
     codes = torch.cat([s.codes for s in samples]).long() - 1
     weights = torch.cat([s.weights for s in samples]).double()
-    units = _vectors(samples, basis)
+    rows, tile = _vectors(samples, basis), _tiles(samples)
+    chosen = _unit_rows(samples)
+    units, own = rows[chosen], tile[chosen]
     length = LENGTH * len(basis.means) ** 0.5
-    kernel = radial(units, units, length).double() + 1
+    design, back = _whiten(
+        _kernel(rows, tile, units, own, length), _kernel(units, own, units, own, length)
+    )
     classes = present.nonzero()[:, 0].tolist()
     contests = classes[1:] if len(classes) == 2 else classes
     weight = torch.zeros(len(units), len(present))
-    weight[:, contests] = _contests(kernel, codes, weights, contests).float()
+    for label in contests:
+        beta = _logistic(design, (codes == label).double(), weights)
+        weight[:, label] = (back @ beta).float()
     if len(classes) == 2:
         weight[:, classes[0]] = -weight[:, classes[1]]
-    return RadialProbe(basis, units, weight, present, length)
+    bias = weight.sum(0)
+    return RadialProbe(
+        basis, units, (1 - OWN) * weight, bias, present, length, own, tuple(memory)
+    )
+
+
+def _tiles(samples: Sequence[Sample]) -> torch.Tensor:
+    """Number of the tile of each row."""
+    import torch
+
+    counts = torch.tensor([len(s.codes) for s in samples])
+    return torch.repeat_interleave(torch.arange(len(samples)), counts)
+
+
+def _kernel(
+    a: torch.Tensor,
+    tile_of_a: torch.Tensor,
+    b: torch.Tensor,
+    tile_of_b: torch.Tensor,
+    length: float,
+) -> torch.Tensor:
+    """Kernel of rows and units, weaker across tiles, with a constant for the bias."""
+    alike = (1 - OWN) + OWN * (tile_of_a[:, None] == tile_of_b).double()
+    return radial(a, b, length) * alike + 1
+
+
+def _unit_rows(samples: Sequence[Sample]) -> torch.Tensor:
+    """Choose the pixels that become units: some of every stroke."""
+    import torch
+
+    ranks = []
+    random = np.random.default_rng(0)
+    for sample in samples:
+        order = random.permutation(len(sample.codes))
+        strokes = sample.strokes.numpy()[order]
+        rank = np.empty(len(order), np.intp)
+        for stroke in np.unique(strokes):
+            mine = order[strokes == stroke]
+            rank[mine] = np.arange(len(mine))
+        ranks.append(rank)
+    first = np.argsort(np.concatenate(ranks), kind="stable")[:MAX_UNITS]
+    return torch.from_numpy(np.sort(first))
+
+
+def _whiten(
+    kernel: torch.Tensor, of_units: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Express kernels in orthonormal functions.
+
+    Returns
+    -------
+    design : torch.Tensor, shape (N, R), float64
+        The functions at the rows.
+    back : torch.Tensor, shape (M, R), float64
+        Turns weights of the functions into weights of the units.
+    """
+    import torch
+
+    values, vectors = torch.linalg.eigh(of_units)
+    kept = values > values[-1] * 1e-7
+    back = vectors[:, kept] / values[kept].sqrt()
+    return kernel @ back, back
 
 
 def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
@@ -220,24 +273,10 @@ def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
     return basis.project(features.split(samples[0].widths.tolist(), 1))
 
 
-def _contests(
-    kernel: torch.Tensor, codes: torch.Tensor, weights: torch.Tensor, classes: list[int]
-) -> torch.Tensor:
-    """Weights of the units for each class, by Newton in the kernel's basis."""
-    import torch
-
-    values, vectors = torch.linalg.eigh(kernel)
-    kept = values > values[-1] * 1e-7
-    root = values[kept].sqrt()
-    design = vectors[:, kept] * root
-    back = vectors[:, kept] / root
-    return torch.stack(
-        [back @ _logistic(design, (codes == c).double(), weights) for c in classes], 1
-    )
-
-
 def _logistic(
-    design: torch.Tensor, target: torch.Tensor, weights: torch.Tensor
+    design: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor,
 ) -> torch.Tensor:
     """Ridge logistic regression with both sides weighing the same."""
     import torch

@@ -130,14 +130,14 @@ class MvrLearner:
         """See :func:`iter_fit_probe`."""
         yield Progress(0, 1, "Training")
         basis = self._basis_of(memory)
-        samples = [s for key, s in memory.items() if key != GUESS]
-        strokes = sum(len(s.strokes.unique()) for s in samples)
-        whole = any(s.whole for s in samples)
+        said = {key: s for key, s in memory.items() if key != GUESS}
+        strokes = sum(len(s.strokes.unique()) for s in said.values())
+        whole = any(s.whole for s in said.values())
         if GUESS in memory and strokes < FADE and not whole:
             guess = memory[GUESS]
             faded = guess.weights * (1 - strokes / FADE)
-            samples.append(dataclasses.replace(guess, weights=faded))
-        return (yield from iter_fit_probe(samples, n_classes, basis, seed))
+            said[GUESS] = dataclasses.replace(guess, weights=faded)
+        return (yield from iter_fit_probe(said, n_classes, basis, seed))
 
     def _basis_of(self, memory: Mapping[str, Sample]) -> Basis:
         """Fit the basis when there are other tiles than last time."""
@@ -154,9 +154,9 @@ class MvrLearner:
         """Turn a probe and samples into tensors by name."""
         named: Named = {}
         meta = {"kind": type(model).__name__, "stacked": model.basis.stacked}
-        for field in dataclasses.fields(model):
-            if field.name != "basis":
-                named[f"probe.{field.name}"] = _tensor(getattr(model, field.name))
+        meta["tiles"] = list(getattr(model, "tiles", ()))
+        for name in _tensors_of(type(model)):
+            named[f"probe.{name}"] = _tensor(getattr(model, name))
         for name in ("means", "maps"):
             for i, tensor in enumerate(getattr(model.basis, name)):
                 named[f"{name}.{i}"] = tensor
@@ -177,16 +177,22 @@ class MvrLearner:
         basis = Basis(means, maps, meta["stacked"])
         kinds: dict[str, Any] = {c.__name__: c for c in (RadialProbe, NetworkProbe)}
         kind = kinds[meta["kind"]]
-        names = [f.name for f in dataclasses.fields(kind) if f.name != "basis"]
-        values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in names}
-        if "length" in values:
+        values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in _tensors_of(kind)}
+        if kind is RadialProbe:
             values["length"] = float(values["length"])
+            values["tiles"] = tuple(meta["tiles"])
         fields = [f.name for f in dataclasses.fields(Sample)]
         memory = {
             key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
             for i, key in enumerate(meta["memory"])
         }
         return kind(basis, **values), memory
+
+
+def _tensors_of(kind: Any) -> list[str]:
+    """Fields of a probe that are tensors, or numbers kept as such."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    return [name for name in names if name not in ("basis", "tiles")]
 
 
 def _tensor(value: Any) -> torch.Tensor:

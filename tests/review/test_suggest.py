@@ -115,7 +115,7 @@ def test_each_class_keeps_its_number_of_strokes(segmenter, scene):
     random = np.random.default_rng(0)
     left_out = 0
     for _ in range(20):
-        (drawn,) = draw_strokes(segmenter.memory_, random)
+        (drawn,) = draw_strokes(segmenter.memory_, random).values()
         for code in (1, 2):
             weight = drawn.weights[drawn.codes == code].sum()
             assert float(weight) == pytest.approx(2, abs=1e-5)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,12 @@ import torch
 from napari_segdino.errors import InputError
 from napari_segdino.heads.mvr import NetworkProbe, RadialProbe
 from napari_segdino.progress import drive
-from napari_segdino.training.fit import MAX_UNITS, fit_basis, iter_fit_probe
+from napari_segdino.training.fit import (
+    MAX_UNITS,
+    _unit_rows,
+    fit_basis,
+    iter_fit_probe,
+)
 from napari_segdino.training.samples import Sample
 
 
@@ -30,12 +37,19 @@ def sample(codes, seed=0, whole=False):
 
 def fitted(samples, n_classes, joint=True):
     basis = fit_basis(samples, joint)
-    return drive(iter_fit_probe(samples, n_classes, basis, seed=0))
+    memory = {str(number): sample for number, sample in enumerate(samples)}
+    return drive(iter_fit_probe(memory, n_classes, basis, seed=0))
 
 
-def scored(probe, one):
+def scored(probe, one, tile=""):
     vectors = probe.basis.project(one.features.split([3, 1], 1))
-    return probe.probabilities(vectors)
+    return probe.on(tile).probabilities(vectors)
+
+
+def right(probe, one, tile=""):
+    """Share of the marked pixels that are classified as marked."""
+    said = scored(probe, one, tile).argmax(1) + 1
+    return float((said == one.codes.long()).float().mean())
 
 
 def test_blocks_count_the_same():
@@ -82,8 +96,7 @@ def test_whole_masks_of_several_images_train_a_network():
     probabilities = scored(probe, whole[0])
     assert isinstance(probe, NetworkProbe)
     assert not probabilities[:, 2].any()
-    right = probabilities.argmax(1) + 1 == whole[0].codes.long()
-    assert right.float().mean() > 0.95
+    assert right(probe, whole[0]) > 0.95
 
 
 def test_the_same_seed_trains_the_same_network():
@@ -96,8 +109,37 @@ def test_units_are_bounded():
     many = [sample([1, 2] * 200, seed) for seed in range(4)]
     probe = fitted(many, 2)
     assert len(probe.units) <= MAX_UNITS
-    right = [
-        (scored(probe, one).argmax(1) + 1 == one.codes.long()).float().mean()
-        for one in many
-    ]
-    assert min(right) > 0.97
+    assert min(right(probe, one) for one in many) > 0.97
+
+
+def test_every_stroke_has_a_unit():
+    """A hundred images, three strokes each: none drops out."""
+    many = []
+    for seed in range(100):
+        one = sample([1, 2, 2] * 8, seed)
+        one.strokes[:] = torch.arange(3).repeat(8)
+        many.append(one)
+    memory = {str(number): one for number, one in enumerate(many)}
+    rows = _unit_rows(many)
+    assert len(rows) == MAX_UNITS
+    strokes = torch.cat([100 * i + one.strokes for i, one in enumerate(many)])
+    assert len(strokes[rows].unique()) == 300
+    probe = fitted(list(memory.values()), 2)
+    assert np.mean([right(probe, one, tile) for tile, one in memory.items()]) > 0.97
+
+
+def test_what_is_said_of_one_image_is_not_unsaid_by_others():
+    """The same look is class 1 on the first image and background on ten later."""
+    first, other = sample([2] * 8 + [1] * 8), sample([2] * 8 + [1] * 8, 1)
+    swapped = dataclasses.replace(first, codes=3 - first.codes)
+    later = [swapped] * 10
+    probe = fitted([first, *later], 2)
+    assert right(probe, first, "0") > 0.97
+    assert right(probe, swapped, "5") > 0.97
+    # On a new image the many win.
+    assert right(probe, other) == 0
+
+
+def test_a_probe_without_its_tile_still_carries_over():
+    one, new = sample([1, 2] * 10), sample([1, 2] * 10, seed=7)
+    assert right(fitted([one], 2), new, "another tile") > 0.95
