@@ -47,3 +47,14 @@ def ask_export_mask(parent: QWidget, name: str, ending: str) -> Path | None:
         parent, "Export mask", f"{name}{ending}", ";;".join(kinds)
     )
     return Path(chosen) if chosen else None
+
+
+def ask_export_scores(parent: QWidget, name: str) -> Path | None:
+    """Ask where to save scores; `name` is the proposed file name."""
+    chosen, _ = QFileDialog.getSaveFileName(
+        parent, "Export scores", f"{name}.csv", "Tables (*.csv)"
+    )
+    if not chosen:
+        return None
+    path = Path(chosen)
+    return path if path.suffix else path.with_suffix(".csv")

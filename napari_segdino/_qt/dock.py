@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QCloseEvent, QShowEvent
-from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
@@ -26,8 +25,9 @@ from napari_segdino._qt.panels import (
 )
 from napari_segdino._qt.preferences import new_session
 from napari_segdino._qt.project import Projects
+from napari_segdino._qt.review.panel import ReviewPanel
+from napari_segdino._qt.scroll import ColumnScroll
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
-from napari_segdino._qt.walker import Walker
 from napari_segdino._qt.warm import start_warming
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
@@ -36,6 +36,8 @@ from napari_segdino.session import Session
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
+
+    from napari_segdino._qt.works import Work
 
 
 class SegmentDock(QWidget):  # type: ignore[misc]
@@ -59,7 +61,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.viewer = napari_viewer
         self.session = session or new_session()
         self.engine = Engine(napari_viewer, self.session, self)
-        self.walker = Walker(self.engine, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
@@ -70,6 +71,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.folders = FolderController(self.folder, self.engine, self)
         self.status = StatusPanel()
         self.tabs = QTabWidget()
+        pick = self.inputs.image.setValue
+        self.review = ReviewPanel(self.engine, self._current_work, pick)
         self._closed = False
         self._lay_out()
         self._connect()
@@ -87,14 +90,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """The image layer that is picked."""
         return self.inputs.image.value()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Be as wide as the widgets are in the window's style."""
-        super().showEvent(event)
-        bar = self._scroll.verticalScrollBar().sizeHint().width()
-        inside = self._scroll.widget()
-        inside.ensurePolished()
-        self.setMinimumWidth(inside.minimumSizeHint().width() + bar)
-
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the work and give keys and layers back."""
         self.release()
@@ -106,6 +101,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             return
         self._closed = True
         self._keys.release()
+        self.review.release()
         self.projects.close()
         self.engine.close()
         self.classes.release()
@@ -134,16 +130,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         column.addStretch(1)
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(stacked(self.files, self.projects.panel), "Files")
+        self.tabs.addTab(self.review, "Review")
         self.tabs.addTab(self.folder, "Folder")
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
-        self._scroll = scroll
+        outer.addWidget(ColumnScroll(inside))
 
     def _connect(self) -> None:
         self.inputs.image.valueChanged.connect(self._on_image)
@@ -174,6 +165,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.SEGMENT: self.segment,
             keys.RETRAIN: self.retrain,
             keys.LIVE: self.actions.live.toggle,
+            keys.NEXT_PLACE: self.review.suggest.next_place,
+            keys.NEXT_SLICE: self.review.suggest.next_slice,
         }
         for label in range(10):
             actions[keys.CLASS.format(label)] = partial(self.classes.pick, label)
@@ -201,7 +194,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def pick_class(self, label: int) -> None:
         """Paint this label from now on; 0 is background."""
-        work = self.engine.works.get(self.image) if self.image else None
+        work = self._current_work()
         if work is not None:
             pick_label(self.viewer, work, label)
 
@@ -226,7 +219,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.engine.load_probe(path)
 
     def _export(self) -> None:
-        work = self.engine.works.get(self.image) if self.image else None
+        work = self._current_work()
         if work is None:
             self.status.say("There is no mask yet: press Segment first.", failed=True)
             return
@@ -239,6 +232,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.session.forget()
         self.status.say("A new probe: Retrain learns from all marks that are there.")
 
+    def _current_work(self) -> Work | None:
+        return self.engine.works.get(self.image) if self.image else None
+
     # -- what happens ------------------------------------------------------
 
     def _on_image(self, image: Image | None) -> None:
@@ -246,6 +242,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if image is None:
             self.status.say(NO_IMAGE)
         self.engine.prepare(image)
+        self.review.refresh()
 
     def _on_setting(self, name: str, value: object) -> None:
         if name in ("encoder", "head", "features"):
@@ -258,7 +255,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.files.setEnabled(not busy)
 
     def _on_drawn(self) -> None:
-        work = self.engine.works.get(self.image) if self.image else None
+        work = self._current_work()
         if work is not None:
             take_brush(self.viewer, work, self.classes.value())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from napari_segdino._qt.rounds import Rounds
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import Work, Works
 from napari_segdino.errors import SegDINOError
+from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session import Session
 
@@ -146,6 +147,11 @@ class Engine(QObject):  # type: ignore[misc]
             mask_writer(work.mask, path),
             lambda _: self.said.emit(f"The mask was saved to {path}."),
         )
+
+    def export_scores(self, rows: Sequence[Row], path: str | Path) -> None:
+        """Write scores to a CSV file."""
+        done = f"The scores were saved to {path}."
+        self._do("Export", partial(to_csv, path, rows), lambda _: self.said.emit(done))
 
     def close(self) -> None:
         """Stop everything and let go of the window."""

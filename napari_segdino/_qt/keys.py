@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 SEGMENT = "Shift-S"
 RETRAIN = "Shift-R"
 LIVE = "Shift-L"
+NEXT_PLACE = "Shift-N"
+NEXT_SLICE = "Shift-J"
 CLASS = "Alt-{}"
 """Of the class with this label; 0 is background."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -117,10 +117,6 @@ def make_layer(
     data: NDArray[Any] | None = None,
 ) -> Labels:
     """Add a mask or marks layer that lies on its image, empty without `data`."""
-    place = {name: getattr(image, name) for name in _PLACE}
-    ndim = len(shape)
-    if image.ndim != ndim:
-        place = {}
     mask = role == "mask"
     # The header that a scan's reader left: writers put the mask in its geometry.
     header = {k: v for k, v in image.metadata.items() if k == "segdino"}
@@ -129,10 +125,27 @@ def make_layer(
         name=layer_name(image, role),
         opacity=0.45 if mask else 0.9,
         metadata={**header, _KEY: (role, image.unique_id)},
-        **place,
+        **placed_like(image, shape),
     )
     viewer.add_layer(layer)
     return layer
+
+
+def placed_like(image: Image, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return what makes a layer of this shape lie on an image."""
+    if image.ndim != len(shape):
+        return {}
+    return {name: getattr(image, name) for name in _PLACE}
+
+
+def mark_as_ours(layer: Layer, kind: str, image: Image) -> None:
+    """Note in a layer that the program made it for an image."""
+    layer.metadata[_KEY] = (kind, image.unique_id)
+
+
+def is_ours(layer: Layer) -> bool:
+    """Whether the program made a layer: it is no image to segment."""
+    return _KEY in layer.metadata
 
 
 def layer_name(image: Image, role: Role) -> str:

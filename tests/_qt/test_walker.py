@@ -89,7 +89,7 @@ def test_marks_of_a_round_taken_back_are_learned_again(shown: Any) -> None:
 def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
     paint(shown, 1, [(57, 5), (57, 15)])
     later = shown.work.mask.data.copy()
-    shown.dock.walker.walk(-1)
+    shown.dock.review.change.walker.walk(-1)
     shown.rest()
     mask = shown.work.mask
     assert shown.segmenter.model_ is shown.states[1][1]
@@ -105,12 +105,12 @@ def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
 
 def test_back_to_the_start_and_forth_again(shown: Any) -> None:
     for _ in range(3):
-        shown.dock.walker.walk(-1)
+        shown.dock.review.change.walker.walk(-1)
         shown.rest()
     assert "before the first Retrain" in shown.status
     assert not shown.segmenter.is_fitted
     for _ in range(3):
-        shown.dock.walker.walk(1)
+        shown.dock.review.change.walker.walk(1)
         shown.rest()
     check(shown, 2)
 
@@ -143,11 +143,11 @@ def test_a_volume_goes_back_as_a_whole(
     user.retrain()
     after = mask.data.copy()
     assert (before != after).any(axis=(1, 2)).all()
-    user.dock.walker.walk(-1)
+    user.dock.review.change.walker.walk(-1)
     user.rest()
     np.testing.assert_array_equal(mask.data, before)
     assert not user.segmenter.is_fitted
-    user.dock.walker.walk(1)
+    user.dock.review.change.walker.walk(1)
     user.rest()
     np.testing.assert_array_equal(mask.data, after)
     mask.undo()

@@ -1,0 +1,177 @@
+"""Layers that show something of the probe, and disturb nobody who paints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.layers import mark_as_ours, placed_like
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_segdino._qt.works import Work
+
+Kind = Literal["uncertainty", "changes"]
+
+
+class Overlay(QObject):  # type: ignore[misc]
+    """A layer over each image: made when it is first shown, hidden when not.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    kind : {"uncertainty", "changes"}
+        An image from 0 to 255, or labels.
+    """
+
+    gone = Signal()
+    """The user removed the layer, or hid it."""
+
+    def __init__(
+        self, viewer: Viewer, kind: Kind, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._kind = viewer, kind
+        self._layers: dict[Any, Any] = {}
+        self._own = False
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    def release(self) -> None:
+        """Take the layers away and let go of the window."""
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        layers, self._layers = self._layers, {}
+        for layer in layers.values():
+            self._viewer.layers.remove(layer)
+
+    def show(self, work: Work) -> None:
+        """Show the layer of an image, and no other."""
+        if work.key not in self._layers:
+            self._layers[work.key] = self._make(work)
+        self._set_visible(work.key)
+
+    def hide(self) -> None:
+        """Hide them all."""
+        self._set_visible(None)
+
+    def draw(self, work: Work, plane: int, values: NDArray[Any]) -> None:
+        """Draw a plane, if the image has such a layer."""
+        layer = self._layers.get(work.key)
+        if layer is not None:
+            layer.data[work.planes.index(plane)] = values
+            if plane == work.shown():
+                layer.refresh()
+
+    def clear(self, work: Work) -> None:
+        """Draw nothing any more."""
+        layer = self._layers.get(work.key)
+        if layer is not None:
+            layer.data[...] = 0
+            layer.refresh()
+
+    def color(self, work: Work, colors: dict[int | None, Any]) -> None:
+        """Give labels their colours."""
+        layer = self._layers.get(work.key)
+        if layer is not None:
+            layer.colormap = DirectLabelColormap(color_dict=colors)
+
+    def _make(self, work: Work) -> Layer:
+        shape = work.planes.spatial_shape
+        how: dict[str, Any] = placed_like(work.image, shape)
+        how["name"] = f"{work.image.name} {self._kind}"
+        blank = np.zeros(shape, np.uint8)
+        if self._kind == "uncertainty":
+            layer: Layer = Image(
+                blank,
+                colormap="inferno",
+                contrast_limits=(0, 255),
+                opacity=0.7,
+                **how,
+            )
+            below = work.image
+        else:
+            layer, below = Labels(blank, opacity=0.8, **how), work.mask
+        mark_as_ours(layer, self._kind, work.image)
+        insert_quietly(self._viewer, layer, below)
+        if isinstance(layer, Labels):
+            layer.editable = False
+        layer.events.visible.connect(self._on_visible)
+        return layer
+
+    def _set_visible(self, key: Any) -> None:
+        self._own = True
+        for mine, layer in self._layers.items():
+            layer.visible = mine == key
+        self._own = False
+
+    def _on_visible(self, event: Any) -> None:
+        if not self._own and not event.source.visible:
+            self.gone.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        for key, layer in list(self._layers.items()):
+            if layer is event.value:
+                del self._layers[key]
+                if layer.visible:
+                    self.gone.emit()
+
+
+class Marker(QObject):  # type: ignore[misc]
+    """A ring around the place to look at.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    """
+
+    COLOR = "#ffe14d"
+
+    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Any = None
+        self._work: Work | None = None
+
+    def show(self, work: Work, plane: int, at: tuple[int, int], radius: float) -> None:
+        """Put the ring around a pixel of a plane."""
+        center = np.array([[*work.planes.index(plane), *at]], float)
+        if self._work is not work or self._layer not in self._viewer.layers:
+            self.remove()
+            self._make(work)
+        self._layer.size = self._layer.current_size = 3 * radius
+        self._layer.data = center
+        self._layer.selected_data = set()
+
+    def _make(self, work: Work) -> None:
+        self._work = work
+        self._layer = Points(
+            ndim=len(work.planes.spatial_shape),
+            name="next place",
+            face_color="transparent",
+            border_color=self.COLOR,
+            border_width=0.08,
+            **placed_like(work.image, work.planes.spatial_shape),
+        )
+        mark_as_ours(self._layer, "place", work.image)
+        insert_quietly(self._viewer, self._layer, self._viewer.layers[-1])
+
+    def remove(self) -> None:
+        """Take the ring away."""
+        if self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+        self._layer = self._work = None
+
+
+def insert_quietly(viewer: Viewer, layer: Layer, below: Layer) -> None:
+    """Add a layer on top of another one; what is selected stays selected."""
+    active = viewer.layers.selection.active
+    at = viewer.layers.index(below) + 1
+    viewer.layers.insert(at, layer)
+    viewer.layers.selection.active = active

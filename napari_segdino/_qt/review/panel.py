@@ -1,0 +1,109 @@
+"""The Review tab: where to look, what changed, how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_segdino._qt.dialogs import ask_export_scores
+from napari_segdino._qt.idle import IdleWork
+from napari_segdino._qt.panels import heading
+from napari_segdino._qt.review.change import ChangeReview
+from napari_segdino._qt.review.score import ScoreReview
+from napari_segdino._qt.review.suggest import Suggester
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.works import Work
+
+
+class ReviewPanel(QWidget):  # type: ignore[misc]
+    """The tab with its three parts.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    current : callable
+        Returns the Work on the image that is picked, or None.
+    pick : callable
+        Picks an image.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        current: Callable[[], Work | None],
+        pick: Callable[[Image], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.idle = IdleWork(engine, self)
+        self.suggest = Suggester(engine, self.idle, current, pick, self)
+        self.change = ChangeReview(engine, self.idle, current, self)
+        self.score = ScoreReview(engine, self.idle, current, self)
+        self._engine, self._current = engine, current
+        self._lay_out()
+        self.score.panel.export.clicked.connect(self._export)
+        engine.trained.connect(self.refresh)
+        engine.session.probe_changed.connect(self._on_probe)
+        engine.busy_changed.connect(self._on_busy)
+
+    def release(self) -> None:
+        """Stop and let go of the window."""
+        self._engine.session.probe_changed.disconnect(self._on_probe)
+        self.idle.close()
+        self.suggest.release()
+        self.change.release()
+        self.score.release()
+
+    def refresh(self, _: object = None) -> None:
+        """Follow another image, another probe, or being shown."""
+        self.suggest.refresh()
+        self.change.refresh()
+        self.score.refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what happened while the tab was hidden."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _on_probe(self) -> None:
+        if not self._engine.busy:
+            self.refresh()
+
+    def _on_busy(self, busy: bool) -> None:
+        self.score.panel.export.setEnabled(not busy)
+
+    def _export(self) -> None:
+        rows = self.score.rows()
+        if not rows:
+            self._engine.said.emit(
+                "There are no scores yet: pick a reference, or Retrain and wait."
+            )
+            return
+        work = self._current()
+        path = ask_export_scores(
+            self, f"{work.image.name}-scores" if work else "scores"
+        )
+        if path is not None:
+            self._engine.export_scores(rows, path)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.setSpacing(6)
+        for title, panel in (
+            ("Where to look", self.suggest.panel),
+            ("What changed", self.change.panel),
+            ("How good", self.score.panel),
+        ):
+            column.addWidget(heading(title))
+            column.addWidget(panel)
+        column.addStretch(1)

@@ -1,0 +1,106 @@
+"""Where to look next: buttons, a ranked list, the uncertainty layer's switch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QWidget,
+)
+
+from napari_segdino._qt import keys
+
+PLACES, SLICES, IMAGES = "Places", "Slices", "Images"
+ROWS = 5
+
+
+class SuggestPanel(QWidget):  # type: ignore[misc]
+    """Two buttons, what is ranked, and the ranking."""
+
+    listed = Signal(str)
+    """The user wants this list: places, slices or images."""
+    picked = Signal(object)
+    """The user picked what stands behind this row."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.next_place = QPushButton("Next place")
+        self.next_slice = QPushButton("Next slice")
+        self.kind = QComboBox()
+        self.kind.addItems((PLACES, SLICES, IMAGES))
+        self.doubt = QCheckBox("Show uncertainty")
+        self.list = QListWidget()
+        self._lay_out()
+        self.kind.textActivated.connect(self.listed)
+        self.list.itemClicked.connect(self._on_clicked)
+
+    def setValue(self, rows: Sequence[tuple[str, object]], hint: str = "") -> None:
+        """Show a ranking.
+
+        Parameters
+        ----------
+        rows : sequence of (str, object)
+            What to read, and what `picked` brings.
+        hint : str
+            Shown instead when there are no rows.
+        """
+        self.list.clear()
+        for text, thing in rows:
+            item = QListWidgetItem(text)
+            item.setData(Qt.ItemDataRole.UserRole, thing)
+            self.list.addItem(item)
+        if not rows and hint:
+            item = QListWidgetItem(hint)
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.list.addItem(item)
+
+    def show_current(self, thing: object) -> None:
+        """Mark the row of a thing."""
+        for row in range(self.list.count()):
+            if self.list.item(row).data(Qt.ItemDataRole.UserRole) == thing:
+                self.list.setCurrentRow(row)
+                return
+        self.list.clearSelection()
+
+    def _on_clicked(self, item: QListWidgetItem) -> None:
+        thing = item.data(Qt.ItemDataRole.UserRole)
+        if thing is not None:
+            self.picked.emit(thing)
+
+    def _lay_out(self) -> None:
+        self.next_place.setToolTip(
+            f"Go to the place where the probe is most in doubt ({keys.NEXT_PLACE}): "
+            "one stroke there teaches it most"
+        )
+        self.next_slice.setToolTip(
+            f"Go to the slice where the probe is most in doubt ({keys.NEXT_SLICE})"
+        )
+        self.kind.setToolTip("What is listed, most doubtful first")
+        self.doubt.setToolTip(
+            "A layer that is bright where the probe is in doubt; it follows Retrain"
+        )
+        self.list.setUniformItemSizes(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setFixedHeight((ROWS + 1) * self.fontMetrics().lineSpacing() + 12)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(4)
+        for column, (button, key) in enumerate(
+            ((self.next_place, keys.NEXT_PLACE), (self.next_slice, keys.NEXT_SLICE))
+        ):
+            grid.addWidget(button, 0, column)
+            hint = QLabel(key)
+            hint.setEnabled(False)
+            hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(hint, 1, column)
+        grid.addWidget(self.kind, 2, 0, 1, 2)
+        grid.addWidget(self.list, 3, 0, 1, 2)
+        grid.addWidget(self.doubt, 4, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)

@@ -1,0 +1,42 @@
+"""A user whose probe has learned something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def teach(make_user: Callable[..., Any], probe_maker: Any) -> Callable[..., Any]:
+    """Open an image, mark the middling field as class 1 and the square as not."""
+
+    def make(data: np.ndarray, review: bool = True, **kwargs: Any) -> Any:
+        how = {k: kwargs.pop(k) for k in ("show", "whole_volume") if k in kwargs}
+        user = make_user(maker=probe_maker, **how)
+        user.open(data, **kwargs)
+        if review:
+            user.dock.tabs.setCurrentWidget(user.dock.review)
+        user.segment()
+        mark(user, 1, (50, 60))
+        mark(user, 0, (25, 25))
+        user.retrain()
+        return user
+
+    return make
+
+
+def mark(user: Any, label: int, at: tuple[int, int]) -> None:
+    """Paint a dot of 3 pixels on the slice that is shown."""
+    mask = user.work.mask
+    mask.brush_size, mask.mode = 3, "paint"
+    lead = user.work.planes.index(user.work.shown())
+    mask.paint((*lead, *at), label)
+
+
+@pytest.fixture
+def dot() -> Callable[..., None]:
+    """Paint a dot of 3 pixels on the slice that is shown."""
+    return mark

@@ -1,0 +1,165 @@
+"""What changed: counts, overlay, earlier corrections, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_segdino._qt.hand import click
+from napari_segdino._qt.jobs import Redrawn
+from napari_segdino._qt.review.change import overlay_colors, verdict
+from napari_segdino._qt.review.differ import Difference, Painted, iter_difference
+from napari_segdino.progress import drive
+from napari_segdino.review.guard import Guard, StrokeScore
+from napari_segdino.review.history import Packed
+from napari_segdino.session import LabelClass
+
+
+def part(plane: int, before: list[list[int]], after: list[list[int]]) -> Redrawn:
+    old, new = (Packed.of(np.array(m, np.uint8)) for m in (before, after))
+    return Redrawn(plane, old, new)
+
+
+def test_difference_worked_out_by_hand() -> None:
+    parts = [part(0, [[0, 1, 2]], [[1, 1, 0]]), part(3, [[1, 0, 0]], [[2, 0, 1]])]
+    seen: list[Any] = []
+    found = drive(iter_difference(parts, None, paint=True), seen.append)
+    assert found == Difference({1: 2, 2: 1}, {1: 1, 2: 1})
+    painted = [s for s in seen if isinstance(s, Painted)]
+    assert [(p.plane, p.labels.tolist()) for p in painted] == [
+        (0, [[1, 0, 4]]),
+        (3, [[3, 0, 1]]),
+    ]
+    seen.clear()
+    drive(iter_difference(parts, None, paint=False), seen.append)
+    assert not any(isinstance(s, Painted) for s in seen)
+
+
+def scores(*shares: float) -> tuple[StrokeScore, ...]:
+    return tuple(StrokeScore("t", 2, i, 0, 10, s) for i, s in enumerate(shares))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "broken"),
+    [
+        ((), (), "", False),
+        ((1.0, 1.0), (1.0, 0.9), "All 2 earlier corrections hold.", False),
+        ((1.0, 0.1), (1.0, 0.2), "1 of 2 earlier corrections hold.", False),
+        ((1.0, 0.9), (1.0, 0.2), "1 of 2 earlier corrections no longer holds.", True),
+        ((1.0, 0.9), (0.1, 0.2), "2 of 2 earlier corrections no longer hold.", True),
+    ],
+)
+def test_verdict(before: Any, after: Any, text: str, broken: bool) -> None:
+    assert verdict(Guard(scores(*before), scores(*after))) == (text, broken)
+
+
+def test_colours_of_the_overlay_are_all_different() -> None:
+    classes = (LabelClass(1, "a", "#ff7f0e"), LabelClass(3, "b", "#17becf"))
+    colors = overlay_colors(classes)
+    assert {1, 2, 5, 6} <= set(colors)
+    assert len({colors[v] for v in (1, 2, 5, 6)}) == 4
+
+
+def counts(user: Any) -> str:
+    return str(user.dock.review.change.panel.counts.text())
+
+
+def test_counts_after_retrain(
+    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+) -> None:
+    user = teach(plane, review=False)
+    dot(user, 1, (5, 70))
+    before = user.work.mask.data.copy()
+    user.retrain()
+    after = user.work.mask.data
+    gained = int(((after == 1) & (before != 1)).sum())
+    lost = int(((before == 1) & (after != 1)).sum())
+    assert gained + lost > 0
+    user.wait(lambda: f"+{gained:,}" in counts(user))
+    assert f"−{lost:,}" in counts(user)
+
+
+def test_overlay_shows_what_changed(
+    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+) -> None:
+    user = teach(plane, show=True)
+    user.wait(lambda: user.dock.isVisible())
+    dot(user, 1, (5, 70))
+    before = user.work.mask.data.copy()
+    user.retrain()
+    after = user.work.mask.data.copy()
+    click(user.dock.review.change.panel.overlay)
+    user.wait(lambda: "scan changes" in user.viewer.layers)
+    layer = user.viewer.layers["scan changes"]
+    user.wait(lambda: layer.data.any())
+    np.testing.assert_array_equal(layer.data == 1, (after == 1) & (before == 0))
+    np.testing.assert_array_equal(layer.data == 2, (after == 0) & (before == 1))
+    assert user.viewer.layers.selection.active is user.work.mask
+    user.retrain()  # nothing new was said
+    user.wait(lambda: "+0" in counts(user))
+    assert not layer.data.any()
+
+
+def spoil(user: Any, dot: Callable[..., None]) -> None:
+    """Say the opposite of all that was said, many times over."""
+    for x in range(12, 40, 4):
+        dot(user, 1, (30, x))
+        dot(user, 1, (36, x))
+        dot(user, 0, (47, 20 + x))
+        dot(user, 0, (53, 20 + x))
+
+
+def test_broken_corrections_are_told_and_one_click_goes_back(
+    teach: Callable[..., Any],
+    plane: np.ndarray,
+    dot: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = teach(plane, show=True)
+    user.wait(lambda: user.dock.isVisible())
+    panel = user.dock.review.change.panel
+    user.wait(lambda: "+" in counts(user))
+    dot(user, 1, (5, 70))
+    model, corrected = user.segmenter.model_, user.work.mask.data.copy()
+    found = Guard(scores(1.0, 1.0), scores(1.0, 0.1))
+    monkeypatch.setattr("napari_segdino._qt.review.differ.guard", lambda *probes: found)
+    user.retrain()
+    user.wait(lambda: "1 of 2 earlier corrections no longer holds" in user.status)
+    assert "no longer holds" in panel.verdict.text()
+    assert panel.place.text() == "Probe 3 of 3"
+    assert panel.back.isEnabled()
+    assert not panel.forth.isEnabled()
+    assert (user.work.mask.data != corrected).any()
+    click(panel.back)
+    user.rest()
+    assert user.segmenter.model_ is model
+    np.testing.assert_array_equal(user.work.mask.data, corrected)
+    assert panel.place.text() == "Probe 2 of 3"
+    assert panel.verdict.text() == ""
+    click(panel.forth)
+    user.rest()
+    assert user.segmenter.model_ is not model
+    assert panel.place.text() == "Probe 3 of 3"
+
+
+def test_earlier_corrections_are_really_asked(
+    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+) -> None:
+    user = teach(plane)
+    dot(user, 1, (5, 70))
+    user.retrain()
+    panel = user.dock.review.change.panel
+    user.wait(lambda: "earlier corrections hold" in panel.verdict.text())
+    assert panel.verdict.text() == "All 2 earlier corrections hold."
+
+
+def test_a_new_probe_has_no_past(teach: Callable[..., Any], plane: np.ndarray) -> None:
+    user = teach(plane)
+    panel = user.dock.review.change.panel
+    user.wait(lambda: panel.back.isEnabled())
+    click(user.dock.files.new)
+    assert not panel.back.isEnabled()
+    assert panel.place.text() == ""

@@ -1,0 +1,234 @@
+"""Where to look next: lists, sliders, camera, ring and uncertainty layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Points
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES
+from napari_segdino.review.places import Place, Slice
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+def rows(user: Any) -> list[str]:
+    found = user.dock.review.suggest.panel.list
+    return [found.item(i).text() for i in range(found.count())]
+
+
+def things(user: Any) -> list[Any]:
+    found = user.dock.review.suggest.panel.list
+    return [found.item(i).data(Qt.ItemDataRole.UserRole) for i in range(found.count())]
+
+
+def pick(user: Any, row: int) -> None:
+    """Click a row with the mouse."""
+    found = user.dock.review.suggest.panel.list
+    item = found.item(row)
+    found.scrollToItem(item)
+    place = found.visualItemRect(item).center()
+    QTest.mouseClick(found.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def choose(user: Any, kind: str) -> None:
+    panel = user.dock.review.suggest.panel
+    panel.kind.setCurrentText(kind)
+    panel.kind.textActivated.emit(kind)
+    user.rest()
+
+
+def ring(user: Any) -> tuple[float, ...]:
+    (layer,) = (x for x in user.viewer.layers if isinstance(x, Points))
+    return tuple(layer.data[0].tolist())
+
+
+def test_nothing_learned_yet(user: Any, plane: np.ndarray) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.review.suggest.next_place()
+    assert "press Retrain first" in user.status
+    assert rows(user) == ["Retrain first"]
+
+
+def test_next_place_with_real_keys(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane, show=True, scale=(2.0, 0.5))
+    user.wait(lambda: user.dock.isVisible())
+    before = [layer.name for layer in user.viewer.layers]
+    press_key(Qt.Key.Key_N, SHIFT)
+    user.rest()
+    places = things(user)
+    assert all(isinstance(p, Place) for p in places)
+    doubts = [p.doubt for p in places]
+    assert doubts == sorted(doubts, reverse=True)
+    first, second = places[:2]
+    assert ring(user) == (first.y, first.x)
+    np.testing.assert_allclose(
+        user.viewer.camera.center[-2:], (first.y * 2.0, first.x * 0.5)
+    )
+    press_key(Qt.Key.Key_N, SHIFT)
+    user.rest()
+    assert ring(user) == (second.y, second.x), "the first was looked at"
+    assert [x.name for x in user.viewer.layers] == [*before, "next place"]
+    mask = user.work.mask
+    assert user.viewer.layers.selection.active is mask
+    assert mask.mode == "paint"
+    stroke(user.viewer, mask, [(second.y, second.x)])
+    assert user.work.marks.data[second.y, second.x], "and painting goes on"
+
+
+def test_a_painted_place_leaves_the_list(
+    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+) -> None:
+    user = teach(plane)
+    user.dock.review.suggest.next_place()
+    user.rest()
+    first = things(user)[0]
+    dot(user, 1, (first.y, first.x))
+    user.dock.review.suggest.next_place()
+    user.rest()
+    assert all(np.hypot(p.y - first.y, p.x - first.x) > 1 for p in things(user))
+
+
+def test_after_the_last_place_comes_the_first(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane)
+    suggest = user.dock.review.suggest
+    suggest.next_place()
+    user.rest()
+    places = things(user)
+    for _ in places:
+        suggest.next_place()
+    assert ring(user) == (places[0].y, places[0].x)
+
+
+def test_slices_of_a_volume(teach: Callable[..., Any], volume: np.ndarray) -> None:
+    noisy = volume.copy()
+    noisy[4] = np.random.default_rng(0).integers(20, 200, noisy[4].shape)
+    user = teach(noisy)
+    press = user.dock.review.suggest.next_slice
+    press()
+    user.rest()
+    choose(user, SLICES)
+    found = things(user)
+    assert sorted(s.plane for s in found) == [0, 1, 2, 3, 4]
+    assert isinstance(found[0], Slice)
+    assert user.viewer.dims.current_step[0] == found[0].plane
+    press()
+    user.rest()
+    assert user.viewer.dims.current_step[0] == found[1].plane
+
+
+def test_clicking_a_row_goes_there(
+    teach: Callable[..., Any], volume: np.ndarray
+) -> None:
+    user = teach(volume, show=True, whole_volume=True)
+    user.wait(lambda: user.dock.isVisible())
+    click(user.dock.review.suggest.panel.next_place)
+    user.rest()
+    places = things(user)
+    assert len({p.plane for p in places}) > 1, "the whole volume is ranked"
+    row = next(i for i, p in enumerate(places) if p.plane != user.work.shown())
+    pick(user, row)
+    assert user.work.shown() == places[row].plane
+    assert ring(user) == (places[row].plane, places[row].y, places[row].x)
+
+
+def test_images_of_the_window(
+    teach: Callable[..., Any], plane: np.ndarray, volume: np.ndarray
+) -> None:
+    user = teach(plane, show=True)
+    user.open(volume, name="stack")
+    user.viewer.add_image(np.zeros((60, 80, 3), np.uint8), rgb=True, name="photo")
+    user.dock.inputs.image.setValue(user.viewer.layers["scan"])
+    choose(user, IMAGES)
+    assert sorted(things(user)[:2]) == ["scan", "stack"]
+    assert rows(user)[2] == "–  photo", "of other channels: the probe cannot tell"
+    pick(user, things(user).index("stack"))
+    assert user.dock.image.name == "stack"
+
+
+def uncertainty(user: Any) -> Any:
+    name = "scan uncertainty"
+    return next((x for x in user.viewer.layers if x.name == name), None)
+
+
+def test_uncertainty_follows_the_probe(
+    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+) -> None:
+    user = teach(plane)
+    box = user.dock.review.suggest.panel.doubt
+    box.setChecked(True)
+    user.wait(lambda: uncertainty(user).data.any())
+    layer = uncertainty(user)
+    assert isinstance(layer, Image)
+    first = layer.data.copy()
+    assert first[50, 60] < first.max(), "no doubt where it was told"
+    order = [x.name for x in user.viewer.layers]
+    assert order == ["scan", "scan uncertainty", "scan mask", "scan marks"]
+    assert user.dock.inputs.image.count() == 1, "it is no image to segment"
+    dot(user, 1, (5, 70))
+    user.retrain()
+    user.wait(lambda: layer.data.any() and (layer.data != first).any())
+    box.setChecked(False)
+    assert not layer.visible
+    box.setChecked(True)
+    assert uncertainty(user) is layer
+    layer.visible = False
+    assert not box.isChecked(), "napari's own eye counts"
+    box.setChecked(True)
+    user.viewer.layers.remove(layer)
+    assert not box.isChecked()
+
+
+def test_uncertainty_follows_the_slider(
+    teach: Callable[..., Any], volume: np.ndarray
+) -> None:
+    user = teach(volume)
+    user.dock.review.suggest.panel.doubt.setChecked(True)
+    shown = user.work.shown()
+    user.wait(lambda: uncertainty(user).data[shown].any())
+    assert not uncertainty(user).data[4].any()
+    user.viewer.dims.set_current_step(0, 4)
+    user.wait(lambda: uncertainty(user).data[4].any())
+
+
+def test_the_dock_takes_its_layers_away(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane)
+    user.dock.review.suggest.next_place()
+    user.rest()
+    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.dock.release()
+    assert [x.name for x in user.viewer.layers] == ["scan", "scan mask", "scan marks"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_place_after_undo_is_that_of_the_probe_before(
+    teach: Callable[..., Any], plane: np.ndarray, dot: Any, whole: bool
+) -> None:
+    user = teach(plane, whole_volume=whole)
+    user.dock.review.suggest.next_place()
+    user.rest()
+    before = things(user)
+    dot(user, 1, (5, 70))
+    user.retrain()
+    user.dock.review.suggest.next_place()
+    user.rest()
+    assert things(user) != before
+    user.work.mask.undo()
+    user.work.mask.undo()
+    user.wait(lambda: user.dock.engine.rounds.place == (2, 3))
+    user.dock.review.suggest.next_place()
+    user.rest()
+    assert things(user) == before
