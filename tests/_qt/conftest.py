@@ -63,7 +63,7 @@ def volume(plane: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def probe_maker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[[str, str], Segmenter]:
+) -> Callable[..., Segmenter]:
     """Make real probes over an encoder that takes block means."""
     fake = FakeEncoder()
 
@@ -73,7 +73,11 @@ def probe_maker(
 
     monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
     cache = CacheSettings(folder=tmp_path / "cache")
-    return lambda encoder, device: Segmenter("fake", cache=cache)
+
+    def make(**parameters: Any) -> Segmenter:
+        return Segmenter(**{**parameters, "encoder": "fake", "cache": cache})
+
+    return make
 
 
 class User:
