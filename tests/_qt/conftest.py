@@ -73,11 +73,7 @@ def probe_maker(
 
     monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
     cache = CacheSettings(folder=tmp_path / "cache")
-
-    def make(**parameters: Any) -> Segmenter:
-        return Segmenter(**{**parameters, "encoder": "fake", "cache": cache})
-
-    return make
+    return lambda **_: Segmenter("fake", cache=cache)
 
 
 class User:
