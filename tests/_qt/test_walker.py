@@ -30,7 +30,7 @@ def shown(make_user: Callable[..., Any], probe_maker: Any, plane: np.ndarray) ->
     press_key(Qt.Key.Key_R, SHIFT)
     user.rest()
     user.states.append(state(user))
-    paint(user, 1, [(5, 60), (5, 75)])
+    oppose(user, [(5, 60), (5, 75)])
     user.corrected = user.work.mask.data.copy()
     press_key(Qt.Key.Key_R, SHIFT)
     user.rest()
@@ -42,6 +42,13 @@ def paint(user: Any, label: int, points: list[tuple[int, int]]) -> None:
     press_key(Qt.Key.Key_2 if label else Qt.Key.Key_E)
     user.dock.classes.pick(label)
     stroke(user.viewer, user.work.mask, points)
+
+
+def oppose(user: Any, points: list[tuple[int, int]]) -> int:
+    """Paint what the mask does not say, and return it."""
+    label = 1 - int(user.work.mask.data[points[0]])
+    paint(user, label, points)
+    return label
 
 
 def state(user: Any) -> tuple[np.ndarray, Any]:
@@ -58,6 +65,7 @@ def test_the_rounds_differ(shown: Any) -> None:
     masks, models = zip(*shown.states, strict=True)
     assert (masks[0] != masks[1]).any()
     assert (masks[1] != masks[2]).any()
+    assert (shown.corrected != masks[2]).any()
     assert models[0] is None
     assert models[1] is not None
     assert models[1] is not models[2]
@@ -87,13 +95,13 @@ def test_marks_of_a_round_taken_back_are_learned_again(shown: Any) -> None:
 
 
 def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
-    paint(shown, 1, [(57, 5), (57, 15)])
+    said = oppose(shown, [(57, 5), (57, 15)])
     later = shown.work.mask.data.copy()
     shown.dock.review.change.walker.walk(-1)
     shown.rest()
     mask = shown.work.mask
     assert shown.segmenter.model_ is shown.states[1][1]
-    assert (mask.data[57, 6:15] == 1).all(), "the last stroke stays"
+    assert (mask.data[57, 6:15] == said).all(), "the last stroke stays"
     elsewhere = shown.work.marks.data == 0
     np.testing.assert_array_equal(mask.data[elsewhere], shown.corrected[elsewhere])
     assert "Probe 2 of 3" in shown.status
