@@ -51,8 +51,10 @@ class Learner(Protocol):
     def features(self) -> FeatureSettings:
         """How tiles are shown to the encoder unless the user says otherwise."""
 
-    def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Any:
-        """Keep S of a marked tile."""
+    def take(
+        self, grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Any
+    ) -> Any:
+        """Keep S of a marked tile, of which `before` was kept so far, or None."""
 
     def copies(self, marks: NDArray[Any]) -> int:
         """Augmented copies of a tile that are encoded and kept beside it."""
@@ -112,9 +114,11 @@ class MvrLearner:
         """Two sizes, read at once."""
         return FeatureSettings()
 
-    def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
+    def take(
+        self, grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Sample | None
+    ) -> Sample:
         """See :func:`take_sample`."""
-        return take_sample(grid, marks, seed)
+        return take_sample(grid, marks, seed, before)
 
     def copies(self, marks: NDArray[Any]) -> int:
         """None: strokes of a few images leave nothing to wait for."""
@@ -242,7 +246,9 @@ class DenseLearner:
     def guess(self, groups: Groups, samples: Sequence[Sample]) -> None:
         """None: a decoder needs tiles, not pixels."""
 
-    def take(self, grid: FeatureGrid, marks: NDArray[Any], seed: int) -> DenseExample:
+    def take(
+        self, grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Any
+    ) -> DenseExample:
         """Keep the levels and the marks."""
         import torch
 

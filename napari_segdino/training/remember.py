@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,14 @@ def iter_remember(
         for tile in cut_tiles(image.plane_shape, settings.tile, settings.overlap):
             pixels, tile_marks = plane[tile.slices], said[tile.slices]
             for key, kept in _kept(
-                learner, extractor, pixels, tile_marks, intensity, settings, seed
+                memory,
+                learner,
+                extractor,
+                pixels,
+                tile_marks,
+                intensity,
+                settings,
+                seed,
             ):
                 if not kept and key in said_now:
                     continue  # a plane of the same pixels without marks of its own
@@ -79,6 +86,7 @@ def iter_remember(
 
 
 def _kept(
+    memory: Mapping[str, Any],
     learner: Learner,
     extractor: Extractor,
     pixels: NDArray[Any],
@@ -94,11 +102,13 @@ def _kept(
             yield key, {}
             continue
         grid = extractor.grid(pixels, intensity, views)
-        kept = {key: learner.take(grid, marks, seed)}
-        scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
-        unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
-        copies = augmented(scaled, marks, learner.copies(marks), seed)
-        for number, (image, said) in enumerate(copies):
-            grid = extractor.grid(image, unit, views)
-            kept[f"{key}{COPY}{number}"] = learner.take(grid, said, seed)
+        kept = {key: learner.take(grid, marks, seed, memory.get(key))}
+        if count := learner.copies(marks):
+            scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
+            unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
+            for number, (image, said) in enumerate(
+                augmented(scaled, marks, count, seed)
+            ):
+                grid = extractor.grid(image, unit, views)
+                kept[f"{key}{COPY}{number}"] = learner.take(grid, said, seed, None)
         yield key, kept

@@ -171,7 +171,9 @@ def pick_from_mask(
     )
 
 
-def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
+def take_sample(
+    grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Sample | None = None
+) -> Sample:
     """Keep of a marked tile what a probe learns from.
 
     Parameters
@@ -182,6 +184,8 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
         0 not said, 1 background, 2.. classes.
     seed : int
         Seed of what is taken by chance.
+    before : Sample, optional
+        What was kept of this tile so far: its context is the same.
 
     Returns
     -------
@@ -191,8 +195,6 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
 
     whole = np.count_nonzero(marks) >= WHOLE * marks.size
     picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
-    random = np.random.default_rng(seed)
-    spread = random.permutation(marks.size)[:CONTEXT]
     blocks = _read(grid, picked.pixels)
     return Sample(
         torch.from_numpy(np.ascontiguousarray(marks, np.uint8)),
@@ -200,9 +202,18 @@ def take_sample(grid: FeatureGrid, marks: NDArray[Any], seed: int) -> Sample:
         torch.from_numpy(marks.ravel()[picked.pixels].astype(np.uint8)),
         torch.from_numpy(picked.weights),
         torch.from_numpy(picked.strokes),
-        torch.cat(_read(grid, spread), 1).half(),
+        _context(grid, seed) if before is None else before.context,
         torch.tensor([b.shape[1] for b in blocks]),
     )
+
+
+def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:
+    """Features at pixels spread over a tile."""
+    import torch
+
+    random = np.random.default_rng(seed)
+    spread = random.permutation(grid.shape[0] * grid.shape[1])[:CONTEXT]
+    return torch.cat(_read(grid, spread), 1).half()
 
 
 def _read(grid: FeatureGrid, pixels: NDArray[np.intp]) -> list[torch.Tensor]:

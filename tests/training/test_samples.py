@@ -84,3 +84,12 @@ def test_mapping_and_reading_commute():
         basis = Basis(means, maps, stacked)
         read = basis.project(gather(grid, *cell_positions(grid)))
         assert torch.allclose(basis.vectors(grid), read, atol=1e-4)
+
+
+def test_a_tile_that_was_kept_before_gives_the_same():
+    grid = tiny_grid()
+    earlier = take_sample(grid, np.array([[1, 0, 0, 0]]), 3)
+    marks = np.array([[1, 0, 0, 2]])
+    again, anew = take_sample(grid, marks, 3, earlier), take_sample(grid, marks, 3)
+    for name in ("context", "features", "codes", "weights", "strokes"):
+        assert torch.equal(getattr(again, name), getattr(anew, name))
