@@ -129,7 +129,8 @@ class FakeSegmenter:
             self._check()
             far = np.abs(source.read(plane).mean(-1)[..., None] - means)
             labels = far.argmin(-1).astype(np.uint8)
-            yield PlaneResult(plane, labels, np.zeros((2, 1, 1), np.float32))
+            sure = np.eye(len(means), dtype=np.float32)[labels]
+            yield PlaneResult(plane, labels, np.moveaxis(sure, -1, 0))
 
     def _check(self) -> None:
         if self.failure is not None:

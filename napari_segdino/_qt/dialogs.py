@@ -49,10 +49,10 @@ def ask_export_mask(parent: QWidget, name: str, ending: str) -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def ask_export_scores(parent: QWidget, name: str) -> Path | None:
-    """Ask where to save scores; `name` is the proposed file name."""
+def ask_export_table(parent: QWidget, name: str) -> Path | None:
+    """Ask where to save a table; `name` is the proposed file name."""
     chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Export scores", f"{name}.csv", "Tables (*.csv)"
+        parent, "Export table", f"{name}.csv", "Tables (*.csv)"
     )
     if not chosen:
         return None

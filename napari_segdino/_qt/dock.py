@@ -15,6 +15,8 @@ from napari_segdino._qt.export import proposed_suffix
 from napari_segdino._qt.folder import FolderController, FolderPanel
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.model_panel import ModelPanel
+from napari_segdino._qt.objects.controller import ObjectsController
+from napari_segdino._qt.objects.panel import ObjectsPanel
 from napari_segdino._qt.panels import (
     ActionPanel,
     FilePanel,
@@ -69,6 +71,10 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.projects = Projects(self.engine, self)
         self.folder = FolderPanel()
         self.folders = FolderController(self.folder, self.engine, self)
+        self.objects = ObjectsPanel()
+        self.object_finder = ObjectsController(
+            self.objects, self.engine, lambda: self.image, self
+        )
         self.status = StatusPanel()
         self.tabs = QTabWidget()
         pick = self.inputs.image.setValue
@@ -81,6 +87,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.status.say(self._welcome())
         # Importing torch would slow down what is done before.
         self.engine.prepared.connect(start_warming)
+        self.engine.prepared.connect(self._on_prepared)
         self._on_image(self.image)
         if self.image is None:
             start_warming()
@@ -103,6 +110,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._keys.release()
         self.review.release()
         self.projects.close()
+        self.object_finder.close()
         self.engine.close()
         self.classes.release()
         self.inputs.image.release()
@@ -131,6 +139,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(stacked(self.files, self.projects.panel), "Files")
         self.tabs.addTab(self.review, "Review")
+        self.tabs.addTab(self.objects, "Objects")
         self.tabs.addTab(self.folder, "Folder")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -243,6 +252,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.status.say(NO_IMAGE)
         self.engine.prepare(image)
         self.review.refresh()
+
+    def _on_prepared(self) -> None:
+        self.object_finder.show_image(self.image)
 
     def _on_setting(self, name: str, value: object) -> None:
         if name in ("encoder", "head", "features"):

@@ -1,4 +1,4 @@
-"""The layers that belong to an image: its mask and its marks."""
+"""The layers that belong to an image: its mask, its marks, its objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_segdino.session import BACKGROUND_MARK, LabelClass
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-Role = Literal["mask", "marks"]
+Role = Literal["mask", "marks", "objects"]
 
 BACKGROUND_COLOR = "#5b8cff"
 """Of marks that say background."""
@@ -90,7 +90,7 @@ def centre_shown(viewer: Viewer, image: Image) -> tuple[float, float] | None:
 def find_layer(
     viewer: Viewer, image: Image, role: Role, shape: tuple[int, ...]
 ) -> Labels | None:
-    """Find the mask or marks of an image.
+    """Find the layer of an image that has this role.
 
     The layer that was made for it comes first, whatever it is called now; then
     one of the right name. It must fit the image's shape.
@@ -116,7 +116,7 @@ def make_layer(
     shape: tuple[int, ...],
     data: NDArray[Any] | None = None,
 ) -> Labels:
-    """Add a mask or marks layer that lies on its image, empty without `data`."""
+    """Add a layer that lies on its image, empty without `data`."""
     mask = role == "mask"
     # The header that a scan's reader left: writers put the mask in its geometry.
     header = {k: v for k, v in image.metadata.items() if k == "segdino"}

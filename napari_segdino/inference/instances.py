@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.object_table import check_spacing
+from napari_segdino.progress import Progress, Steps, drive
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -70,6 +71,16 @@ def find_objects(
     spacing: Sequence[float] | None = None,
     settings: ObjectSettings = ObjectSettings(),  # noqa: B008
 ) -> Objects:
+    """Find the objects of each class of a mask; see :func:`iter_find_objects`."""
+    return drive(iter_find_objects(mask, probabilities, spacing, settings))
+
+
+def iter_find_objects(
+    mask: ArrayLike,
+    probabilities: ArrayLike | None = None,
+    spacing: Sequence[float] | None = None,
+    settings: ObjectSettings = ObjectSettings(),  # noqa: B008
+) -> Steps[Objects]:
     """Find the objects of each class of a mask.
 
     Parameters
@@ -82,6 +93,10 @@ def find_objects(
         Distance between pixels by axis; 1 if not given.
     settings : ObjectSettings
         Sizes and separation.
+
+    Yields
+    ------
+    Progress
 
     Returns
     -------
@@ -100,7 +115,9 @@ def find_objects(
             f"Probabilities of shape {maps.shape} do not fit a mask of {mask.shape}."
         )
     labels, classes = np.zeros(mask.shape, np.int32), [0]
-    for code in np.unique(mask[mask > 0]).tolist():
+    codes = np.unique(mask[mask > 0]).tolist()
+    for done, code in enumerate(codes):
+        yield Progress(done, len(codes), "Finding objects")
         inside = mask == code
         if settings.max_hole > 0:
             inside = fill_holes(inside, settings.max_hole, steps, free=mask == 0)

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_segdino._qt.dialogs import ask_export_scores
+from napari_segdino._qt.dialogs import ask_export_table
 from napari_segdino._qt.idle import IdleWork
 from napari_segdino._qt.panels import heading
 from napari_segdino._qt.review.change import ChangeReview
@@ -89,9 +89,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
             )
             return
         work = self._current()
-        path = ask_export_scores(
-            self, f"{work.image.name}-scores" if work else "scores"
-        )
+        path = ask_export_table(self, f"{work.image.name}-scores" if work else "scores")
         if path is not None:
             self._engine.export_scores(rows, path)
 

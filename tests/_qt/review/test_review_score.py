@@ -199,7 +199,7 @@ def test_scores_follow_the_mask(scored: Any) -> None:
 def test_export(scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "scores.csv"
     monkeypatch.setattr(
-        "napari_segdino._qt.review.panel.ask_export_scores", lambda *_: path
+        "napari_segdino._qt.review.panel.ask_export_table", lambda *_: path
     )
     click(scored.dock.review.score.panel.export)
     scored.rest()

@@ -1,0 +1,1 @@
+"""The Objects tab: objects of a mask as a layer and a table."""

@@ -1,0 +1,256 @@
+"""Joins the Objects tab with the worker, the layers and the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+from napari_segdino._qt.dialogs import ask_export_table
+from napari_segdino._qt.layers import find_layer, make_layer
+from napari_segdino._qt.objects.job import Asked, Found, iter_objects
+from napari_segdino._qt.objects.panel import NONE_YET, ObjectsPanel
+from napari_segdino._qt.worker import Job
+from napari_segdino.errors import SegDINOError
+from napari_segdino.inference.object_table import Table, write_table
+from napari_segdino.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.works import Work
+
+SHAKE = 3
+"""Pixels of the canvas that a click may move."""
+
+CONTOUR = 2
+"""Pixels of an outline: the mask stays to be seen."""
+
+
+class ObjectsController(QObject):  # type: ignore[misc]
+    """Finds objects and goes to the one that is chosen.
+
+    Parameters
+    ----------
+    panel : ObjectsPanel
+        The tab.
+    engine : Engine
+        Of the window.
+    image : callable
+        Returns the image layer that is picked, if any.
+    """
+
+    def __init__(
+        self,
+        panel: ObjectsPanel,
+        engine: Engine,
+        image: Callable[[], Image | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._panel, self._engine, self._image = panel, engine, image
+        self._layer: Labels | None = None
+        self._region: tuple[int, ...] = ()
+        panel.find.clicked.connect(self.find)
+        panel.export.clicked.connect(self._ask_export)
+        panel.table.chosen.connect(self.go_to)
+        panel.only.toggled.connect(self._show_only)
+        engine.busy_changed.connect(lambda busy: panel.find.setEnabled(not busy))
+        engine.viewer.layers.events.removed.connect(self._on_removed)
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self._engine.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._let_go()
+
+    def show_image(self, image: Image | None) -> None:
+        """Say in which unit the sizes of an image's objects are."""
+        work = None if image is None else self._engine.works.get(image)
+        if work is None:
+            return
+        spacing, unit = spacing_of(work.mask, len(self._axes(work)))
+        power = "²" if len(spacing) == 2 else "³"
+        self._panel.show_unit(f"{unit or 'px'}{power}")
+
+    def find(self) -> None:
+        """Find the objects of the mask in the worker."""
+        image = self._image()
+        work = None if image is None else self._engine.works.get(image)
+        if work is None:
+            self._engine.refuse(
+                SegDINOError("There is no mask yet: press Segment first.")
+            )
+            return
+        self.show_image(image)
+        session, panel = self._engine.session, self._panel
+        spacing, unit = spacing_of(work.mask, len(self._axes(work)))
+        asked = Asked(
+            work.planes,
+            work.mask.data,
+            self._asked_region(work),
+            spacing,
+            unit,
+            {c.label: c.name for c in session.classes},
+            panel.value(),
+            session.segmenter if panel.doubt.isChecked() else None,
+        )
+        self._engine.runner.start(
+            Job(
+                "Find objects",
+                partial(iter_objects, asked),
+                on_done=partial(self._show, work, asked.region),
+                on_error=self._engine.refuse,
+            )
+        )
+
+    def _axes(self, work: Work) -> str:
+        """Return the axes of what is looked at: a volume, or the slice shown."""
+        axes = work.planes.spatial_axes
+        whole = self._engine.session.settings.whole_volume
+        return axes[-3:] if whole and axes[:-2].endswith("Z") else axes[-2:]
+
+    def _asked_region(self, work: Work) -> tuple[int, ...]:
+        lead = work.planes.index(work.shown())
+        return lead[: work.mask.ndim - len(self._axes(work))]
+
+    def _show(self, work: Work, region: tuple[int, ...], found: Found) -> None:
+        self._let_go()
+        viewer = self._engine.viewer
+        shape = tuple(work.mask.data.shape)
+        layer = find_layer(viewer, work.image, "objects", shape)
+        if layer is None:
+            active = viewer.layers.selection.active
+            layer = make_layer(viewer, work.image, "objects", shape, found.labels)
+            viewer.layers.selection.active = active
+            layer.contour = CONTOUR
+        else:
+            layer.data = found.labels
+        self._layer, self._region = layer, region
+        layer.events.selected_label.connect(self._on_label)
+        layer.mouse_drag_callbacks.append(self._on_press)
+        self._show_only(self._panel.only.isChecked())
+        self._panel.table.setTable(found.table)
+        self._panel.summary.setText(summary(found.table))
+        self._panel.export.setEnabled(len(found.table["label"]) > 0)
+        self._engine.said.emit(f"{summary(found.table)} Click a row to go there.")
+
+    # -- choosing ----------------------------------------------------------
+
+    def go_to(self, label: int) -> None:
+        """Show an object in the middle of the canvas, as large as it is now."""
+        layer, viewer = self._layer, self._engine.viewer
+        if layer is None:
+            return
+        here = [*self._region, *self._panel.table.items.centre(label)]
+        world = layer.data_to_world(here)
+        ndim = viewer.dims.ndim
+        viewer.dims.set_point(range(ndim - len(world), ndim), world)
+        shown = [viewer.dims.point[axis] for axis in viewer.dims.displayed]
+        viewer.scene.camera.center = tuple([0.0, *shown][-3:])
+        layer.selected_label = label
+
+    def _on_label(self, event: Any = None) -> None:
+        """Follow the label that is picked in the layer."""
+        if self._layer is not None:
+            self._panel.table.setValue(int(self._layer.selected_label))
+
+    def _on_press(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        """Choose the object that is clicked, not the one the view is dragged by."""
+        begun = np.array(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        dragged = np.abs(np.array(event.pos) - begun).max() > SHAKE
+        if dragged or layer.mode != "pan_zoom":
+            return
+        label = layer.get_value(
+            event.position,
+            view_direction=event.view_direction,
+            dims_displayed=event.dims_displayed,
+            world=True,
+        )
+        if label:
+            layer.selected_label = int(label)
+
+    def _show_only(self, on: bool) -> None:
+        if self._layer is not None:
+            self._layer.show_selected_label = on
+
+    # -- files and endings -------------------------------------------------
+
+    def _ask_export(self) -> None:
+        image = self._image()
+        name = "objects" if image is None else f"{image.name}-objects"
+        path = ask_export_table(self._panel, name)
+        if path is not None:
+            self.export(path)
+
+    def export(self, path: str | Path) -> None:
+        """Write the table as CSV."""
+        table = self._panel.table.items.table
+
+        def steps() -> Steps[Path]:
+            yield Progress(0, 0, "Saving the table")
+            return write_table(path, table)
+
+        def done(written: Path) -> None:
+            self._engine.said.emit(f"The table was saved to {written}.")
+
+        self._engine.runner.start(
+            Job("Export table", steps, on_done=done, on_error=self._engine.refuse)
+        )
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._layer:
+            self._let_go()
+            self._panel.table.setTable({})
+            self._panel.summary.setText(NONE_YET)
+            self._panel.export.setEnabled(False)
+
+    def _let_go(self) -> None:
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            layer.events.selected_label.disconnect(self._on_label)
+            layer.mouse_drag_callbacks.remove(self._on_press)
+
+
+def spacing_of(layer: Labels, ndim: int) -> tuple[tuple[float, ...], str]:
+    """Return the distance of pixels along the last axes, and their unit.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The mask.
+    ndim : int
+        Axes wanted, 2 or 3.
+
+    Returns
+    -------
+    spacing : tuple of float
+        In one unit, that of the last axis.
+    unit : str
+        Such as ``"mm"``; empty for plain pixels, ``"units"`` where the layer
+        has a scale of no known unit.
+    """
+    scale = [abs(float(s)) for s in layer.scale[-ndim:]]
+    units = layer.units[-ndim:]
+    if not all((1 * unit).check("[length]") for unit in units):
+        return tuple(scale), "" if np.allclose(scale, 1) else "units"
+    last = units[-1]
+    steps = [s * unit for s, unit in zip(scale, units, strict=True)]
+    return tuple(float(s.to(last).magnitude) for s in steps), f"{last:~}"
+
+
+def summary(table: Table) -> str:
+    """Say how many objects of which class there are."""
+    count = len(table["label"])
+    if not count:
+        return "No objects of this size."
+    names, counts = np.unique(table["name"], return_counts=True)
+    parts = ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
+    return f"1 object: {names[0]}." if count == 1 else f"{count} objects: {parts}."

@@ -1,0 +1,148 @@
+"""A table of many rows that sorts quickly and knows which object is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from napari_segdino.inference.object_table import Table
+
+ROW_HEIGHT = 22
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+SHOW, ALIGN = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.TextAlignmentRole
+
+
+class TableModel(QAbstractTableModel):  # type: ignore[misc]
+    """Shows a table of arrays; only cells on screen are made into text."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.table: Table = {}
+        self._names: list[str] = []
+        self._order: NDArray[np.intp] = np.arange(0)
+
+    def setTable(self, table: Table) -> None:
+        """Show another table, in its own order."""
+        self.beginResetModel()
+        self.table, self._names = table, list(table)
+        self._order = np.arange(len(table["label"]) if table else 0)
+        self.endResetModel()
+
+    def label(self, row: int) -> int:
+        """Return the object of a row."""
+        return int(self.table["label"][self._order[row]])
+
+    def row(self, label: int) -> int | None:
+        """Return the row of an object, None if it has none."""
+        if not self.table:
+            return None
+        rows = np.flatnonzero(self.table["label"][self._order] == label)
+        return int(rows[0]) if rows.size else None
+
+    def centre(self, label: int) -> list[float]:
+        """Return the centre of an object along the axes of its region, in pixels."""
+        at = np.flatnonzero(self.table["label"] == label)[0]
+        return [float(self.table[axis][at]) for axis in "zyx" if axis in self.table]
+
+    # -- what Qt asks ------------------------------------------------------
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        """Return how many objects there are."""
+        return len(self._order)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        """Return how many columns there are."""
+        return len(self._names)
+
+    def data(self, index: QModelIndex, role: int = SHOW) -> Any:
+        """Return the text of a cell, or where it stands."""
+        values = self.table[self._names[index.column()]]
+        if role == SHOW:
+            value = values[self._order[index.row()]]
+            return f"{value:.4g}" if values.dtype.kind == "f" else str(value)
+        if role == ALIGN and values.dtype.kind != "U":
+            return RIGHT
+        return None
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = SHOW
+    ) -> Any:
+        """Return the name of a column."""
+        if role == SHOW and orientation == Qt.Orientation.Horizontal:
+            return self._names[section].replace("_", " ")
+        return None
+
+    def sort(
+        self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder
+    ) -> None:
+        """Sort by a column; equal rows stay as they stand."""
+        if not 0 <= column < len(self._names):
+            return
+        self.beginResetModel()
+        values = self.table[self._names[column]][self._order]
+        ranks = np.unique(values, return_inverse=True)[1]
+        if order == Qt.SortOrder.DescendingOrder:
+            ranks = -ranks
+        self._order = self._order[np.argsort(ranks, kind="stable")]
+        self.endResetModel()
+
+
+class ObjectTable(QTableView):  # type: ignore[misc]
+    """Lets the user choose an object by its row."""
+
+    chosen = Signal(int)
+    """The user chose this object."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._value = 0
+        self._quiet = False
+        self.items = TableModel(self)
+        self.setModel(self.items)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSortingEnabled(True)
+        self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        # Rows of one height: nothing is measured row by row.
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.verticalHeader().hide()
+        self.horizontalHeader().setDefaultSectionSize(76)
+        self.selectionModel().currentRowChanged.connect(self._on_row)
+        self.items.modelReset.connect(self._select)
+
+    def value(self) -> int:
+        """Return the object that is chosen, 0 if none is."""
+        return self._value
+
+    def setValue(self, label: int) -> None:
+        """Choose an object; emits nothing."""
+        self._value = label
+        self._select()
+
+    def setTable(self, table: Table) -> None:
+        """Show other objects; none is chosen."""
+        self._value = 0
+        self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.items.setTable(table)
+
+    def _select(self) -> None:
+        """Show the chosen object's row, wherever it has been sorted to."""
+        row = self.items.row(self._value) if self._value else None
+        self._quiet = True
+        try:
+            if row is None:
+                self.clearSelection()
+            else:
+                self.setCurrentIndex(self.items.index(row, 0))
+        finally:
+            self._quiet = False
+
+    def _on_row(self, now: QModelIndex, before: QModelIndex) -> None:
+        if not self._quiet and now.isValid():
+            self._value = self.items.label(now.row())
+            self.chosen.emit(self._value)

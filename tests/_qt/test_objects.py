@@ -1,0 +1,236 @@
+"""The Objects tab: a layer, a table, and the way from one to the other."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_segdino._qt.hand import click, stroke
+from napari_segdino._qt.objects.controller import spacing_of, summary
+from napari_segdino._qt.objects.table import ObjectTable
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def paint_objects(user: Any) -> None:
+    """Two squares of class 1 (30 x 30 and 4 x 5) and one of class 2 (3 x 3)."""
+    mask = user.work.mask
+    mask.data[..., 50:54, 10:15] = 1
+    mask.data[..., 50:53, 40:43] = 2
+    mask.refresh()
+
+
+def find(user: Any) -> Labels:
+    user.dock.tabs.setCurrentWidget(user.dock.objects)
+    click(user.dock.objects.find)
+    user.rest()
+    return user.viewer.layers["scan objects"]
+
+
+@pytest.fixture
+def found(shown: Any) -> Any:
+    shown.dock.session.add_class("cell")
+    paint_objects(shown)
+    find(shown)
+    return shown
+
+
+def column(user: Any, name: str) -> list[str]:
+    model = user.dock.objects.table.items
+    at = list(model.table).index(name)
+    return [model.data(model.index(r, at)) for r in range(model.rowCount())]
+
+
+def click_row(user: Any, row: int) -> None:
+    table = user.dock.objects.table
+    place = table.visualRect(table.items.index(row, 0)).center()
+    QTest.mouseClick(table.viewport(), LEFT, pos=place)
+
+
+def click_header(user: Any, name: str) -> None:
+    table = user.dock.objects.table
+    header = table.horizontalHeader()
+    at = list(table.items.table).index(name)
+    table.scrollTo(table.items.index(0, at))
+    x = header.sectionViewportPosition(at) + header.sectionSize(at) // 2
+    QTest.mouseClick(header.viewport(), LEFT, pos=QPoint(x, header.height() // 2))
+
+
+def test_objects_are_a_layer_and_a_table(found: Any) -> None:
+    layer = found.viewer.layers["scan objects"]
+    assert layer.data[20, 20] != layer.data[51, 12]
+    assert layer.data[51, 41] not in (0, layer.data[51, 12])
+    assert layer.data[0, 0] == 0
+    assert column(found, "pixels") == ["900", "20", "9"]
+    assert column(found, "name") == ["Class 1", "Class 1", "cell"]
+    assert "3 objects: 2 Class 1, 1 cell." in found.dock.objects.summary.text()
+    assert "3 objects" in found.status
+    names = [x.name for x in found.viewer.layers]
+    assert names == ["scan", "scan mask", "scan marks", "scan objects"]
+    assert found.viewer.layers.selection.active is found.work.mask, "ready to paint"
+
+
+def test_intensities_are_those_of_the_image(found: Any, plane: Any) -> None:
+    objects = found.viewer.layers["scan objects"].data
+    wanted = [f"{plane[objects == n].mean():.4g}" for n in (1, 2, 3)]
+    assert column(found, "mean") == wanted
+
+
+def test_a_row_leads_to_its_object(found: Any) -> None:
+    layer = found.viewer.layers["scan objects"]
+    camera = found.viewer.scene.camera
+    zoom = camera.zoom
+    click_row(found, 1)
+    assert layer.selected_label == 2
+    np.testing.assert_allclose(camera.center[-2:], (51.5, 12), atol=0.51)
+    assert camera.zoom == zoom
+    click(found.dock.objects.only)
+    assert layer.show_selected_label
+
+
+def test_an_object_leads_to_its_row(found: Any) -> None:
+    table = found.dock.objects.table
+    layer = found.viewer.layers["scan objects"]
+    found.viewer.layers.selection.active = layer
+    layer.mode = "pan_zoom"
+    stroke(found.viewer, layer, [(51, 41)])
+    assert table.value() == 3
+    assert table.currentIndex().row() == 2
+    before = found.viewer.scene.camera.center
+    stroke(found.viewer, layer, [(20, 20), (25, 30)])
+    assert table.value() == 3, "the view was dragged"
+    assert found.viewer.scene.camera.center != before
+    layer.selected_label = 1  # as napari's own picker does
+    assert table.currentIndex().row() == 0
+
+
+def test_sorting_keeps_the_chosen_object(found: Any) -> None:
+    table = found.dock.objects.table
+    click_row(found, 0)
+    click_header(found, "pixels")
+    assert column(found, "pixels") == ["9", "20", "900"]
+    assert table.value() == 1
+    assert table.currentIndex().row() == 2
+    click_header(found, "pixels")
+    assert column(found, "pixels") == ["900", "20", "9"]
+    assert table.currentIndex().row() == 0
+    assert found.viewer.layers["scan objects"].selected_label == 1
+
+
+def test_filters(found: Any) -> None:
+    panel = found.dock.objects
+    panel.min_size.setValue(10)
+    panel.max_size.setValue(100)
+    find(found)
+    assert column(found, "pixels") == ["20"]
+    panel.min_size.setValue(5000)
+    find(found)
+    assert column(found, "pixels") == []
+    assert "No objects" in panel.summary.text()
+    assert not panel.export.isEnabled()
+
+
+def test_objects_are_found_again_in_the_same_layer(found: Any) -> None:
+    layer = found.viewer.layers["scan objects"]
+    found.work.mask.data[50:54, 10:15] = 0
+    find(found)
+    assert found.viewer.layers["scan objects"] is layer
+    assert column(found, "pixels") == ["900", "9"]
+    found.viewer.layers.remove(layer)
+    assert found.dock.objects.table.items.rowCount() == 0
+    assert find(found) is not layer
+
+
+def test_a_volume_in_its_own_units(make_user: Any, volume: Any) -> None:
+    user = make_user(show=True)
+    user.open(volume, scale=(2, 0.5, 0.5), units=("mm",) * 3)
+    user.dock.inputs.volume.setChecked(True)
+    user.segment()
+    layer = find(user)
+    assert user.dock.objects.min_size.suffix() == " mm³"
+    assert column(user, "volume_mm3") == [f"{5 * 900 * 0.5:.4g}"]
+    user.viewer.dims.set_current_step(0, 0)
+    click_row(user, 0)
+    assert user.viewer.dims.current_step[0] == 2, "the slice of its centre"
+    np.testing.assert_allclose(
+        user.viewer.scene.camera.center[-2:], (12.25, 12.25), atol=0.3
+    )
+    assert (layer.data > 0).sum() == 5 * 900
+    user.dock.inputs.slice.setChecked(True)
+    find(user)
+    assert column(user, "area_mm2") == [f"{900 * 0.25:.4g}"]
+    assert [plane.any() for plane in layer.data].count(True) == 1
+
+
+def test_export(found: Any, tmp_path: Path) -> None:
+    found.dock.object_finder.export(tmp_path / "objects.csv")
+    found.rest()
+    assert "saved to" in found.status
+    with open(tmp_path / "objects.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["pixels"] for row in rows] == ["900", "20", "9"]
+    assert [row["class"] for row in rows] == ["1", "1", "2"]
+    assert [row["name"] for row in rows] == ["Class 1", "Class 1", "cell"]
+
+
+def test_export_where_nothing_can_be_written(found: Any) -> None:
+    found.dock.object_finder.export("/proc/nothing/objects.csv")
+    found.rest()
+    assert "saved to" not in found.status
+
+
+def test_without_a_mask(user: Any) -> None:
+    click(user.dock.objects.find)
+    assert "no mask yet" in user.status
+
+
+def test_probabilities_of_the_probe_part_objects(shown: Any) -> None:
+    mask = shown.work.mask
+    mask.paint((50, 60), 1)
+    mask.paint((25, 25), 0)
+    shown.retrain()
+    before = len(shown.segmenter.calls)
+    find(shown)
+    assert shown.segmenter.calls[before:] == [("predict", [0])]
+    click(shown.dock.objects.doubt)
+    find(shown)
+    assert len(shown.segmenter.calls) == before + 1, "not asked again"
+
+
+def test_a_table_of_many_rows_sorts(qtbot: Any) -> None:
+    table = ObjectTable()
+    qtbot.addWidget(table)
+    count = 100_000
+    size = np.random.default_rng(0).permutation(count)
+    table.setTable({"label": np.arange(1, count + 1), "pixels": size})
+    table.setValue(5)
+    table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert table.currentIndex().row() == size[4]
+    assert table.items.label(0) == int(np.argmin(size)) + 1
+    assert table.items.rowCount() == count
+
+
+@pytest.mark.parametrize(
+    ("scale", "units", "expected"),
+    [
+        ((1, 1), ("pixel", "pixel"), ((1, 1), "")),
+        ((2, 1), ("pixel", "pixel"), ((2, 1), "units")),
+        ((1, 250), ("mm", "um"), ((1000, 250), "µm")),
+    ],
+)
+def test_spacing_is_in_one_unit(scale: Any, units: Any, expected: Any) -> None:
+    layer = Labels(np.zeros((2, 2), int), scale=scale, units=units)
+    steps, unit = spacing_of(layer, 2)
+    assert (pytest.approx(expected[0]), expected[1]) == (steps, unit)
+
+
+def test_summary_of_one() -> None:
+    table = {"label": np.array([4]), "name": np.array(["cell"])}
+    assert summary(table) == "1 object: cell."
