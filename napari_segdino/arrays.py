@@ -143,6 +143,11 @@ class Planes:
         y, x = self.spatial_shape[-2:]
         return y, x
 
+    @property
+    def measured(self) -> Planes:
+        """The planes whose intensities stand for the image."""
+        return self
+
     def __len__(self) -> int:
         return math.prod(self.lead_shape)
 

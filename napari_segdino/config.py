@@ -20,6 +20,9 @@ WINDOWS = {
 INTENSITIES = ("auto", "percentile", *WINDOWS)
 """What :attr:`FeatureSettings.intensity` may be."""
 
+SLICES = ("Z", "Y", "X", "ZYX")
+"""What :attr:`FeatureSettings.slices` usually is; any of these letters may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
@@ -44,6 +47,11 @@ class FeatureSettings:
         encoder's own window where it has one and else percentiles.
     percentiles : tuple of float
         Percentiles of the image, for ``"percentile"``.
+    slices : str
+        Axes across which a volume is cut into planes: ``"Z"`` as it lies,
+        ``"Y"`` or ``"X"`` another way, ``"ZYX"`` all three, fused.
+    neighbours : int
+        Planes before and behind each that it is seen with, as channels.
     """
 
     sides: tuple[int, ...] = (0,)
@@ -53,6 +61,8 @@ class FeatureSettings:
     overlap: int = 128
     intensity: str = "auto"
     percentiles: tuple[float, float] = (0.5, 99.5)
+    slices: str = "Z"
+    neighbours: int = 0
 
 
 @dataclass(frozen=True, slots=True)

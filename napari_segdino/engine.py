@@ -12,6 +12,7 @@ from napari_segdino.encoders import iter_load_encoder
 from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
+from napari_segdino.features.slices import Spacing, cuts_of, marks_of, slice_distance
 from napari_segdino.inference.predict import PlaneResult, iter_planes
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
 from napari_segdino.inference.smoothing import (
@@ -20,6 +21,7 @@ from napari_segdino.inference.smoothing import (
     kernel,
     neighbourhood,
 )
+from napari_segdino.inference.volume import iter_volume
 from napari_segdino.progress import Steps
 from napari_segdino.training.cluster import iter_find_groups
 from napari_segdino.training.learners import Learner
@@ -62,19 +64,24 @@ class Engine:
         memory: dict[str, Any],
         pairs: Iterable[tuple[Planes, Any]],
         planes: Sequence[Sequence[int] | None],
+        spacing: Spacing = None,
     ) -> Steps[None]:
         """Keep what is marked on some images, and planes of each, in `memory`."""
         for (image, marks), wanted in zip(pairs, planes, strict=True):
-            yield from iter_remember(
-                memory,
-                self.learner,
-                self.extractor,
-                image,
-                marks,
-                wanted,
-                self.shown,
-                self.seed,
-            )
+            for axis, cut in self._cuts(image, spacing).items():
+                yield from iter_remember(
+                    memory,
+                    self.learner,
+                    self.extractor,
+                    cut,
+                    marks_of(cut, marks),
+                    wanted if axis == "Z" else None,
+                    self.shown,
+                    self.seed,
+                )
+
+    def _cuts(self, image: Planes, spacing: Spacing) -> dict[str, Planes]:
+        return cuts_of(image, self.shown.slices, self.shown.neighbours, spacing)
 
     def iter_score(
         self,
@@ -83,38 +90,71 @@ class Engine:
         memory: Mapping[str, Any],
         planes: Iterable[int] | None,
         text: str,
-        spacing: float | None = None,
+        spacing: Spacing = None,
         centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane.
 
-        `spacing` is the distance of slices in mm. Smoothing along z reads the
-        neighbours of the planes, so that each is as it is in the whole volume.
-        `centre` is the pixel whose neighbourhood is wanted first.
+        `spacing` is the distance of slices in mm, or all three of z, y and x.
+        Smoothing along z reads the neighbours of the planes, so that each is as it
+        is in the whole volume. Cuts across several axes are joined where the whole
+        volume is asked for. `centre` is the pixel whose neighbourhood is wanted
+        first.
         """
+        wanted = list(range(len(image)) if planes is None else planes)
+        cuts = self._cuts(image, spacing)
+        if "Z" in cuts and len(set(wanted)) < len(image):
+            cuts = {"Z": cuts["Z"]}
+        how = model, memory, wanted, text
+        yield from self._iter_smoothed(image, cuts, how, spacing, centre)
+
+    def _iter_smoothed(
+        self,
+        image: Planes,
+        cuts: Mapping[str, Planes],
+        how: tuple[Any, Mapping[str, Any], list[int], str],
+        spacing: Spacing,
+        centre: tuple[float, float] | None,
+    ) -> Steps[None]:
+        model, memory, wanted, text = how
+        asked = self.predicting
+        if asked.z_sigma <= 0 or not image.spatial_axes[:-2].endswith("Z"):
+            # A time series stays as it is.
+            yield from self._iter_cuts(image, cuts, model, memory, wanted, text, centre)
+            return
+        width = Smoothing(0.0, 0, asked.z_sigma, asked.z_unit)
+        depth, step_mm = image.lead_shape[-1], slice_distance(spacing)
+        reach = len(kernel(width.sigma_in_slices(step_mm))) // 2
+        near = neighbourhood(wanted, depth, reach)
+        steps = self._iter_cuts(image, cuts, model, memory, near, text, None)
+        for step in iter_smooth(steps, width, depth=depth, spacing=step_mm):
+            if not isinstance(step, PlaneResult) or step.index in wanted:
+                yield step
+
+    def _iter_cuts(
+        self,
+        image: Planes,
+        cuts: Mapping[str, Planes],
+        model: Any,
+        memory: Mapping[str, Any],
+        indices: Sequence[int],
+        text: str,
+        centre: tuple[float, float] | None,
+    ) -> Steps[None]:
+        spec = self.extractor.encoder.spec
         score = TileScorer(
             self.extractor,
             views_of(self.shown),
-            find_intensity(image, self.shown, self.extractor.encoder.spec),
+            find_intensity(next(iter(cuts.values())), self.shown, spec),
             make_reader(model, self._vectors),
             self.predicting,
             {key: kept.marks for key, kept in memory.items()},
         )
-        wanted = list(range(len(image)) if planes is None else planes)
-        asked = self.predicting
-        if asked.z_sigma <= 0 or not image.spatial_axes[:-2].endswith("Z"):
-            # A time series stays as it is.
-            steps = iter_planes(image.read, wanted, score, self.shown, text, centre)
-            yield from steps
-            return
-        how = Smoothing(0.0, 0, asked.z_sigma, asked.z_unit)
-        depth = image.lead_shape[-1]
-        reach = len(kernel(how.sigma_in_slices(spacing))) // 2
-        near = neighbourhood(wanted, depth, reach)
-        steps = iter_planes(image.read, near, score, self.shown, text)
-        for step in iter_smooth(steps, how, depth=depth, spacing=spacing):
-            if not isinstance(step, PlaneResult) or step.index in wanted:
-                yield step
+        if set(cuts) == {"Z"}:
+            read = cuts["Z"].read
+            return iter_planes(read, indices, score, self.shown, text, centre)
+        fusion = self.predicting.fusion
+        return iter_volume(image, cuts, score, self.shown, fusion, indices, text)
 
     def iter_group(
         self,
@@ -125,11 +165,14 @@ class Engine:
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, nothing learned."""
         wanted = list(range(len(image)) if planes is None else planes)
+        cuts = cuts_of(image, "Z", self.shown.neighbours)
         groups, samples = yield from iter_find_groups(
-            image, wanted, self.extractor, self.shown, n_groups, self.seed
+            cuts["Z"], wanted, self.extractor, self.shown, n_groups, self.seed
         )
         self.guess = self.learner.guess(groups, samples)
-        yield from self.iter_score(image, groups, {}, wanted, "Grouping", centre=centre)
+        found: dict[str, Any] = {}
+        how = groups, found, wanted, "Grouping"
+        yield from self._iter_smoothed(image, cuts, how, None, centre)
 
 
 def iter_make_engine(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_segdino.arrays import as_planes, pair_up
 from napari_segdino.errors import InputError
 from napari_segdino.estimator import Estimator
+from napari_segdino.features.slices import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
 from napari_segdino.training.learners import GUESS
@@ -63,6 +64,7 @@ class Segmenter(Estimator):
         marks: Any,
         volume: bool | None = None,
         axes: str | None = None,
+        spacing: Spacing = None,
     ) -> Self:
         """Learn from marks, forgetting all that was learned before.
 
@@ -76,6 +78,8 @@ class Segmenter(Estimator):
             Whether there is a Z axis; None guesses where that is clear.
         axes : str, optional
             One letter per axis, such as ``"TZYX"``; decides over `volume`.
+        spacing : float or tuple of float, optional
+            Of slices, or of z, y and x, for cuts across other axes than z.
 
         Returns
         -------
@@ -89,7 +93,8 @@ class Segmenter(Estimator):
         WeightsError
             If the encoder cannot be loaded.
         """
-        return drive(self.iter_fit(images, marks, volume=volume, axes=axes))
+        how: Any = {"volume": volume, "axes": axes, "spacing": spacing}
+        return drive(self.iter_fit(images, marks, **how))
 
     def partial_fit(
         self,
@@ -97,13 +102,15 @@ class Segmenter(Estimator):
         marks: Any,
         volume: bool | None = None,
         axes: str | None = None,
+        spacing: Spacing = None,
     ) -> Self:
         """Learn from more marks; earlier ones still count.
 
         Marks of a plane that was seen before replace its earlier marks. See
         :meth:`fit` for the parameters.
         """
-        return drive(self.iter_partial_fit(images, marks, volume=volume, axes=axes))
+        how: Any = {"volume": volume, "axes": axes, "spacing": spacing}
+        return drive(self.iter_partial_fit(images, marks, **how))
 
     def iter_fit(
         self,
@@ -112,9 +119,10 @@ class Segmenter(Estimator):
         *,
         volume: bool | None = None,
         axes: str | None = None,
+        spacing: Spacing = None,
     ) -> Steps[Self]:
         """Yield :class:`Progress` while doing what :meth:`fit` does."""
-        return self._iter_learn({}, images, marks, volume, axes, None)
+        return self._iter_learn({}, images, marks, volume, axes, None, spacing)
 
     def iter_partial_fit(
         self,
@@ -124,6 +132,7 @@ class Segmenter(Estimator):
         volume: bool | None = None,
         axes: str | None = None,
         planes: Iterable[Any] | None = None,
+        spacing: Spacing = None,
     ) -> Steps[Self]:
         """Yield :class:`Progress` while doing what :meth:`partial_fit` does.
 
@@ -131,7 +140,8 @@ class Segmenter(Estimator):
         ----------
         planes : iterable of int, optional
             Only look at these planes' marks (flat indices over the leading
-            axes), one such for each image of a list; None looks at all.
+            axes), one such for each image of a list; None looks at all. Where a
+            volume is cut across other axes, all of its marks must be given.
 
         Notes
         -----
@@ -140,7 +150,7 @@ class Segmenter(Estimator):
         """
         guess = {GUESS: self._engine.guess} if self.has_guess else {}
         memory = getattr(self, "memory_", guess)
-        return self._iter_learn(memory, images, marks, volume, axes, planes)
+        return self._iter_learn(memory, images, marks, volume, axes, planes, spacing)
 
     def _iter_learn(
         self,
@@ -150,11 +160,13 @@ class Segmenter(Estimator):
         volume: bool | None,
         axes: str | None,
         planes: Iterable[Any] | None,
+        spacing: Spacing,
     ) -> Steps[Self]:
         pairs = pair_up(images, marks, volume, axes)
         engine = yield from self.iter_engine()
         memory = dict(memory)
-        yield from engine.iter_learn(memory, pairs, _planes_of(planes, images, pairs))
+        wanted = _planes_of(planes, images, pairs)
+        yield from engine.iter_learn(memory, pairs, wanted, spacing)
         if not set(memory) - {GUESS}:
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(kept.marks.max()) for kept in memory.values())
@@ -176,7 +188,7 @@ class Segmenter(Estimator):
         image: Any,
         volume: bool | None = None,
         axes: str | None = None,
-        spacing: float | None = None,
+        spacing: Spacing = None,
     ) -> NDArray[np.unsignedinteger]:
         """Predict labels.
 
@@ -186,8 +198,9 @@ class Segmenter(Estimator):
             As for :meth:`fit`, with as many channels as it learned from.
         volume, axes : optional
             As for :meth:`fit`.
-        spacing : float, optional
-            Distance of slices in mm, for smoothing along z.
+        spacing : float or tuple of float, optional
+            Distance of slices in mm, or of voxels along z, y and x: for smoothing
+            along z, and for cuts across other axes.
 
         Returns
         -------
@@ -218,7 +231,7 @@ class Segmenter(Estimator):
         image: Any,
         volume: bool | None = None,
         axes: str | None = None,
-        spacing: float | None = None,
+        spacing: Spacing = None,
     ) -> NDArray[np.floating]:
         """Predict probabilities; see :meth:`predict` for the parameters.
 
@@ -246,7 +259,7 @@ class Segmenter(Estimator):
         volume: bool | None = None,
         axes: str | None = None,
         planes: Iterable[int] | None = None,
-        spacing: float | None = None,
+        spacing: Spacing = None,
         centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Predict plane by plane.

@@ -76,7 +76,9 @@ class FakeSegmenter:
         *,
         axes: str | None = None,
         planes: Iterable[int] | None = None,
+        spacing: tuple[float, ...] | None = None,
     ) -> Steps[Self]:
+        self.spacing = spacing
         source = as_planes(image, axes=axes)
         wanted = list(range(len(source)) if planes is None else planes)
         self.calls.append(("partial_fit", wanted))
@@ -117,7 +119,7 @@ class FakeSegmenter:
         axes: str | None = None,
         planes: Iterable[int] | None = None,
         centre: tuple[float, float] | None = None,
-        spacing: float | None = None,
+        spacing: tuple[float, ...] | None = None,
     ) -> Steps[None]:
         self.centre, self.spacing = centre, spacing
         source = as_planes(image, axes=axes)

@@ -13,7 +13,7 @@ from napari_segdino._qt import messages
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment
-from napari_segdino._qt.layers import slice_distance
+from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.outlook import Notice
 from napari_segdino._qt.rounds import Rounds
 from napari_segdino._qt.worker import Job, TaskRunner
@@ -226,7 +226,7 @@ class Engine(QObject):  # type: ignore[misc]
             wanted,
             self.session.n_groups,
             work.centre(),
-            slice_distance(work.image),
+            voxel_spacing(work.image),
         )
         self._draw(work, "Segment", steps)
 
@@ -246,7 +246,7 @@ class Engine(QObject):  # type: ignore[misc]
                 w.planes,
                 w.marks.data,
                 dict(learned.get(w.key, {})),
-                slice_distance(w.image),
+                voxel_spacing(w.image),
             )
             for w in self.works
         ]

@@ -32,15 +32,15 @@ class Marked:
         Its marks, live: the user may go on painting in them.
     known : mapping of int to int
         Fingerprints of the marks that the probe has learned.
-    spacing : float, optional
-        Distance of slices in mm.
+    spacing : tuple of float, optional
+        Distances along z, y and x in mm.
     """
 
     image: Hashable
     planes: Planes
     marks: Any
     known: Mapping[int, int]
-    spacing: float | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Snapshot:
     Parameters
     ----------
     marks : numpy.ndarray of int
-        Only the changed planes are filled in.
+        All of them: cuts across other axes than z need them.
     changed : list of int
         Planes to learn.
     prints : dict of int to int
@@ -124,8 +124,9 @@ def take_snapshot(marked: Marked) -> Snapshot:
         key = fingerprint(now) if now.any() else 0
         if key:
             codes |= set(np.flatnonzero(np.bincount(now.ravel())).tolist())
+            copy[index] = now
         if key != marked.known.get(plane, 0):
-            copy[index], prints[plane] = now, key
+            prints[plane] = key
     return Snapshot(copy, sorted(prints), prints, codes - {0})
 
 
@@ -161,6 +162,7 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
             snapshot.marks,
             axes=marked.planes.axes,
             planes=snapshot.changed,
+            spacing=marked.spacing,
         )
         yield from foretell(steps)
         yield Learned(marked.image, snapshot.prints)
@@ -240,7 +242,7 @@ def iter_segment(
     planes: Sequence[int],
     n_groups: int,
     centre: tuple[float, float] | None = None,
-    spacing: float | None = None,
+    spacing: tuple[float, ...] | None = None,
 ) -> Steps[None]:
     """Draw planes: with the probe, or by grouping if there is none yet.
 

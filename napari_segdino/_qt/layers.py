@@ -57,12 +57,15 @@ def image_planes(image: Image) -> Planes:
     return as_planes(data, axes=axes)
 
 
-def slice_distance(image: Image) -> float | None:
-    """Return the distance of slices in mm, None where it is not known."""
+def voxel_spacing(image: Image) -> tuple[float, ...] | None:
+    """Return the distances along z, y and x in mm, None where they are not known."""
     if image.ndim < 3:
         return None
-    step = abs(float(image.scale[-3])) * image.units[-3]
-    return float(step.to("mm").magnitude) if step.check("[length]") else None
+    pairs = zip(image.scale[-3:], image.units[-3:], strict=True)
+    steps = [abs(float(step)) * unit for step, unit in pairs]
+    if not all(step.check("[length]") for step in steps):
+        return None
+    return tuple(float(step.to("mm").magnitude) for step in steps)
 
 
 def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:

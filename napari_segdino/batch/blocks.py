@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from napari_segdino.arrays import as_planes
+from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.batch.lazy import LazyPlanes
 from napari_segdino.batch.writer import BlockWriter
 from napari_segdino.engine import Engine
-from napari_segdino.errors import NotFittedError
+from napari_segdino.errors import InputError, NotFittedError
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.extract import views_of
-from napari_segdino.features.intensity import measure_intensity
+from napari_segdino.features.intensity import find_intensity
+from napari_segdino.features.slices import Neighbours, has_depth
 from napari_segdino.inference.blend import cut_plane
 from napari_segdino.inference.predict import BlockResult, iter_blocks
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
@@ -69,8 +70,15 @@ def iter_predict_blocks(
             "The probe has not learned anything yet: fit it, or load one."
         )
     found = as_planes(image, volume, axes)
-    source = LazyPlanes(found.array, found.axes)
     engine = yield from segmenter.iter_engine()
+    source: Planes = LazyPlanes(found.array, found.axes)
+    if needs_whole(engine, source):
+        raise InputError(
+            "This probe cuts volumes across several axes, or smooths along z: that "
+            "needs the whole volume, which is too large here."
+        )
+    if count := engine.shown.neighbours:
+        source = Neighbours.of(source, count)
     score = _scorer(engine, segmenter, source)
     wanted = range(len(source)) if planes is None else planes
     todo = [
@@ -91,12 +99,18 @@ def iter_predict_blocks(
             yield Progress(done, total, TEXT)
 
 
-def _scorer(engine: Engine, segmenter: Segmenter, source: LazyPlanes) -> TileScorer:
+def needs_whole(engine: Engine, image: Planes) -> bool:
+    """Whether an image cannot be predicted plane by plane."""
+    deep = has_depth(image)
+    return deep and (engine.shown.slices != "Z" or engine.predicting.z_sigma > 0)
+
+
+def _scorer(engine: Engine, segmenter: Segmenter, source: Planes) -> TileScorer:
     """Score with the warm encoder, but keep nothing of what it encoded."""
     return TileScorer(
         replace(engine.extractor, cache=FeatureCache(0)),
         views_of(engine.shown),
-        measure_intensity(source, engine.shown.percentiles),
+        find_intensity(source, engine.shown, engine.extractor.encoder.spec),
         make_reader(segmenter.model_, _NoStore()),
         engine.predicting,
         {key: kept.marks for key, kept in segmenter.memory_.items()},

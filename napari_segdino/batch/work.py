@@ -148,8 +148,13 @@ def _target(job: Job, scan: Scan) -> Path:
 
 
 def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
-    from napari_segdino.batch.blocks import iter_predict_blocks
-    from napari_segdino.inference.predict import BlockResult, label_dtype
+    from napari_segdino.arrays import as_planes
+    from napari_segdino.batch.blocks import iter_predict_blocks, needs_whole
+    from napari_segdino.inference.predict import (
+        BlockResult,
+        PlaneResult,
+        label_dtype,
+    )
 
     data = _load_small(scan)
     with _computing:
@@ -162,10 +167,24 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
         def take(step: Any) -> None:
             if isinstance(step, BlockResult):
                 labels[(step.index, *step.slices)] = step.labels
+            elif isinstance(step, PlaneResult):
+                labels[step.index] = step.labels
             show(step)
 
-        drive(iter_predict_blocks(segmenter, data, axes=scan.axes), take)
+        engine = drive(segmenter.iter_engine())
+        if needs_whole(engine, as_planes(data, axes=scan.axes)):
+            spacing = _spacing(scan)
+            steps = segmenter.iter_predict(data, axes=scan.axes, spacing=spacing)
+        else:
+            steps = iter_predict_blocks(segmenter, data, axes=scan.axes)
+        drive(steps, take)
     return labels.reshape(shape)
+
+
+def _spacing(scan: Scan) -> tuple[float, ...] | None:
+    """Distances along z, y and x, None where they are not known."""
+    known = "Z" in scan.axes and len(set(scan.units[-3:])) == 1
+    return scan.plane_spacing if known else None
 
 
 def _load_small(scan: Scan) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from napari_segdino.cli.options import all_of
-from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
+from napari_segdino.config import INTENSITIES, SLICES, FeatureSettings, PredictSettings
 
 _SHOWN = FeatureSettings()
 _PREDICTING = PredictSettings()
@@ -36,6 +36,18 @@ feature_options = all_of(
         "--overlap",
         type=click.IntRange(min=0),
         help=f"Pixels that tiles share.  [default: {_SHOWN.overlap}]",
+    ),
+    click.option(
+        "--slices",
+        type=click.Choice(SLICES, case_sensitive=False),
+        help="Axes across which volumes are cut into planes; several are fused.  "
+        f"[default: {_SHOWN.slices}]",
+    ),
+    click.option(
+        "--neighbours",
+        type=click.IntRange(0, 4),
+        help="Planes before and behind each that it is seen with, as channels.  "
+        f"[default: {_SHOWN.neighbours}]",
     ),
 )
 
@@ -100,7 +112,7 @@ def feature_settings(
     click.UsageError
         If tiles would share more than half of themselves.
     """
-    names = ("intensity", "flips", "tile", "overlap")
+    names = ("intensity", "flips", "tile", "overlap", "slices", "neighbours")
     said = {name: given[name] for name in names if given[name] is not None}
     if not said:
         return None

@@ -70,7 +70,7 @@ def find_intensity(
     InputError
         If there is no intensity preset of that name.
     """
-    name = settings.intensity
+    planes, name = planes.measured, settings.intensity
     if name == "auto":
         name = "meddinov3" if encoder.name.startswith("meddinov3") else "percentile"
     if name == "percentile":

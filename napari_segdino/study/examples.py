@@ -13,6 +13,7 @@ from napari_segdino.arrays import as_planes
 from napari_segdino.engine import Engine
 from napari_segdino.features.extract import Views, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
+from napari_segdino.features.slices import cuts_of
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.io.cases import Case
 from napari_segdino.progress import Progress, Steps
@@ -105,6 +106,7 @@ def _tiles(
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any], Intensity]]:
     """Pixels, marks and intensity range of each tile of a case."""
     planes = as_planes(loaded.image, axes=loaded.axes)
+    planes = cuts_of(planes, "Z", engine.shown.neighbours)["Z"]
     spec = engine.extractor.encoder.spec
     intensity = find_intensity(planes, engine.shown, spec)
     marks = loaded.marks

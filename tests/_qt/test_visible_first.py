@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_dock import correct
 
 from napari_segdino._qt.layers import centre_shown
 from napari_segdino.inference.predict import PartResult, PlaneResult
@@ -87,10 +88,15 @@ def test_a_retrain_in_parts_is_one_step_back(
 
 def test_the_middle_of_the_canvas_is_asked_for(make_user: Any, volume: Any) -> None:
     user = make_user(show=True)
-    image = user.open(volume, scale=(3, 0.5, 0.5), translate=(0, 10, 20))
+    image = user.open(
+        volume, scale=(3, 0.5, 0.5), translate=(0, 10, 20), units=("mm",) * 3
+    )
     user.viewer.scene.camera.center = (0, 10 + 0.5 * 12, 20 + 0.5 * 70)
     user.segment()
     assert user.segmenter.centre == pytest.approx((12, 70))
+    correct(user)
+    user.retrain()
+    assert user.segmenter.spacing == pytest.approx((3, 0.5, 0.5))
     user.viewer.dims.order = (1, 0, 2)
     assert centre_shown(user.viewer, image) is None
     user.viewer.dims.order = (0, 1, 2)

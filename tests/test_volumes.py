@@ -1,0 +1,129 @@
+"""The estimator on volumes cut in other ways."""
+
+import numpy as np
+import pytest
+from fake_encoder import FakeEncoder
+
+from napari_segdino import Segmenter, marks_from_mask
+from napari_segdino.batch import iter_predict_blocks
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.errors import InputError
+from napari_segdino.inference.predict import BlockResult, PlaneResult
+from napari_segdino.progress import Progress, drive
+
+WAYS = [{"slices": "Y"}, {"slices": "ZYX"}, {"neighbours": 1}]
+
+
+@pytest.fixture(autouse=True)
+def encoder(monkeypatch):
+    fake = FakeEncoder()
+
+    def load(name, device):
+        yield Progress(0, 1, "Loading")
+        return fake
+
+    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    return fake
+
+
+def scene():
+    """A bright box in the dark, slices 2 mm apart, and its mask."""
+    mask = np.zeros((20, 40, 48), np.uint8)
+    mask[5:15, 10:30, 16:40] = 1
+    noise = np.random.default_rng(0).integers(0, 30, mask.shape)
+    return (noise + 150 * mask).astype(np.uint8), mask
+
+
+def segmenter(tmp_path, predicting=None, **shown):
+    cache = CacheSettings(1 << 28, 0, tmp_path)
+    features = FeatureSettings(**shown)
+    predicting = predicting or PredictSettings()
+    return Segmenter("fake", features=features, predicting=predicting, cache=cache)
+
+
+def strokes(mask):
+    marks = np.zeros_like(mask)
+    marks[10, 15:25, 20:36] = 2
+    marks[10, 2:6, 4:44] = 1
+    return marks
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_strokes_in_one_slice_segment_the_volume(tmp_path, way):
+    image, mask = scene()
+    seg = segmenter(tmp_path, **way).fit(image, strokes(mask), volume=True)
+    found = seg.predict(image, volume=True, spacing=(2, 1, 1))
+    assert found.shape == mask.shape
+    assert (found == mask).mean() > 0.95
+    maps = seg.predict_proba(image, volume=True, spacing=(2, 1, 1))
+    assert maps.shape == (2, *mask.shape)
+    np.testing.assert_allclose(maps.sum(0), 1, atol=1e-2)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_saved_probe_goes_on_in_its_way(tmp_path, way):
+    image, mask = scene()
+    seg = segmenter(tmp_path, **way)
+    seg.fit(image, marks_from_mask(mask), volume=True)
+    again = Segmenter.load(seg.save(tmp_path / "p.segdino"))
+    np.testing.assert_array_equal(
+        again.predict(image, volume=True), seg.predict(image, volume=True)
+    )
+
+
+def test_marks_of_another_cut_count_and_can_be_taken_back(tmp_path):
+    image, mask = scene()
+    marks = strokes(mask)
+    seg = segmenter(tmp_path, slices="Y").fit(image, marks, volume=True)
+    kept = len(seg.memory_)
+    assert kept > 1, "a stroke in one slice crosses many planes"
+    marks[10, 15:22] = 0
+    seg.partial_fit(image, marks, volume=True)
+    assert len(seg.memory_) < kept
+
+
+def test_one_slice_of_three_views_is_read_as_it_lies(tmp_path, encoder):
+    image, mask = scene()
+    seg = segmenter(tmp_path, slices="ZYX").fit(image, strokes(mask), volume=True)
+    before = encoder.planes_encoded
+    steps = seg.iter_predict(image, volume=True, planes=[3])
+    assert [s.index for s in steps if isinstance(s, PlaneResult)] == [3]
+    assert encoder.planes_encoded - before <= 2, "one plane in two sizes"
+
+
+def test_planes_come_in_the_order_asked_for(tmp_path):
+    image, mask = scene()
+    seg = segmenter(tmp_path, slices="X").fit(image, strokes(mask), volume=True)
+    order = [7, 3, 12]
+    steps = seg.iter_predict(image, volume=True, planes=order)
+    results = [s for s in steps if isinstance(s, PlaneResult)]
+    assert [s.index for s in results] == order
+    assert results[0].labels.shape == mask.shape[1:]
+
+
+def test_a_plane_may_have_a_probe_for_volumes(tmp_path):
+    image, mask = scene()
+    for way in WAYS:
+        seg = segmenter(tmp_path, **way).fit(image, strokes(mask), volume=True)
+        assert (seg.predict(image[10]) == mask[10]).mean() > 0.9
+
+
+def test_neighbours_block_by_block(tmp_path):
+    image, mask = scene()
+    seg = segmenter(tmp_path, neighbours=1, tile=32, overlap=8)
+    seg.fit(image, strokes(mask), volume=True)
+    found = np.zeros_like(mask)
+    for step in iter_predict_blocks(seg, image, volume=True):
+        if isinstance(step, BlockResult):
+            found[(step.index, *step.slices)] = step.labels
+    np.testing.assert_array_equal(found, seg.predict(image, volume=True))
+
+
+@pytest.mark.parametrize(
+    "how", [{"slices": "ZYX"}, {"predicting": PredictSettings(z_sigma=1.0)}]
+)
+def test_what_needs_the_whole_volume_is_not_done_by_blocks(tmp_path, how):
+    image, mask = scene()
+    seg = segmenter(tmp_path, **how).fit(image, strokes(mask), volume=True)
+    with pytest.raises(InputError, match="whole volume"):
+        drive(iter_predict_blocks(seg, image, volume=True))
