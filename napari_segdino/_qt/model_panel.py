@@ -16,11 +16,12 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QSizePolicy,
+    QSpinBox,
     QWidget,
 )
 from superqt import QCollapsible
 
-from napari_segdino.config import INTENSITIES, WINDOWS
+from napari_segdino.config import INTENSITIES, SLICES, WINDOWS
 from napari_segdino.errors import InputError
 from napari_segdino.heads import HEADS
 from napari_segdino.settings import Settings, made_for
@@ -39,6 +40,7 @@ TITLE = (
 OPEN, CLOSED = "\u25be MODEL", "\u25b8 MODEL"
 OWN_SIZE = "own"
 MAX_SIDE = 4096
+MOST_NEIGHBOURS = 4
 
 
 class ModelPanel(QCollapsible):  # type: ignore[misc]
@@ -64,6 +66,8 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         self.intensity = _combo(INTENSITIES)
         self.sides = QLineEdit()
         self.flips = QCheckBox("mirrored as well")
+        self.slices = _combo(SLICES)
+        self.neighbours = QSpinBox()
         self.fusion = _combo(("entropy", "mean"))
         self.regularise = QCheckBox("follow edges")
         self.z_sigma = QDoubleSpinBox()
@@ -86,6 +90,8 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         self.sides.setText(sides)
         self.sides.setPlaceholderText(write_sides(made.sides))
         self.flips.setChecked(shown.flips)
+        self.slices.setCurrentText(shown.slices)
+        self.neighbours.setValue(shown.neighbours)
         self.fusion.setCurrentText(predicting.fusion)
         self.regularise.setChecked(predicting.regularise)
         self.regularise.setEnabled(settings.head == "mvr")
@@ -97,6 +103,8 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         self.intensity.textActivated.connect(self._on_features)
         self.sides.editingFinished.connect(self._on_features)
         self.flips.clicked.connect(self._on_features)
+        self.slices.textActivated.connect(self._on_features)
+        self.neighbours.editingFinished.connect(self._on_features)
         self.fusion.textActivated.connect(self._on_predicting)
         self.regularise.clicked.connect(self._on_predicting)
         self.z_sigma.editingFinished.connect(self._on_predicting)
@@ -118,6 +126,8 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
             intensity=self.intensity.currentText(),
             sides=sides,
             flips=self.flips.isChecked(),
+            slices=self.slices.currentText(),
+            neighbours=self.neighbours.value(),
         )
         new = None if features == made else features
         if new != self._settings.features:
@@ -146,6 +156,8 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         self.note.setEnabled(False)
         self.note.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.neighbours.setRange(0, MOST_NEIGHBOURS)
+        self.neighbours.setPrefix("± ")
         self.z_sigma.setRange(0, 50)
         self.z_sigma.setSingleStep(0.5)
         self.z_sigma.setDecimals(1)
@@ -155,6 +167,7 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         form.addRow("Intensity", self.intensity)
         form.addRow("Sizes", self.sides)
         form.addRow("", self.flips)
+        form.addRow("Volumes", _row(self.slices, self.neighbours))
         form.addRow("Fusion", self.fusion)
         form.addRow("Masks", self.regularise)
         form.addRow("Along z", _row(self.z_sigma, self.z_unit))
@@ -185,6 +198,13 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
             "time and memory, and their maps are fused." + new
         )
         self.flips.setToolTip("Read each size mirrored too: twice the time." + new)
+        self.slices.setToolTip(
+            "Axes across which volumes are cut into planes: z as they lie, or y or x, "
+            "or all three, fused when the whole volume is drawn." + new
+        )
+        self.neighbours.setToolTip(
+            "See each slice of a volume with so many before and behind it." + new
+        )
         self.fusion.setToolTip(
             "How maps of several sizes are joined: the surer weighs more, or all "
             "weigh the same"

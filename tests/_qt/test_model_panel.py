@@ -95,6 +95,18 @@ def test_views_and_intensity(shown: Any) -> None:
     assert session.settings.features is None, "as the head is made for again"
 
 
+def test_volumes_are_cut_as_is_said(shown: Any) -> None:
+    model, session = shown.dock.model, shown.dock.session
+    click(model.toggleButton())
+    choose(model.slices, "ZYX")
+    type_in(model.neighbours, "1")
+    features = session.segmenter.features
+    assert (features.slices, features.neighbours) == ("ZYX", 1)
+    choose(model.slices, "Z")
+    type_in(model.neighbours, "0")
+    assert session.settings.features is None
+
+
 def test_what_is_made_of_predictions_keeps_the_probe(shown: Any) -> None:
     model, probe = shown.dock.model, shown.segmenter
     click(model.toggleButton())

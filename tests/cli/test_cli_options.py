@@ -44,11 +44,12 @@ def test_every_number_is_kept_in_order(numbers, sign, first):
 
 
 def test_settings_come_from_options_and_defaults_from_settings(run):
-    nothing = {"intensity": None, "flips": None, "tile": None, "overlap": None}
+    names = ("intensity", "flips", "tile", "overlap", "slices", "neighbours")
+    nothing = dict.fromkeys(names)
     assert feature_settings(nothing, "mvr") is None
-    some = nothing | {"flips": True, "intensity": "ct bone"}
+    some = nothing | {"flips": True, "intensity": "ct bone", "neighbours": 1}
     assert feature_settings(some, "mvr") == FeatureSettings(
-        flips=True, intensity="ct bone"
+        flips=True, intensity="ct bone", neighbours=1
     )
     assert feature_settings(some, "segdino", "segdino").sides == (256,)
     said = {"fusion": "mean", "regularise": False, "z_sigma": 2.0, "z_unit": "mm"}
