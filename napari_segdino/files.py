@@ -60,12 +60,16 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{stem[:100]}.{secrets.token_hex(4)}.part{suffix}")
 
 
-def _claim(temporary: Path, mode: int | None) -> None:
-    """Make the empty file, so that a refusal comes before any work is done."""
+def _claim(temporary: Path, mode: int | None) -> int:
+    """Make the empty file, so that a refusal comes before any work is done.
+
+    Returns who may read and write it: as told, or as the user's files are.
+    """
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
     os.close(os.open(temporary, flags, 0o666))
     if mode is not None:
         os.chmod(temporary, mode)
+    return temporary.stat().st_mode & 0o777
 
 
 def sync(path: Path) -> None:
@@ -114,9 +118,11 @@ def atomic_path(
         if target.is_dir():
             raise error(f"{path.name} cannot be written: a folder has that name.")
         mode = target.stat().st_mode & 0o777 if target.exists() else None
-        _claim(temporary, mode)
+        mode = _claim(temporary, mode)
         yield temporary
         sync(temporary)
+        # Some libraries make the file anew, for its owner only.
+        os.chmod(temporary, mode)
         os.replace(temporary, target)
     except OSError as cause:
         _log.error("writing %s failed", path, exc_info=cause)

@@ -178,3 +178,12 @@ def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path, monkeypat
         (new / "new").write_text("new")
     assert names(tmp_path) == ["a"]
     assert names(target) == ["old"]
+
+
+def test_a_file_made_anew_inside_is_as_open_as_others(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_path(tmp_path / "probe") as partial:
+        partial.unlink()
+        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
+    modes = [stat.S_IMODE((tmp_path / n).stat().st_mode) for n in ("plain", "probe")]
+    assert modes[0] == modes[1]

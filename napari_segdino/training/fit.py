@@ -36,6 +36,9 @@ MAX_UNITS = 768
 """At most this many radial units; marked pixels may be more."""
 
 
+INSIST, INSISTING = 3.0, 2
+"""Pixels that are classified wrongly weigh this much more, so many times."""
+
 NETWORK_FROM = 3
 """From this many whole masks on, perceptrons do better than radial units."""
 
@@ -167,7 +170,9 @@ def fit_radial(
     together (Evgeniou and Pontil, KDD 2004): what is said of one image never
     unsays what was said of another. Every marked pixel that was kept counts;
     where they are more than :data:`MAX_UNITS`, the units are some of them from
-    every stroke (Nystroem's method).
+    every stroke (Nystroem's method). With several tiles, pixels that are still
+    taken for another class then weigh more, and it is fitted again; with one,
+    they are at hand to be corrected, and insisting only hurt.
 
     Parameters
     ----------
@@ -196,12 +201,17 @@ def fit_radial(
     )
     classes = present.nonzero()[:, 0].tolist()
     contests = classes[1:] if len(classes) == 2 else classes
-    weight = torch.zeros(len(units), len(present))
-    for label in contests:
-        beta = _logistic(design, (codes == label).double(), weights)
-        weight[:, label] = (back @ beta).float()
-    if len(classes) == 2:
-        weight[:, classes[0]] = -weight[:, classes[1]]
+    betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    for _ in range(1 + INSISTING):
+        for label in contests:
+            betas[:, label] = _logistic(design, (codes == label).double(), weights)
+        if len(classes) == 2:
+            betas[:, classes[0]] = -betas[:, classes[1]]
+        wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
+        if len(samples) == 1 or not wrong.any():
+            break
+        weights = torch.where(wrong, INSIST * weights, weights)
+    weight = (back @ betas).float()
     bias = weight.sum(0)
     return RadialProbe(
         basis, units, (1 - OWN) * weight, bias, present, length, own, tuple(memory)
