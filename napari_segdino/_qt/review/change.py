@@ -52,7 +52,8 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self.walker = Walker(engine, self)
         self._engine, self._idle, self._current = engine, idle, current
         self._drawing: Drawing | None = None
-        self._overlay = Overlay(engine.viewer, "changes", self)
+        self._told = False
+        self._overlay = Overlay(engine, "changes", self)
         self.panel.overlay.toggled.connect(self._show_overlay)
         self.panel.back.clicked.connect(partial(self.walker.walk, -1))
         self.panel.forth.clicked.connect(partial(self.walker.walk, 1))
@@ -65,7 +66,9 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self._overlay.release()
 
     def refresh(self) -> None:
-        """Show where in the history we are."""
+        """Show where in the history we are, and the picked image's overlay."""
+        if self.panel.overlay.isChecked():
+            self._show_overlay(True)
         self.panel.show_place(*self._engine.rounds.place)
         if self._engine.rounds.place == (0, 0):
             self._forget()
@@ -80,7 +83,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self._idle.drop("compare")
         if self._drawing is not None:
             self._overlay.clear(self._drawing.work)
-        self._drawing = None
+        self._drawing, self._told = None, False
         self.panel.show_counts([])
         self.panel.show_verdict("")
         self.panel.show_place(*self._engine.rounds.place)
@@ -100,10 +103,6 @@ class ChangeReview(QObject):  # type: ignore[misc]
         if drawing is None:
             return None
         paint = self.panel.overlay.isChecked()
-        if paint:
-            self._overlay.show(drawing.work)
-            colors = overlay_colors(self._engine.session.classes)
-            self._overlay.color(drawing.work, colors)
         return Job(
             "Comparing",
             partial(iter_difference, tuple(drawing.parts), drawing.known, paint),
@@ -128,7 +127,8 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self.panel.show_counts(rows)
         text, broken = verdict(found.guard)
         self.panel.show_verdict(text, broken)
-        if broken:
+        if broken and not self._told:
+            self._told = True
             self._engine.said.emit(f"{text} Go back in the Review tab, or go on.")
 
 

@@ -15,6 +15,7 @@ from napari_segdino._qt.layers import mark_as_ours, placed_like
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.works import Work
 
 Kind = Literal["uncertainty", "changes"]
@@ -25,8 +26,8 @@ class Overlay(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
-        The window.
+    engine : Engine
+        Of the window.
     kind : {"uncertainty", "changes"}
         An image from 0 to 255, or labels.
     """
@@ -35,13 +36,14 @@ class Overlay(QObject):  # type: ignore[misc]
     """The user removed the layer, or hid it."""
 
     def __init__(
-        self, viewer: Viewer, kind: Kind, parent: QObject | None = None
+        self, engine: Engine, kind: Kind, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._kind = viewer, kind
+        self._viewer, self._kind = engine.viewer, kind
         self._layers: dict[Any, Any] = {}
         self._own = False
-        viewer.layers.events.removed.connect(self._on_removed)
+        self._viewer.layers.events.removed.connect(self._on_removed)
+        engine.works.lost.connect(self._on_lost)
 
     def release(self) -> None:
         """Take the layers away and let go of the window."""
@@ -114,6 +116,12 @@ class Overlay(QObject):  # type: ignore[misc]
         if not self._own and not event.source.visible:
             self.gone.emit()
 
+    def _on_lost(self, work: Work) -> None:
+        """Take the layer away with the image."""
+        layer = self._layers.pop(work.key, None)
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+
     def _on_removed(self, event: Any) -> None:
         for key, layer in list(self._layers.items()):
             if layer is event.value:
@@ -127,15 +135,16 @@ class Marker(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
-        The window.
+    engine : Engine
+        Of the window.
     """
 
     COLOR = "#ffe14d"
 
-    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self._viewer = engine.viewer
+        engine.works.lost.connect(self._on_lost)
         self._layer: Any = None
         self._work: Work | None = None
 
@@ -148,6 +157,10 @@ class Marker(QObject):  # type: ignore[misc]
         self._layer.size = self._layer.current_size = 3 * radius
         self._layer.data = center
         self._layer.selected_data = set()
+
+    def _on_lost(self, work: Work) -> None:
+        if work is self._work:
+            self.remove()
 
     def _make(self, work: Work) -> None:
         self._work = work

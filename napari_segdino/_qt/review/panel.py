@@ -52,6 +52,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
         self._lay_out()
         self.score.panel.export.clicked.connect(self._export)
         engine.trained.connect(self.refresh)
+        engine.prepared.connect(self.refresh)
         engine.session.probe_changed.connect(self._on_probe)
         engine.busy_changed.connect(self._on_busy)
 

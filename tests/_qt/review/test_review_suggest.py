@@ -235,3 +235,33 @@ def test_a_place_after_undo_is_that_of_the_probe_before(
     user.dock.review.suggest.next_place()
     user.rest()
     assert things(user) == before
+
+
+def test_layers_go_with_their_image(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane)
+    user.dock.review.suggest.next_place()
+    user.rest()
+    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.dock.review.change.panel.overlay.setChecked(True)
+    assert len(user.viewer.layers) == 6
+    user.viewer.layers.remove("scan")
+    assert [x.name for x in user.viewer.layers] == ["scan mask", "scan marks"]
+
+
+def test_every_image_has_its_own_layer(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane)
+    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.wait(lambda: uncertainty(user).data.any())
+    user.open(plane[::-1].copy(), name="other")
+    user.segment()
+    other = user.viewer.layers["other uncertainty"]
+    assert other.visible
+    assert not uncertainty(user).visible
+    user.wait(lambda: other.data.any())
+    user.dock.inputs.image.setValue(user.viewer.layers["scan"])
+    assert uncertainty(user).visible
+    assert not other.visible
