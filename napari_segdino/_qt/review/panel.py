@@ -59,6 +59,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def release(self) -> None:
         """Stop and let go of the window."""
         self._engine.session.probe_changed.disconnect(self._on_probe)
+        self._engine.trained.disconnect(self.refresh)
+        self._engine.prepared.disconnect(self.refresh)
         self.idle.close()
         self.suggest.release()
         self.change.release()
