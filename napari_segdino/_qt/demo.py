@@ -19,7 +19,10 @@ from scipy import ndimage
 from napari_segdino._qt import hand
 from napari_segdino._qt.display import has_display, virtual_display
 from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.preferences import PLUGIN
 from napari_segdino.errors import SegDINOError
+from napari_segdino.io.formats import kind_of
+from napari_segdino.io.read import can_read
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -34,9 +37,16 @@ def launch(paths: tuple[Path, ...] = ()) -> None:
     """Open napari with the dock, and files if any are given."""
     viewer = napari.Viewer(title="SegDINO")
     if paths:
-        viewer.open([str(p) for p in paths], stack=False)
+        open_files(viewer, paths)
     add_dock(viewer)
     napari.run()
+
+
+def open_files(viewer: Viewer, paths: tuple[Path, ...]) -> None:
+    """Open files, scans with this plugin, as napari would ask which to take."""
+    for path in paths:
+        ours = can_read(path) and kind_of(path) not in ("photo", "npy")
+        viewer.open(str(path), plugin=PLUGIN if ours else None)
 
 
 def run(output: Path, headless: bool | None = None) -> None:

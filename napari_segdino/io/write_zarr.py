@@ -81,7 +81,7 @@ def open_labels(content: Path) -> Any:
 
 
 def _add_levels(group: Any) -> list[int]:
-    """Write coarser levels plane by plane, taking every second pixel."""
+    """Write coarser levels band by band, taking every second pixel."""
     factors, fine = [1], group["0"]
     while max(fine.shape[-2:]) > SMALLEST:
         shape = (*fine.shape[:-2], *((n + 1) // 2 for n in fine.shape[-2:]))
@@ -90,7 +90,9 @@ def _add_levels(group: Any) -> list[int]:
             del group[name]
         coarse = _array(group, name, shape, fine.dtype)
         for lead in np.ndindex(*shape[:-2]):
-            coarse[lead] = fine[lead][::2, ::2]
+            for y in range(0, shape[-2], CHUNK):
+                band = fine[(*lead, slice(2 * y, 2 * (y + CHUNK)))]
+                coarse[(*lead, slice(y, y + CHUNK))] = band[::2, ::2]
         factors.append(factors[-1] * 2)
         fine = coarse
     return factors

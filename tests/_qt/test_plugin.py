@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import npe2
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 from qtpy.QtWidgets import QComboBox
 
 from napari_segdino._qt import commands, preferences, warm
+from napari_segdino._qt.demo import open_files
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
 from napari_segdino.encoders import EncoderStatus, get_spec
+from napari_segdino.io.formats import DICOM_SUFFIXES, ITK_FORMATS
+from napari_segdino.io.write import MASK_SUFFIXES
 
 NAME = "napari-segdino"
 
@@ -37,11 +43,38 @@ def test_menu_and_palette(manifest: npe2.PluginManifest) -> None:
 
 
 def test_reader_leaves_photos_to_napari(manifest: npe2.PluginManifest) -> None:
-    """Every pattern that others have too makes napari ask which reader to take."""
+    """Every pattern that others have too makes napari ask which reader to take.
+
+    It asks for TIFF, since its own reader leaves out spacing and channels.
+    """
     patterns = manifest.contributions.readers[0].filename_patterns
-    assert "*.nii.gz" in patterns
-    assert not {"*", "*.png", "*.jpg", "*.tif"} & set(patterns)
+    assert {"*.nii.gz", "*.tif"} <= set(patterns)
+    assert not {"*", "*.png", "*.jpg"} & set(patterns)
     assert manifest.contributions.readers[0].accepts_directories
+
+
+def test_every_suffix_that_is_read_or_written_is_named(
+    manifest: npe2.PluginManifest,
+) -> None:
+    patterns = set(manifest.contributions.readers[0].filename_patterns)
+    ours = {*ITK_FORMATS, *DICOM_SUFFIXES, ".tif", ".tiff", ".zarr"}
+    assert patterns == {f"*{suffix}" for suffix in ours}
+    written = set(manifest.contributions.writers[0].filename_extensions)
+    assert written == set(MASK_SUFFIXES) - {".png", ".npy"}
+
+
+def test_files_that_napari_would_ask_about_are_opened_by_the_program(
+    make_napari_viewer: Any, tmp_path: Path
+) -> None:
+    data = np.zeros((3, 20, 30), np.uint8)
+    about = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    path, photo = tmp_path / "a.tif", tmp_path / "b.png"
+    tifffile.imwrite(path, data, imagej=True, metadata=about, resolution=(2, 2))
+    Image.fromarray(data[0]).save(photo)
+    viewer = make_napari_viewer()
+    open_files(viewer, (path, photo))
+    assert [layer.name for layer in viewer.layers] == ["a", "b"]
+    np.testing.assert_allclose(viewer.layers["a"].scale, (2, 0.5, 0.5))
 
 
 def test_commands_share_one_dock(make_napari_viewer: Any) -> None:

@@ -250,3 +250,25 @@ def test_a_missing_folder(tmp_path):
         MaskWriter(tmp_path / "file" / "m.npy", header()),
     ):
         pytest.fail("it must not come here")
+
+
+def test_coarser_levels_are_made_band_by_band(tmp_path, monkeypatch):
+    import zarr
+
+    mask = np.random.default_rng(0).integers(0, 9, (1, 2300, 40)).astype(np.uint8)
+    largest = []
+    read = zarr.Array.__getitem__
+
+    def note(array, region):
+        found = read(array, region)
+        largest.append(np.size(found))
+        return found
+
+    with MaskWriter(tmp_path / "m.ome.zarr", header(mask.shape)) as writer:
+        fill(writer, mask)
+        monkeypatch.setattr(zarr.Array, "__getitem__", note)
+    monkeypatch.undo()
+    assert max(largest) <= 1024 * 40
+    scan = read_scan(tmp_path / "m.ome.zarr")
+    assert np.array_equal(scan.pyramid[0].compute(), mask[:, ::2, ::2])
+    assert np.array_equal(scan.pyramid[-1].compute(), mask[:, ::16, ::16])
