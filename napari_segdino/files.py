@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from napari_segdino.errors import ScanError, SegDINOError
 
@@ -130,6 +132,38 @@ def atomic_path(
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_csv(
+    path: Path | str, names: Iterable[str], rows: Iterable[Iterable[Any]]
+) -> Path:
+    """Write a table as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where to; an older file is replaced.
+    names : iterable of str
+        Of the columns.
+    rows : iterable of iterable
+        The values, row by row.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        If the system refuses.
+    """
+    path = Path(path)
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    return path
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_segdino.errors import InputError
-from napari_segdino.files import atomic_path
+from napari_segdino.files import write_csv
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -152,8 +151,6 @@ def write_report(path: Path | str, rows: Iterable[Row]) -> None:
     ScanError
         If it cannot be written.
     """
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({**asdict(row), "seconds": f"{row.seconds:.2f}"})
+    names = [field.name for field in fields(Row)]
+    shown = ({**asdict(row), "seconds": f"{row.seconds:.2f}"} for row in rows)
+    write_csv(path, names, (row.values() for row in shown))

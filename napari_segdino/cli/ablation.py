@@ -71,6 +71,7 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     along z, one more each time, and scores the same other cases.
     """
     from napari_segdino.io.datasets import open_dataset
+    from napari_segdino.metrics import to_csv
     from napari_segdino.study.ablation import (
         iter_ablation,
         ladder,
@@ -78,7 +79,6 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
         summarise_rungs,
     )
     from napari_segdino.study.shots import ShotPlan
-    from napari_segdino.study.tables import write_csv
 
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_rungs
@@ -97,7 +97,7 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     summaries = summarise_rungs(rows)
     click.echo(rung_table(summaries))
     if csv is not None:
-        write_csv(csv, rows)
+        to_csv(csv, rows)
     if plot is not None:
         plot_rungs(plot, summaries)
 

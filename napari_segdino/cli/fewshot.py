@@ -60,10 +60,10 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     scored cases are the same for all numbers and repeats.
     """
     from napari_segdino.io.datasets import open_dataset
+    from napari_segdino.metrics import to_csv
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.shot_report import shot_table, summarise
     from napari_segdino.study.shots import ShotPlan, iter_fewshot
-    from napari_segdino.study.tables import write_csv
 
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_shots
@@ -91,6 +91,6 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     summaries = summarise(results)
     click.echo(shot_table(summaries))
     if csv is not None:
-        write_csv(csv, results)
+        to_csv(csv, results)
     if plot is not None:
         plot_shots(plot, summaries)

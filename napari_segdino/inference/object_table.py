@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
-from napari_segdino.files import atomic_path
+from napari_segdino.files import write_csv
 
 Table = dict[str, NDArray[Any]]
 
@@ -135,10 +134,5 @@ def write_table(path: Path | str, table: Mapping[str, NDArray[Any]]) -> Path:
     ScanError
         If the system refuses.
     """
-    path = Path(path)
     columns = [np.asarray(column).tolist() for column in table.values()]
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(table)
-        writer.writerows(zip(*columns, strict=True))
-    return path
+    return write_csv(path, table, zip(*columns, strict=True))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_segdino.files import atomic_path
+from napari_segdino.files import write_csv
 from napari_segdino.metrics.measures import (
     Floats,
     dice,
@@ -220,15 +220,15 @@ def summarise(rows: Sequence[Row], seed: int = 0) -> SummaryTable:
     return SummaryTable(table)
 
 
-def to_csv(path: Path | str, rows: Sequence[Row] | Sequence[Summary]) -> Path:
-    """Write rows or summaries as CSV, whole or not at all.
+def to_csv(path: Path | str, rows: Sequence[Any]) -> Path:
+    """Write dataclasses of one kind as CSV, whole or not at all.
 
     Parameters
     ----------
     path : path
         Where to.
-    rows : sequence of Row or of Summary
-        The table; its first line names the fields.
+    rows : sequence of dataclass
+        Such as Row or Summary; their fields name the columns.
 
     Returns
     -------
@@ -240,10 +240,5 @@ def to_csv(path: Path | str, rows: Sequence[Row] | Sequence[Summary]) -> Path:
     ScanError
         If the system refuses.
     """
-    path = Path(path)
-    kind = type(rows[0]) if rows else Row
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([f.name for f in fields(kind)])
-        writer.writerows(astuple(row) for row in rows)
-    return path
+    names = [f.name for f in fields(type(rows[0]) if rows else Row)]
+    return write_csv(path, names, (astuple(row) for row in rows))

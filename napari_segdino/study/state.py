@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_segdino.errors import InputError, ModelFileError
-from napari_segdino.files import atomic_path
+from napari_segdino.files import atomic_path, write_csv
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.study.split import Splits
@@ -84,13 +84,12 @@ class StudyFolder:
 
     def write_split(self, splits: Splits) -> None:
         """Write which case is where."""
-        path = self.path / "split.csv"
-        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["case", "group", "split"])
-            for split in ("train", "validation", "test"):
-                for case in getattr(splits, split):
-                    writer.writerow([case.name, case.group, split])
+        rows = (
+            (case.name, case.group, split)
+            for split in ("train", "validation", "test")
+            for case in getattr(splits, split)
+        )
+        write_csv(self.path / "split.csv", ("case", "group", "split"), rows)
 
     def seed(self, seed: int) -> SeedFolder:
         """Folder of one seed; it is made."""
