@@ -10,10 +10,12 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
+from napari_segdino._qt.correct import Corrector
 from napari_segdino._qt.engine import NO_IMAGE, Engine
 from napari_segdino._qt.export import proposed_suffix
 from napari_segdino._qt.folder import FolderController, FolderPanel
 from napari_segdino._qt.keys import Keys
+from napari_segdino._qt.keys_panel import KeysPanel
 from napari_segdino._qt.model_panel import ModelPanel
 from napari_segdino._qt.objects.controller import ObjectsController
 from napari_segdino._qt.objects.panel import ObjectsPanel
@@ -30,6 +32,7 @@ from napari_segdino._qt.project import Projects
 from napari_segdino._qt.review.panel import ReviewPanel
 from napari_segdino._qt.scroll import ColumnScroll
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
+from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.warm import start_warming
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
@@ -79,6 +82,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.tabs = QTabWidget()
         pick = self.inputs.image.setValue
         self.review = ReviewPanel(self.engine, self._current_work, pick)
+        self.tools = ToolsPanel()
+        self.corrector = Corrector(self.tools, self.engine, self._current_work, self)
+        self.keys_list = KeysPanel()
         self._closed = False
         self._lay_out()
         self._connect()
@@ -131,7 +137,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             heading("Classes"),
             self.classes,
             self.actions,
+            self.tools,
             self.status,
+            self.keys_list,
             self.tabs,
         ):
             column.addWidget(widget)
@@ -161,6 +169,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.files.export.clicked.connect(self._export)
         self.files.new.clicked.connect(self._new)
         self.engine.said.connect(self.status.say)
+        self.corrector.refused.connect(partial(self.status.say, failed=True))
         self.engine.failed.connect(partial(self.status.say, failed=True))
         self.engine.progressed.connect(self.actions.show_progress)
         self.engine.busy_changed.connect(self._on_busy)
@@ -171,11 +180,15 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _bind_keys(self) -> None:
         actions = {
-            keys.SEGMENT: self.segment,
-            keys.RETRAIN: self.retrain,
-            keys.LIVE: self.actions.live.toggle,
-            keys.NEXT_PLACE: self.review.suggest.next_place,
-            keys.NEXT_SLICE: self.review.suggest.next_slice,
+            keys.key_of(keys.SEGMENT): self.segment,
+            keys.key_of(keys.RETRAIN): self.retrain,
+            keys.key_of(keys.LIVE): self.actions.live.toggle,
+            keys.key_of(keys.NEXT_PLACE): self.review.suggest.next_place,
+            keys.key_of(keys.NEXT_SLICE): self.review.suggest.next_slice,
+            keys.key_of(keys.ACCEPT): self.corrector.accept,
+            keys.key_of(keys.COPY): self.corrector.copy,
+            keys.key_of(keys.SHOW): self.corrector.toggle_mask,
+            keys.key_of(keys.OUTLINE): self.corrector.toggle_outline,
         }
         for label in range(10):
             actions[keys.CLASS.format(label)] = partial(self.classes.pick, label)
@@ -251,10 +264,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if image is None:
             self.status.say(NO_IMAGE)
         self.engine.prepare(image)
+        self._on_prepared()
         self.review.refresh()
 
     def _on_prepared(self) -> None:
         self.object_finder.show_image(self.image)
+        self.corrector.refresh()
 
     def _on_setting(self, name: str, value: object) -> None:
         if name in ("encoder", "head", "features"):

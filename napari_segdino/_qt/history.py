@@ -164,6 +164,20 @@ class PlaneHistory:
             The stroke changed nothing else, so that napari cannot undo it.
         """
         after = confirmations(current, footprint, label, marks)
+        return self._say(marks, after, alone)
+
+    def accept(self, current: Plane, marks: Plane) -> Plane:
+        """Count a whole plane as said; return the marks now.
+
+        Parameters
+        ----------
+        current, marks : numpy.ndarray of int, shape (Y, X)
+            The mask, and the marks so far, which stay.
+        """
+        after = np.where(marks > 0, marks, current.astype(marks.dtype) + 1)
+        return self._say(marks, after.astype(marks.dtype), alone=True)
+
+    def _say(self, marks: Plane, after: Plane, alone: bool) -> Plane:
         edit = Edit.between(marks, after)
         if not edit.at.size:
             return after

@@ -1,20 +1,77 @@
-"""Keys of the dock, bound in the viewer while the dock is open."""
+"""Keys of the dock, bound in the viewer while the dock is open.
+
+napari's table of shortcuts holds only its own actions, so that the keys are
+settings of the plugin: Preferences > SegDINO > Keys.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from app_model.types import KeyCode
+from napari.utils.key_bindings import coerce_keybinding
+
+from napari_segdino._qt.preferences import read_preferences
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-SEGMENT = "Shift-S"
-RETRAIN = "Shift-R"
-LIVE = "Shift-L"
-NEXT_PLACE = "Shift-N"
-NEXT_SLICE = "Shift-J"
+_log = logging.getLogger(__name__)
+
+SEGMENT = "segment"
+RETRAIN = "retrain"
+LIVE = "live"
+NEXT_PLACE = "next_place"
+NEXT_SLICE = "next_slice"
+ACCEPT = "accept_slice"
+COPY = "copy_to_next"
+ALIKE = "click_to_start"
+SHOW = "show_mask"
+OUTLINE = "outline"
+
+DEFAULTS = {
+    SEGMENT: "Shift-S",
+    RETRAIN: "Shift-R",
+    LIVE: "Shift-L",
+    NEXT_PLACE: "Shift-N",
+    NEXT_SLICE: "Shift-J",
+    ACCEPT: "Shift-A",
+    COPY: "Shift-C",
+    ALIKE: "Shift-K",
+    SHOW: "Shift-M",
+    OUTLINE: "Shift-O",
+}
+
+TEXTS = {
+    SEGMENT: "Segment",
+    RETRAIN: "Retrain",
+    LIVE: "Live on or off",
+    NEXT_PLACE: "Next doubtful place",
+    NEXT_SLICE: "Next doubtful slice",
+    ACCEPT: "This slice is right",
+    COPY: "Copy the mask to the next slice",
+    ALIKE: "Click to start",
+    SHOW: "Mask on or off",
+    OUTLINE: "Outline or filled",
+}
+
 CLASS = "Alt-{}"
-"""Of the class with this label; 0 is background."""
+"""Of the class with this label; 0 is background. Not to be changed."""
+
+
+def key_of(name: str) -> str:
+    """Return the key of a command: the user's, or the program's own."""
+    found = read_preferences()
+    chosen = "" if found is None else str(getattr(found.shortcuts, name, "")).strip()
+    if not chosen:
+        return DEFAULTS[name]
+    parts = coerce_keybinding(chosen).parts
+    if len(parts) != 1 or parts[0].key == KeyCode.UNKNOWN:
+        _log.warning("%r is no key: %s keeps %s", chosen, name, DEFAULTS[name])
+        return DEFAULTS[name]
+    return chosen
 
 
 class Keys:

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,8 +18,8 @@ from qtpy.QtWidgets import (
     QSpinBox,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_segdino._qt.fold import Fold
 from napari_segdino.config import INTENSITIES, SLICES, WINDOWS
 from napari_segdino.errors import InputError
 from napari_segdino.heads import HEADS
@@ -32,18 +31,12 @@ HEAD_NOTES = {
     "segdino_v2": "Pyramid decoder: strokes take half a minute, whole masks minutes.",
     "meddino": "A decoder for scans: strokes take half a minute, whole masks minutes.",
 }
-TITLE = (
-    "QPushButton { text-align: left; border: none; background: transparent; "
-    "padding: 2px 0; font-size: 9pt; font-weight: bold; color: #8a93a5; }"
-    "QPushButton:hover { color: white; }"
-)
-OPEN, CLOSED = "\u25be MODEL", "\u25b8 MODEL"
 OWN_SIZE = "own"
 MAX_SIDE = 4096
 MOST_NEIGHBOURS = 4
 
 
-class ModelPanel(QCollapsible):  # type: ignore[misc]
+class ModelPanel(Fold):
     """Shows and changes the head, the views and what is made of predictions.
 
     Parameters
@@ -58,8 +51,7 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
     """What the user typed that cannot be, and what can."""
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
-        # Icons made of letters are black on any theme; the title holds the arrow.
-        super().__init__(CLOSED, parent, QIcon(), QIcon())
+        super().__init__("Model", "What is trained, and how images are read", parent)
         self._settings = settings
         self.head = _combo(HEADS)
         self.note = QLabel()
@@ -74,7 +66,6 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         self.z_unit = _combo(("slices", "mm"))
         self._lay_out()
         self._explain()
-        self.setDuration(0)
         self.setValue(settings)
         self._connect()
 
@@ -171,15 +162,7 @@ class ModelPanel(QCollapsible):  # type: ignore[misc]
         form.addRow("Fusion", self.fusion)
         form.addRow("Masks", self.regularise)
         form.addRow("Along z", _row(self.z_sigma, self.z_unit))
-        self.toggleButton().setStyleSheet(TITLE)
-        self.toggleButton().setToolTip("What is trained, and how images are read")
-        self.setContent(inside)
-        # Folded, it has no height, but the Tab key would still go there.
-        inside.setEnabled(False)
-        self.toggled.connect(inside.setEnabled)
-        self.toggled.connect(lambda on: self.setText(OPEN if on else CLOSED))
-        self.collapse(animate=False)
-        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.fill(inside)
 
     def _explain(self) -> None:
         new = " Changing it starts a new probe; your marks are learned anew."

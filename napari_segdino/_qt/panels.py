@@ -164,23 +164,25 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.bar.setFormat(f"{step.text} %p%" if step.total else step.text)
 
     def _lay_out(self) -> None:
+        names = (keys.SEGMENT, keys.RETRAIN, keys.LIVE)
+        segment, retrain, live = (keys.key_of(name) for name in names)
         self.segment.setStyleSheet(PRIMARY)
         self.retrain.setStyleSheet(PRIMARY)
         self.segment.setToolTip(
-            f"Draw the mask ({keys.SEGMENT}). With nothing learned yet, a first "
+            f"Draw the mask ({segment}). With nothing learned yet, a first "
             "guess is made from the image alone."
         )
         self.retrain.setToolTip(
-            f"Learn from your corrections and draw the mask again ({keys.RETRAIN}). "
+            f"Learn from your corrections and draw the mask again ({retrain}). "
             "What you painted stays."
         )
-        self.live.setToolTip(f"Retrain by itself when the brush rests ({keys.LIVE})")
+        self.live.setToolTip(f"Retrain by itself when the brush rests ({live})")
         self.cancel.setToolTip("Stop; what has been drawn stays")
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
         for column, (button, key) in enumerate(
-            ((self.segment, keys.SEGMENT), (self.retrain, keys.RETRAIN))
+            ((self.segment, segment), (self.retrain, retrain))
         ):
             grid.addWidget(button, 0, column)
             hint = QLabel(key)

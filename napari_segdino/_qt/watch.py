@@ -183,6 +183,16 @@ class MaskWatch(QObject):  # type: ignore[misc]
             self.travelled.emit(redraw, back)
         return True
 
+    def accept(self, plane: int) -> int:
+        """Make the whole mask of a plane marks; return how many pixels are new."""
+        self.pressed.emit()
+        self.look(plane)
+        index = self.planes.index(plane)
+        marks = np.array(read_plane(self.marks, index))
+        after = self._history(plane).accept(read_plane(self.mask, index), marks)
+        self._set_marks(plane, after)
+        return int(np.count_nonzero(after != marks))
+
     def add_marks(self, plane: int, marks: Plane) -> None:
         """Mark what was saved where nothing is marked."""
         self.look(plane)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import npe2
 import numpy as np
 import pytest
 from fake_encoder import FakeEncoder
@@ -160,3 +161,9 @@ def shown(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
     user.rest()
     user.work.mask.brush_size = 3
     return user
+
+
+@pytest.fixture
+def manifest() -> npe2.PluginManifest:
+    """What the plugin tells napari."""
+    return npe2.PluginManifest.from_distribution("napari-segdino")

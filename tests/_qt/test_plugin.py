@@ -25,11 +25,6 @@ from napari_segdino.io.write import MASK_SUFFIXES
 NAME = "napari-segdino"
 
 
-@pytest.fixture
-def manifest() -> npe2.PluginManifest:
-    return npe2.PluginManifest.from_distribution(NAME)
-
-
 def test_every_command_can_be_imported(manifest: npe2.PluginManifest) -> None:
     manifest.validate_imports()
 

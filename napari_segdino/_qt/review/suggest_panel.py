@@ -76,12 +76,14 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
             self.picked.emit(thing)
 
     def _lay_out(self) -> None:
+        names = (keys.NEXT_PLACE, keys.NEXT_SLICE)
+        place, plane = (keys.key_of(name) for name in names)
         self.next_place.setToolTip(
-            f"Go to the place where the probe is most in doubt ({keys.NEXT_PLACE}): "
+            f"Go to the place where the probe is most in doubt ({place}): "
             "one stroke there teaches it most"
         )
         self.next_slice.setToolTip(
-            f"Go to the slice where the probe is most in doubt ({keys.NEXT_SLICE})"
+            f"Go to the slice where the probe is most in doubt ({plane})"
         )
         self.kind.setToolTip("What is listed, most doubtful first")
         self.doubt.setToolTip(
@@ -94,7 +96,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
         for column, (button, key) in enumerate(
-            ((self.next_place, keys.NEXT_PLACE), (self.next_slice, keys.NEXT_SLICE))
+            ((self.next_place, place), (self.next_slice, plane))
         ):
             grid.addWidget(button, 0, column)
             hint = QLabel(key)

@@ -1,0 +1,130 @@
+"""Tools to correct with: whole slices, and how the mask is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.layers import read_plane
+from napari_segdino._qt.tools_panel import ToolsPanel
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.works import Work
+
+OUTLINE = 2
+"""Pixels of an outline."""
+
+NO_MASK = "There is no mask yet: press Segment first."
+BUSY = "Wait for the mask to be drawn, or press Cancel first."
+
+
+class Corrector(QObject):  # type: ignore[misc]
+    """Does what the tools ask for with the mask that is worked on.
+
+    Parameters
+    ----------
+    panel : ToolsPanel
+        The tools.
+    engine : Engine
+        Of the window.
+    current : callable
+        Returns the Work on the image that is picked, if any.
+    """
+
+    refused = Signal(str)
+    """Why nothing was done."""
+
+    def __init__(
+        self,
+        panel: ToolsPanel,
+        engine: Engine,
+        current: Callable[[], Work | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._panel, self._engine, self._current = panel, engine, current
+        panel.accept.clicked.connect(self.accept)
+        panel.copy.clicked.connect(self.copy)
+        panel.opacity_changed.connect(self._set_opacity)
+        panel.outline.toggled.connect(self._set_outline)
+
+    def refresh(self) -> None:
+        """Show how the mask of the image that is picked is shown."""
+        work = self._current()
+        if work is not None:
+            self._panel.show_mask(work.mask.opacity, work.mask.contour > 0)
+
+    # -- slices ------------------------------------------------------------
+
+    def accept(self) -> None:
+        """Make the mask of the slice that is shown marks, as one step."""
+        work = self._ready()
+        if work is None:
+            return
+        new = work.watch.accept(work.shown())
+        if new:
+            said = f"{new:,} pixels of this slice are marks now; Ctrl-Z takes it back."
+        else:
+            said = "This slice was accepted before."
+        self._engine.said.emit(said)
+
+    def copy(self) -> None:
+        """Draw the mask of the slice that is shown in the next one, and go there.
+
+        It is drawn as a prediction is: one step, and no mark of its own.
+        """
+        work = self._ready()
+        if work is None:
+            return
+        plane = work.shown()
+        lead = work.planes.index(plane)
+        if not lead or lead[-1] + 1 >= work.planes.lead_shape[-1]:
+            self.refused.emit("There is no next slice.")
+            return
+        work.watch.look(plane)
+        work.writer.add(plane + 1, np.array(read_plane(work.mask, lead)))
+        work.writer.finish()
+        world = work.mask.data_to_world([*lead[:-1], lead[-1] + 1, 0, 0])
+        dims = work.viewer.dims
+        axis = dims.ndim - 3
+        dims.set_point(axis, world[-3])
+        self._engine.said.emit(
+            "Copied as a proposal: correct it, then say that the slice is right."
+        )
+
+    def _ready(self) -> Work | None:
+        """Return the mask to work on, None while it cannot be."""
+        work = self._current()
+        if work is None or not work.watch.intact:
+            self.refused.emit(NO_MASK)
+            return None
+        if self._engine.busy:
+            self.refused.emit(BUSY)
+            return None
+        return work
+
+    # -- how the mask is shown ---------------------------------------------
+
+    def toggle_mask(self) -> None:
+        """Turn the mask off, or on again."""
+        work = self._current()
+        if work is not None:
+            work.mask.visible = not work.mask.visible
+
+    def toggle_outline(self) -> None:
+        """Show the outline of the mask, or fill it again."""
+        self._panel.outline.toggle()
+
+    def _set_opacity(self, opacity: float) -> None:
+        work = self._current()
+        if work is not None:
+            work.mask.opacity = opacity
+
+    def _set_outline(self, on: bool) -> None:
+        work = self._current()
+        if work is not None:
+            work.mask.contour = OUTLINE if on else 0

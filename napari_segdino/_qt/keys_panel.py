@@ -1,0 +1,36 @@
+"""The keys of the dock, listed where they are used."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+
+from napari_segdino._qt.fold import Fold
+from napari_segdino._qt.keys import CLASS, TEXTS, key_of
+
+NAPARI = {
+    "1 2 3 4": "Erase, paint, polygon, fill",
+    "[ ]": "Smaller, larger brush",
+    "Ctrl-Z": "Undo; Ctrl-Shift-Z redo",
+    "Space": "Move the view while held",
+}
+"""Keys that napari gives to a Labels layer."""
+
+
+class KeysPanel(Fold):
+    """Lists every key; folded at first."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Keys", "Change them in Preferences > SegDINO", parent)
+        inside = QWidget()
+        grid = QGridLayout(inside)
+        grid.setContentsMargins(4, 0, 0, 4)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(1, 1)
+        listed = {key_of(name): text for name, text in TEXTS.items()}
+        listed[f"{CLASS.format(0)} ... {CLASS.format(9)}"] = "Background, class 1 to 9"
+        for row, (key, text) in enumerate((listed | NAPARI).items()):
+            grid.addWidget(QLabel(key), row, 0)
+            said = QLabel(text)
+            said.setWordWrap(True)
+            grid.addWidget(said, row, 1)
+        self.fill(inside)

@@ -1,0 +1,221 @@
+"""Tools for whole slices, and how the mask is shown, with real keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
+
+from napari_segdino._qt import keys, preferences
+from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.keys_panel import KeysPanel
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
+    """A user of a volume on screen whose third slice has a first mask."""
+    user = make_user(show=True)
+    user.open(volume)
+    click(user.dock.actions.segment)
+    user.rest()
+    user.work.mask.brush_size = 3
+    return user
+
+
+# -- this slice is right ---------------------------------------------------
+
+
+def test_an_accepted_slice_is_learned_from(scan: Any) -> None:
+    mask, marks = scan.work.mask, scan.work.marks
+    stroke(scan.viewer, mask, [(50, 52), (50, 66)])
+    corrected = mask.data.copy()
+    press_key(Qt.Key.Key_A, SHIFT)
+    np.testing.assert_array_equal(marks.data[2], corrected[2] + 1)
+    assert not marks.data[[0, 1, 3, 4]].any(), "only the slice that is shown"
+    np.testing.assert_array_equal(mask.data, corrected)
+    assert "are marks now" in scan.status
+    scan.retrain()
+    assert scan.segmenter.calls[-2] == ("partial_fit", [2])
+    np.testing.assert_array_equal(mask.data[2], corrected[2])
+
+
+def test_accepting_is_one_step(scan: Any) -> None:
+    mask, marks = scan.work.mask, scan.work.marks
+    stroke(scan.viewer, mask, [(50, 52), (50, 66)])
+    painted, said = mask.data.copy(), marks.data.copy()
+    click(scan.dock.tools.accept)
+    accepted = marks.data.copy()
+    press_key(Qt.Key.Key_Z, CTRL)
+    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(mask.data, painted)
+    press_key(Qt.Key.Key_Z, CTRL | SHIFT)
+    np.testing.assert_array_equal(marks.data, accepted)
+    click(scan.dock.tools.accept)
+    assert "accepted before" in scan.status
+    press_key(Qt.Key.Key_Z, CTRL)
+    press_key(Qt.Key.Key_Z, CTRL)
+    assert not marks.data.any(), "the stroke comes next"
+
+
+def test_accepting_keeps_earlier_marks(scan: Any) -> None:
+    mask, marks = scan.work.mask, scan.work.marks
+    lead = scan.work.shown()
+    marks.data_setitem((np.array([lead]), np.array([5]), np.array([5])), 2)
+    click(scan.dock.tools.accept)
+    assert mask.data[lead, 5, 5] == 0
+    assert marks.data[lead, 5, 5] == 2, "said by hand, not drawn yet"
+
+
+# -- copy to the next slice ------------------------------------------------
+
+
+def test_a_copy_is_a_proposal(scan: Any) -> None:
+    mask, marks = scan.work.mask, scan.work.marks
+    stroke(scan.viewer, mask, [(50, 52), (50, 66)])
+    said = marks.data.copy()
+    press_key(Qt.Key.Key_C, SHIFT)
+    scan.rest()
+    assert scan.viewer.dims.current_step[0] == 3
+    np.testing.assert_array_equal(mask.data[3], mask.data[2])
+    np.testing.assert_array_equal(marks.data, said), "no mark of its own"
+    stroke(scan.viewer, mask, [(5, 5), (5, 20)])
+    assert (marks.data[3] > 0).sum() == (mask.data[3] != mask.data[2]).sum()
+    press_key(Qt.Key.Key_A, SHIFT)
+    assert (marks.data[3] > 0).all(), "accepted: all of it counts"
+
+
+def test_a_copy_can_be_undone(scan: Any) -> None:
+    mask, marks = scan.work.mask, scan.work.marks
+    before = mask.data.copy()
+    click(scan.dock.tools.copy)
+    scan.rest()
+    assert (mask.data[3] != before[3]).any()
+    press_key(Qt.Key.Key_Z, CTRL)
+    scan.wait(lambda: not scan.work.watch._timer.isActive())
+    np.testing.assert_array_equal(mask.data, before)
+    assert not marks.data.any()
+
+
+def test_a_copy_keeps_what_was_said_there(scan: Any) -> None:
+    mask, marks = scan.work.mask, scan.work.marks
+    scan.viewer.dims.set_current_step(0, 3)
+    scan.dock.pick_class(0)
+    mask.brush_size = 3
+    stroke(scan.viewer, mask, [(20, 20), (20, 30)])
+    scan.viewer.dims.set_current_step(0, 2)
+    click(scan.dock.tools.copy)
+    scan.rest()
+    assert (marks.data[3, 20, 20:31] == 1).all()
+    assert (mask.data[3, 20, 20:31] == 0).all()
+    assert mask.data[3, 15, 15] == 1
+
+
+def test_there_is_no_next_slice(scan: Any, make_user: Any, plane: Any) -> None:
+    scan.viewer.dims.set_current_step(0, 4)
+    before = scan.work.mask.data.copy()
+    click(scan.dock.tools.copy)
+    assert "no next slice" in scan.status
+    np.testing.assert_array_equal(scan.work.mask.data, before)
+
+
+def test_tools_without_a_mask(user: Any) -> None:
+    for tool in (user.dock.tools.accept, user.dock.tools.copy):
+        click(tool)
+        assert "no mask yet" in user.status
+
+
+# -- how the mask is shown -------------------------------------------------
+
+
+def test_opacity_and_outline(shown: Any) -> None:
+    mask, tools = shown.work.mask, shown.dock.tools
+    assert tools.opacity.value() == round(100 * mask.opacity)
+    tools.opacity.setFocus()
+    QTest.keyClick(tools.opacity, Qt.Key.Key_Home)
+    assert mask.opacity == 0
+    QTest.keyClick(tools.opacity, Qt.Key.Key_End)
+    assert mask.opacity == 1
+    press_key(Qt.Key.Key_O, SHIFT)
+    assert mask.contour > 0
+    assert tools.outline.isChecked()
+    press_key(Qt.Key.Key_O, SHIFT)
+    assert mask.contour == 0
+    press_key(Qt.Key.Key_M, SHIFT)
+    assert not mask.visible
+    press_key(Qt.Key.Key_M, SHIFT)
+    assert mask.visible
+
+
+def test_each_image_has_its_own_look(shown: Any, plane: Any) -> None:
+    tools = shown.dock.tools
+    click(tools.outline)
+    tools.opacity.setValue(80)
+    shown.open(plane, name="other")
+    shown.rest()
+    assert not tools.outline.isChecked()
+    assert tools.opacity.value() == 45
+    shown.dock.inputs.image.setValue(shown.viewer.layers["scan"])
+    assert tools.outline.isChecked()
+    assert tools.opacity.value() == 80
+
+
+def test_layers_keep_their_order(shown: Any, plane: Any) -> None:
+    shown.retrain()
+    click(shown.dock.tools.accept)
+    shown.segment()
+    names = [layer.name for layer in shown.viewer.layers]
+    assert names == ["scan", "scan mask", "scan marks"]
+
+
+# -- keys ------------------------------------------------------------------
+
+
+def test_every_key_is_listed(qtbot: Any) -> None:
+    panel = KeysPanel()
+    qtbot.addWidget(panel)
+    texts = {label.text() for label in panel.content().findChildren(QLabel)}
+    assert set(keys.DEFAULTS.values()) <= texts
+    assert set(keys.TEXTS.values()) <= texts
+    assert len(set(keys.DEFAULTS.values())) == len(keys.DEFAULTS), "one each"
+
+
+def test_keys_can_be_changed(
+    plugin_settings: Any, npe2pm: Any, manifest: Any, caplog: Any
+) -> None:
+    npe2pm.register(manifest)
+    found = preferences.read_preferences()
+    assert found is not None
+    for name, key in keys.DEFAULTS.items():
+        assert getattr(found.shortcuts, name) == key, "the manifest says the same"
+    found.shortcuts.segment = "Ctrl-Alt-G"
+    assert keys.key_of(keys.SEGMENT) == "Ctrl-Alt-G"
+    found.shortcuts.segment = "no such key"
+    assert keys.key_of(keys.SEGMENT) == "Shift-S"
+    assert "is no key" in caplog.text
+    found.shortcuts.segment = ""
+    assert keys.key_of(keys.SEGMENT) == "Shift-S"
+
+
+def test_a_changed_key_is_bound_and_shown(
+    make_user: Callable[..., Any], plane: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = keys.DEFAULTS | {keys.SEGMENT: "Ctrl-Alt-G"}
+    monkeypatch.setattr(keys, "key_of", changed.__getitem__)
+    user = make_user(show=True)
+    user.open(plane)
+    user.rest()
+    press_key(Qt.Key.Key_S, SHIFT)
+    user.rest()
+    assert user.segmenter.calls == []
+    press_key(Qt.Key.Key_G, CTRL | Qt.KeyboardModifier.AltModifier)
+    user.rest()
+    assert user.segmenter.calls == [("cluster", [0])]
+    assert "Ctrl-Alt-G" in user.dock.actions.segment.toolTip()
