@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino._qt.jobs import Known, Learned, Redrawn
+from napari_segdino._qt.jobs import Doubted, Known, Learned, Redrawn
 from napari_segdino._qt.rounds import Redraw, Rounds
 from napari_segdino.inference.predict import PartResult, PlaneResult
 
@@ -31,12 +31,15 @@ class Drawing:
         What the probe knew before and after; None for Segment.
     parts : list of Redrawn
         Masks before and after, by plane.
+    doubted : list of Doubted
+        Where the probe is in doubt, if somebody wanted to know.
     """
 
     def __init__(self, work: Work, session: Session, rounds: Rounds) -> None:
         self.work = work
         self.known: Known | None = None
         self.parts: list[Redrawn] = []
+        self.doubted: list[Doubted] = []
         self._session, self._rounds = session, rounds
         self._redraw: Redraw | None = None
         rounds.begin()
@@ -56,6 +59,8 @@ class Drawing:
                 self._redraw = self._rounds.learned(self.work.key, result)
             case Redrawn():
                 self.parts.append(result)
+            case Doubted():
+                self.doubted.append(result)
 
     def end(self, cancelled: bool) -> None:
         """Note the masks; forget what has not been drawn if it was cancelled."""

@@ -69,6 +69,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.works = Works(viewer, session, self)
         self.runner = TaskRunner(self)
         self.rounds = Rounds(session)
+        self.doubt_wanted: Callable[[], bool] = lambda: False
         self._then: Callable[[], None] | None = None
         self._work: Work | None = None
         self._preparing: Image | None = None
@@ -259,6 +260,7 @@ class Engine(QObject):  # type: ignore[misc]
             work.mask.data,
             wanted,
             work.centre(),
+            self.doubt_wanted(),
         )
         self._draw(work, "Retrain", steps)
 

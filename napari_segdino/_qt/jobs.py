@@ -13,9 +13,13 @@ from napari_segdino._qt.outlook import foretell, memory_notice
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import PartResult, PlaneResult
+from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.history import Packed, learned_of
 from napari_segdino.session import apply_marks, fingerprint, why_not_trainable
+
+FULL = 255
+"""Doubt is kept in 8 bits; this is 1."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,22 @@ class Redrawn:
     plane: int
     before: Packed
     after: Packed
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """Yielded after the prediction of a plane: where the probe is in doubt.
+
+    Parameters
+    ----------
+    plane : int
+        Flat index over the leading axes.
+    doubt : numpy.ndarray, shape (Y, X), uint8
+        Entropy, 0 to 255.
+    """
+
+    plane: int
+    doubt: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -175,6 +195,7 @@ def iter_retrain(
     mask: Any,
     planes: Sequence[int],
     centre: tuple[float, float] | None = None,
+    doubt: bool = False,
 ) -> Steps[None]:
     """Learn new marks, then draw the planes asked for.
 
@@ -192,10 +213,12 @@ def iter_retrain(
         Planes to draw.
     centre : tuple of float, optional
         Pixel that is looked at.
+    doubt : bool
+        Whether somebody wants to know where the probe is in doubt.
 
     Yields
     ------
-    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, Notice
+    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, Doubted, Notice
     """
     before = learned_of(segmenter)
     yield from iter_learn(segmenter, images)
@@ -225,6 +248,13 @@ def iter_retrain(
         drawn = apply_marks(step.labels, np.asarray(target.marks[index]))
         drawn = drawn.astype(seen.dtype, copy=False)
         yield Redrawn(step.index, Packed.of(seen), Packed.of(drawn))
+        if doubt:
+            yield Doubted(step.index, in_bytes(entropy(step.probabilities)))
+
+
+def in_bytes(doubt: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return doubt from 0 to 1 as 0 to 255."""
+    return np.round(doubt * FULL).astype(np.uint8)
 
 
 def iter_unpack(

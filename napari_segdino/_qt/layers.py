@@ -70,11 +70,32 @@ def voxel_spacing(image: Image) -> tuple[float, ...] | None:
 
 def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:
     """Return the flat index of the plane of an image that the sliders show."""
-    if not planes.lead_shape:
+    count = len(planes.lead_shape)
+    if not count:
         return 0
-    at = np.round(image.world_to_data(viewer.dims.point)).astype(int)
-    lead = np.clip(at[: len(planes.lead_shape)], 0, np.array(planes.lead_shape) - 1)
+    slope, start = _slider_map(image, count)
+    first = viewer.dims.ndim - image.ndim
+    at = np.round(slope @ viewer.dims.point[first : first + count] + start).astype(int)
+    lead = np.clip(at, 0, np.array(planes.lead_shape) - 1)
     return int(np.ravel_multi_index(tuple(lead), planes.lead_shape))
+
+
+def slider_point(image: Image, index: tuple[int, ...]) -> list[float]:
+    """Return where the sliders have to be to show a plane, in world coordinates."""
+    slope, start = _slider_map(image, len(index))
+    return [float(v) for v in np.linalg.solve(slope, np.array(index) - start)]
+
+
+def _slider_map(image: Image, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Slope and start of what napari makes of slider positions.
+
+    Of a tilted layer napari shows the plane that lies under the world's origin of
+    the axes on screen.
+    """
+    start = np.array(image.world_to_data(np.zeros(image.ndim)))[:count]
+    units = np.eye(image.ndim)[:count]
+    ends = [np.array(image.world_to_data(unit))[:count] for unit in units]
+    return np.stack(ends, 1) - start[:, None], start
 
 
 def centre_shown(viewer: Viewer, image: Image) -> tuple[float, float] | None:

@@ -19,6 +19,7 @@ from napari_segdino._qt.layers import (
     make_layer,
     plane_shown,
     set_pixels,
+    slider_point,
 )
 from napari_segdino._qt.works import Work, Works
 from napari_segdino.errors import InputError
@@ -197,3 +198,30 @@ def test_undo_on_another_slice_is_seen(work: Work, qtbot: Any) -> None:
     assert (work.marks.data[2] == 2).any()
     work.mask.undo()  # slice 1 is on screen
     qtbot.waitUntil(lambda: not work.marks.data.any())
+
+
+def tilt(degrees: float) -> np.ndarray:
+    """Turn the first axis into the second, and shift."""
+    angle = np.deg2rad(degrees)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    turn[:3, 3] = 30, -120, 7
+    return turn
+
+
+@pytest.mark.parametrize("degrees", [0, 10])
+@pytest.mark.parametrize("plane", [0, 3, 11])
+def test_the_plane_that_napari_shows(degrees: float, plane: int) -> None:
+    """Each plane is as bright as its number; the thumbnail shows what is shown."""
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((2, 1, 5, 5)))  # more sliders than the volume has
+    data = (
+        np.zeros((12, 40, 50), np.uint8) + np.arange(12, dtype=np.uint8)[:, None, None]
+    )
+    image = viewer.add_image(
+        data, scale=(3, 2, 2), affine=tilt(degrees), contrast_limits=(0, 255), gamma=1
+    )
+    viewer.dims.set_point([1], slider_point(image, (plane,)))
+    assert plane_shown(viewer, image, image_planes(image)) == plane
+    image.refresh(thumbnail=True)
+    assert image.thumbnail[..., 0].max() == plane

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino._qt.jobs import FULL, Doubted, in_bytes
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress, Steps
@@ -17,8 +18,8 @@ from napari_segdino.review.places import Ranking, rank
 from napari_segdino.review.suggest import iter_rank_images
 from napari_segdino.session import fingerprint
 
-FULL = 255
-"""Doubt is kept in 8 bits; this is 1."""
+UNRANKED = -1
+"""Is no fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,15 @@ def iter_look(
         segmenter, planes.array, axes=planes.axes, planes=unknown, members=0
     ):
         if isinstance(step, PlaneDoubt):
-            total = np.round(step.doubt.total * FULL).astype(np.uint8)
-            yield _looked(step.index, total, np.array(marks[planes.index(step.index)]))
+            said = np.array(marks[planes.index(step.index)])
+            yield _looked(step.index, in_bytes(step.doubt.total), said)
         else:
             yield step
+
+
+def unranked(found: Doubted) -> Looked:
+    """Return what Retrain found on a plane; its places are ranked when asked for."""
+    return Looked(found.plane, UNRANKED, found.doubt, Ranking((), ()))
 
 
 def _looked(plane: int, doubt: NDArray[np.uint8], marks: NDArray[Any]) -> Looked:

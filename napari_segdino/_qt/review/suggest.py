@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_segdino._qt.layers import image_planes, is_ours, read_plane
 from napari_segdino._qt.review.doubts import Doubts
-from napari_segdino._qt.review.look import Looked, iter_look, iter_rank
+from napari_segdino._qt.review.look import Looked, iter_look, iter_rank, unranked
 from napari_segdino._qt.review.overlays import Marker, Overlay
 from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES, SuggestPanel
 from napari_segdino._qt.review.travel import go_to, plane_name
@@ -24,6 +24,7 @@ from napari_segdino.session import fingerprint
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_segdino._qt.drawing import Drawing
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.idle import IdleWork
     from napari_segdino._qt.works import Work
@@ -74,9 +75,12 @@ class Suggester(QObject):  # type: ignore[misc]
         self.panel.doubt.toggled.connect(self._show_doubt)
         self._overlay.gone.connect(partial(self.panel.doubt.setChecked, False))
         engine.viewer.dims.events.current_step.connect(self._on_moved)
+        engine.trained.connect(self._on_trained)
+        engine.doubt_wanted = self._is_wanted
 
     def release(self) -> None:
         """Take the layers away and let go of the window."""
+        self._engine.trained.disconnect(self._on_trained)
         self._engine.viewer.dims.events.current_step.disconnect(self._on_moved)
         self._marker.remove()
         self._overlay.release()
@@ -149,8 +153,19 @@ class Suggester(QObject):  # type: ignore[misc]
 
     def _follow(self) -> None:
         """Have the slice on screen looked at when the user rests."""
-        if self.panel.doubt.isChecked() or self.panel.isVisibleTo(self.panel.window()):
+        if self._is_wanted():
             self._idle.ask("look", self._make_look, FOLLOW)
+
+    def _is_wanted(self) -> bool:
+        """Whether the doubt is on screen."""
+        shown = self.panel.isVisibleTo(self.panel.window())
+        return bool(shown or self.panel.doubt.isChecked())
+
+    def _on_trained(self, drawing: Drawing) -> None:
+        """Take what Retrain found on the way."""
+        self._renew()
+        known = self._doubts.known(drawing.work.key)
+        known.update({one.plane: unranked(one) for one in drawing.doubted})
 
     def _make_look(self) -> Job | None:
         work = self._current()

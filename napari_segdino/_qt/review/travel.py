@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_segdino._qt.layers import slider_point
+
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
@@ -26,15 +28,14 @@ def go_to(
     at : tuple of float, optional
         Pixel (y, x) to come into the middle; None leaves the camera.
     """
-    y, x = at or (0, 0)
-    index = (*work.planes.index(plane), y, x)
-    world = work.image.data_to_world(index)
-    first = viewer.dims.ndim - len(index)
-    axes = range(first, first + len(index) - 2)
-    if axes:
-        viewer.dims.set_point(list(axes), [float(v) for v in world[:-2]])
+    index = work.planes.index(plane)
+    if index:
+        first = viewer.dims.ndim - work.image.ndim
+        axes = range(first, first + len(index))
+        viewer.dims.set_point(list(axes), slider_point(work.image, index))
     if at is not None:
-        viewer.camera.center = (0.0, float(world[-2]), float(world[-1]))
+        y, x = work.image.data_to_world((*index, *at))[-2:]
+        viewer.camera.center = (0.0, float(y), float(x))
 
 
 def plane_name(work: Work, plane: int) -> str:

@@ -265,3 +265,33 @@ def test_every_image_has_its_own_layer(
     user.dock.inputs.image.setValue(user.viewer.layers["scan"])
     assert uncertainty(user).visible
     assert not other.visible
+
+
+def test_retrain_finds_the_doubt_on_the_way(
+    teach: Callable[..., Any],
+    volume: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = teach(volume, whole_volume=True)
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the probe is asked twice")
+
+    monkeypatch.setattr("napari_segdino._qt.review.look.iter_doubt", never)
+    user.dock.review.suggest.next_slice()
+    user.rest()
+    choose(user, SLICES)
+    assert sorted(s.plane for s in things(user)) == [0, 1, 2, 3, 4]
+    user.dock.review.suggest.panel.doubt.setChecked(True)
+    assert uncertainty(user).data.any(axis=(1, 2)).all(), "there at once"
+
+
+def test_places_on_a_tilted_scan_are_shown(
+    teach: Callable[..., Any], volume: np.ndarray
+) -> None:
+    turn = np.eye(4)
+    turn[:2, :2] = [[0.985, -0.174], [0.174, 0.985]]
+    user = teach(volume, scale=(3, 1, 1), affine=turn, whole_volume=True)
+    user.dock.review.suggest.next_place()
+    user.rest()
+    assert user.work.shown() == things(user)[0].plane
