@@ -68,7 +68,7 @@ def main() -> None:
     """Play, compare and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    sets = ["kvasir", "isic2018", "ddti", "dsb2018", "acdc"]
+    sets = ["kvasir", "isic2018", "ddti", "dsb2018"]
     parser.add_argument("--sets", nargs="+", default=sets)
     parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--strokes", nargs="+", type=int, default=[3, 6, 12])
