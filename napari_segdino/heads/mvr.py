@@ -10,7 +10,7 @@ images it is an ordinary one, trained by gradient descent.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.heads.basis import CHUNK, Basis
@@ -62,6 +62,9 @@ class RadialProbe:
     length: float
     own: torch.Tensor
     tiles: tuple[str, ...]
+
+    temperature: ClassVar[float] = 0.25
+    """Fitted on strokes that were not learned from: it is surer than it says."""
 
     def on(self, tile: str) -> RadialProbe:
         """Return the probe for a tile: what was marked on it weighs more there.
@@ -127,6 +130,8 @@ class NetworkProbe:
     hidden_bias: torch.Tensor
     output: torch.Tensor
     output_bias: torch.Tensor
+
+    temperature: ClassVar[float] = 1.0
 
     def on(self, tile: str) -> NetworkProbe:
         """Return the probe for a tile, the same for all."""

@@ -17,6 +17,7 @@ from napari_segdino.features.intensity import Intensity
 from napari_segdino.heads.basis import Basis
 from napari_segdino.inference.fusion import fuse
 from napari_segdino.inference.refine import refine
+from napari_segdino.inference.uncertainty import temper
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,10 @@ class VectorProbe(Protocol):
     @property
     def basis(self) -> Basis:
         """What makes vectors of features."""
+
+    @property
+    def temperature(self) -> float:
+        """Over which the logits of what flowed are right about how sure they are."""
 
     def on(self, tile: str) -> VectorProbe:
         """Return the probe for a tile, by its key."""
@@ -82,6 +87,11 @@ class ProbeReader:
     store: VectorStore
     coarse = True
 
+    @property
+    def temperature(self) -> float:
+        """See :attr:`VectorProbe.temperature`."""
+        return self.probe.temperature
+
     def read(self, grid: FeatureGrid) -> torch.Tensor:
         """Probabilities of a tile, shape (K, gy, gx)."""
         if not self.probe.basis.fits(grid):
@@ -103,6 +113,7 @@ class DenseReader:
 
     head: DenseHead
     coarse = False
+    temperature = 1.0
 
     def read(self, grid: FeatureGrid) -> torch.Tensor:
         """Probabilities of a tile, shape (K, Y, X)."""
@@ -168,6 +179,8 @@ class TileScorer:
         InputError
             If it has other channels than the head was trained on.
         """
+        import torch
+
         grids = (self.extractor.grid(tile, self.intensity, v) for v in self.views)
         first = next(grids)
         maps = [self.reader.read(first), *(self.reader.read(g) for g in grids)]
@@ -175,4 +188,5 @@ class TileScorer:
         if not self.reader.coarse:
             return fused
         marks = self.painted.get(first.key)
-        return refine(fused, first, marks, flow=self.settings.regularise)
+        flowed = refine(fused, first, marks, flow=self.settings.regularise)
+        return torch.from_numpy(temper(flowed.numpy(), self.reader.temperature))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class Groups:
     basis: Basis
     centres: torch.Tensor
     scatter: float
+
+    temperature: ClassVar[float] = 1.0
 
     def on(self, tile: str) -> Groups:
         """Return the groups for a tile, the same for all."""
