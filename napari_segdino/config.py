@@ -51,7 +51,8 @@ class FeatureSettings:
         Axes across which a volume is cut into planes: ``"Z"`` as it lies,
         ``"Y"`` or ``"X"`` another way, ``"ZYX"`` all three, fused.
     neighbours : int
-        Planes before and behind each that it is seen with, as channels.
+        Grey planes of a volume are seen with so many before and behind them, as
+        channels; colour stands alone.
     """
 
     sides: tuple[int, ...] = (0,)
@@ -62,7 +63,7 @@ class FeatureSettings:
     intensity: str = "auto"
     percentiles: tuple[float, float] = (0.5, 99.5)
     slices: str = "Z"
-    neighbours: int = 0
+    neighbours: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Engine:
                 yield from iter_remember(
                     memory,
                     self.learner,
-                    self.extractor,
+                    self.extractor.seeing(cut),
                     cut,
                     marks_of(cut, marks),
                     wanted if axis == "Z" else None,
@@ -141,11 +141,11 @@ class Engine:
         text: str,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
-        spec = self.extractor.encoder.spec
+        spec, first = self.extractor.encoder.spec, next(iter(cuts.values()))
         score = TileScorer(
-            self.extractor,
+            self.extractor.seeing(first),
             views_of(self.shown),
-            find_intensity(next(iter(cuts.values())), self.shown, spec),
+            find_intensity(first, self.shown, spec),
             make_reader(model, self._vectors),
             self.predicting,
             {key: kept.marks for key, kept in memory.items()},
@@ -166,8 +166,9 @@ class Engine:
         """Yield Progress and a PlaneResult for each plane, nothing learned."""
         wanted = list(range(len(image)) if planes is None else planes)
         cuts = cuts_of(image, "Z", self.shown.neighbours)
+        cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         groups, samples = yield from iter_find_groups(
-            cuts["Z"], wanted, self.extractor, self.shown, n_groups, self.seed
+            cut, wanted, extractor, self.shown, n_groups, self.seed
         )
         self.guess = self.learner.guess(groups, samples)
         found: dict[str, Any] = {}

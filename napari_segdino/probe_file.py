@@ -83,7 +83,8 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
     learned : Learned
     """
     meta = file.meta
-    shown = {k: _frozen(v) for k, v in meta["features"].items()}
+    # Probes of earlier versions saw each plane alone.
+    shown = {"neighbours": 0} | {k: _frozen(v) for k, v in meta["features"].items()}
     params = {
         "encoder": meta["encoder"],
         "head": meta["head"],

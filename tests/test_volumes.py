@@ -1,7 +1,10 @@
 """The estimator on volumes cut in other ways."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from fake_encoder import FakeEncoder
 
 from napari_segdino import Segmenter, marks_from_mask
@@ -9,9 +12,10 @@ from napari_segdino.batch import iter_predict_blocks
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import BlockResult, PlaneResult
+from napari_segdino.model_file import read_model, write_model
 from napari_segdino.progress import Progress, drive
 
-WAYS = [{"slices": "Y"}, {"slices": "ZYX"}, {"neighbours": 1}]
+WAYS = [{"slices": "Y"}, {"slices": "ZYX", "neighbours": 0}, {"neighbours": 1}]
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +103,37 @@ def test_planes_come_in_the_order_asked_for(tmp_path):
     results = [s for s in steps if isinstance(s, PlaneResult)]
     assert [s.index for s in results] == order
     assert results[0].labels.shape == mask.shape[1:]
+
+
+def test_a_plane_is_seen_as_a_slice_between_equal_ones(tmp_path, encoder):
+    from napari_segdino.features.cache import FeatureCache
+    from napari_segdino.features.extract import Extractor, views_of
+    from napari_segdino.features.intensity import Intensity
+
+    image, _ = scene()
+    views = views_of(FeatureSettings())[0]
+    extractor, range_ = Extractor(encoder, (0, 1), FeatureCache(1 << 28)), (0.0,)
+    scale = Intensity(range_, (255.0,))
+    alone = extractor.grid(image[10][..., None], scale, views)
+    beside = replace(extractor, beside=1)
+    between = beside.grid(np.stack([image[10]] * 3, -1), scale, views)
+    assert alone.key != between.key
+    for name in ("local", "colour", "grey"):
+        assert torch.equal(getattr(alone, name), getattr(between, name))
+    for a, b in zip(alone.levels, between.levels, strict=True):
+        assert torch.equal(a, b)
+    others = beside.grid(np.moveaxis(image[9:12], 0, -1), scale, views)
+    assert torch.equal(others.local, alone.local), "local features are its own"
+
+
+def test_a_probe_of_an_earlier_version_sees_planes_alone(tmp_path):
+    image, mask = scene()
+    seg = segmenter(tmp_path, neighbours=0).fit(image, strokes(mask), volume=True)
+    path = seg.save(tmp_path / "p.segdino")
+    file = read_model(path)
+    del file.meta["features"]["neighbours"]
+    write_model(path, file)
+    assert Segmenter.load(path).features == seg.features
 
 
 def test_a_plane_may_have_a_probe_for_volumes(tmp_path):

@@ -17,12 +17,13 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.io import read_mask, read_scan
 
 WAYS = {
-    "z": {},
+    "z": {"neighbours": 0},
     "z, neighbours 1": {"neighbours": 1},
-    "z, smoothed 1 slice": {"z_sigma": 1.0},
-    "y": {"slices": "Y"},
-    "x": {"slices": "X"},
-    "zyx": {"slices": "ZYX"},
+    "z, smoothed 1 slice": {"neighbours": 0, "z_sigma": 1.0},
+    "z, neighbours 1, smoothed": {"neighbours": 1, "z_sigma": 1.0},
+    "y": {"slices": "Y", "neighbours": 0},
+    "x": {"slices": "X", "neighbours": 0},
+    "zyx": {"slices": "ZYX", "neighbours": 0},
     "zyx, neighbours 1": {"slices": "ZYX", "neighbours": 1},
 }
 

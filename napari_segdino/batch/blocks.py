@@ -14,7 +14,7 @@ from napari_segdino.errors import InputError, NotFittedError
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.intensity import find_intensity
-from napari_segdino.features.slices import Neighbours, has_depth
+from napari_segdino.features.slices import has_depth, with_neighbours
 from napari_segdino.inference.blend import cut_plane
 from napari_segdino.inference.predict import BlockResult, iter_blocks
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
@@ -77,8 +77,7 @@ def iter_predict_blocks(
             "This probe cuts volumes across several axes, or smooths along z: that "
             "needs the whole volume, which is too large here."
         )
-    if count := engine.shown.neighbours:
-        source = Neighbours.of(source, count)
+    source = with_neighbours(source, engine.shown.neighbours)
     score = _scorer(engine, segmenter, source)
     wanted = range(len(source)) if planes is None else planes
     todo = [
@@ -108,7 +107,7 @@ def needs_whole(engine: Engine, image: Planes) -> bool:
 def _scorer(engine: Engine, segmenter: Segmenter, source: Planes) -> TileScorer:
     """Score with the warm encoder, but keep nothing of what it encoded."""
     return TileScorer(
-        replace(engine.extractor, cache=FeatureCache(0)),
+        replace(engine.extractor.seeing(source), cache=FeatureCache(0)),
         views_of(engine.shown),
         find_intensity(source, engine.shown, engine.extractor.encoder.spec),
         make_reader(segmenter.model_, _NoStore()),

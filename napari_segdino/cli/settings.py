@@ -128,4 +128,5 @@ def _made_for(head: str, recipe: str | None) -> FeatureSettings:
 
     if recipe is None:
         return made_for(head)
-    return FeatureSettings(get_recipe(recipe).sides, (1.0,), get_recipe(recipe).flips)
+    made = get_recipe(recipe)
+    return FeatureSettings(made.sides, (1.0,), made.flips, neighbours=0)

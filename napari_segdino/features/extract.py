@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import Encoder
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import local_features, on_grid, smooth_colour
+from napari_segdino.features.slices import Neighbours
 from napari_segdino.features.views import View, show
 
 if TYPE_CHECKING:
@@ -51,17 +53,27 @@ class Extractor:
         Levels of the encoder to keep.
     cache : FeatureCache
         Where features are kept.
+    beside : int
+        Planes on either side of each whose channels come along: the encoder sees
+        them all, local features are the plane's own.
     """
 
     encoder: Encoder
     levels: tuple[int, ...]
     cache: FeatureCache
+    beside: int = 0
+
+    def seeing(self, image: Planes) -> Self:
+        """Return one that knows which channels of an image are neighbours."""
+        count = image.count if isinstance(image, Neighbours) else 0
+        return self if count == self.beside else replace(self, beside=count)
 
     def key(self, tile: NDArray[Any], intensity: Intensity, views: Views) -> str:
         """Name the features of a tile by all that they depend on."""
         digest = hashlib.blake2b(np.ascontiguousarray(tile).data, digest_size=16)
         parts = (LAYOUT, digest.hexdigest(), tile.shape, tile.dtype.str, intensity)
-        return repr((*parts, views, self.encoder.key, self.levels))
+        seen = (views, self.encoder.key, self.levels)
+        return repr((*parts, *seen, *([self.beside] if self.beside else [])))
 
     def grid(
         self, tile: NDArray[Any], intensity: Intensity, views: Views
@@ -89,11 +101,13 @@ class Extractor:
 
         image = intensity.apply(tile)
         pixels = torch.from_numpy(image)
+        channels = len(image) // (2 * self.beside + 1)
+        own = image[channels * self.beside :][:channels]
         grid = FeatureGrid(
             tuple(level for view in views for level in self._encode(pixels, view)),
-            torch.from_numpy(on_grid(local_features(image))).half(),
-            torch.from_numpy(on_grid(smooth_colour(image))).half(),
-            pixels.mean(0).half(),
+            torch.from_numpy(on_grid(local_features(own))).half(),
+            torch.from_numpy(on_grid(smooth_colour(own))).half(),
+            torch.from_numpy(own).mean(0).half(),
             key,
         )
         self.cache.put(grid)

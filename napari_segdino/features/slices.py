@@ -240,9 +240,8 @@ class Neighbours(Planes):
 
     @property
     def measured(self) -> Planes:
-        """The image as it lies, with its neighbours."""
-        like = self.image.measured
-        return self if like is self.image else Neighbours.of(like, self.count)
+        """The image as it lies: neighbours have its range."""
+        return self.image.measured
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -298,7 +297,8 @@ class Beside:
         """Read a region (y, x); ``[..., channels]`` reads nothing yet."""
         if region[0] is Ellipsis:
             return Beside(self.parts, region[1])
-        joined = np.concatenate([part[region] for part in self.parts], -1)
+        read = {id(part): part[region] for part in self.parts}
+        joined = np.concatenate([read[id(part)] for part in self.parts], -1)
         return joined[..., self.channels]
 
 
@@ -325,9 +325,20 @@ def cuts_of(
     """
     wanted = check_slices(slices) if has_depth(image) else "Z"
     cuts = {a: image if a == "Z" else turn(image, a, spacing) for a in wanted}
-    if neighbours:
-        return {a: Neighbours.of(cut, neighbours) for a, cut in cuts.items()}
-    return cuts
+    return {axis: with_neighbours(cut, neighbours) for axis, cut in cuts.items()}
+
+
+def with_neighbours(image: Planes, count: int) -> Planes:
+    """Return planes as they are seen with `count` neighbours on either side.
+
+    Only grey planes have any. An encoder is shown a grey plane three times over,
+    so that one that has no depth is seen as a slice between equal ones.
+    """
+    channels = image.array.shape[-1] if image.axes.endswith("C") else 1
+    alone = count == 1 and not (has_depth(image) or isinstance(image, Turned))
+    if not count or channels > 1 or alone:
+        return image
+    return Neighbours.of(image, count)
 
 
 def marks_of(cut: Planes, marks: Any) -> Any:

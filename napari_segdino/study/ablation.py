@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,9 +115,9 @@ def ladder(
     -------
     list of Rung
     """
-    one = FeatureSettings((sides[0],), (1.0,), intensity=intensity)
-    more = FeatureSettings(tuple(sides), (1.0,), intensity=intensity)
-    flips = FeatureSettings(tuple(sides), (1.0,), flips=True, intensity=intensity)
+    one = FeatureSettings((sides[0],), (1.0,), intensity=intensity, neighbours=0)
+    more = replace(one, sides=tuple(sides))
+    flips = replace(more, flips=True)
     mean = PredictSettings("mean", regularise=False)
     entropy = PredictSettings("entropy", regularise=False)
     rungs = [

@@ -65,7 +65,8 @@ class StudySettings:
         recipe = get_recipe(self.recipe)
         if self.epochs:
             recipe = replace(recipe, epochs=self.epochs, steps=0)
-        features = self.features or FeatureSettings(recipe.sides, (1.0,), recipe.flips)
+        made = FeatureSettings(recipe.sides, (1.0,), recipe.flips, neighbours=0)
+        features = self.features or made
         if self.side is None:
             return recipe, features, max(recipe.sides)
         if self.side and len(recipe.sides) == 1:

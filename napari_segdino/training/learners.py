@@ -229,7 +229,7 @@ class DenseLearner:
     def features(self) -> FeatureSettings:
         """As the recipe says: one size."""
         recipe = self._recipe(strokes=False)
-        return FeatureSettings(recipe.sides, (1.0,), recipe.flips)
+        return FeatureSettings(recipe.sides, (1.0,), recipe.flips, neighbours=0)
 
     def _recipe(self, strokes: bool) -> Recipe:
         from napari_segdino.training.recipes import default_recipe, get_recipe

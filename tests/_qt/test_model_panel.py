@@ -99,11 +99,11 @@ def test_volumes_are_cut_as_is_said(shown: Any) -> None:
     model, session = shown.dock.model, shown.dock.session
     click(model.toggleButton())
     choose(model.slices, "ZYX")
-    type_in(model.neighbours, "1")
+    type_in(model.neighbours, "2")
     features = session.segmenter.features
-    assert (features.slices, features.neighbours) == ("ZYX", 1)
+    assert (features.slices, features.neighbours) == ("ZYX", 2)
     choose(model.slices, "Z")
-    type_in(model.neighbours, "0")
+    type_in(model.neighbours, "1")
     assert session.settings.features is None
 
 

@@ -19,6 +19,7 @@ from napari_segdino.features.slices import (
     spacing_zyx,
     stretch_rows,
     turn,
+    with_neighbours,
 )
 
 VOLUME = np.arange(2 * 3 * 4).reshape(2, 3, 4)
@@ -105,6 +106,7 @@ def test_all_cuts_share_one_range():
         cuts = cuts_of(as_planes(volume, True), "ZYX", neighbours, (3, 1, 1))
         ranges = {measure_intensity(c.measured) for c in cuts.values()}
         assert len(ranges) == 1
+        assert len(ranges.pop().low) == 1, "neighbours have the range of the image"
 
 
 def test_what_is_no_volume_is_cut_as_it_lies():
@@ -131,4 +133,15 @@ def test_spacings():
 
 def test_settings_say_so():
     assert FeatureSettings().slices == "Z"
-    assert FeatureSettings().neighbours == 0
+    assert FeatureSettings().neighbours == 1
+
+
+def test_who_has_neighbours():
+    volume, plane = as_planes(VOLUME, True), as_planes(np.zeros((5, 6)))
+    colour = as_planes(np.zeros((4, 5, 6, 3)), True)
+    assert isinstance(with_neighbours(volume, 1), Neighbours)
+    assert isinstance(with_neighbours(turn(volume, "Y"), 1), Neighbours)
+    assert with_neighbours(volume, 0) is volume
+    assert with_neighbours(colour, 1) is colour
+    assert with_neighbours(plane, 1) is plane, "it is seen three times over anyway"
+    assert with_neighbours(plane, 2).read(0).shape == (5, 6, 5)
