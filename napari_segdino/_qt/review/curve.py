@@ -72,7 +72,7 @@ def _dress(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_facecolor("none")
-    axis.set_ylim(0, 1.03)
+    axis.set_ylim(max(0.0, np.floor(axis.dataLim.y0 * 10 - 1) / 10), 1.03)
     axis.margins(x=0.08)
     axis.set_xlabel("Retrain", color=INK, fontsize=8)
     axis.set_ylabel("Dice", color=INK, fontsize=8)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CURVE = QSize(270, 130)
 COLUMNS = ("Slice", "Class", "Dice", "HD95")
 ROWS = 5
+"""Seen at once; the rest is scrolled."""
 
 
 class ScorePanel(QWidget):  # type: ignore[misc]
@@ -92,6 +93,8 @@ class ScorePanel(QWidget):  # type: ignore[misc]
             for x, text in enumerate(texts):
                 self.table.setItem(y, x, QTableWidgetItem(text))
         self.table.setVisible(bool(rows))
+        line = self.table.verticalHeader().defaultSectionSize()
+        self.table.setFixedHeight((min(len(rows), ROWS) + 1) * line + 4)
 
     def _on_clicked(self, row: int, column: int) -> None:
         if self._planes[row] >= 0:
@@ -142,6 +145,6 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         line = self.fontMetrics().lineSpacing() + 6
         table.verticalHeader().setDefaultSectionSize(line)
-        table.setFixedHeight((ROWS + 1) * line + 6)
+        table.horizontalHeader().setFixedHeight(line)
         table.setMinimumWidth(1)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
