@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from napari_segdino.arrays import Planes
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.encoders import iter_load_encoder
+from napari_segdino.errors import InputError
 from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
@@ -23,9 +26,11 @@ from napari_segdino.inference.smoothing import (
 )
 from napari_segdino.inference.volume import iter_volume
 from napari_segdino.progress import Steps
-from napari_segdino.training.cluster import iter_find_groups
-from napari_segdino.training.learners import Learner
+from napari_segdino.training.alike import SPARE, ClickedGroups, give_groups
+from napari_segdino.training.cluster import Groups, iter_find_groups
+from napari_segdino.training.learners import Learner, MvrLearner
 from napari_segdino.training.remember import iter_remember
+from napari_segdino.training.samples import Sample
 
 
 @dataclass
@@ -170,9 +175,50 @@ class Engine:
         groups, samples = yield from iter_find_groups(
             cut, wanted, extractor, self.shown, n_groups, self.seed
         )
+        yield from self._iter_guess(image, cuts, groups, samples, wanted, centre)
+
+    def iter_alike(
+        self,
+        image: Planes,
+        marks: Any,
+        planes: Iterable[int] | None,
+        centre: tuple[float, float] | None = None,
+    ) -> Steps[None]:
+        """Yield Progress and a PlaneResult for each plane, drawn after a few marks."""
+        wanted = list(range(len(image)) if planes is None else planes)
+        cuts = cuts_of(image, "Z", self.shown.neighbours)
+        said = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
+        clicked: dict[str, Any] = {}
+        pixels = MvrLearner()
+        how = cuts["Z"], marks, said, self.shown, self.seed
+        yield from iter_remember(clicked, pixels, self.extractor, *how)
+        codes = {int(c) for kept in clicked.values() for c in kept.codes}
+        if not codes - {1}:
+            raise InputError("No class is marked: click on an object of it first.")
+        groups, samples = yield from iter_find_groups(
+            cuts["Z"],
+            wanted,
+            self.extractor,
+            self.shown,
+            len(codes - {1}) + SPARE,
+            self.seed,
+        )
+        given = give_groups(groups, list(clicked.values()))
+        yield from self._iter_guess(image, cuts, given, samples, wanted, centre)
+
+    def _iter_guess(
+        self,
+        image: Planes,
+        cuts: Mapping[str, Planes],
+        groups: Groups | ClickedGroups,
+        samples: Sequence[Sample],
+        wanted: list[int],
+        centre: tuple[float, float] | None,
+    ) -> Steps[None]:
+        """Keep what groups say as the guess, and draw it."""
         self.guess = self.learner.guess(groups, samples)
-        found: dict[str, Any] = {}
-        how = groups, found, wanted, "Grouping"
+        nothing: dict[str, Any] = {}
+        how = groups, nothing, wanted, "Grouping"
         yield from self._iter_smoothed(image, cuts, how, None, centre)
 
 

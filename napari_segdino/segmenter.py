@@ -315,6 +315,41 @@ class Segmenter(Estimator):
         engine = yield from self.iter_engine()
         yield from engine.iter_group(source, n_classes, planes, centre)
 
+    def iter_alike(
+        self,
+        image: Any,
+        marks: Any,
+        *,
+        volume: bool | None = None,
+        axes: str | None = None,
+        planes: Iterable[int] | None = None,
+        centre: tuple[float, float] | None = None,
+    ) -> Steps[None]:
+        """Draw what looks like the few marks there are, of one class or more.
+
+        Nothing is learned, and background need not be marked: features are grouped
+        as by :meth:`iter_cluster`, and a class is the group of its marks.
+
+        Parameters
+        ----------
+        image, marks, volume, axes
+            As for :meth:`fit`, one image.
+        planes, centre : optional
+            As for :meth:`iter_cluster`.
+
+        Yields
+        ------
+        Progress, PartResult, PlaneResult
+
+        Raises
+        ------
+        InputError
+            If no class is marked.
+        """
+        source = as_planes(image, volume, axes)
+        engine = yield from self.iter_engine()
+        yield from engine.iter_alike(source, marks, planes, centre)
+
 
 def _planes_of(
     planes: Iterable[Any] | None, images: Any, pairs: list[Any]

@@ -111,6 +111,19 @@ class FakeSegmenter:
         means = np.linspace(0, 200, n_classes)
         return self._draw("cluster", means, image, **kwargs)
 
+    def iter_alike(self, image: Any, marks: Any, **kwargs: Any) -> Steps[None]:
+        """Class 1 is what is as bright as its marks, or brighter."""
+        source = as_planes(image, axes=kwargs.get("axes"))
+        pixels = np.concatenate(
+            [
+                source.read(plane).mean(-1)[np.asarray(marks[source.index(plane)]) == 2]
+                for plane in range(len(source))
+            ]
+        )
+        self.has_guess = True
+        means = np.array([pixels.mean() - 60, pixels.mean()])
+        return self._draw("alike", means, image, **kwargs)
+
     def _draw(
         self,
         name: str,

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
+from napari_segdino._qt.clicks import ClickTool
 from napari_segdino._qt.correct import Corrector
 from napari_segdino._qt.engine import NO_IMAGE, Engine
 from napari_segdino._qt.export import proposed_suffix
@@ -84,6 +85,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.review = ReviewPanel(self.engine, self._current_work, pick)
         self.tools = ToolsPanel()
         self.corrector = Corrector(self.tools, self.engine, self._current_work, self)
+        self.clicks = ClickTool(
+            self.tools.alike, self.engine, self._current_work, self.classes.value, self
+        )
         self.keys_list = KeysPanel()
         self._closed = False
         self._lay_out()
@@ -114,6 +118,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             return
         self._closed = True
         self._keys.release()
+        self.clicks.put_down()
         self.review.release()
         self.projects.close()
         self.object_finder.close()
@@ -169,7 +174,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.files.export.clicked.connect(self._export)
         self.files.new.clicked.connect(self._new)
         self.engine.said.connect(self.status.say)
-        self.corrector.refused.connect(partial(self.status.say, failed=True))
+        for tool in (self.corrector, self.clicks):
+            tool.refused.connect(partial(self.status.say, failed=True))
         self.engine.failed.connect(partial(self.status.say, failed=True))
         self.engine.progressed.connect(self.actions.show_progress)
         self.engine.busy_changed.connect(self._on_busy)
@@ -187,6 +193,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.key_of(keys.NEXT_SLICE): self.review.suggest.next_slice,
             keys.key_of(keys.ACCEPT): self.corrector.accept,
             keys.key_of(keys.COPY): self.corrector.copy,
+            keys.key_of(keys.ALIKE): self.tools.alike.toggle,
             keys.key_of(keys.SHOW): self.corrector.toggle_mask,
             keys.key_of(keys.OUTLINE): self.corrector.toggle_outline,
         }
@@ -218,7 +225,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """Paint this label from now on; 0 is background."""
         work = self._current_work()
         if work is not None:
-            pick_label(self.viewer, work, label)
+            pick_label(self.viewer, work, label, take=not self.tools.alike.isChecked())
 
     def _cancel(self) -> None:
         self.actions.cancel.setEnabled(False)
@@ -263,6 +270,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.show_scope(image)
         if image is None:
             self.status.say(NO_IMAGE)
+        self.clicks.put_down()
         self.engine.prepare(image)
         self._on_prepared()
         self.review.refresh()

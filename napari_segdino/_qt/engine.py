@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_segdino._qt import messages
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
-from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment
+from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
 from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.outlook import Notice
 from napari_segdino._qt.rounds import Rounds
@@ -96,6 +96,11 @@ class Engine(QObject):  # type: ignore[misc]
     def retrain(self, image: Image | None) -> None:
         """Learn from the corrections, then draw the mask of an image."""
         self._begin(image, self._retrain)
+
+    def start(self, image: Image | None) -> None:
+        """Draw what looks like the marks of an image; with a probe, retrain."""
+        fitted = self.session.is_fitted
+        self._begin(image, self._retrain if fitted else self._start)
 
     @property
     def busy(self) -> bool:
@@ -231,6 +236,22 @@ class Engine(QObject):  # type: ignore[misc]
         )
         self._draw(work, "Segment", steps)
 
+    def _start(self, work: Work) -> None:
+        steps = partial(
+            iter_start,
+            self.session.segmenter,
+            self._marked(work, {}),
+            work.mask.data,
+            work.wanted(self.session.settings.whole_volume),
+            work.centre(),
+        )
+        self._draw(work, "Click", steps)
+
+    @staticmethod
+    def _marked(work: Work, known: Mapping[int, int]) -> Marked:
+        spacing = voxel_spacing(work.image)
+        return Marked(work.key, work.planes, work.marks.data, dict(known), spacing)
+
     def _retrain(self, work: Work) -> None:
         self._retrain_wanted = work.image
         work.watch.look_at_all()
@@ -241,16 +262,7 @@ class Engine(QObject):  # type: ignore[misc]
             return
         self._retrain_wanted = None
         learned = self.session.learned
-        marked = [
-            Marked(
-                w.key,
-                w.planes,
-                w.marks.data,
-                dict(learned.get(w.key, {})),
-                voxel_spacing(w.image),
-            )
-            for w in self.works
-        ]
+        marked = [self._marked(w, learned.get(w.key, {})) for w in self.works]
         wanted = work.wanted(self.session.settings.whole_volume)
         steps = partial(
             iter_retrain,
@@ -368,6 +380,8 @@ class Engine(QObject):  # type: ignore[misc]
 def _summary(title: str, grouped: bool) -> str:
     if grouped:
         return f"A first guess, grouped without labels. {NEXT_STEP}"
+    if title == "Click":
+        return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if title == "Retrain":
         return f"Learned your corrections; Ctrl-Z takes the redraw back. {NEXT_STEP}"
     return f"The probe was applied. {NEXT_STEP}"

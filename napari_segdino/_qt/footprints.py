@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(slots=True)
+class Stroke:
+    """What the mouse does between press and release.
+
+    Parameters
+    ----------
+    plane : int
+        Where it began.
+    before : int
+        State of the plane's history before it.
+    label : int or None
+        What it paints; None if no brush or bucket does.
+    points : list of array, shape (2,)
+        Where it passed, in pixels.
+    filled : numpy.ndarray of bool, optional
+        What the bucket confirms; None for the brush.
+    """
+
+    plane: int
+    before: int
+    label: int | None
+    points: list[NDArray[Any]]
+    filled: NDArray[np.bool_] | None = None
 
 
 def stroke_footprint(

@@ -286,3 +286,36 @@ def iter_segment(
     else:
         steps = segmenter.iter_cluster(target.array, n_classes=n_groups, **how)
     yield from foretell(steps)
+
+
+def iter_start(
+    segmenter: Any,
+    target: Marked,
+    mask: Any,
+    planes: Sequence[int],
+    centre: tuple[float, float] | None = None,
+) -> Steps[None]:
+    """Draw what looks like the marks of an image; learn them if they suffice.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Has learned nothing yet.
+    target : Marked
+        The image; none of its marks is known.
+    mask, planes, centre
+        As for :func:`iter_retrain`.
+
+    Yields
+    ------
+    Progress, PartResult, PlaneResult, and what :func:`iter_retrain` yields
+    """
+    snapshot = take_snapshot(target)
+    if why_not_trainable(snapshot.codes) is None:
+        yield from iter_retrain(segmenter, [target], target, mask, planes, centre)
+        return
+    image = target.planes
+    steps = segmenter.iter_alike(
+        image.array, snapshot.marks, axes=image.axes, planes=planes, centre=centre
+    )
+    yield from foretell(steps)

@@ -25,14 +25,19 @@ def take_brush(viewer: Viewer, work: Work, label: int) -> None:
     pick_label(viewer, work, label)
 
 
-def pick_label(viewer: Viewer, work: Work, label: int) -> None:
-    """Paint a label from now on, in the mask and in the marks."""
+def pick_label(viewer: Viewer, work: Work, label: int, take: bool = True) -> None:
+    """Paint a label from now on, in the mask and in the marks.
+
+    The brush is taken as well, unless `take` says that another tool is in hand.
+    """
     work.mask.selected_label = label
     work.marks.selected_label = label + 1
     active = viewer.layers.selection.active
     if active not in (work.mask, work.marks):
         viewer.layers.selection.active = active = work.mask
-    if viewer.dims.ndisplay == 2 and active.mode in ("pan_zoom", "erase", "transform"):
+    if not take or viewer.dims.ndisplay != 2:
+        return
+    if active.mode in ("pan_zoom", "erase", "transform"):
         active.mode = "paint"
 
 

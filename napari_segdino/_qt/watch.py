@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.footprints import (
+    Stroke,
     fill_footprint,
     polygon_footprint,
     stroke_footprint,
@@ -31,33 +31,11 @@ SCAN_DELAY = 120
 SCAN_PIXELS = 4_000_000
 """Pixels looked at in one go, a few milliseconds of work."""
 
+DOT = 3
+"""Pixels across of a dot that a click makes."""
+
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
-
-
-@dataclass(slots=True)
-class Stroke:
-    """What the mouse does between press and release.
-
-    Parameters
-    ----------
-    plane : int
-        Where it began.
-    before : int
-        State of the plane's history before it.
-    label : int or None
-        What it paints; None if no brush or bucket does.
-    points : list of array, shape (2,)
-        Where it passed, in pixels.
-    filled : numpy.ndarray of bool, optional
-        What the bucket confirms; None for the brush.
-    """
-
-    plane: int
-    before: int
-    label: int | None
-    points: list[NDArray[Any]]
-    filled: NDArray[np.bool_] | None = None
 
 
 class MaskWatch(QObject):  # type: ignore[misc]
@@ -192,6 +170,18 @@ class MaskWatch(QObject):  # type: ignore[misc]
         after = self._history(plane).accept(read_plane(self.mask, index), marks)
         self._set_marks(plane, after)
         return int(np.count_nonzero(after != marks))
+
+    def dot(self, point: tuple[float, float], label: int) -> None:
+        """Paint a dot (y, x) on the plane that is shown, as one step of the user's."""
+        self.pressed.emit()
+        plane = self.shown()
+        before, size = self._history(plane).now, self.mask.brush_size
+        self.mask.brush_size = DOT
+        self.mask.paint((*self.planes.index(plane), *point), label)
+        self.look(plane, painted=True)
+        stroke = Stroke(plane, before, label, [np.array(point)])
+        self._confirm(plane, label, self._footprint(stroke), before)
+        self.mask.brush_size = size
 
     def add_marks(self, plane: int, marks: Plane) -> None:
         """Mark what was saved where nothing is marked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -65,6 +65,17 @@ class Groups:
         return (-(distance**2) / (2 * self.scatter)).softmax(1)
 
 
+class AnyGroups(Protocol):
+    """Groups of vectors by number or by class."""
+
+    @property
+    def basis(self) -> Basis:
+        """What makes vectors of features."""
+
+    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Assign vectors (N, J) softly, shape (N, K)."""
+
+
 def find_groups(
     samples: Sequence[Sample], grids: Sequence[FeatureGrid], n_groups: int, seed: int
 ) -> Groups:
@@ -98,7 +109,7 @@ def find_groups(
     return Groups(basis, centres, float(within.clamp_min(1e-6)))
 
 
-def first_guess(groups: Groups, samples: Sequence[Sample]) -> Sample:
+def first_guess(groups: AnyGroups, samples: Sequence[Sample]) -> Sample:
     """Make strokes of what groups are sure of: one a group.
 
     A probe that is fitted to the first few strokes goes on from the mask that
@@ -106,7 +117,7 @@ def first_guess(groups: Groups, samples: Sequence[Sample]) -> Sample:
 
     Parameters
     ----------
-    groups : Groups
+    groups : Groups or ClickedGroups
         What was found on these tiles.
     samples : sequence of Sample
         The tiles; only their context is read.
@@ -121,12 +132,13 @@ def first_guess(groups: Groups, samples: Sequence[Sample]) -> Sample:
     context = torch.cat([s.context for s in samples])
     widths = samples[0].widths
     vectors = groups.basis.project(context.split(widths.tolist(), 1))
-    sure, group = groups.probabilities(vectors).max(1)
+    found = groups.probabilities(vectors)
+    sure, group = found.max(1)
     best = [
         torch.nonzero(group == g)[:, 0][sure[group == g].argsort(descending=True)]
-        for g in range(len(groups.centres))
+        for g in range(found.shape[1])
     ]
-    best = [rows[: max(1, len(rows) // 2)][:: -(-len(rows) // 64)] for rows in best]
+    best = [rows[: -(-len(rows) // 2)][:: len(rows) // 64 + 1] for rows in best]
     rows = torch.cat(best)
     codes = (group[rows] + 1).to(torch.uint8)
     sizes = torch.bincount(group[rows], minlength=len(best)).float()

@@ -17,7 +17,7 @@ from napari_segdino.heads import HEADS
 from napari_segdino.heads.basis import Basis
 from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, levels_of
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.training.cluster import Groups, first_guess
+from napari_segdino.training.cluster import AnyGroups, first_guess
 from napari_segdino.training.fit import fit_basis, iter_fit_probe
 from napari_segdino.training.samples import Sample, take_sample
 
@@ -59,7 +59,7 @@ class Learner(Protocol):
     def copies(self, marks: NDArray[Any]) -> int:
         """Augmented copies of a tile that are encoded and kept beside it."""
 
-    def guess(self, groups: Groups, samples: Sequence[Sample]) -> Any | None:
+    def guess(self, groups: AnyGroups, samples: Sequence[Sample]) -> Any | None:
         """S of a mask that was found without labels, or None."""
 
     def iter_fit(
@@ -124,7 +124,7 @@ class MvrLearner:
         """None: strokes of a few images leave nothing to wait for."""
         return 0
 
-    def guess(self, groups: Groups, samples: Sequence[Sample]) -> Sample:
+    def guess(self, groups: AnyGroups, samples: Sequence[Sample]) -> Sample:
         """See :func:`first_guess`."""
         return first_guess(groups, samples)
 
@@ -243,7 +243,7 @@ class DenseLearner:
         strokes = bool(np.count_nonzero(marks) < marks.size / 2)
         return self._recipe(strokes).views
 
-    def guess(self, groups: Groups, samples: Sequence[Sample]) -> None:
+    def guess(self, groups: AnyGroups, samples: Sequence[Sample]) -> None:
         """None: a decoder needs tiles, not pixels."""
 
     def take(

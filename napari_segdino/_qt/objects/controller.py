@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject
 
+from napari_segdino._qt.clicks import is_click
 from napari_segdino._qt.dialogs import ask_export_table
 from napari_segdino._qt.layers import find_layer, make_layer
 from napari_segdino._qt.objects.job import Asked, Found, iter_objects
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.works import Work
-
-SHAKE = 3
-"""Pixels of the canvas that a click may move."""
 
 CONTOUR = 2
 """Pixels of an outline: the mask stays to be seen."""
@@ -165,8 +163,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         yield
         while event.type == "mouse_move":
             yield
-        dragged = np.abs(np.array(event.pos) - begun).max() > SHAKE
-        if dragged or layer.mode != "pan_zoom":
+        if not is_click(begun, event.pos) or layer.mode != "pan_zoom":
             return
         label = layer.get_value(
             event.position,

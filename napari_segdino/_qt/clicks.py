@@ -1,0 +1,117 @@
+"""Click to start: an object is clicked, and what looks alike is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt.correct import NO_MASK
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from qtpy.QtWidgets import QAbstractButton
+
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.works import Work
+
+SHAKE = 3
+"""Pixels of the canvas that a click may move."""
+
+
+def is_click(begun: Any, ended: Any) -> bool:
+    """Whether the mouse stayed where it was pressed, in canvas pixels."""
+    return bool(np.abs(np.asarray(ended) - np.asarray(begun)).max() <= SHAKE)
+
+
+class ClickTool(QObject):  # type: ignore[misc]
+    """A mode of the mask in which a click is a mark and draws what looks alike.
+
+    The view can still be dragged. Taking another tool ends it.
+
+    Parameters
+    ----------
+    button : QAbstractButton
+        Checked while the tool is in the hand.
+    engine : Engine
+        Of the window.
+    current : callable
+        Returns the Work on the image that is picked, if any.
+    label : callable
+        Returns the class that is picked.
+    """
+
+    refused = Signal(str)
+    """Why the tool cannot be taken."""
+
+    def __init__(
+        self,
+        button: QAbstractButton,
+        engine: Engine,
+        current: Callable[[], Work | None],
+        label: Callable[[], int],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._button, self._engine = button, engine
+        self._current, self._label = current, label
+        self._work: Work | None = None
+        button.toggled.connect(self._toggle)
+        engine.works.lost.connect(self.put_down)
+
+    def put_down(self) -> None:
+        """End it; safe to call at any time."""
+        self._button.setChecked(False)
+
+    def _toggle(self, on: bool) -> None:
+        if self._work is not None:
+            self._let_go(self._work)
+        if not on:
+            return
+        work = self._current()
+        if work is None or not work.watch.intact:
+            self.put_down()
+            self.refused.emit(NO_MASK)
+            return
+        self._work = work
+        work.viewer.layers.selection.active = work.mask
+        work.mask.mode = "pan_zoom"
+        work.mask.mouse_drag_callbacks.append(self._on_press)
+        work.mask.events.mode.connect(self._on_mode)
+        self._engine.said.emit(
+            "Click on an object: what looks alike is drawn. Pick Background and "
+            "click where it is too much."
+        )
+
+    def _let_go(self, work: Work) -> None:
+        self._work = None
+        work.mask.events.mode.disconnect(self._on_mode)
+        work.mask.mouse_drag_callbacks.remove(self._on_press)
+        if work.mask.mode == "pan_zoom" and work.viewer.dims.ndisplay == 2:
+            work.mask.mode = "paint"
+
+    def _on_mode(self, event: Any = None) -> None:
+        """The user took another tool."""
+        self.put_down()
+
+    def _on_press(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        begun = np.array(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        work = self._work
+        if work is None or event.button != 1 or not is_click(begun, event.pos):
+            return
+        y, x = (float(c) for c in layer.world_to_data(event.position)[-2:])
+        height, width = work.planes.plane_shape
+        if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5:
+            # A job lets the window handle events: not within this one.
+            QTimer.singleShot(0, partial(self._mark, work, (y, x)))
+
+    def _mark(self, work: Work, point: tuple[float, float]) -> None:
+        if work is self._work and work.watch.intact:
+            work.watch.dot(point, self._label())
+            self._engine.start(work.image)
