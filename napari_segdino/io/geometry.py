@@ -143,6 +143,10 @@ def layer_transform(
 ) -> dict[str, Any]:
     """Place a layer: ``translate`` when axes are straight, else ``affine``.
 
+    Slices that are tilted are shown straight: napari would show one slice of a
+    tilted volume and paint on another. Distances are the same; where the scan
+    really lies is in its header, which is what masks are written with.
+
     Parameters
     ----------
     geometry : Geometry
@@ -150,7 +154,7 @@ def layer_transform(
         the answer.
     ndim : int
         Spatial axes of the layer's data: 2 for a single slice of a volume's
-        grid, whose tilt is then left out.
+        grid.
     tolerance : float
         Directions closer than this to straight count as straight.
 
@@ -161,7 +165,9 @@ def layer_transform(
     """
     direction, origin = view_frame(geometry)
     direction, origin = direction[-ndim:, -ndim:], origin[-ndim:]
-    if ndim < geometry.ndim:
+    across = np.concatenate([direction[0, 1:], direction[1:, 0]])
+    tilted = ndim > 2 and not np.allclose(across, 0, atol=tolerance)
+    if tilted or ndim < geometry.ndim:
         direction = np.diag(np.where(np.diag(direction) < 0, -1.0, 1.0))
     if np.allclose(direction, np.eye(ndim), atol=tolerance):
         return {"translate": tuple(float(v) for v in origin)}

@@ -85,8 +85,19 @@ def test_distances_are_those_of_the_patient():
 def test_an_almost_straight_direction_counts_as_straight():
     tiny = Rotation.from_euler("x", 1e-5).as_matrix()
     assert "translate" in layer_transform(grid(tiny), 3)
-    more = Rotation.from_euler("x", 1e-2).as_matrix()
+    more = Rotation.from_euler("z", 1e-2).as_matrix()
     assert "affine" in layer_transform(grid(more), 3)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize("degrees", [9, -30])
+def test_tilted_slices_are_shown_straight(axis, degrees):
+    """Else napari shows one slice and paints on another."""
+    tilt = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
+    assert layer_transform(grid(tilt), 3) == {"translate": (30.0, 20.0, 10.0)}
+    flipped = np.diag([-1, -1, 1]) @ tilt
+    affine = layer_transform(grid(flipped), 3)["affine"]
+    assert np.allclose(affine[:3, :3], np.diag([1, -1, -1]))
 
 
 def test_one_slice_of_a_tilted_grid_is_not_tilted():

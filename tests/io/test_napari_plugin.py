@@ -5,6 +5,7 @@ import socket
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import read_scan, sample_scan
@@ -64,8 +65,11 @@ def test_the_user_is_warned(dicom_folder):
         read_layers(str(dicom_folder))
 
 
-def test_a_labels_layer_is_written_in_the_place_of_its_scan(itk_file, tmp_path):
-    path = itk_file("a.nii.gz", VOLUME, (0.5, 0.75, 2), (1, 2, 3), np.diag([-1, -1, 1]))
+@pytest.mark.parametrize("tilt", [0, 9])
+def test_a_labels_layer_is_written_in_the_place_of_its_scan(itk_file, tmp_path, tilt):
+    turned = Rotation.from_euler("x", tilt, degrees=True).as_matrix()
+    turned = np.diag([-1, -1, 1]) @ turned
+    path = itk_file("a.nii.gz", VOLUME, (0.5, 0.75, 2), (1, 2, 3), turned)
     _data, kwargs, _kind = read_layers(str(path))[0]
     target = str(tmp_path / "m.nii.gz")
     assert write_labels(target, (VOLUME > 4).astype(int), kwargs) == [target]
