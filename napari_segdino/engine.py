@@ -188,20 +188,16 @@ class Engine:
         wanted = list(range(len(image)) if planes is None else planes)
         cuts = cuts_of(image, "Z", self.shown.neighbours)
         said = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
+        cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         clicked: dict[str, Any] = {}
-        pixels = MvrLearner()
-        how = cuts["Z"], marks, said, self.shown, self.seed
-        yield from iter_remember(clicked, pixels, self.extractor, *how)
+        how = cut, marks, said, self.shown, self.seed
+        yield from iter_remember(clicked, MvrLearner(), extractor, *how)
         codes = {int(c) for kept in clicked.values() for c in kept.codes}
         if not codes - {1}:
             raise InputError("No class is marked: click on an object of it first.")
+        n_groups = len(codes - {1}) + SPARE
         groups, samples = yield from iter_find_groups(
-            cuts["Z"],
-            wanted,
-            self.extractor,
-            self.shown,
-            len(codes - {1}) + SPARE,
-            self.seed,
+            cut, wanted, extractor, self.shown, n_groups, self.seed
         )
         given = give_groups(groups, list(clicked.values()))
         yield from self._iter_guess(image, cuts, given, samples, wanted, centre)

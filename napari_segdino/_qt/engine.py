@@ -379,7 +379,8 @@ class Engine(QObject):  # type: ignore[misc]
 
 def _summary(title: str, grouped: bool) -> str:
     if grouped:
-        return f"A first guess, grouped without labels. {NEXT_STEP}"
+        weak = "your strokes soon outweigh it"
+        return f"A first guess, grouped without labels; {weak}. {NEXT_STEP}"
     if title == "Click":
         return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if title == "Retrain":

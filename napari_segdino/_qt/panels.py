@@ -170,7 +170,9 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.retrain.setStyleSheet(PRIMARY)
         self.segment.setToolTip(
             f"Draw the mask ({segment}). With nothing learned yet, a first "
-            "guess is made from the image alone."
+            "guess is made from the image alone. Retrain counts it as one stroke of "
+            "each group, less with every stroke of yours and no more after six; the "
+            "marks layer does not show it."
         )
         self.retrain.setToolTip(
             f"Learn from your corrections and draw the mask again ({retrain}). "
