@@ -173,7 +173,7 @@ class Engine:
         cuts = cuts_of(image, "Z", self.shown.neighbours)
         cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         groups, samples = yield from iter_find_groups(
-            cut, wanted, extractor, self.shown, n_groups, self.seed
+            cut, wanted, extractor, self.shown, n_groups, self.seed, centre
         )
         yield from self._iter_guess(image, cuts, groups, samples, wanted, centre)
 

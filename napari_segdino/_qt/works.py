@@ -83,8 +83,10 @@ class Work(QObject):  # type: ignore[misc]
         """Draw a saved mask, and marks where there are none."""
         for plane in range(len(self.planes)):
             index = self.planes.index(plane)
-            self.watch.add_marks(plane, marks[index])
-            if mask[index].any() or marks[index].any():
+            marked = bool(marks[index].any())
+            if marked:
+                self.watch.add_marks(plane, marks[index])
+            if marked or mask[index].any():
                 self.writer.add(plane, mask[index])
         self.writer.finish()
 

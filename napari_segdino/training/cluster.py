@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -13,7 +14,7 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import find_intensity
-from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.heads.basis import Basis
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.fit import fit_basis
@@ -27,6 +28,9 @@ COMPONENTS = 8
 
 MAX_PLANES, MAX_TILES = 5, 9
 """Planes of a volume, and tiles of a plane, that groups are found on."""
+
+MAX_TILES_WAITED = 4
+"""Tiles of a plane where someone waits for what he looks at."""
 
 MAX_CELLS = 20_000
 ROUNDS = 30
@@ -160,6 +164,7 @@ def iter_find_groups(
     settings: FeatureSettings,
     n_groups: int,
     seed: int,
+    centre: tuple[float, float] | None = None,
 ) -> Steps[tuple[Groups, list[Sample]]]:
     """Find the groups of an image on some of its planes.
 
@@ -175,6 +180,8 @@ def iter_find_groups(
         Tiles and views.
     n_groups, seed : int
         See :func:`find_groups`.
+    centre : tuple of float, optional
+        Pixel (y, x) that is looked at: fewer tiles are taken, its own among them.
 
     Yields
     ------
@@ -190,8 +197,9 @@ def iter_find_groups(
     text = "Looking at the image"
     intensity = find_intensity(image, settings, extractor.encoder.spec)
     picks = np.unique(np.linspace(0, len(planes) - 1, MAX_PLANES).astype(int))
-    tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
-    tiles = tiles[:: -(-len(tiles) // MAX_TILES)]
+    tiles = _some_tiles(
+        cut_tiles(image.plane_shape, settings.tile, settings.overlap), centre
+    )
     samples, grids = [], []
     for done, pick in enumerate(picks):
         plane = image.read(planes[pick])
@@ -203,6 +211,19 @@ def iter_find_groups(
             grids.append(grid)
     yield Progress(len(picks), len(picks), text)
     return find_groups(samples, grids, n_groups, seed), samples
+
+
+def _some_tiles(tiles: list[Tile], centre: tuple[float, float] | None) -> list[Tile]:
+    """Take tiles from all over a plane, the one that is looked at first."""
+    if centre is None:
+        return tiles[:: -(-len(tiles) // MAX_TILES)]
+
+    def distance(tile: Tile) -> float:
+        return math.dist(((tile.y0 + tile.y1) / 2, (tile.x0 + tile.x1) / 2), centre)
+
+    nearest = min(tiles, key=distance)
+    spread = tiles[:: -(-len(tiles) // MAX_TILES_WAITED)]
+    return list(dict.fromkeys([nearest, *spread]))[:MAX_TILES_WAITED]
 
 
 def _border(grid: FeatureGrid) -> torch.Tensor:
