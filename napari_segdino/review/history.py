@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,12 +67,15 @@ class ProbeState:
         For people, such as ``"round 3"``.
     origin : object
         Whatever the caller wants to find with it again.
+    sizes : mapping of int to int
+        Bytes of all that is learned, by identity: states share most of it.
     """
 
     learned: Mapping[str, Any]
     masks: dict[Any, Packed]
     note: str
     origin: Any = None
+    sizes: Mapping[int, int] = field(default_factory=dict, repr=False)
 
     def knows(self, learned: Mapping[str, Any]) -> bool:
         """Whether this is what a segmenter knows; see :func:`learned_of`."""
@@ -140,7 +143,9 @@ class ProbeHistory:
         """
         learned = segmenter if isinstance(segmenter, Mapping) else learned_of(segmenter)
         packed = {name: Packed.of(mask) for name, mask in (masks or {}).items()}
-        state = ProbeState(learned, packed, note, origin)
+        sizes: dict[int, int] = {}
+        _measure(learned, sizes)
+        state = ProbeState(learned, packed, note, origin, sizes)
         self.states = [*self.states[: self.now + 1], state]
         self.now = len(self.states) - 1
         self._trim()
@@ -207,7 +212,7 @@ class ProbeHistory:
         """Bytes held by all states; what they share counts once."""
         sizes: dict[int, int] = {}
         for state in self.states:
-            _measure(state.learned, sizes)
+            sizes.update(state.sizes)
             for packed in state.masks.values():
                 sizes[id(packed)] = len(packed.data)
         return sum(sizes.values())

@@ -59,7 +59,7 @@ def test_one_after_the_other(scene: Any) -> None:
     assert (first.begun, second.begun) == (1, 1)
 
 
-@pytest.mark.parametrize("what", ["stroke", "slider", "segment"])
+@pytest.mark.parametrize("what", ["stroke", "slider", "segment", "live"])
 def test_it_gives_way_and_is_done_in_the_end(scene: Any, what: str) -> None:
     task = Task()
     scene.idle.ask("task", task.job)
@@ -68,13 +68,23 @@ def test_it_gives_way_and_is_done_in_the_end(scene: Any, what: str) -> None:
         "stroke": lambda: scene.work.mask.paint((5, 5), 1),
         "slider": lambda: scene.viewer.dims.events.current_step(),
         "segment": scene.dock.segment,
+        "live": lambda: paint_live(scene),
     }
     disturb[what]()
     task.gate.set()
     if what == "segment":
         scene.wait(lambda: len(scene.segmenter.calls) == 2)
+    if what == "live":
+        scene.wait(lambda: scene.segmenter.is_fitted)
     scene.wait(lambda: task.done == 1)
     assert task.begun == 2, "stopped, then begun anew"
+
+
+def paint_live(user: Any) -> None:
+    user.dock.actions.live.setChecked(True)
+    user.work.mask.brush_size = 3
+    user.work.mask.paint((50, 60), 1)
+    user.work.mask.paint((25, 25), 0)
 
 
 def test_what_is_not_needed_any_more_is_not_begun(scene: Any) -> None:

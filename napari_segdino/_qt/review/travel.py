@@ -33,7 +33,7 @@ def go_to(
         first = viewer.dims.ndim - work.image.ndim
         axes = range(first, first + len(index))
         viewer.dims.set_point(list(axes), slider_point(work.image, index))
-    if at is not None:
+    if at is not None and viewer.dims.ndisplay == 2:
         y, x = work.image.data_to_world((*index, *at))[-2:]
         viewer.camera.center = (0.0, float(y), float(x))
 
