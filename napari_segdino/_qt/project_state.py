@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from napari_segdino._qt.works import Work
     from napari_segdino.session import Session
+
+_log = logging.getLogger(__name__)
 
 PLUGIN = "napari-segdino"
 
@@ -158,6 +161,7 @@ def _read(entry: ImageEntry) -> list[Any]:
         return read_layers(entry.path)
     except ScanError:
         # The user is asked for the image, as if it were gone.
+        _log.warning("%s could not be read again", entry.path, exc_info=True)
         return []
 
 
@@ -187,6 +191,7 @@ def _reopen(viewer: Viewer, entry: ImageEntry) -> bool:
         else:
             return False
     except Exception:  # noqa: BLE001 - other plugins raise what they like
+        _log.warning("%s could not be opened again", entry.name, exc_info=True)
         return False
     return True
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 from test_dock import correct
@@ -82,6 +84,55 @@ def test_a_project_brings_everything_back(
     assert fits == [], "the probe knows all these marks"
     second.work.mask.paint((4, 5, 5), 0)
     second.wait(lambda: second.work.marks.data[4, 5, 5] == 1)
+
+
+def open_sample(user: Any, folder: Path) -> None:
+    user.viewer.open_sample("napari-segdino", "cell")
+
+
+def open_photo(user: Any, folder: Path) -> None:
+    image = np.zeros((40, 50), np.uint8)
+    image[10:30, 10:30] = 200
+    Image.fromarray(image).save(folder / "photo.png")
+    user.viewer.open(str(folder / "photo.png"), plugin="napari")
+
+
+@pytest.mark.parametrize("open_one", [open_sample, open_photo])
+def test_images_of_napari_and_samples_are_opened_again(
+    make_user: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    open_one: Callable[[Any, Path], None],
+) -> None:
+    first = make_user()
+    open_one(first, tmp_path)
+    first.segment()
+    first.work.mask.paint((5, 5), 1)
+    save(first, tmp_path / "p.segproject", monkeypatch)
+    marks, name = first.work.marks.data.copy(), first.dock.image.name
+    first.dock.release()
+    second = make_user()
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    second.wait(lambda: second.dock.image is not None)
+    assert second.dock.image.name == name
+    np.testing.assert_array_equal(second.work.marks.data, marks)
+
+
+def test_a_file_that_is_gone_is_asked_for(
+    make_user: Any, plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    first = make_user()
+    open_file(first, tmp_path / "scan.tif")
+    first.segment()
+    save(first, tmp_path / "p.segproject", monkeypatch)
+    first.dock.release()
+    (tmp_path / "scan.tif").write_bytes(b"II*\0 damaged")
+    second = make_user(show=True)
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    assert "Open the image scan" in second.status
+    hand.click(second.dock.projects.recovery.bar.discard)
+    assert not second.dock.projects.recovery.bar.isVisible()
 
 
 def test_an_image_from_memory_is_asked_for(
