@@ -61,7 +61,7 @@ def draw(path: Path, curves: dict[str, Any]) -> None:
         axis.plot(curve.confidence, curve.accuracy, "o-", label=name)
     axis.set(xlabel="probability of the predicted class", ylabel="share that is right")
     axis.legend()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
 
 
 def main() -> None:
@@ -116,7 +116,6 @@ def main() -> None:
         line = f"all | {before.error:.3f} | {heat:.2f} (all) | {after.error:.3f}"
         print(f"| {strokes} | {line} |", flush=True)
         curves[f"{strokes} strokes"] = before
-        curves[f"{strokes} strokes, tempered"] = after
     if asked.plot is not None:
         draw(asked.plot, curves)
 

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers import read_plane
 from napari_segdino._qt.tools_panel import ToolsPanel
+from napari_segdino._qt.works import NO_MASK
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 OUTLINE = 2
 """Pixels of an outline."""
 
-NO_MASK = "There is no mask yet: press Segment first."
 BUSY = "Wait for the mask to be drawn, or press Cancel first."
 
 
@@ -99,7 +99,7 @@ class Corrector(QObject):  # type: ignore[misc]
     def _ready(self) -> Work | None:
         """Return the mask to work on, None while it cannot be."""
         work = self._current()
-        if work is None or not work.watch.intact:
+        if work is None or work.watch.blank or not work.watch.intact:
             self.refused.emit(NO_MASK)
             return None
         if self._engine.busy:

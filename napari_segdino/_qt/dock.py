@@ -35,6 +35,7 @@ from napari_segdino._qt.scroll import ColumnScroll
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.warm import start_warming
+from napari_segdino._qt.works import NO_MASK
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
 from napari_segdino.session import Session
@@ -248,9 +249,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.engine.load_probe(path)
 
     def _export(self) -> None:
-        work = self._current_work()
+        work = self.engine.works.drawn(self.image)
         if work is None:
-            self.status.say("There is no mask yet: press Segment first.", failed=True)
+            self.status.say(NO_MASK, failed=True)
             return
         suffix = proposed_suffix(work.mask)
         path = dialogs.ask_export_mask(self, f"{work.image.name}-mask", suffix)

@@ -17,7 +17,7 @@ from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.outlook import Notice
 from napari_segdino._qt.rounds import Rounds
 from napari_segdino._qt.worker import Job, TaskRunner
-from napari_segdino._qt.works import Work, Works
+from napari_segdino._qt.works import NO_MASK, Work, Works
 from napari_segdino.errors import SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
@@ -144,9 +144,9 @@ class Engine(QObject):  # type: ignore[misc]
 
     def export_mask(self, image: Image | None, path: str | Path) -> None:
         """Write the mask of an image to a file, with the image's geometry."""
-        work = None if image is None else self.works.get(image)
+        work = self.works.drawn(image)
         if work is None:
-            self.refuse(SegDINOError("There is no mask yet: press Segment first."))
+            self.refuse(SegDINOError(NO_MASK))
             return
         self._do(
             "Export",

@@ -14,6 +14,7 @@ from napari_segdino._qt.project_state import take_state
 from napari_segdino._qt.recovery import Recovery
 from napari_segdino._qt.restore import Restorer
 from napari_segdino._qt.worker import Job
+from napari_segdino._qt.works import NO_MASK
 from napari_segdino.project import PROJECT_FILE, ProjectWriter
 from napari_segdino.project.autosave import autosave_root
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
 
 NAME = "project.segproject"
-NOTHING = "There is no mask yet: press Segment first."
 
 
 class ProjectPanel(QWidget):  # type: ignore[misc]
@@ -70,7 +70,7 @@ class Projects(QObject):  # type: ignore[misc]
         """Write a project."""
         works = list(self._engine.works)
         if not works:
-            self._engine.failed.emit(NOTHING)
+            self._engine.failed.emit(NO_MASK)
             return
         state = take_state(self._engine.session, works)
         self._engine.runner.start(

@@ -80,6 +80,7 @@ class MaskWatch(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self.planes, self.mask, self.marks, self.shown = planes, mask, marks, shown
         self.stroking = False
+        self._fresh = fresh
         # np.zeros takes no memory until it is written to.
         self._seen: Any = (
             np.zeros(mask.data.shape, mask.data.dtype) if fresh else np.array(mask.data)
@@ -121,6 +122,11 @@ class MaskWatch(QObject):  # type: ignore[misc]
         vars(self.mask).pop("paint_polygon", None)
         self.mask.bind_key(UNDO, None)
         self.mask.bind_key(REDO, None)
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was ever drawn into the new mask."""
+        return self._fresh and not self._histories
 
     @property
     def intact(self) -> bool:

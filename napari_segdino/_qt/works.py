@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from napari_segdino.session import Session
 
 
+NO_MASK = "There is no mask yet: press Segment first."
+
+
 class Work(QObject):  # type: ignore[misc]
     """One image under work.
 
@@ -145,6 +148,15 @@ class Works(QObject):  # type: ignore[misc]
     def get(self, image: Image) -> Work | None:
         """Return the work on an image, if there is any."""
         return self._works.get(image.unique_id)
+
+    def drawn(self, image: Image | None) -> Work | None:
+        """Return the work on an image if there is a mask to use.
+
+        The layers come with the image; a mask into which nothing was drawn
+        yet is none.
+        """
+        work = None if image is None else self.get(image)
+        return None if work is None or work.watch.blank else work
 
     def add_mask(self, image: Image) -> None:
         """Make the mask layer of an image if it has none.

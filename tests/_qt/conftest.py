@@ -103,7 +103,7 @@ class User:
         self.dock.inputs.image.setValue(image)
         return self.viewer.layers[image.name]
 
-    def wait(self, until: Callable[[], bool], seconds: float = 10) -> None:
+    def wait(self, until: Callable[[], bool], seconds: float = 40) -> None:
         for _ in range(int(seconds * 100)):
             if until():
                 return

@@ -43,6 +43,22 @@ def test_layers_are_there_before_segment(user: Any, plane: Any) -> None:
     assert [name for name, _ in user.segmenter.calls] == ["partial_fit", "predict"]
 
 
+def test_a_mask_that_was_never_drawn_is_not_exported(
+    user: Any, plane: Any, tmp_path: Path
+) -> None:
+    user.open(plane)
+    user.wait(lambda: "scan marks" in user.viewer.layers)
+    user.dock.files.export.click()
+    assert "no mask yet" in user.status
+    user.dock.engine.export_mask(user.dock.image, tmp_path / "mask.tif")
+    assert "no mask yet" in user.status
+    assert not list(tmp_path.iterdir())
+    user.work.mask.paint((5, 5), 1)
+    user.dock.engine.export_mask(user.dock.image, tmp_path / "mask.tif")
+    user.rest()
+    assert (tmp_path / "mask.tif").exists()
+
+
 def test_what_cannot_be_segmented_is_said_when_it_is_tried(user: Any) -> None:
     user.open(np.zeros((1,) * 12 + (4, 4)))
     user.rest()

@@ -16,6 +16,7 @@ from napari_segdino._qt.layers import find_layer, make_layer
 from napari_segdino._qt.objects.job import Asked, Found, iter_objects
 from napari_segdino._qt.objects.panel import NONE_YET, ObjectsPanel
 from napari_segdino._qt.worker import Job
+from napari_segdino._qt.works import NO_MASK
 from napari_segdino.errors import SegDINOError
 from napari_segdino.inference.object_table import Table, write_table
 from napari_segdino.progress import Progress, Steps
@@ -78,11 +79,9 @@ class ObjectsController(QObject):  # type: ignore[misc]
     def find(self) -> None:
         """Find the objects of the mask in the worker."""
         image = self._image()
-        work = None if image is None else self._engine.works.get(image)
+        work = self._engine.works.drawn(image)
         if work is None:
-            self._engine.refuse(
-                SegDINOError("There is no mask yet: press Segment first.")
-            )
+            self._engine.refuse(SegDINOError(NO_MASK))
             return
         self.show_image(image)
         session, panel = self._engine.session, self._panel
