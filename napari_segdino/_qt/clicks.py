@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.correct import NO_MASK
+from napari_segdino._qt.works import NO_MASK
 
 if TYPE_CHECKING:
     from napari.layers import Labels
