@@ -50,7 +50,8 @@ def image_planes(image: Image) -> Planes:
         raise InputError("A line of pixels is no image: it needs height and width.")
     if lead > len(_LEADING):
         raise InputError(f"An image of {len(data.shape)} axes has too many of them.")
-    letters = {0: "", 1: "Z"}.get(lead, _LEADING[:lead])
+    over_time = lead == 1 and str(image.axis_labels[0]).lower() in ("t", "time")
+    letters = {0: "", 1: "T" if over_time else "Z"}.get(lead, _LEADING[:lead])
     if lead > 2:
         letters = _LEADING[2:lead] + "TZ"
     axes = letters + ("YXC" if image.rgb else "YX")

@@ -74,7 +74,7 @@ def probe_maker(
 
     monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
     cache = CacheSettings(folder=tmp_path / "cache")
-    return lambda **_: Segmenter("fake", cache=cache)
+    return lambda head="mvr", **_: Segmenter("fake", head=head, cache=cache)
 
 
 class User:

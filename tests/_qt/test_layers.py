@@ -225,3 +225,11 @@ def test_the_plane_that_napari_shows(degrees: float, plane: int) -> None:
     assert plane_shown(viewer, image, image_planes(image)) == plane
     image.refresh(thumbnail=True)
     assert image.thumbnail[..., 0].max() == plane
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"), [("z", "ZYX"), ("t", "TYX"), ("Time", "TYX"), ("slice", "ZYX")]
+)
+def test_a_series_over_time_is_no_volume(name: str, axes: str) -> None:
+    image = Image(np.zeros((3, 4, 5)), axis_labels=(name, "y", "x"))
+    assert image_planes(image).axes == axes

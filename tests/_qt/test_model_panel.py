@@ -172,3 +172,31 @@ def test_every_choice_can_be_shown(qtbot: Any, head: str, intensity: str) -> Non
     assert panel.head.currentText() == head
     assert panel.intensity.currentText() == intensity
     assert told == []
+
+
+def test_a_long_training_says_so_and_is_cancelled(
+    make_user: Any, probe_maker: Any, plane: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_segdino._qt.outlook.TRIAL", 0.0)
+    monkeypatch.setattr("napari_segdino._qt.outlook.LONG", 0.0)
+    user = make_user(show=True, maker=probe_maker, head="segdino")
+    user.open(plane)
+    click(user.dock.actions.segment)
+    user.rest()
+    user.work.mask.brush_size = 3
+    stroke(user.viewer, user.work.mask, [(50, 52), (50, 66)])
+    user.work.mask.mode = "erase"
+    stroke(user.viewer, user.work.mask, [(12, 12), (12, 20)])
+    mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
+    said: list[str] = []
+    user.dock.engine.said.connect(said.append)
+    click(user.dock.actions.retrain)
+    user.wait(lambda: any("about 1 min" in text for text in said), 60)
+    user.wait(lambda: "Training segdino" in user.dock.actions.bar.format(), 60)
+    assert user.dock.engine.busy
+    click(user.dock.actions.cancel)
+    user.wait(lambda: not user.dock.engine.busy, 60)
+    assert "Stopped" in user.status
+    assert not user.segmenter.is_fitted
+    np.testing.assert_array_equal(user.work.mask.data, mask)
+    np.testing.assert_array_equal(user.work.marks.data, marks)
