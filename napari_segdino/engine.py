@@ -13,6 +13,7 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.encoders import iter_load_encoder
 from napari_segdino.errors import InputError
 from napari_segdino.features.cache import FeatureCache, cache_folder
+from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.slices import Spacing, cuts_of, marks_of, slice_distance
@@ -147,13 +148,15 @@ class Engine:
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
         spec, first = self.extractor.encoder.spec, next(iter(cuts.values()))
+        intensity = find_intensity(first, self.shown, spec)
         score = TileScorer(
             self.extractor.seeing(first),
             views_of(self.shown),
-            find_intensity(first, self.shown, spec),
+            intensity,
             make_reader(model, self._vectors),
             self.predicting,
             {key: kept.marks for key, kept in memory.items()},
+            measure_edges(first, intensity, self.shown),
         )
         if set(cuts) == {"Z"}:
             read = cuts["Z"].read

@@ -12,6 +12,7 @@ from napari_segdino.batch.writer import BlockWriter
 from napari_segdino.engine import Engine
 from napari_segdino.errors import InputError, NotFittedError
 from napari_segdino.features.cache import FeatureCache
+from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.slices import has_depth, with_neighbours
@@ -106,13 +107,15 @@ def needs_whole(engine: Engine, image: Planes) -> bool:
 
 def _scorer(engine: Engine, segmenter: Segmenter, source: Planes) -> TileScorer:
     """Score with the warm encoder, but keep nothing of what it encoded."""
+    intensity = find_intensity(source, engine.shown, engine.extractor.encoder.spec)
     return TileScorer(
         replace(engine.extractor.seeing(source), cache=FeatureCache(0)),
         views_of(engine.shown),
-        find_intensity(source, engine.shown, engine.extractor.encoder.spec),
+        intensity,
         make_reader(segmenter.model_, _NoStore()),
         engine.predicting,
         {key: kept.marks for key, kept in segmenter.memory_.items()},
+        measure_edges(source, intensity, engine.shown),
     )
 
 

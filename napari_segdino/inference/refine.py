@@ -39,6 +39,7 @@ def refine(
     grid: FeatureGrid,
     marks: torch.Tensor | None = None,
     flow: bool = True,
+    edges: float | None = None,
 ) -> torch.Tensor:
     """Bring probabilities from the regular grid to pixels, along edges.
 
@@ -56,6 +57,9 @@ def refine(
         What is painted on the tile: 0 not said, 1 background, 2.. classes.
     flow : bool
         False only brings them to full resolution.
+    edges : float, optional
+        Mean squared difference of neighbouring cells that counts as usual; None
+        is the tile's own.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def refine(
         trust[said] = PAINTED
     free = slice(1, None) if len(evidence) == 2 else slice(None)
     colour = grid.colour.float().numpy()
-    flowed = torch.from_numpy(_diffuse(colour, evidence[free], trust))
+    flowed = torch.from_numpy(_diffuse(colour, evidence[free], trust, edges))
     fine = _guide(flowed, grid).clamp_(0, 1)
     if len(evidence) == 2:
         fine = torch.cat([1 - fine, fine])
@@ -99,11 +103,12 @@ def _marks_on_grid(marks: NDArray[Any], grid: FeatureGrid) -> NDArray[Any]:
     return cells
 
 
-def _diffuse(colour: Map, evidence: Map, trust: Map) -> Map:
+def _diffuse(colour: Map, evidence: Map, trust: Map, edges: float | None = None) -> Map:
     """Minimise trust-weighted distance to the evidence plus edge-weighted steps."""
     down = ((colour[:, 1:] - colour[:, :-1]) ** 2).sum(0)
     right = ((colour[:, :, 1:] - colour[:, :, :-1]) ** 2).sum(0)
-    mean = (down.sum() + right.sum()) / max(1, down.size + right.size) + 1e-12
+    own = (down.sum() + right.sum()) / max(1, down.size + right.size)
+    mean = (own if edges is None else edges) + 1e-12
     down, right = (
         (SMOOTHNESS * (np.exp(-EDGE * d / mean) + 1e-3)).astype(np.float32)
         for d in (down, right)

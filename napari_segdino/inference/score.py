@@ -153,6 +153,9 @@ class TileScorer:
         How views are fused, and whether probabilities flow along the image.
     painted : mapping of str to torch.Tensor
         Marks (Y, X) by the key of their tile.
+    edges : float, optional
+        How strong edges usually are, the same for all tiles of an image; None
+        is each tile's own.
     """
 
     extractor: Extractor
@@ -161,6 +164,7 @@ class TileScorer:
     reader: ProbeReader | DenseReader
     settings: PredictSettings
     painted: Mapping[str, torch.Tensor]
+    edges: float | None = None
 
     def __call__(self, tile: NDArray[Any]) -> torch.Tensor:
         """Score a tile.
@@ -188,5 +192,6 @@ class TileScorer:
         if not self.reader.coarse:
             return fused
         marks = self.painted.get(first.key)
-        flowed = refine(fused, first, marks, flow=self.settings.regularise)
+        flow = self.settings.regularise
+        flowed = refine(fused, first, marks, flow, self.edges)
         return torch.from_numpy(temper(flowed.numpy(), self.reader.temperature))
