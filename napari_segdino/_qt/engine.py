@@ -71,6 +71,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.rounds = Rounds(session)
         self.doubt_wanted: Callable[[], bool] = lambda: False
         self._then: Callable[[], None] | None = None
+        self._drawing: Drawing | None = None
         self._work: Work | None = None
         self._preparing: Image | None = None
         self._wanted: Callable[[Work], None] | None = None
@@ -118,14 +119,15 @@ class Engine(QObject):  # type: ignore[misc]
             self.runner.cancel()
 
     def when_free(self, act: Callable[[], None]) -> None:
-        """Act when no job is at work; what is at work is stopped."""
+        """Act when no job is at work; Segment or Retrain is stopped for it."""
         self.runner.hush()
         self._retrain_wanted = None
-        if self.runner.busy:
-            self._then = act
-            self.runner.cancel()
-        else:
+        if not self.runner.busy:
             act()
+            return
+        self._then = act
+        if self._drawing is not None:
+            self.runner.cancel()
 
     def save_probe(self, path: str | Path) -> None:
         """Write the probe to a file."""
@@ -278,7 +280,7 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
         self._work = work
-        drawing = Drawing(work, self.session, self.rounds)
+        drawing = self._drawing = Drawing(work, self.session, self.rounds)
         grouped = not self.session.is_fitted and title == "Segment"
         self.said.emit(f"{title}: working...")
         self.runner.start(
@@ -288,9 +290,14 @@ class Engine(QObject):  # type: ignore[misc]
                 on_step=partial(self._take, drawing),
                 on_done=lambda _: self._finish(drawing, title, grouped),
                 on_error=partial(self._on_error, work),
-                on_end=drawing.end,
+                on_end=partial(self._end, drawing),
             )
         )
+
+    def _end(self, drawing: Drawing, cancelled: bool) -> None:
+        drawing.end(cancelled)
+        if self._drawing is drawing:
+            self._drawing = None
 
     def _take(self, drawing: Drawing, step: Any) -> None:
         if isinstance(step, Notice):

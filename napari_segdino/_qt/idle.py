@@ -44,6 +44,7 @@ class IdleWork(QObject):  # type: ignore[misc]
         engine.works.pressed.connect(self.disturb)
         engine.works.marks_changed.connect(self.disturb)
         engine.busy_changed.connect(self._on_busy)
+        engine.runner.rested.connect(self._wake)
         engine.viewer.dims.events.current_step.connect(self.disturb)
 
     def ask(

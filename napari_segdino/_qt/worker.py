@@ -112,6 +112,9 @@ class TaskRunner(QObject):  # type: ignore[misc]
     started = Signal(str)
     progressed = Signal(object)
     idle = Signal()
+    """No job is left that anybody waited for."""
+    rested = Signal()
+    """A quiet job has ended."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -141,7 +144,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
             self._next = None
             self._launch(job)
             return
-        self._next = job
+        self._next, self._quiet = job, job.quiet
         self._end(cancelled=True)
         self._worker.quit()
 
@@ -201,7 +204,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._end(cancelled=False)
         self._worker = None
         if self._next is None:
-            self.idle.emit()
+            (self.rested if self._quiet else self.idle).emit()
         else:
             # superqt still has to clean up after the worker that emitted this.
             QTimer.singleShot(0, self._launch_next)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.worker import Job
+from napari_segdino.progress import Progress
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -135,6 +138,26 @@ def test_undo_while_a_retrain_is_at_work(
     assert shown.segmenter.model_ is shown.states[1][1]
     np.testing.assert_array_equal(shown.work.mask.data, shown.corrected)
     np.testing.assert_array_equal(shown.work.marks.data, marks)
+
+
+def test_undo_waits_for_other_work(shown: Any) -> None:
+    """A folder that is being segmented is not stopped; the probe follows after."""
+    gate, done = threading.Event(), []
+
+    def steps() -> Any:
+        while not gate.wait(0.01):
+            yield Progress(0, 0, "a folder")
+        return "whole"
+
+    shown.dock.engine.runner.start(Job("Folder", steps, on_done=done.append))
+    shown.wait(lambda: not shown.dock.review.change.panel.back.isEnabled())
+    press_key(Qt.Key.Key_Z, CTRL)
+    assert shown.segmenter.model_ is shown.states[2][1]
+    gate.set()
+    shown.rest()
+    assert done == ["whole"]
+    assert shown.segmenter.model_ is shown.states[1][1]
+    assert shown.dock.review.change.panel.back.isEnabled()
 
 
 def test_a_volume_goes_back_as_a_whole(

@@ -29,6 +29,7 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         self.back = QPushButton("Go back")
         self.place = QLabel()
         self.forth = QPushButton("Forth")
+        self._busy, self._steps = False, (False, False)
         self._lay_out()
         self.show_counts([])
         self.show_verdict("")
@@ -64,8 +65,15 @@ class ChangePanel(QWidget):  # type: ignore[misc]
     def show_place(self, place: int, count: int) -> None:
         """Show where in the history of probes we are."""
         self.place.setText(f"Probe {place} of {count}" if count else "")
-        self.back.setEnabled(place > 1)
-        self.forth.setEnabled(place < count)
+        self._steps = place > 1, place < count
+        self.set_busy(self._busy)
+
+    def set_busy(self, busy: bool) -> None:
+        """Offer the way back and forth only while no job is at work."""
+        self._busy = busy
+        back, forth = self._steps
+        self.back.setEnabled(back and not busy)
+        self.forth.setEnabled(forth and not busy)
 
     def _lay_out(self) -> None:
         self.counts.setTextFormat(Qt.TextFormat.RichText)

@@ -83,6 +83,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
 
     def _on_busy(self, busy: bool) -> None:
         self.score.panel.export.setEnabled(not busy)
+        self.change.panel.set_busy(busy)
 
     def _export(self) -> None:
         rows = self.score.rows()

@@ -103,15 +103,6 @@ def test_overlay_shows_what_changed(
     assert not layer.data.any()
 
 
-def spoil(user: Any, dot: Callable[..., None]) -> None:
-    """Say the opposite of all that was said, many times over."""
-    for x in range(12, 40, 4):
-        dot(user, 1, (30, x))
-        dot(user, 1, (36, x))
-        dot(user, 0, (47, 20 + x))
-        dot(user, 0, (53, 20 + x))
-
-
 def test_broken_corrections_are_told_and_one_click_goes_back(
     teach: Callable[..., Any],
     plane: np.ndarray,
