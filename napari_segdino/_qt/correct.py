@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers import read_plane
+from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.works import NO_MASK
 
@@ -88,10 +89,7 @@ class Corrector(QObject):  # type: ignore[misc]
         work.watch.look(plane)
         work.writer.add(plane + 1, np.array(read_plane(work.mask, lead)))
         work.writer.finish()
-        world = work.mask.data_to_world([*lead[:-1], lead[-1] + 1, 0, 0])
-        dims = work.viewer.dims
-        axis = dims.ndim - 3
-        dims.set_point(axis, world[-3])
+        go_to(work.viewer, work, plane + 1)
         self._engine.said.emit(
             "Copied as a proposal: correct it, then say that the slice is right."
         )

@@ -92,6 +92,19 @@ def test_a_copy_is_a_proposal(scan: Any) -> None:
     assert (marks.data[3] > 0).all(), "accepted: all of it counts"
 
 
+def test_the_next_slice_of_a_flipped_scan(make_user: Any, volume: Any) -> None:
+    user = make_user(show=True)
+    flipped = np.diag([-1.0, 1, 1, 1])
+    flipped[0, 3] = 7.3
+    user.open(volume, scale=(2.2, 1, 1), affine=flipped)
+    user.segment()
+    before = user.work.shown()
+    user.dock.corrector.copy()
+    user.rest()
+    assert user.work.shown() == before + 1
+    np.testing.assert_array_equal(user.work.mask.data[3], user.work.mask.data[2])
+
+
 def test_a_copy_can_be_undone(scan: Any) -> None:
     mask, marks = scan.work.mask, scan.work.marks
     before = mask.data.copy()

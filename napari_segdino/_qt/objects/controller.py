@@ -15,6 +15,7 @@ from napari_segdino._qt.dialogs import ask_export_table
 from napari_segdino._qt.layers import find_layer, make_layer
 from napari_segdino._qt.objects.job import Asked, Found, iter_objects
 from napari_segdino._qt.objects.panel import NONE_YET, ObjectsPanel
+from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.worker import Job
 from napari_segdino._qt.works import NO_MASK
 from napari_segdino.errors import SegDINOError
@@ -54,6 +55,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._panel, self._engine, self._image = panel, engine, image
         self._layer: Labels | None = None
+        self._work: Work | None = None
         self._region: tuple[int, ...] = ()
         panel.find.clicked.connect(self.find)
         panel.export.clicked.connect(self._ask_export)
@@ -127,7 +129,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             layer.contour = CONTOUR
         else:
             layer.data = found.labels
-        self._layer, self._region = layer, region
+        self._layer, self._work, self._region = layer, work, region
         layer.events.selected_label.connect(self._on_label)
         layer.mouse_drag_callbacks.append(self._on_press)
         self._show_only(self._panel.only.isChecked())
@@ -140,15 +142,13 @@ class ObjectsController(QObject):  # type: ignore[misc]
 
     def go_to(self, label: int) -> None:
         """Show an object in the middle of the canvas, as large as it is now."""
-        layer, viewer = self._layer, self._engine.viewer
-        if layer is None:
+        layer, work = self._layer, self._work
+        if layer is None or work is None:
             return
-        here = [*self._region, *self._panel.table.items.centre(label)]
-        world = layer.data_to_world(here)
-        ndim = viewer.dims.ndim
-        viewer.dims.set_point(range(ndim - len(world), ndim), world)
-        shown = [viewer.dims.point[axis] for axis in viewer.dims.displayed]
-        viewer.scene.camera.center = tuple([0.0, *shown][-3:])
+        here = [*map(float, self._region), *self._panel.table.items.centre(label)]
+        index = tuple(round(c) for c in here[:-2])
+        plane = int(np.ravel_multi_index(index, work.planes.lead_shape)) if index else 0
+        go_to(work.viewer, work, plane, (here[-2], here[-1]))
         layer.selected_label = label
 
     def _on_label(self, event: Any = None) -> None:

@@ -35,7 +35,7 @@ def go_to(
         viewer.dims.set_point(list(axes), slider_point(work.image, index))
     if at is not None and viewer.dims.ndisplay == 2:
         y, x = work.image.data_to_world((*index, *at))[-2:]
-        viewer.camera.center = (0.0, float(y), float(x))
+        viewer.scene.camera.center = (0.0, float(y), float(x))
 
 
 def plane_name(work: Work, plane: int) -> str:
