@@ -41,9 +41,8 @@ class RadialProbe:
     units : torch.Tensor, shape (N, J)
         Centres of the radial units.
     weight : torch.Tensor, shape (N, K)
-        Weight of each unit for each class, on tiles without marks.
-    bias : torch.Tensor, shape (K,)
-        Of each class.
+        Weight of each unit for each class, on tiles without marks; the bias
+        is their sum.
     present : torch.Tensor, shape (K,), bool
         Classes with marks; the others have probability 0.
     length : float
@@ -57,7 +56,6 @@ class RadialProbe:
     basis: Basis
     units: torch.Tensor
     weight: torch.Tensor
-    bias: torch.Tensor
     present: torch.Tensor
     length: float
     own: torch.Tensor
@@ -105,7 +103,7 @@ class RadialProbe:
                 for part in vectors.split(CHUNK)
             ]
         )
-        won = torch.sigmoid(scores + self.bias[self.present])
+        won = torch.sigmoid(scores + active.sum(0))
         result = torch.zeros(len(vectors), len(self.present))
         result[:, self.present] = won / won.sum(1, keepdim=True).clamp_min(1e-9)
         return result

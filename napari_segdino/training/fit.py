@@ -212,9 +212,8 @@ def fit_radial(
             break
         weights = torch.where(wrong, INSIST * weights, weights)
     weight = (back @ betas).float()
-    bias = weight.sum(0)
     return RadialProbe(
-        basis, units, (1 - OWN) * weight, bias, present, length, own, tuple(memory)
+        basis, units, (1 - OWN) * weight, present, length, own, tuple(memory)
     )
 
 
@@ -233,9 +232,9 @@ def _kernel(
     tile_of_b: torch.Tensor,
     length: float,
 ) -> torch.Tensor:
-    """Kernel of rows and units, weaker across tiles, with a constant for the bias."""
+    """Kernel of rows and units with a constant for the bias, weaker across tiles."""
     alike = (1 - OWN) + OWN * (tile_of_a[:, None] == tile_of_b).double()
-    return radial(a, b, length) * alike + 1
+    return (radial(a, b, length) + 1) * alike
 
 
 def _unit_rows(samples: Sequence[Sample]) -> torch.Tensor:

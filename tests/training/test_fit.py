@@ -140,6 +140,15 @@ def test_what_is_said_of_one_image_is_not_unsaid_by_others():
     assert right(probe, other) == 0
 
 
+def test_strokes_on_one_tile_say_the_same_of_the_next_slice():
+    """Many strokes of background and few of the class: nothing tips over."""
+    one = sample([1] * 40 + [2] * 4)
+    probe = fitted([one], 2)
+    spread = dataclasses.replace(one, features=one.context[:, :4].half())
+    here, there = (scored(probe, spread, tile) for tile in ("0", "the next slice"))
+    assert torch.equal(here.argmax(1), there.argmax(1))
+
+
 def test_a_probe_without_its_tile_still_carries_over():
     one, new = sample([1, 2] * 10), sample([1, 2] * 10, seed=7)
     assert right(fitted([one], 2), new, "another tile") > 0.95
