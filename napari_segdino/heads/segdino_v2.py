@@ -29,7 +29,8 @@ class ScaleAwareBlock(nn.Module):
         self.body = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
             nn.Conv2d(width, width, 1, bias=False),
-            nn.GroupNorm(GROUPS, width),
+            # Two channels a group at least: one cell alone cannot be normed.
+            nn.GroupNorm(min(GROUPS, width // 2), width),
             nn.GELU(),
             Scale(),
         )

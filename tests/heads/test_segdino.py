@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_segdino.encoders.table import encoder_names, get_spec
@@ -90,6 +90,7 @@ def test_corners_are_aligned():
     is_vit=st.booleans(),
     batch=st.integers(1, 2),
 )
+@example(size=(1, 1), cells=(1, 1), is_vit=True, batch=1)
 def test_any_size_of_any_family(name, n_classes, size, cells, is_vit, batch):
     channels = (16,) * 4 if is_vit else (8, 12, 16, 24)
     scales = (1,) * 4 if is_vit else (8, 4, 2, 1)
