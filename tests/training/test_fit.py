@@ -141,11 +141,17 @@ def test_what_is_said_of_one_image_is_not_unsaid_by_others():
 
 
 def test_strokes_on_one_tile_say_the_same_of_the_next_slice():
-    """Many strokes of background and few of the class: nothing tips over."""
-    one = sample([1] * 40 + [2] * 4)
+    """A class between many kinds of background: the borders lie where they lay."""
+    one = sample([1] * 40 + [2] * 8)
+    one.features[:40, 0] = torch.cat(
+        [torch.linspace(-8, 4, 20), torch.linspace(9, 24, 20)]
+    )
     probe = fitted([one], 2)
-    spread = dataclasses.replace(one, features=one.context[:, :4].half())
-    here, there = (scored(probe, spread, tile) for tile in ("0", "the next slice"))
+    between = torch.zeros(400, 4)
+    between[:, 0] = torch.linspace(2, 10, 400)
+    way = dataclasses.replace(one, features=between.half())
+    here, there = (scored(probe, way, tile) for tile in ("0", "the next slice"))
+    assert 0 < here.argmax(1).sum() < 400
     assert torch.equal(here.argmax(1), there.argmax(1))
 
 
