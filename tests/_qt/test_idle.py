@@ -108,6 +108,7 @@ def test_asked_again_while_at_work(scene: Any) -> None:
     old.gate.set()
     new.gate.set()
     scene.wait(lambda: new.done == 1)
+    assert new.begun == 1, "asked for once, done once"
 
 
 def test_a_failure_is_logged_and_the_next_begins(

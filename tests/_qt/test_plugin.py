@@ -27,6 +27,7 @@ NAME = "napari-segdino"
 
 def test_every_command_can_be_imported(manifest: npe2.PluginManifest) -> None:
     manifest.validate_imports()
+    assert manifest.contributions.commands
 
 
 def test_menu_and_palette(manifest: npe2.PluginManifest) -> None:

@@ -153,7 +153,8 @@ def test_a_stalled_server(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-        refused("does not answer")
+        assert "127.0.0.1" in refused("does not answer")
+    assert kept() == []
 
 
 def test_offline(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +205,8 @@ def test_folder_that_is_read_only(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", deny)
-    refused(r"cannot be kept in .*\(Permission denied\)")
+    said = refused(r"cannot be kept in .*\(Permission denied\)")
+    assert str(weights_folder()) in said
 
 
 def test_full_disk(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,6 +195,7 @@ def test_scores_follow_the_mask(scored: Any) -> None:
     wrong = mask.data != scored.viewer.layers["truth"].data
     mask.data_setitem(np.nonzero(wrong), 0)
     scored.wait(lambda: table(scored)[0][2] == "1.000")
+    assert table(scored)[0][2] == "1.000"
 
 
 def test_export(scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
