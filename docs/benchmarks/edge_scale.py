@@ -31,7 +31,7 @@ def picture():
 
 def flowed(image, x0, edges):
     tile = np.moveaxis(image[:, x0 : x0 + SIDE], -1, 0)
-    colour = smooth_colour(np.ascontiguousarray(tile, np.float32))[:, ::STEP, ::STEP]
+    colour = smooth_colour(np.ascontiguousarray(tile, np.float32), STEP)
     brown = ((tile[0] - tile[2]) * 3 + 0.25)[::STEP, ::STEP]
     noise = np.random.default_rng(1).normal(0, 0.15, (SIDE // STEP, WIDE // STEP))
     columns = slice(x0 // STEP, x0 // STEP + brown.shape[1])

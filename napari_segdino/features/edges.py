@@ -48,8 +48,7 @@ def measure_edges(
         for y in rows:
             for x in columns:
                 pixels = plane[y : y + side, x : x + side]
-                colour = smooth_colour(intensity.apply(pixels))
-                cells = colour[:, step // 2 :: step, step // 2 :: step]
+                cells = smooth_colour(intensity.apply(pixels), step)
                 down, right = np.diff(cells, axis=1), np.diff(cells, axis=2)
                 total += float((down**2).sum() + (right**2).sum())
                 count += down[0].size + right[0].size

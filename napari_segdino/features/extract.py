@@ -14,9 +14,9 @@ from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import Encoder
 from napari_segdino.features.cache import FeatureCache
-from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.intensity import Intensity
-from napari_segdino.features.local import local_features, on_grid, smooth_colour
+from napari_segdino.features.local import local_features, smooth_colour
 from napari_segdino.features.slices import Neighbours
 from napari_segdino.features.views import View, show
 
@@ -105,8 +105,8 @@ class Extractor:
         own = image[channels * self.beside :][:channels]
         grid = FeatureGrid(
             tuple(level for view in views for level in self._encode(pixels, view)),
-            torch.from_numpy(on_grid(local_features(own))).half(),
-            torch.from_numpy(on_grid(smooth_colour(own))).half(),
+            torch.from_numpy(local_features(own)).half(),
+            torch.from_numpy(smooth_colour(own, grid_step(tile.shape[:2]))).half(),
             torch.from_numpy(own).mean(0).half(),
             key,
         )

@@ -1,6 +1,9 @@
-"""Local features: intensity and texture at several widths."""
+"""Local features: intensity and texture at several widths, on a tile's grid."""
 
 from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +11,20 @@ from scipy import ndimage
 
 from napari_segdino.features.grid import grid_step
 
+if TYPE_CHECKING:
+    import torch
+
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)
 """Widths in pixels: octaves from the pixel to about an encoder's cell."""
+
+DERIVATIVES = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1))
+"""Orders along (y, x) that texture is made of."""
 
 Image = NDArray[np.float32]
 
 
 def local_features(image: Image) -> Image:
-    """Describe each pixel by what stands around it.
+    """Describe the middle pixel of each cell by what stands around it.
 
     Parameters
     ----------
@@ -24,76 +33,90 @@ def local_features(image: Image) -> Image:
 
     Returns
     -------
-    numpy.ndarray, shape (D, Y, X), float32
-        Brightness; at each of :data:`SIGMAS` the smoothed brightness, its
-        gradient magnitude, the two eigenvalues of its Hessian and its local
-        standard deviation; then, where there is more than one channel, the
-        difference of the first and last channel to the brightness, plain
-        and smoothed.
+    numpy.ndarray, shape (D, gy, gx), float32
+        On the regular grid of the tile: brightness; at each of :data:`SIGMAS` the
+        smoothed brightness, its gradient magnitude, the two eigenvalues of its
+        Hessian and its local standard deviation; then, where there is more than one
+        channel, the difference of the first and last channel to the brightness,
+        plain and smoothed.
     """
+    step = grid_step((image.shape[1], image.shape[2]))
     grey = image.mean(0)
-    planes = [grey]
+    planes = [on_grid(grey, step)]
     for sigma in SIGMAS:
-        planes += _texture(grey, sigma)
+        planes += _texture(grey, sigma, step)
     if len(image) > 1:
         for channel in (image[0] - grey, image[-1] - grey):
-            planes += [channel, *(_smooth(channel, s) for s in SIGMAS)]
-    return np.stack(planes).astype(np.float32, copy=False)
+            planes.append(on_grid(channel, step))
+            planes += [_filtered(channel, s, step)[0] for s in SIGMAS]
+    return np.stack(planes)
 
 
-def _smooth(plane: Image, sigma: float) -> Image:
-    smoothed: Image = ndimage.gaussian_filter(plane, sigma, mode="nearest")
-    return smoothed
-
-
-def _texture(grey: Image, sigma: float) -> list[Image]:
-    """Smoothed brightness, gradient, Hessian eigenvalues, spread."""
-    smoothed = _smooth(grey, sigma)
-    yy, xx, xy = (
-        ndimage.gaussian_filter(grey, sigma, order, mode="nearest") * sigma**2
-        for order in ((2, 0), (0, 2), (1, 1))
-    )
-    middle, half = (xx + yy) / 2, np.sqrt((xx - yy) ** 2 / 4 + xy**2)
-    gradient = ndimage.gaussian_gradient_magnitude(grey, sigma, mode="nearest")
-    variance = _smooth(grey * grey, sigma) - smoothed * smoothed
-    spread = np.sqrt(np.maximum(variance, 0))
-    return [smoothed, gradient * sigma, middle + half, middle - half, spread]
-
-
-def smooth_colour(image: Image) -> Image:
+def smooth_colour(image: Image, step: int) -> Image:
     """Smooth each channel by half a cell, at least by one pixel.
 
     Parameters
     ----------
     image : numpy.ndarray, shape (C, Y, X), float32
         Intensities in [0, 1].
+    step : int
+        Pixels per cell.
 
     Returns
     -------
-    numpy.ndarray, shape (C, Y, X), float32
+    numpy.ndarray, shape (C, gy, gx), float32
+        On the regular grid.
     """
-    sigma = max(1.0, grid_step((image.shape[1], image.shape[2])) / 2)
-    return np.stack([_smooth(channel, sigma) for channel in image])
+    sigma = max(1.0, step / 2)
+    return np.stack([_filtered(channel, sigma, step)[0] for channel in image])
 
 
-def on_grid(planes: Image) -> Image:
-    """Read planes at the middle pixel of each cell of their regular grid.
+def on_grid(plane: NDArray[np.generic], step: int) -> NDArray[np.generic]:
+    """Read a plane, shape (Y, X), at the middle pixel of each cell, (gy, gx)."""
+    rows, columns = (_middles(length, step) for length in plane.shape)
+    return plane[rows[:, None], columns]
 
-    Parameters
-    ----------
-    planes : numpy.ndarray, shape (D, Y, X)
-        Anything with one value a pixel.
 
-    Returns
-    -------
-    numpy.ndarray, shape (D, gy, gx)
-        The last row and column repeat the border where they reach over it.
+def _texture(grey: Image, sigma: float, step: int) -> list[Image]:
+    """Smoothed brightness, gradient, Hessian eigenvalues, spread."""
+    smoothed, *slopes, yy, xx, xy = _filtered(grey, sigma, step, DERIVATIVES)
+    down, right = (slope * sigma for slope in slopes)
+    yy, xx, xy = (bend * sigma**2 for bend in (yy, xx, xy))
+    middle, half = (xx + yy) / 2, np.sqrt((xx - yy) ** 2 / 4 + xy**2)
+    variance = _filtered(grey * grey, sigma, step)[0] - smoothed * smoothed
+    spread = np.sqrt(np.maximum(variance, 0))
+    return [smoothed, np.hypot(down, right), middle + half, middle - half, spread]
+
+
+def _filtered(
+    plane: Image,
+    sigma: float,
+    step: int,
+    orders: tuple[tuple[int, int], ...] = ((0, 0),),
+) -> list[Image]:
+    """Gaussian derivatives of a plane, on the grid; borders repeat.
+
+    Computed for the middles of the cells only, as two small matrix products.
     """
-    height, width = planes.shape[-2:]
-    step = grid_step((height, width))
-    if step == 1:
-        return planes
-    rows = np.minimum(np.arange(step // 2, height + step - 1, step), height - 1)
-    columns = np.minimum(np.arange(step // 2, width + step - 1, step), width - 1)
-    rows, columns = rows[: -(-height // step)], columns[: -(-width // step)]
-    return planes[:, rows[:, None], columns]
+    import torch
+
+    height, width = plane.shape
+    pixels = torch.from_numpy(np.ascontiguousarray(plane))
+    rows = {y: _matrix(height, step, sigma, y) @ pixels for y in {y for y, _ in orders}}
+    return [(rows[y] @ _matrix(width, step, sigma, x).T).numpy() for y, x in orders]
+
+
+@lru_cache(maxsize=128)
+def _matrix(length: int, step: int, sigma: float, order: int) -> torch.Tensor:
+    """What makes cells of pixels along one axis, shape (cells, length)."""
+    import torch
+
+    each = np.eye(length, dtype=np.float32)
+    filtered = ndimage.gaussian_filter1d(each, sigma, 0, order, mode="nearest")
+    return torch.from_numpy(filtered[_middles(length, step)])
+
+
+def _middles(length: int, step: int) -> NDArray[np.intp]:
+    """Middle pixel of each cell; of one that reaches over the border the last."""
+    middles = np.arange(-(-length // step)) * step + step // 2
+    return np.minimum(middles, length - 1)

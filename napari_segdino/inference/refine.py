@@ -156,7 +156,7 @@ def _guide(coarse: torch.Tensor, grid: FeatureGrid) -> torch.Tensor:
 
     step = grid_step(grid.shape)
     grey = grid.grey.float()
-    small = torch.from_numpy(on_grid(grey.numpy()[None]))[0]
+    small = torch.from_numpy(on_grid(grey.numpy(), step))
     slope, offset = _guided(small, coarse, max(1, round(RADIUS / step)))
     if step > 1:
         both = torch.cat([slope, offset])[None]

@@ -29,7 +29,7 @@ def test_a_plane_of_one_tile_speaks_for_itself():
 def test_the_mean_is_that_of_the_whole_plane():
     image = half_blank()
     found = measure_edges(as_planes(image), UNIT, SMALL)
-    colour = smooth_colour(image[None])
+    colour = smooth_colour(image[None], 1)
     down, right = np.diff(colour, axis=1), np.diff(colour, axis=2)
     whole = ((down**2).sum() + (right**2).sum()) / (down.size + right.size)
     assert np.isclose(found, whole, rtol=0.3)
@@ -44,7 +44,7 @@ def test_a_lazy_plane_gives_the_same():
 
 def test_tiles_of_other_contrast_agree_where_they_overlap():
     image = half_blank()
-    colour = smooth_colour(image[None])
+    colour = smooth_colour(image[None], 1)
     bright = np.clip(image + 0.3, 0.05, 0.95)
     trust = np.full(image.shape, 0.1, np.float32)
     edges = measure_edges(as_planes(image), UNIT, SMALL)

@@ -9,7 +9,8 @@ from napari_segdino.inference.refine import refine
 
 
 def grid_of(image):
-    cells = torch.from_numpy(on_grid(image[None].astype(np.float32))).half()
+    cells = on_grid(image.astype(np.float32), grid_step(image.shape))[None]
+    cells = torch.from_numpy(cells).half()
     return FeatureGrid((), cells, cells, torch.from_numpy(image).half(), "k")
 
 
