@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -310,10 +311,14 @@ class Session:
 
     def save(self, path: str | Path) -> Path:
         """Write the probe to a file, with the classes' names and colours."""
-        segmenter = self.segmenter
-        segmenter.class_info_ = [asdict(c) for c in self.classes]
-        saved: Path = segmenter.save(path)
+        saved: Path = self.snapshot().save(path)
         return saved
+
+    def snapshot(self) -> Any:
+        """Return a copy of the probe that can be saved while this one learns on."""
+        probe = copy(self.segmenter)
+        probe.class_info_ = [asdict(c) for c in self.classes]
+        return probe
 
     def forget(self) -> None:
         """Start a new probe; marks stay where they are."""

@@ -25,7 +25,7 @@ DELAY = 2000
 
 
 class Autosaver(QObject):  # type: ignore[misc]
-    """Keeps masks, marks, classes, settings and probe for after a crash.
+    """Keeps masks, marks, classes, settings and probes for after a crash.
 
     A program that ends as it should removes what was kept.
 
@@ -49,7 +49,7 @@ class Autosaver(QObject):  # type: ignore[misc]
         self._engine = engine
         self.kept = Autosave(root)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="segdino-autosave")
-        self._asked = self._probe = 0
+        self._asked = 0
         self._told = self._writing = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -62,7 +62,7 @@ class Autosaver(QObject):  # type: ignore[misc]
         engine.runner.idle.connect(self.ask)
         session.classes_changed.connect(self.ask)
         session.settings_changed.connect(self.ask)
-        session.probe_changed.connect(self._on_probe)
+        session.probe_changed.connect(self.ask)
         atexit.register(self.kept.discard)
 
     def ask(self, *_: object) -> int:
@@ -78,12 +78,8 @@ class Autosaver(QObject):  # type: ignore[misc]
         session = self._engine.session
         session.classes_changed.disconnect(self.ask)
         session.settings_changed.disconnect(self.ask)
-        session.probe_changed.disconnect(self._on_probe)
+        session.probe_changed.disconnect(self.ask)
         self._pool.shutdown(wait=True)
-
-    def _on_probe(self) -> None:
-        self._probe += 1
-        self.ask()
 
     def _save(self) -> None:
         """Hand what there is to the thread; the next time what changed since."""
@@ -94,9 +90,8 @@ class Autosaver(QObject):  # type: ignore[misc]
         if not works:
             return
         self._writing = True
-        state = take_state(
-            self._engine.session, works, self._probe + 1, self._engine.runner.busy
-        )
+        engine = self._engine
+        state = take_state(engine.session, works, engine.rounds, engine.runner.busy)
         number = self._asked
 
         def done(future: Future[None]) -> None:

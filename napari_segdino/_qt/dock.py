@@ -182,6 +182,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.busy_changed.connect(self._on_busy)
         self.engine.drawn.connect(self._on_drawn)
         self.engine.works.label_picked.connect(self.classes.setValue)
+        self.projects.restorer.restored.connect(self.review.refresh)
         self.session.settings_changed.connect(self._show_settings)
         self.session.probe_changed.connect(self._show_probe)
 
@@ -259,8 +260,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.engine.export_mask(self.image, path)
 
     def _new(self) -> None:
-        self.session.forget()
-        self.status.say("A new probe: Retrain learns from all marks that are there.")
+        self.engine.rounds.renew()
+        self.review.refresh()
+        self.status.say(
+            "A new probe: Retrain learns from all marks that are there. Go back in "
+            "the Review tab brings the old one."
+        )
 
     def _current_work(self) -> Work | None:
         return self.engine.works.get(self.image) if self.image else None

@@ -210,7 +210,10 @@ class FilePanel(QWidget):  # type: ignore[misc]
         self.save.setToolTip("Keep what was learned, for other images and machines")
         self.load.setToolTip("Go on with a probe that was saved before")
         self.export.setToolTip("Save the mask: TIFF, or the scan's own format")
-        self.new.setToolTip("Forget what was learned; masks and marks stay")
+        self.new.setToolTip(
+            "Start anew; masks and marks stay, and Go back in the Review tab brings "
+            "the old probe"
+        )
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)

@@ -32,7 +32,7 @@ class ProjectPanel(QWidget):  # type: ignore[misc]
         self.save = QPushButton("Save project...")
         self.open = QPushButton("Open project...")
         self.save.setToolTip(
-            "Keep masks, marks, classes, settings and probe in a folder; images are "
+            "Keep masks, marks, classes, settings and probes in a folder; images are "
             "kept by their paths"
         )
         self.open.setToolTip("Go on with a project that was saved before")
@@ -72,7 +72,8 @@ class Projects(QObject):  # type: ignore[misc]
         if not works:
             self._engine.failed.emit(NO_MASK)
             return
-        state = take_state(self._engine.session, works)
+        engine = self._engine
+        state = take_state(engine.session, works, engine.rounds)
         self._engine.runner.start(
             Job(
                 "Save project",

@@ -12,23 +12,28 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_segdino._qt.layers import image_planes
+from napari_segdino._qt.rounds import Saved
 from napari_segdino.arrays import Planes
-from napari_segdino.errors import InputError, ScanError
+from napari_segdino.errors import InputError, ScanError, SegDINOError
 from napari_segdino.io.napari_plugin import read_layers
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.project import (
     ImageEntry,
     ImageState,
+    Project,
     State,
     read_labels,
     read_project,
 )
-from napari_segdino.project.about import image_print
-from napari_segdino.project.read import probe_path, project_folder
+from napari_segdino.project.about import ProbeEntry, image_print
+from napari_segdino.project.probes import probe_path, read_masks
+from napari_segdino.project.read import project_folder
+from napari_segdino.review.history import learned_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_segdino._qt.rounds import Rounds
     from napari_segdino._qt.works import Work
     from napari_segdino.session import Session
 
@@ -69,25 +74,34 @@ class Loaded:
         The probe.
     images : list of SavedImage
         In the order of the layers.
+    history : list of Saved
+        Probes; images go by their numbers in the project.
+    now : int
+        Which of them is the probe; -1 if there are none.
     """
 
     session: dict[str, Any]
     segmenter: Any
     images: list[SavedImage]
+    history: list[Saved]
+    now: int
 
 
 def take_state(
     session: Session,
     works: Sequence[Work],
-    probe_version: int = 0,
-    keep_probe: bool = False,
+    rounds: Rounds,
+    training: bool = False,
 ) -> State:
-    """Return what a project keeps of a window; arrays are not copied."""
-    save = session.save if session.is_fitted else None
+    """Return what a project keeps of a window; arrays are not copied.
+
+    While the probe is being trained, those that were written last are left.
+    """
+    probes, now = ((), -1) if training else rounds.kept()
     # What a probe that is not written yet has learned must be learned again.
-    learned = {} if keep_probe or save is None else session.learned
+    learned = session.learned if session.is_fitted and not training else {}
     images = tuple(_image_state(w, learned) for w in works if w.watch.intact)
-    return State(session.state(), images, save, probe_version, keep_probe)
+    return State(session.state(), images, probes, now, training)
 
 
 def _image_state(work: Work, all_learned: Mapping[Any, Any]) -> ImageState:
@@ -143,15 +157,47 @@ def iter_load(folder: Path, session: Session, here: set[str]) -> Steps[Loaded]:
     folder = project_folder(folder)
     project = read_project(folder)
     yield Progress(0, len(project.images), "Opening the project")
-    probe = probe_path(folder, project)
-    segmenter = None if probe is None else session.load(probe)
+    segmenter, history, now = yield from _iter_probes(folder, project, session)
     images = []
     for done, entry in enumerate(project.images, 1):
         mask, marks = read_labels(folder, project, entry)
         layers = [] if entry.path in here else _read(entry)
         images.append(SavedImage(entry, mask, marks, layers))
         yield Progress(done, len(project.images), "Opening the project")
-    return Loaded(project.session, segmenter, images)
+    return Loaded(project.session, segmenter, images, history, now)
+
+
+def _iter_probes(
+    folder: Path, project: Project, session: Session
+) -> Steps[tuple[Any, list[Saved], int]]:
+    """Read the probe and its history; an earlier one that is damaged is left out."""
+    segmenter, now = None, -1
+    history: list[Saved] = []
+    for place, entry in enumerate(project.probes):
+        yield Progress(place, len(project.probes), "Reading the probes")
+        try:
+            probe, saved = _read_probe(folder, project, entry, session)
+        except SegDINOError:
+            if place == project.now:
+                raise
+            _log.warning("%s was left out", entry.probe, exc_info=True)
+            continue
+        if place == project.now:
+            segmenter, now = probe, len(history)
+        history.append(saved)
+    return segmenter, history, now
+
+
+def _read_probe(
+    folder: Path, project: Project, entry: ProbeEntry, session: Session
+) -> tuple[Any, Saved]:
+    path = probe_path(folder, project, entry)
+    probe = None if path is None else session.load(path)
+    learned = {} if probe is None else learned_of(probe)
+    masks: Any = read_masks(folder, project, entry)
+    prints: Any = {number: dict(one) for number, one in entry.learned.items()}
+    image = None if entry.image < 0 else entry.image
+    return probe, Saved(learned, masks, image, prints)
 
 
 def _read(entry: ImageEntry) -> list[Any]:

@@ -74,6 +74,8 @@ class Restorer(QObject):  # type: ignore[misc]
 
     def _on_loaded(self, folder: Path, loaded: Loaded) -> None:
         self._engine.session.restore(loaded.session, loaded.segmenter)
+        if loaded.history:
+            self._engine.rounds.restore(loaded.history, loaded.now)
         self._queue = list(loaded.images)
         self._next(partial(self._finish, folder))
 
@@ -112,6 +114,7 @@ class Restorer(QObject):  # type: ignore[misc]
         except SegDINOError as error:
             self._engine.refuse(error)
             return False
+        self._engine.rounds.rename(saved.entry.number, image.unique_id)
         if self._engine.session.is_fitted and saved.entry.learned:
             prints = dict(saved.entry.learned)
             self._engine.session.note_learned(image.unique_id, prints)

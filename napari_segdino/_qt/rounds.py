@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino._qt.jobs import Known, Redrawn
-from napari_segdino.review.history import Packed, ProbeHistory, ProbeState
+from napari_segdino.packed import Packed
+from napari_segdino.project import ProbeState as SavedProbe
+from napari_segdino.review.history import ProbeHistory, ProbeState, learned_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_segdino.session import Session
+
+SAVED_BYTES = 256 << 20
+"""Bytes of probes in a project, where each is a file of its own."""
 
 Prints = dict[Hashable, dict[int, int]]
 Masks = dict[tuple[Hashable, int], Packed]
@@ -41,12 +49,34 @@ class Origin:
     number : int
         Of its round; never used twice.
     image : hashable
-        Where Retrain was pressed.
+        Where Retrain was pressed; None for a probe that was loaded or begun.
     prints : dict
         ``Session.learned`` at the end of the round.
     """
 
     number: int
+    image: Hashable
+    prints: Prints
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A probe of a history that was read from a project.
+
+    Parameters
+    ----------
+    learned : mapping of str to object
+        What it knows, by :func:`napari_segdino.review.history.learned_of`.
+    masks : dict of (hashable, int) to Packed
+        What it drew, by image and plane.
+    image : hashable
+        Where Retrain was pressed.
+    prints : dict
+        Fingerprints of the marks that it knows, by image and plane.
+    """
+
+    learned: Mapping[str, Any]
+    masks: Masks
     image: Hashable
     prints: Prints
 
@@ -57,7 +87,7 @@ class Rounds:
     Parameters
     ----------
     session : Session
-        Its probe is followed; a new one starts a new history.
+        Its probe is followed; one of another kind starts a new history.
 
     Attributes
     ----------
@@ -98,6 +128,26 @@ class Rounds:
                 masks = {(image, part.plane): getattr(part, side) for part in parts}
                 self.history.add_masks(index, masks)
 
+    def note(self) -> None:
+        """Note the probe that there is, if it came in another way than by a round."""
+        if not self._session.is_fitted:
+            return
+        self.begin()
+        known = learned_of(self._session.segmenter)
+        states = self.history.states
+        if not states or not states[self.history.now].knows(known):
+            self._record(known, None, self._prints)
+
+    def renew(self) -> None:
+        """Begin a new probe; those there were can be gone back to."""
+        self.note()
+        followed = self._session.owns(self._owner)
+        self._session.forget()
+        if followed and self.history.states:
+            self._owner = self._session.segmenter
+            if self.history.states[self.history.now].learned:
+                self._record({}, None, {})
+
     def _record(self, learned: Any, image: Hashable, prints: Prints) -> None:
         origin = Origin(self._count, image, prints)
         self._count += 1
@@ -105,6 +155,32 @@ class Rounds:
 
     def _learned(self) -> Prints:
         return {image: dict(p) for image, p in self._session.learned.items()}
+
+    # -- projects ----------------------------------------------------------
+
+    def kept(self) -> tuple[tuple[SavedProbe, ...], int]:
+        """Return what a project keeps of the history, and which one is the probe."""
+        self.note()
+        if not self._session.owns(self._owner):
+            return (), -1
+        probe = self._session.snapshot()
+        span = self.history.around(SAVED_BYTES)
+        saved = tuple(_saved(self.history.states[i], probe) for i in span)
+        return saved, self.history.now - span.start
+
+    def restore(self, saved: Sequence[Saved], now: int) -> None:
+        """Take up a history that was saved; the session has its probe already."""
+        self._owner, self.history = self._session.segmenter, ProbeHistory()
+        for one in saved:
+            self._record(one.learned, one.image, one.prints)
+            self.history.add_masks(self.history.now, one.masks)
+        self.history.now += now - (len(saved) - 1)
+
+    def rename(self, old: Hashable, new: Hashable) -> None:
+        """Call an image by another name from now on."""
+        self.history.states = [
+            _renamed(state, old, new) for state in self.history.states
+        ]
 
     # -- walking -----------------------------------------------------------
 
@@ -172,6 +248,30 @@ class Rounds:
     def _index(self, number: int) -> int | None:
         numbers = [_origin(state).number for state in self.history.states]
         return numbers.index(number) if number in numbers else None
+
+
+def _saved(state: ProbeState, probe: Any) -> SavedProbe:
+    """Return a state as a project keeps it; `probe` has the parameters."""
+
+    def save(path: Path) -> None:
+        one = copy(probe)
+        state.teach(one)
+        one.save(path)
+
+    origin, masks = _origin(state), dict(state.masks)
+    wanted = save if state.learned else None
+    return SavedProbe(origin.number, wanted, masks, origin.image, origin.prints)
+
+
+def _renamed(state: ProbeState, old: Hashable, new: Hashable) -> ProbeState:
+    def name(image: Hashable) -> Hashable:
+        return new if image == old else image
+
+    was = _origin(state)
+    prints = {name(image): p for image, p in was.prints.items()}
+    origin = Origin(was.number, name(was.image), prints)
+    masks = {(name(image), p): m for (image, p), m in state.masks.items()}
+    return replace(state, masks=masks, origin=origin)
 
 
 def _origin(state: ProbeState) -> Origin:

@@ -57,7 +57,7 @@ class Walker(QObject):  # type: ignore[misc]
         def done(_: Any) -> None:
             for key in {key for key, _ in here}:
                 works[key].writer.finish()
-            engine.said.emit(_where(*engine.rounds.place))
+            engine.said.emit(self._where())
 
         steps = partial(iter_unpack, here)
         engine.runner.start(Job("History", steps, on_step=draw, on_done=done))
@@ -71,11 +71,13 @@ class Walker(QObject):  # type: ignore[misc]
 
     def _put_back(self, index: int) -> None:
         self._engine.rounds.go(index)
-        self._engine.said.emit(_where(*self._engine.rounds.place))
+        self._engine.said.emit(self._where())
         self.walked.emit()
 
-
-def _where(place: int, count: int) -> str:
-    if place == 1:
-        return "Back before the first Retrain: mask and probe are as they were."
-    return f"Probe {place} of {count} is back, with its mask."
+    def _where(self) -> str:
+        place, count = self._engine.rounds.place
+        if self._engine.session.is_fitted:
+            return f"Probe {place} of {count} is back, with its mask."
+        if place == 1:
+            return "Back before the first Retrain: mask and probe are as they were."
+        return "The new probe is back: Retrain learns from all marks that are there."

@@ -1,11 +1,12 @@
-"""Projects: a session's images by path, masks, marks, classes, settings, probe.
+"""Projects: a session's images by path, masks, marks, classes, settings, probes.
 
 A project is a folder with a ``project.json`` and, beside it, one folder with
-the masks and marks as zarr arrays and the probe as safetensors.
+the masks and marks as zarr arrays and the probes as safetensors.
 """
 
 from napari_segdino.project.about import PROJECT_FILE, ImageEntry, Project
 from napari_segdino.project.autosave import Autosave, find_left
+from napari_segdino.project.probes import ProbeState
 from napari_segdino.project.read import read_labels, read_project
 from napari_segdino.project.write import ImageState, ProjectWriter, State
 
@@ -14,6 +15,7 @@ __all__ = [
     "Autosave",
     "ImageEntry",
     "ImageState",
+    "ProbeState",
     "Project",
     "ProjectWriter",
     "State",

@@ -16,7 +16,10 @@ from napari_segdino.errors import ProjectError
 
 PROJECT_FILE = "project.json"
 FORMAT = "napari-segdino project"
-VERSION = 1
+VERSION = 2
+"""1 had one probe, named :data:`FIRST_PROBE`."""
+
+FIRST_PROBE = "probe.segdino"
 
 SAMPLE_SIDE = 256
 """Side, in pixels, of the middle of a plane that an image is told by."""
@@ -57,6 +60,28 @@ class ImageEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeEntry:
+    """A probe of a project's history, and what it drew.
+
+    Parameters
+    ----------
+    probe : str
+        Its file; empty where nothing was learned yet.
+    masks : str
+        File with the masks that it drew; empty if there are none.
+    image : int
+        Number of the image where Retrain was pressed; -1 if it is not kept.
+    learned : mapping of int to mapping of int to int
+        By image and plane, fingerprint of the marks that it knows.
+    """
+
+    probe: str = ""
+    masks: str = ""
+    image: int = -1
+    learned: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """What a project holds beside arrays and probe.
 
@@ -68,8 +93,10 @@ class Project:
         In the order of the layers.
     content : str
         Name of the folder beside the file that holds masks, marks and probe.
-    has_probe : bool
-        Whether there is a probe.
+    probes : tuple of ProbeEntry
+        The short history of probes, oldest first.
+    now : int
+        Which of them is the probe; -1 if there are none.
     saved : str
         When, ISO 8601.
     """
@@ -77,7 +104,8 @@ class Project:
     session: dict[str, Any]
     images: tuple[ImageEntry, ...]
     content: str
-    has_probe: bool = False
+    probes: tuple[ProbeEntry, ...] = ()
+    now: int = -1
     saved: str = ""
 
 
@@ -111,7 +139,6 @@ def to_json(project: Project, folder: Path) -> dict[str, Any]:
     """Return plain values; paths relative to the project's folder come first."""
     values = asdict(project)
     for image in values["images"]:
-        image["learned"] = {str(k): v for k, v in image["learned"].items()}
         image["relative_path"] = _relative(image["path"], folder)
     return {"format": FORMAT, "version": VERSION, **values}
 
@@ -132,15 +159,46 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
         )
     try:
         images = tuple(_entry(dict(one), folder) for one in values["images"])
+        probes, now = _probes(values, images)
         return Project(
             dict(values["session"]),
             images,
             Path(values["content"]).name,
-            bool(values["has_probe"]),
+            probes,
+            now,
             str(values["saved"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ProjectError(f"The project {folder.name} is damaged.") from error
+
+
+def _probes(
+    values: dict[str, Any], images: tuple[ImageEntry, ...]
+) -> tuple[tuple[ProbeEntry, ...], int]:
+    """Return the history of probes and where in it the project is."""
+    if values["version"] == 1:
+        learned = {image.number: image.learned for image in images}
+        only = (ProbeEntry(FIRST_PROBE, learned=learned),)
+        return (only, 0) if values["has_probe"] else ((), -1)
+    probes = tuple(_probe(one) for one in values["probes"])
+    now = int(values["now"])
+    if not -1 <= now < len(probes):
+        raise ValueError(now)
+    return probes, now
+
+
+def _probe(values: dict[str, Any]) -> ProbeEntry:
+    return ProbeEntry(
+        Path(values["probe"]).name,
+        Path(values["masks"]).name,
+        int(values["image"]),
+        {int(n): _numbers(prints) for n, prints in values["learned"].items()},
+    )
+
+
+def _numbers(values: Mapping[str, int]) -> dict[int, int]:
+    """Undo what JSON does to numbers that are keys."""
+    return {int(k): int(v) for k, v in values.items()}
 
 
 def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
@@ -150,7 +208,7 @@ def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
             **values,
             "shape": tuple(int(n) for n in values["shape"]),
             "sample": tuple(values["sample"]),
-            "learned": {int(k): int(v) for k, v in values["learned"].items()},
+            "learned": _numbers(values["learned"]),
         }
     )
     moved = Path(os.path.normpath(folder / near)) if near else None

@@ -11,8 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import ProjectError
-from napari_segdino.project.about import PROJECT_FILE, ImageEntry, Project, from_json
-from napari_segdino.project.write import PROBE_FILE, array_name
+from napari_segdino.project.about import (
+    PROJECT_FILE,
+    ImageEntry,
+    Project,
+    from_json,
+)
+from napari_segdino.project.write import array_name
 
 _log = logging.getLogger(__name__)
 
@@ -52,11 +57,6 @@ def project_folder(path: Path | str) -> Path:
     """Return the folder of a project that was named by folder or file."""
     path = Path(path)
     return path.parent if path.name == PROJECT_FILE else path
-
-
-def probe_path(folder: Path, project: Project) -> Path | None:
-    """Return where the probe of a project is, None if it has none."""
-    return folder / project.content / PROBE_FILE if project.has_probe else None
 
 
 def read_labels(

@@ -7,7 +7,7 @@ import logging
 import secrets
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,14 +22,15 @@ from napari_segdino.progress import Progress, Steps, drive
 from napari_segdino.project.about import (
     PROJECT_FILE,
     ImageEntry,
+    ProbeEntry,
     Project,
     image_print,
     to_json,
 )
+from napari_segdino.project.probes import ProbeState, iter_probes, sweep_probes
 
 _log = logging.getLogger(__name__)
 
-PROBE_FILE = "probe.segdino"
 CONTENT = "content-"
 BLOCK = 1024
 """Side of a chunk, one plane deep: the least that is written anew."""
@@ -70,19 +71,19 @@ class State:
         Classes and settings, as JSON can hold them.
     images : tuple of ImageState
         What there is.
-    save_probe : callable, optional
-        Writes the probe to a path; None where there is no probe.
-    probe_version : int
-        Another number means another probe; 0 is always written.
-    keep_probe : bool
-        Leave the probe that was written last, as one is being trained.
+    probes : tuple of ProbeState
+        The short history of probes, oldest first.
+    now : int
+        Which of them is the probe; -1 if there are none.
+    keep_probes : bool
+        Leave the probes that were written last, as one is being trained.
     """
 
     session: dict[str, Any]
     images: tuple[ImageState, ...]
-    save_probe: Callable[[Path], Any] | None = None
-    probe_version: int = 0
-    keep_probe: bool = False
+    probes: tuple[ProbeState, ...] = ()
+    now: int = -1
+    keep_probes: bool = False
 
 
 class ProjectWriter:
@@ -105,7 +106,8 @@ class ProjectWriter:
         self._numbers: dict[Any, int] = {}
         self._image_prints: dict[Any, int] = {}
         self._whole = False
-        self._probe_version = 0
+        self._probes: tuple[ProbeEntry, ...] = ()
+        self._now = -1
 
     def write(self, state: State) -> None:
         """Write what changed; see :meth:`iter_write`."""
@@ -131,7 +133,11 @@ class ProjectWriter:
                 yield Progress(done, len(state.images), "Saving the project")
                 for _ in self._write_image(image):
                     yield Progress(done, len(state.images), "Saving the project")
-            self._write_probe(state)
+            if not state.keep_probes:
+                numbers = {one.key: self._number(one.key) for one in state.images}
+                content = self.folder / self._content
+                self._probes = yield from iter_probes(content, state.probes, numbers)
+                self._now = state.now
             self._write_about(state)
             self._whole = True
             self._sweep()
@@ -185,22 +191,13 @@ class ProjectWriter:
             overwrite=True,
         )
 
-    def _write_probe(self, state: State) -> None:
-        if state.keep_probe:
-            return
-        path = self.folder / self._content / PROBE_FILE
-        if state.save_probe is None:
-            path.unlink(missing_ok=True)
-        elif not state.probe_version or state.probe_version != self._probe_version:
-            state.save_probe(path)
-        self._probe_version = state.probe_version
-
     def _write_about(self, state: State) -> None:
         project = Project(
             state.session,
             tuple(self._entry(image) for image in state.images),
             self._content,
-            (self.folder / self._content / PROBE_FILE).is_file(),
+            self._probes,
+            self._now,
             datetime.now().astimezone().isoformat(timespec="seconds"),
         )
         about = to_json(project, self.folder)
@@ -214,7 +211,8 @@ class ProjectWriter:
         return replace(image.entry, number=number, print=told_by)
 
     def _sweep(self) -> None:
-        """Remove what earlier versions of the project left."""
+        """Remove what earlier versions of the project left, and probes let go."""
+        sweep_probes(self.folder / self._content, self._probes)
         for old in self.folder.glob(CONTENT + "*"):
             if old.name != self._content and old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)

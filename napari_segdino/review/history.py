@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from napari_segdino.packed import Packed
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
@@ -21,36 +21,6 @@ LIMIT = 20
 
 MAX_BYTES = 512 << 20
 """Bytes kept; what several probes share counts once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """An array of labels, compressed.
-
-    Parameters
-    ----------
-    data : bytes
-        Deflated content.
-    shape : tuple of int
-        Its shape.
-    dtype : str
-        Its number type.
-    """
-
-    data: bytes
-    shape: tuple[int, ...]
-    dtype: str
-
-    @classmethod
-    def of(cls, array: NDArray[Any]) -> Packed:
-        """Compress an array."""
-        content = zlib.compress(np.ascontiguousarray(array).data, 1)
-        return cls(content, array.shape, array.dtype.str)
-
-    def array(self) -> NDArray[Any]:
-        """Return the array anew."""
-        flat = np.frombuffer(zlib.decompress(self.data), self.dtype)
-        return flat.reshape(self.shape).copy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +46,12 @@ class ProbeState:
     note: str
     origin: Any = None
     sizes: Mapping[int, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that it holds, shared or not."""
+        masks = sum(len(packed.data) for packed in self.masks.values())
+        return sum(self.sizes.values()) + masks
 
     def knows(self, learned: Mapping[str, Any]) -> bool:
         """Whether this is what a segmenter knows; see :func:`learned_of`."""
@@ -155,6 +131,27 @@ class ProbeHistory:
         """Note masks that the probe of a state has drawn since, or found."""
         self.states[index].masks.update(masks)
         self._trim()
+
+    def around(self, max_bytes: int) -> range:
+        """Return states around the one shown that fit, if they share nothing.
+
+        Parameters
+        ----------
+        max_bytes : int
+            Bytes of all of them; the one that is shown counts, and is always
+            among them. Earlier ones come before later ones.
+        """
+        if not self.states:
+            return range(0)
+        first = last = self.now
+        left = max_bytes - self.states[first].nbytes
+        while first > 0 and self.states[first - 1].nbytes <= left:
+            first -= 1
+            left -= self.states[first].nbytes
+        while last + 1 < len(self.states) and self.states[last + 1].nbytes <= left:
+            last += 1
+            left -= self.states[last].nbytes
+        return range(first, last + 1)
 
     def _trim(self) -> None:
         """Drop the oldest states over the bounds, never the one that is shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,6 +85,110 @@ def test_a_project_brings_everything_back(
     assert fits == [], "the probe knows all these marks"
     second.work.mask.paint((4, 5, 5), 0)
     second.wait(lambda: second.work.marks.data[4, 5, 5] == 1)
+
+
+def two_rounds(user: Any) -> list[np.ndarray]:
+    """Play two Retrains; return the masks before, between and after."""
+    mask = user.work.mask
+    mask.brush_size = 3
+    mask.paint((50, 60), 1)
+    mask.paint((14, 14), 0)
+    masks = [mask.data.copy()]
+    user.retrain()
+    masks.append(mask.data.copy())
+    mask.paint((5, 70), 1 - int(mask.data[5, 70]))
+    user.retrain()
+    return [*masks, mask.data.copy()]
+
+
+def step(user: Any, button: str, place: str) -> None:
+    user.dock.tabs.setCurrentWidget(user.dock.review)
+    panel = user.dock.review.change.panel
+    user.wait(lambda: bool(getattr(panel, button).isEnabled()))
+    hand.click(getattr(panel, button))
+    user.rest()
+    assert panel.place.text() == place
+
+
+def test_the_probes_of_a_project_can_be_walked_back(
+    make_user: Any,
+    probe_maker: Any,
+    plane: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    first = make_user(maker=probe_maker)
+    open_file(first, tmp_path / "scan.tif")
+    first.segment()
+    masks = two_rounds(first)
+    step(first, "back", "Probe 2 of 3")
+    said = first.segmenter.predict(plane)
+    between = first.work.mask.data.copy()
+    step(first, "forth", "Probe 3 of 3")
+    marks = first.work.marks.data.copy()
+    save(first, tmp_path / "p.segproject", monkeypatch)
+    first.dock.release()
+
+    second = make_user(maker=probe_maker, show=True)
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    np.testing.assert_array_equal(second.work.mask.data, masks[2])
+    step(second, "back", "Probe 2 of 3")
+    np.testing.assert_array_equal(second.work.mask.data, between)
+    np.testing.assert_array_equal(second.segmenter.predict(plane), said)
+    step(second, "back", "Probe 1 of 3")
+    assert not second.segmenter.is_fitted
+    assert "before the first Retrain" in second.status
+    step(second, "forth", "Probe 2 of 3")
+    step(second, "forth", "Probe 3 of 3")
+    np.testing.assert_array_equal(second.work.mask.data, masks[2])
+    np.testing.assert_array_equal(second.work.marks.data, marks)
+    second.retrain()
+    assert second.dock.engine.rounds.place == (3, 3), "it knows all these marks"
+
+
+def test_an_earlier_probe_that_is_damaged_is_left_out(
+    user: Any, make_user: Any, plane: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    open_file(user, tmp_path / "scan.tif")
+    user.segment()
+    two_rounds(user)
+    means = user.segmenter.means
+    save(user, tmp_path / "p.segproject", monkeypatch)
+    user.dock.release()
+    project = read_project(tmp_path / "p.segproject")
+    file = tmp_path / "p.segproject" / project.content / project.probes[1].probe
+    file.write_text("half of a")
+    second = make_user()
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    assert second.dock.engine.rounds.place == (2, 2)
+    np.testing.assert_array_equal(second.segmenter.means, means)
+
+
+def test_a_project_from_before_the_history_opens(
+    user: Any, make_user: Any, plane: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", plane)
+    open_file(user, tmp_path / "scan.tif")
+    user.segment()
+    two_rounds(user)
+    folder, means = tmp_path / "p.segproject", user.segmenter.means
+    save(user, folder, monkeypatch)
+    user.dock.release()
+    about = json.loads((folder / "project.json").read_text())
+    content, last = folder / about["content"], about["probes"][about["now"]]
+    (content / last["probe"]).rename(content / "probe.segdino")
+    del about["probes"], about["now"]
+    (folder / "project.json").write_text(
+        json.dumps(about | {"version": 1, "has_probe": True})
+    )
+    second = make_user()
+    reopen(second, folder, monkeypatch)
+    np.testing.assert_array_equal(second.segmenter.means, means)
+    assert not second.dock.review.change.panel.back.isEnabled()
+    second.retrain()
+    assert [c for c in second.segmenter.calls if c[0] == "partial_fit"] == []
 
 
 def open_sample(user: Any, folder: Path) -> None:
@@ -207,11 +312,11 @@ def test_work_is_kept_while_it_goes_on(user: Any, plane: Any, autosaves: Path) -
     user.segment()
     correct(user)
     folder = kept(user)
-    assert not read_project(folder).has_probe
+    assert read_project(folder).now == -1
     user.retrain()
     folder = kept(user)
     project = read_project(folder)
-    assert project.has_probe
+    assert project.probes[project.now].probe
     assert list(project.images[0].learned) == [0]
 
 

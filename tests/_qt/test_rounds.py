@@ -8,7 +8,8 @@ import numpy as np
 
 from napari_segdino._qt.jobs import Known, Redrawn
 from napari_segdino._qt.rounds import Rounds
-from napari_segdino.review.history import Packed, learned_of
+from napari_segdino.packed import Packed
+from napari_segdino.review.history import learned_of
 from napari_segdino.session import Session
 from napari_segdino.settings import Settings
 

@@ -126,6 +126,40 @@ def test_back_to_the_start_and_forth_again(shown: Any) -> None:
     check(shown, 2)
 
 
+def test_the_probe_before_a_new_one_is_one_click_away(shown: Any) -> None:
+    mask, marks = shown.states[2][0], shown.work.marks.data.copy()
+    model, panel = shown.states[2][1], shown.dock.review.change.panel
+    click(shown.dock.files.new)
+    shown.dock.tabs.setCurrentWidget(shown.dock.review)
+    assert not shown.segmenter.is_fitted
+    assert panel.place.text() == "Probe 4 of 4"
+    np.testing.assert_array_equal(shown.work.mask.data, mask)
+    click(panel.back)
+    shown.rest()
+    assert shown.segmenter.model_ is model
+    np.testing.assert_array_equal(shown.work.mask.data, mask)
+    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    before = shown.segmenter.model_
+    shown.retrain()
+    assert shown.segmenter.model_ is before, "it knows all these marks"
+    click(panel.forth)
+    shown.rest()
+    assert not shown.segmenter.is_fitted
+    assert "new probe" in shown.status
+
+
+def test_what_a_new_probe_learns_goes_on_from_there(shown: Any) -> None:
+    model = shown.segmenter.model_
+    click(shown.dock.files.new)
+    shown.retrain()
+    assert shown.dock.engine.rounds.place == (5, 5)
+    assert shown.segmenter.model_ is not model
+    for _ in range(2):
+        shown.dock.review.change.walker.walk(-1)
+        shown.rest()
+    assert shown.segmenter.model_ is model
+
+
 def test_undo_while_a_retrain_is_at_work(
     shown: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

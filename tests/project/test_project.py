@@ -15,11 +15,13 @@ import zarr
 
 from napari_segdino.arrays import as_planes
 from napari_segdino.errors import ProjectError
+from napari_segdino.packed import Packed
 from napari_segdino.project import (
     PROJECT_FILE,
     Autosave,
     ImageEntry,
     ImageState,
+    ProbeState,
     ProjectWriter,
     State,
     find_left,
@@ -27,7 +29,7 @@ from napari_segdino.project import (
     read_project,
 )
 from napari_segdino.project.about import image_print
-from napari_segdino.project.read import probe_path
+from napari_segdino.project.probes import probe_path, read_masks
 
 __all__ = ["Path"]
 
@@ -43,8 +45,33 @@ def image_state(path="", shape=(3, 20, 30), key="a"):
 
 
 def state(*images, probe=b"probe"):
-    save = (lambda path: path.write_bytes(probe)) if probe else None
-    return State(SESSION, images, save)
+    probes = (saved(1, probe),) if probe else ()
+    return State(SESSION, images, probes, len(probes) - 1)
+
+
+def saved(number, content, **more):
+    """A probe that notes in `written` when it is written."""
+
+    def save(path):
+        written.append(number)
+        path.write_bytes(content)
+
+    return ProbeState(number, save if content else None, **more)
+
+
+written: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_written():
+    written.clear()
+
+
+def probe_of(folder, at=None):
+    project = read_project(folder)
+    entry = project.probes[project.now if at is None else at]
+    path = probe_path(folder, project, entry)
+    return path and path.read_bytes()
 
 
 def labels_of(folder):
@@ -65,7 +92,7 @@ def test_round_trip(tmp_path):
     mask, marks = read_labels(folder, project, entry)
     np.testing.assert_array_equal(mask, saved.mask)
     np.testing.assert_array_equal(marks, saved.marks)
-    assert probe_path(folder, project).read_bytes() == b"probe"
+    assert probe_of(folder) == b"probe"
 
 
 def test_images_are_found_when_the_whole_folder_has_moved(tmp_path):
@@ -95,7 +122,7 @@ def test_saving_again_replaces_and_leaves_other_files_alone(tmp_path):
     first.mask[...] = 3
     ProjectWriter(tmp_path / "p").write(state(first, probe=None))
     assert (labels_of(tmp_path / "p")[0][0] == 3).all()
-    assert not read_project(tmp_path / "p").has_probe
+    assert read_project(tmp_path / "p").now == -1
     names = sorted(p.name for p in (tmp_path / "p").iterdir())
     assert names[1:] == ["notes.txt", PROJECT_FILE], "one content folder is left"
 
@@ -105,7 +132,7 @@ def test_a_save_that_is_cut_off_leaves_the_project_that_was_there(tmp_path):
     ProjectWriter(folder).write(state(image))
     before = image.mask.copy()
     image.mask[...] = 3
-    for stop in range(7):
+    for stop in range(8):
         steps = ProjectWriter(folder).iter_write(state(image))
         for _ in range(stop):
             next(steps)
@@ -153,9 +180,86 @@ def test_images_come_and_go(tmp_path):
 def test_a_probe_in_training_stays_as_it_was_written(tmp_path):
     writer = ProjectWriter(tmp_path / "p")
     writer.write(state(image_state(), probe=b"old"))
-    writer.write(replace(state(image_state(), probe=b"new"), keep_probe=True))
+    writer.write(replace(state(image_state(), probe=None), keep_probes=True))
+    assert probe_of(tmp_path / "p") == b"old"
+
+
+def test_the_history_of_probes_is_kept(tmp_path):
+    image, other = image_state(), image_state(key="b")
+    masks = {("b", 2): Packed.of(image.mask[0]), ("gone", 0): Packed.of(image.mask[0])}
+    probes = (
+        saved(3, None),
+        saved(
+            4, b"four", masks=masks, image="b", learned={"b": {2: 9}, "gone": {1: 1}}
+        ),
+        saved(5, b"five", image="gone"),
+    )
+    ProjectWriter(tmp_path / "p").write(State(SESSION, (image, other), probes, 1))
     project = read_project(tmp_path / "p")
-    assert probe_path(tmp_path / "p", project).read_bytes() == b"old"
+    assert [probe_of(tmp_path / "p", at) for at in range(3)] == [None, b"four", b"five"]
+    assert project.now == 1
+    empty, four, five = project.probes
+    assert (four.image, four.learned) == (1, {1: {2: 9}}), "by number of the image"
+    assert five.image == -1
+    drawn = read_masks(tmp_path / "p", project, four)
+    np.testing.assert_array_equal(drawn.pop((1, 2)).array(), image.mask[0])
+    assert not drawn, "an image that is not kept needs no masks"
+    assert read_masks(tmp_path / "p", project, empty) == {}
+
+
+def test_a_probe_is_written_once_and_removed_when_it_is_let_go(tmp_path):
+    writer, mask = ProjectWriter(tmp_path / "p"), Packed.of(np.ones((20, 30), np.uint8))
+    old = saved(1, b"one", masks={("a", 0): mask})
+    writer.write(State(SESSION, (image_state(),), (old,), 0))
+    more = replace(old, masks={**old.masks, ("a", 1): mask})
+    writer.write(State(SESSION, (image_state(),), (more, saved(2, b"two")), 1))
+    assert written == [1, 2]
+    project = read_project(tmp_path / "p")
+    assert len(read_masks(tmp_path / "p", project, project.probes[0])) == 2
+    writer.write(State(SESSION, (image_state(),), (saved(2, b"two"),), 0))
+    assert written == [1, 2]
+    left = {p.name for p in (tmp_path / "p" / project.content).iterdir()}
+    assert left == {"0-mask.zarr", "0-marks.zarr", "probe-2.segdino"}
+
+
+def test_probes_that_are_let_go_stay_until_the_project_says_so(tmp_path, monkeypatch):
+    writer = ProjectWriter(tmp_path / "p")
+    writer.write(state(image_state(), probe=b"old"))
+
+    def crash(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProjectWriter, "_write_about", crash)
+        with pytest.raises(ProjectError):
+            writer.write(State(SESSION, (image_state(),), (saved(2, b"new"),), 0))
+    assert probe_of(tmp_path / "p") == b"old"
+
+
+def test_masks_that_are_damaged_are_told(tmp_path):
+    masks = {("a", 0): Packed.of(np.ones((20, 30), np.uint8))}
+    probes = (saved(1, b"one", masks=masks),)
+    ProjectWriter(tmp_path / "p").write(State(SESSION, (image_state(),), probes, 0))
+    project = read_project(tmp_path / "p")
+    path = tmp_path / "p" / project.content / project.probes[0].masks
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ProjectError, match="damaged"):
+        read_masks(tmp_path / "p", project, project.probes[0])
+
+
+def test_a_project_of_version_1_opens(tmp_path):
+    ProjectWriter(tmp_path / "p").write(state(image_state(), probe=None))
+    about = json.loads((tmp_path / "p" / PROJECT_FILE).read_text())
+    content = tmp_path / "p" / about["content"]
+    (content / "probe.segdino").write_bytes(b"only")
+    del about["probes"], about["now"]
+    about |= {"version": 1, "has_probe": True}
+    (tmp_path / "p" / PROJECT_FILE).write_text(json.dumps(about))
+    assert probe_of(tmp_path / "p") == b"only"
+    assert read_project(tmp_path / "p").probes[0].learned == {0: {1: 77}}
+    about["has_probe"] = False
+    (tmp_path / "p" / PROJECT_FILE).write_text(json.dumps(about))
+    assert read_project(tmp_path / "p").now == -1
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path):

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from napari_segdino.review.history import Packed, ProbeHistory, learned_of
+from napari_segdino.packed import Packed
+from napari_segdino.review.history import ProbeHistory, learned_of
 
 
 class Bare:
@@ -134,3 +135,15 @@ def test_a_state_tells_whether_it_is_what_a_segmenter_knows():
     assert not state.knows(learned_of(one))
     assert not state.knows(learned_of(learned(1)))
     assert not state.knows({})
+
+
+def test_states_around_the_shown_one_that_fit_a_budget():
+    history = ProbeHistory()
+    assert list(history.around(100)) == []
+    for number in range(5):  # 4004 bytes each
+        history.record(learned(number))
+    history.go(3, learned(9))
+    assert list(history.around(1)) == [3], "the one that is shown, whatever it takes"
+    assert list(history.around(8_100)) == [2, 3]
+    assert list(history.around(16_100)) == [0, 1, 2, 3], "earlier ones first"
+    assert list(history.around(10**6)) == [0, 1, 2, 3, 4]

@@ -12,9 +12,9 @@ from napari_segdino._qt.hand import click
 from napari_segdino._qt.jobs import Redrawn
 from napari_segdino._qt.review.change import overlay_colors, verdict
 from napari_segdino._qt.review.differ import Difference, Painted, iter_difference
+from napari_segdino.packed import Packed
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import Guard, StrokeScore
-from napari_segdino.review.history import Packed
 from napari_segdino.session import LabelClass
 
 

@@ -1,0 +1,87 @@
+"""Arrays of labels, deflated: in memory, and as files of safetensors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.errors import ProjectError
+from napari_segdino.files import atomic_path
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An array of labels, compressed.
+
+    Parameters
+    ----------
+    data : bytes
+        Deflated content.
+    shape : tuple of int
+        Its shape.
+    dtype : str
+        Its number type.
+    """
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Packed:
+        """Compress an array."""
+        content = zlib.compress(np.ascontiguousarray(array).data, 1)
+        return cls(content, array.shape, array.dtype.str)
+
+    def array(self) -> NDArray[Any]:
+        """Return the array anew."""
+        flat = np.frombuffer(zlib.decompress(self.data), self.dtype)
+        return flat.reshape(self.shape).copy()
+
+
+def write_packed(path: Path, arrays: Mapping[str, Packed]) -> None:
+    """Write arrays by name, deflated as they are.
+
+    Raises
+    ------
+    ProjectError
+        If the system refuses.
+    """
+    from safetensors.numpy import save
+
+    said = {name: [packed.dtype, *packed.shape] for name, packed in arrays.items()}
+    named = {n: np.frombuffer(p.data, np.uint8) for n, p in arrays.items()}
+    with atomic_path(path, ProjectError) as temporary:
+        temporary.write_bytes(save(named, {"arrays": json.dumps(said)}))
+
+
+def read_packed(path: Path) -> dict[str, Packed]:
+    """Read what :func:`write_packed` wrote.
+
+    Raises
+    ------
+    ProjectError
+        If the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            said = json.loads(file.metadata()["arrays"])
+            return {
+                name: Packed(file.get_tensor(name).tobytes(), tuple(shape), dtype)
+                for name, (dtype, *shape) in said.items()
+            }
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        _log.error("reading %s failed", path, exc_info=error)
+        raise ProjectError(f"{path.name} is missing or damaged.") from error
