@@ -32,6 +32,7 @@ from napari_segdino._qt.preferences import new_session
 from napari_segdino._qt.project import Projects
 from napari_segdino._qt.review.panel import ReviewPanel
 from napari_segdino._qt.scroll import ColumnScroll
+from napari_segdino._qt.series import SeriesController
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.warm import start_warming
@@ -83,6 +84,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.status = StatusPanel()
         self.tabs = QTabWidget()
         pick = self.inputs.image.setValue
+        self.series = SeriesController(
+            self.inputs.series, self.engine, lambda: self.image, pick, self
+        )
         self.review = ReviewPanel(self.engine, self._current_work, pick)
         self.tools = ToolsPanel()
         self.corrector = Corrector(self.tools, self.engine, self._current_work, self)
@@ -273,7 +277,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     # -- what happens ------------------------------------------------------
 
     def _on_image(self, image: Image | None) -> None:
-        self.inputs.show_scope(image)
+        self.inputs.show_image(image)
+        self.series.show_image(image)
         if image is None:
             self.status.say(NO_IMAGE)
         self.clicks.put_down()

@@ -87,6 +87,14 @@ def slider_point(image: Image, index: tuple[int, ...]) -> list[float]:
     return [float(v) for v in np.linalg.solve(slope, np.array(index) - start)]
 
 
+def move_sliders(viewer: Viewer, image: Image, index: tuple[int, ...]) -> None:
+    """Show the plane of an image at this index over its leading axes."""
+    if index:
+        first = viewer.dims.ndim - image.ndim
+        axes = list(range(first, first + len(index)))
+        viewer.dims.set_point(axes, slider_point(image, index))
+
+
 def _slider_map(image: Image, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Slope and start of what napari makes of slider positions.
 
@@ -166,6 +174,12 @@ def placed_like(image: Image, shape: tuple[int, ...]) -> dict[str, Any]:
 def mark_as_ours(layer: Layer, kind: str, image: Image) -> None:
     """Note in a layer that the program made it for an image."""
     layer.metadata[_KEY] = (kind, image.unique_id)
+
+
+def made_for(viewer: Viewer, image: Image) -> list[Layer]:
+    """Return the layers that the program made for an image."""
+    key = image.unique_id
+    return [x for x in viewer.layers if (x.metadata.get(_KEY) or ("",))[-1] == key]
 
 
 def is_ours(layer: Layer) -> bool:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt import keys
 from napari_segdino._qt.encoder_combo import EncoderCombo
 from napari_segdino._qt.layer_combo import LayerCombo
+from napari_segdino._qt.series import SeriesCombo
 from napari_segdino.encoders import DEVICES
 from napari_segdino.progress import Progress
 from napari_segdino.settings import Settings
@@ -78,6 +79,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.image = LayerCombo(viewer)
+        self.series = SeriesCombo()
         self.slice = QRadioButton("Slice")
         self.volume = QRadioButton("Volume")
         self.encoder = EncoderCombo(settings.encoder)
@@ -95,13 +97,21 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.encoder.setValue(settings.encoder)
         self.device.setCurrentText(settings.device)
 
-    def show_scope(self, image: Image | None) -> None:
-        """Offer a choice of slices only where there are any."""
+    def show_image(self, image: Image | None) -> None:
+        """Offer a choice of slices, and of series, only where there are any."""
         sliders = 0 if image is None else image.ndim - 2
         self.scope.setEnabled(sliders > 0)
+        self.series.show_image(image)
+        several = self.series.count() > 1
+        self.series.setVisible(several)
+        self._series_label.setVisible(several)
 
     def _lay_out(self) -> None:
         self.image.setToolTip("The image layer to segment")
+        self.series.setToolTip(
+            "The folder or file holds several images: choose another one; those that "
+            "are open stay, with their masks"
+        )
         self.slice.setToolTip("Draw only the slice that is shown")
         self.volume.setToolTip("Draw every slice, the one that is shown first")
         self.encoder.setToolTip("The frozen network whose features are used")
@@ -112,7 +122,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         scope.setSpacing(8)
         scope.addWidget(self.slice)
         scope.addWidget(self.volume)
-        for combo in (self.image, self.encoder, self.device):
+        for combo in (self.image, self.series, self.encoder, self.device):
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
@@ -123,6 +133,8 @@ class InputPanel(QWidget):  # type: ignore[misc]
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self.image)
+        self._series_label = QLabel("Series")
+        form.addRow(self._series_label, self.series)
         form.addRow("Draw", self.scope)
         form.addRow("Encoder", self.encoder)
         form.addRow("Device", self.device)

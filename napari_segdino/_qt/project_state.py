@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari.layers import Image
 from numpy.typing import NDArray
@@ -105,34 +105,54 @@ def take_state(
 
 
 def _image_state(work: Work, all_learned: Mapping[Any, Any]) -> ImageState:
-    path, reader, sample = origin(work.image)
+    came = origin(work.image)
     learned = all_learned.get(work.key, {})
     entry = ImageEntry(
         work.image.name,
         work.planes.spatial_shape,
         0,
-        path,
-        reader,
-        sample,
+        came.path,
+        came.series,
+        came.reader,
+        came.sample,
         dict(learned),
     )
     return ImageState(work.key, entry, work.planes, work.mask.data, work.marks.data)
 
 
-def origin(image: Image) -> tuple[str, str, tuple[str, ...]]:
-    """Return path, reader and sample of a layer, each empty if not known."""
+class Origin(NamedTuple):
+    """Where an image came from; each is empty if not known.
+
+    Parameters
+    ----------
+    path, series, reader, sample
+        As for :class:`~napari_segdino.project.ImageEntry`.
+    """
+
+    path: str = ""
+    series: str = ""
+    reader: str = ""
+    sample: tuple[str, ...] = ()
+
+
+def origin(image: Image) -> Origin:
+    """Return where a layer came from."""
     source = image.source
     if source.sample:
-        return "", "", tuple(source.sample)
+        return Origin(sample=tuple(source.sample))
     header = image.metadata.get("segdino")
     if isinstance(header, dict) and header.get("path"):
-        return str(Path(header["path"]).absolute()), PLUGIN, ()
+        path = str(Path(header["path"]).absolute())
+        return Origin(path, header.get("series", ""), PLUGIN)
     if source.path:
-        return str(Path(source.path).absolute()), source.reader_plugin or "", ()
-    return "", "", ()
+        path = str(Path(source.path).absolute())
+        return Origin(path, reader=source.reader_plugin or "")
+    return Origin()
 
 
-def iter_load(folder: Path, session: Session, here: set[str]) -> Steps[Loaded]:
+def iter_load(
+    folder: Path, session: Session, here: set[tuple[str, str]]
+) -> Steps[Loaded]:
     """Read a project; files that are not open yet are read as well.
 
     Parameters
@@ -141,8 +161,8 @@ def iter_load(folder: Path, session: Session, here: set[str]) -> Steps[Loaded]:
         The project.
     session : Session
         Reads the probe.
-    here : set of str
-        Paths of images that are open.
+    here : set of (str, str)
+        Path and series of images that are open.
 
     Yields
     ------
@@ -161,7 +181,7 @@ def iter_load(folder: Path, session: Session, here: set[str]) -> Steps[Loaded]:
     images = []
     for done, entry in enumerate(project.images, 1):
         mask, marks = read_labels(folder, project, entry)
-        layers = [] if entry.path in here else _read(entry)
+        layers = [] if (entry.path, entry.series) in here else _read(entry)
         images.append(SavedImage(entry, mask, marks, layers))
         yield Progress(done, len(project.images), "Opening the project")
     return Loaded(project.session, segmenter, images, history, now)
@@ -204,7 +224,7 @@ def _read(entry: ImageEntry) -> list[Any]:
     if entry.reader != PLUGIN or not Path(entry.path).exists():
         return []
     try:
-        return read_layers(entry.path)
+        return read_layers(entry.path, entry.series or None)
     except ScanError:
         # The user is asked for the image, as if it were gone.
         _log.warning("%s could not be read again", entry.path, exc_info=True)
@@ -254,7 +274,13 @@ def _best(images: Sequence[Image], entry: ImageEntry) -> Image | None:
         if entry.print and image_print(planes) == entry.print:
             return image
     named = (image for image, _ in fitting if image.name == entry.name)
-    return next(named, None)
+    return next((image for image in named if not _beside(image, entry)), None)
+
+
+def _beside(image: Image, entry: ImageEntry) -> bool:
+    """Whether an image is another series of the same folder."""
+    came = origin(image)
+    return came.path == entry.path and came.series != entry.series != ""
 
 
 def _planes_of(images: Sequence[Image]) -> Iterator[tuple[Image, Planes]]:

@@ -50,13 +50,14 @@ class Restorer(QObject):  # type: ignore[misc]
 
     def open(self, folder: Path) -> None:
         """Bring back all that a project holds."""
-        here = {origin(x)[0] for x in self._viewer.layers if isinstance(x, Image)}
+        images = (x for x in self._viewer.layers if isinstance(x, Image))
+        here = {(came.path, came.series) for came in map(origin, images) if came.path}
         session = self._engine.session
         self._engine.said.emit("Opening the project...")
         self._engine.runner.start(
             Job(
                 "Open project",
-                partial(iter_load, folder, session, here - {""}),
+                partial(iter_load, folder, session, here),
                 on_done=partial(self._on_loaded, folder),
                 on_error=self._engine.refuse,
             )

@@ -164,9 +164,8 @@ def _forget(client: Client, name: str) -> None:
 def _sweep(jobs: Sequence[Job]) -> None:
     """Remove half-written files of workers that died; all masks are whole now."""
     from napari_segdino.files import split_suffix
-    from napari_segdino.io.pairs import mask_name
 
-    stems = {(job.folder, split_suffix(mask_name(job.path, ".tif"))[0]) for job in jobs}
+    stems = {(job.folder, split_suffix(job.target(".tif"))[0]) for job in jobs}
     for folder in {folder for folder, _ in stems}:
         for left in folder.glob(".*.part*"):
             stem = left.name[1:].split(".part")[0].rpartition(".")[0]

@@ -30,20 +30,30 @@ class Job:
         Of the mask; empty is the scan's own format.
     resume : bool
         Leave a mask that is there, and go on with one that is half written.
+    series : str
+        Which one of several in the scan, as for
+        :func:`~napari_segdino.io.read_scan`; the mask is named after it. Empty
+        is the largest or first one.
     """
 
     path: Path
     folder: Path
     suffix: str = ""
     resume: bool = False
+    series: str = ""
+
+    def target(self, suffix: str) -> Path:
+        """Return where the mask goes, in a format."""
+        from napari_segdino.io.pairs import mask_name
+
+        return self.folder / mask_name(self.path, suffix, self.series)
 
     def finished(self) -> Path | None:
         """Return the mask if it is there: masks are written whole or not at all."""
-        from napari_segdino.io.pairs import mask_name
         from napari_segdino.io.write import MASK_SUFFIXES
 
         suffixes = (self.suffix,) if self.suffix else (*MASK_SUFFIXES, ZARR_SUFFIX)
-        targets = (self.folder / mask_name(self.path, s) for s in suffixes)
+        targets = map(self.target, suffixes)
         return next((target for target in targets if target.exists()), None)
 
 
@@ -61,6 +71,8 @@ class Row:
         Skipped is what was finished before.
     reason : str
         Why it failed, one sentence.
+    note : str
+        What to know of the scan: missing slices, which of several series it is.
     """
 
     file: str
@@ -68,6 +80,7 @@ class Row:
     seconds: float
     status: Status
     reason: str = ""
+    note: str = ""
 
 
 def plan_jobs(
@@ -76,6 +89,7 @@ def plan_jobs(
     *,
     suffix: str = "",
     resume: bool = False,
+    series: str = "",
 ) -> list[Job]:
     """Find the files to segment.
 
@@ -87,7 +101,7 @@ def plan_jobs(
         Where masks go.
     suffix : str
         Format of the masks; empty is each scan's own.
-    resume : bool
+    resume, series
         See :class:`Job`.
 
     Returns
@@ -117,7 +131,8 @@ def plan_jobs(
                 f"{first} and {path} would be written to one mask: "
                 "predict them into different folders."
             )
-    return [Job(path, Path(folder).absolute(), suffix, resume) for path in paths]
+    masks = Path(folder).absolute()
+    return [Job(path, masks, suffix, resume, series) for path in paths]
 
 
 def _of(path: Path) -> list[Path]:

@@ -100,12 +100,13 @@ def run_job(
     if job.resume and (target := job.finished()) is not None:
         return Row(str(job.path), str(target), 0.0, "skipped")
     try:
-        written = str(_predict(job, probe, on_progress))
+        written, note = _predict(job, probe, on_progress)
     except Exception as error:  # noqa: BLE001 - one file's failure is its own
         _log.warning("%s failed", job.path, exc_info=True)
         seconds = time.perf_counter() - start
         return Row(str(job.path), "", seconds, "failed", in_a_sentence(error))
-    return Row(str(job.path), written, time.perf_counter() - start, "done")
+    seconds = time.perf_counter() - start
+    return Row(str(job.path), str(written), seconds, "done", note=note)
 
 
 def in_a_sentence(error: BaseException) -> str:
@@ -120,31 +121,31 @@ def in_a_sentence(error: BaseException) -> str:
 
 def _predict(
     job: Job, probe: Probe, on_progress: Callable[[Progress], None] | None
-) -> Path:
+) -> tuple[Path, str]:
+    """Return where the mask is, and what to know of the scan."""
     from napari_segdino.io.read import read_scan
 
-    scan = read_scan(job.path, lazy=True)
-    target = _target(job, scan)
+    scan = read_scan(job.path, series=job.series or None, lazy=True)
+    target, note = _target(job, scan), " ".join(scan.warnings)
 
     def show(step: Any) -> None:
         if on_progress is not None and isinstance(step, Progress):
             on_progress(step)
 
     if target.name.endswith(ZARR_SUFFIX):
-        return _to_disk(job, scan, target, probe, show)
+        return _to_disk(job, scan, target, probe, show), note
     labels = _in_memory(scan, probe, show)
     from napari_segdino.io.write import write_mask
 
-    return write_mask(target, labels, like=scan)
+    return write_mask(target, labels, like=scan), note
 
 
 def _target(job: Job, scan: Scan) -> Path:
-    from napari_segdino.io.pairs import mask_name
     from napari_segdino.io.write import own_suffix
 
     large = math.prod(scan.spatial_shape) > IN_MEMORY
     suffix = job.suffix or (ZARR_SUFFIX if large else own_suffix(scan))
-    return job.folder / mask_name(job.path, suffix)
+    return job.target(suffix)
 
 
 def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:

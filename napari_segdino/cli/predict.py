@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     "[default: the scan's own]",
 )
 @click.option(
+    "--series",
+    default="",
+    metavar="SERIES",
+    help="Which series of DICOM folders that hold several: its UID, its description "
+    "or its number; or the number of an image in a TIFF or OME-Zarr.  "
+    "[default: the largest, the first]",
+)
+@click.option(
     "--resume", is_flag=True, help="Skip finished masks, go on with half-written ones."
 )
 @click.option("--csv", "report", type=ANY_PATH, help="Write a report of all files.")
@@ -47,6 +55,7 @@ def predict(
     workers: int,
     scheduler: str | None,
     suffix: str,
+    series: str,
     resume: bool,
     report: Path | None,
     device: str,
@@ -54,8 +63,9 @@ def predict(
     """Segment INPUTS (files, folders or patterns) with a trained probe.
 
     Masks are written in the scans' own formats and geometry where these can
-    hold masks; very large ones as OME-Zarr. A file that fails does not stop the
-    others; the failures are listed at the end, and the status is then 1.
+    hold masks; very large ones as OME-Zarr. A mask of a series that was chosen
+    has it in its name. A file that fails does not stop the others; the failures
+    are listed at the end, and the status is then 1.
     """
     from napari_segdino.batch import BatchSettings, iter_run, plan_jobs, write_report
     from napari_segdino.batch.work import read_probe
@@ -63,7 +73,7 @@ def predict(
     if workers and scheduler:
         raise click.UsageError("Give either --workers or --scheduler.")
     probe = read_probe(model, device)
-    jobs = plan_jobs(inputs, output, suffix=suffix, resume=resume)
+    jobs = plan_jobs(inputs, output, suffix=suffix, resume=resume, series=series)
     rows: list[Row] = []
 
     def take(row: Any) -> None:
@@ -80,7 +90,7 @@ def predict(
 
 
 def _tell(rows: list[Row]) -> None:
-    """List what failed.
+    """Say what to know of the scans, and list what failed.
 
     Raises
     ------
@@ -90,6 +100,9 @@ def _tell(rows: list[Row]) -> None:
     skipped = sum(row.status == "skipped" for row in rows)
     if skipped:
         click.echo(f"{skipped} files were finished before.", err=True)
+    for row in rows:
+        if row.note:
+            click.echo(f"{Path(row.file).name}: {row.note}", err=True)
     failed = [row for row in rows if row.status == "failed"]
     for row in failed:
         click.echo(f"{row.file}: {row.reason}", err=True)

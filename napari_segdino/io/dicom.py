@@ -14,41 +14,46 @@ from typing import Any
 import numpy as np
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.dicom_index import Series, faults, list_series
+from napari_segdino.io.dicom_index import Series, faults, iter_series, list_series
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.itk import image_scan, quiet_itk, read_image
 from napari_segdino.io.scan import PIXEL, Scan
+from napari_segdino.progress import Progress, Steps
 
-__all__ = ["Series", "list_series", "read_dicom"]
+__all__ = ["Series", "iter_read_dicom", "list_series"]
 
 _log = logging.getLogger(__name__)
 
 TIME_FRAMES = ("US", "XA", "RF", "ES", "XC", "OT", "NM", "GM")
 """Modalities whose frames follow each other in time, not in depth."""
 
+MOST_TOLD = 10
+"""Series that are named when the largest is taken."""
+
 
 def choose_series(found: list[Series], series: str | int | None) -> Series:
-    """Pick a series by UID, by number, or the largest.
+    """Pick a series by UID, description or number, or the largest.
 
     Raises
     ------
     ScanError
-        If there is none, or none of that name; the text lists what there is.
+        If there is none, none of that name, or more than one; the text lists
+        what there is.
     """
     if not found:
         raise ScanError("holds no DICOM image that can be read")
     if series is None:
         return found[0]
-    if isinstance(series, int) and 0 <= series < len(found):
-        return found[series]
-    for one in found:
-        if series in (one.uid, one.description):
-            return one
-    titles = "; ".join(f"{i}: {one.title}" for i, one in enumerate(found))
-    raise ScanError(f"holds no series {series!r}; it holds {titles}")
+    named = [one for one in found if series in (one.uid, one.description)]
+    if not named and str(series).isdecimal():
+        named = found[int(series) :][:1]
+    if len(named) == 1:
+        return named[0]
+    many = f"{len(named)} series called" if named else "no series"
+    raise ScanError(f"holds {many} {series!r}; it holds {_listed(found)}")
 
 
-def read_dicom(path: Path, series: str | int | None = None) -> Scan:
+def iter_read_dicom(path: Path, series: str | int | None = None) -> Steps[Scan]:
     """Read a DICOM file, or one series of a folder.
 
     Parameters
@@ -58,6 +63,11 @@ def read_dicom(path: Path, series: str | int | None = None) -> Scan:
     series : str or int, optional
         UID, description or number in :func:`list_series`; the largest if not
         given.
+
+    Yields
+    ------
+    Progress
+        In files whose headers are read; then the pixels come in one step.
 
     Returns
     -------
@@ -71,17 +81,31 @@ def read_dicom(path: Path, series: str | int | None = None) -> Scan:
     ScanError
         If there is no image, no such series, or pixels cannot be decoded.
     """
-    found = list_series(path)
+    found = yield from iter_series(path)
     try:
         chosen = choose_series(found, series)
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
+    yield Progress(0, 0, f"Reading {chosen.title}")
     scan = _read_series(chosen, path)
-    if series is None and len(found) > 1:
-        others = "; ".join(one.title for one in found[1:4])
-        said = f"{len(found)} series are here; this is the largest, others: {others}."
+    if len(found) < 2:
+        return scan
+    titles = {one.uid: one.title for one in found}
+    scan = replace(scan, series=chosen.uid, all_series=titles)
+    if series is None:
+        said = (
+            f"{len(found)} series are here; number 0, the largest, was taken: "
+            f"{_listed(found, MOST_TOLD)}."
+        )
         scan = replace(scan, warnings=(*scan.warnings, said))
     return scan
+
+
+def _listed(found: list[Series], most: int | None = None) -> str:
+    """Numbers and titles, `most` of them."""
+    told = "; ".join(f"{i}: {one.title}" for i, one in enumerate(found[:most]))
+    rest = len(found) - len(found[:most])
+    return f"{told} and {rest} more" if rest else told
 
 
 def _about(path: Path, files: tuple[str, ...]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.progress import Progress, Steps, drive
+
 _log = logging.getLogger(__name__)
 
 TAGS = (
@@ -196,7 +198,7 @@ def _series(uid: str, members: list[tuple[Path, Any]]) -> Series:
     )
 
 
-def index_files(files: list[Path]) -> list[Series]:
+def iter_index(files: list[Path]) -> Steps[list[Series]]:
     """Sort DICOM files into series.
 
     Parameters
@@ -204,13 +206,19 @@ def index_files(files: list[Path]) -> list[Series]:
     files : list of path
         Files of any kind; those that are no DICOM images are left out.
 
+    Yields
+    ------
+    Progress
+        In files.
+
     Returns
     -------
     list of Series
         Largest first, then by UID. Files of several frames stand alone.
     """
     groups: dict[tuple[Any, ...], list[tuple[Path, Any]]] = {}
-    for path in files:
+    for done, path in enumerate(files):
+        yield Progress(done, len(files), "Looking for series")
         tags = _header(path)
         if tags is not None:
             key = _group_key(tags)
@@ -223,6 +231,17 @@ def index_files(files: list[Path]) -> list[Series]:
         uid = key[0] if met[key[0]] == 1 else f"{key[0]}#{met[key[0]]}"
         found.append(_series(uid, members))
     return sorted(found, key=lambda one: (-one.shape[0], one.uid))
+
+
+def iter_series(folder: Path | str) -> Steps[list[Series]]:
+    """Yield :class:`Progress` while doing what :func:`list_series` does."""
+    folder = Path(folder)
+    if folder.is_file():
+        return iter_index([folder])
+    files = sorted(
+        Path(root, name) for root, _folders, names in os.walk(folder) for name in names
+    )
+    return iter_index(files)
 
 
 def list_series(folder: Path | str) -> list[Series]:
@@ -238,13 +257,7 @@ def list_series(folder: Path | str) -> list[Series]:
     list of Series
         Largest first; empty when there is no DICOM image.
     """
-    folder = Path(folder)
-    if folder.is_file():
-        return index_files([folder])
-    files = sorted(
-        Path(root, name) for root, _folders, names in os.walk(folder) for name in names
-    )
-    return index_files(files)
+    return drive(iter_series(folder))
 
 
 def faults(series: Series) -> tuple[str, ...]:

@@ -44,13 +44,15 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
     return read_layers if paths and all(can_read(p) for p in paths) else None
 
 
-def read_layers(path: Paths) -> list[LayerData]:
+def read_layers(path: Paths, series: str | None = None) -> list[LayerData]:
     """Read files or folders as layers.
 
     Parameters
     ----------
     path : str or list of str
         What napari was given; several files become several layers.
+    series : str, optional
+        Which one of several, as for :func:`~napari_segdino.io.read_scan`.
 
     Returns
     -------
@@ -63,12 +65,16 @@ def read_layers(path: Paths) -> list[LayerData]:
         If one cannot be read.
     """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-    return [_layer(Path(p)) for p in paths]
+    return [_layer(Path(p), series) for p in paths]
 
 
-def _layer(path: Path) -> LayerData:
-    lazy = path.is_file() and path.stat().st_size > LAZY_BYTES
-    scan = read_scan(path, lazy=lazy)
+def wants_lazy(path: Path) -> bool:
+    """Whether a file is too large to be read as a whole."""
+    return path.is_file() and path.stat().st_size > LAZY_BYTES
+
+
+def _layer(path: Path, series: str | None) -> LayerData:
+    scan = read_scan(path, series=series, lazy=wants_lazy(path))
     for text in scan.warnings:
         warnings.warn(f"{path.name}: {text}", stacklevel=3)
     data, kwargs, kind = scan.layer_data()

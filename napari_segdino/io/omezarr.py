@@ -7,6 +7,7 @@ and, as of 0.18, holds pydantic back.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,20 @@ def read_zarr(path: Path, series: str | int | None = None) -> Scan:
         node = zarr.open(str(path), mode="r")
         if not isinstance(node, zarr.Group):
             return _plain(node, path)
+        titles = _titles(node)
         group, about = _image(node, series)
-        return _scan(group, about, path)
+        scan = _scan(group, about, path)
+        if not titles:
+            return scan
+        number = str(series or 0)
+        said = f"{len(titles)} images are here; number {number} was taken."
+        return replace(
+            scan,
+            series=number,
+            all_series=titles,
+            name=scan.name + (f" {number}" if number != "0" else ""),
+            warnings=(said,) if series is None else (),
+        )
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
@@ -85,6 +98,19 @@ def ome_attributes(group: Any) -> dict[str, Any]:
     return dict(inner) if isinstance(inner, dict) else attributes
 
 
+def _titles(group: Any) -> dict[str, str]:
+    """Titles of the images of a group that holds several, by their names."""
+    if "multiscales" in ome_attributes(group):
+        return {}
+    names = (name for name in group.group_keys() if name.isdecimal())
+    found = [name for name in names if "multiscales" in ome_attributes(group[name])]
+    titles = {}
+    for name in sorted(found, key=int):
+        said = ome_attributes(group[name])["multiscales"][0].get("name")
+        titles[name] = str(said or f"image {name}")
+    return titles if len(titles) > 1 else {}
+
+
 def _image(group: Any, series: str | int | None) -> tuple[Any, dict[str, Any]]:
     """Find the image's group."""
     about = ome_attributes(group)
@@ -93,7 +119,7 @@ def _image(group: Any, series: str | int | None) -> tuple[Any, dict[str, Any]]:
     name = str(series or 0)
     if name in group and "multiscales" in ome_attributes(group[name]):
         return group[name], ome_attributes(group[name])
-    raise ScanError("holds no OME-Zarr image")
+    raise ScanError(f"holds no OME-Zarr image {series or ''}".rstrip())
 
 
 def _transform(one: dict[str, Any], kind: str, count: int, plain: float) -> list[float]:

@@ -13,6 +13,9 @@ from napari_segdino.io.read import can_read
 _MASK_WORDS = re.compile(
     r"[_\-. ]?(segmentation|seg|masks?|labels?|gt|groundtruth|annotation)$", re.I
 )
+_NO_NAME = re.compile(r"[^\w.]+")
+"""What does not go into a file name."""
+
 _SAME_FORMAT = (".nii.gz", ".nii", ".nrrd", ".mha")
 _SERIES = (".dcm", ".dicom", ".ima", "")
 _NAMED = 5
@@ -150,7 +153,7 @@ def pair_lists(
     return pairs
 
 
-def mask_name(image: Path, suffix: str = "") -> str:
+def mask_name(image: Path, suffix: str = "", series: str = "") -> str:
     """Name for the mask of an image.
 
     Parameters
@@ -160,10 +163,15 @@ def mask_name(image: Path, suffix: str = "") -> str:
     suffix : str
         Of the mask; without one, the image's own where it keeps the place of
         the voxels, else TIFF.
+    series : str
+        Which one of several in the image; what a file name cannot hold becomes
+        ``-``.
 
     Returns
     -------
     str
     """
     own = split_suffix(image)[1]
-    return f"{stem_of(image)}_mask{suffix or (own if own in _SAME_FORMAT else '.tif')}"
+    suffix = suffix or (own if own in _SAME_FORMAT else ".tif")
+    plain = _NO_NAME.sub("-", series).strip("-")
+    return "_".join(filter(None, (stem_of(image), plain, f"mask{suffix}")))

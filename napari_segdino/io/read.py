@@ -14,6 +14,7 @@ from napari_segdino.errors import ScanError
 from napari_segdino.files import reason
 from napari_segdino.io.formats import kind_of
 from napari_segdino.io.scan import Scan
+from napari_segdino.progress import Progress, Steps, drive
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +58,10 @@ def read_scan(
         NIfTI, NRRD, MetaImage or Analyze; a DICOM file or a folder of them;
         TIFF, OME-TIFF, ImageJ TIFF; OME-Zarr; PNG, JPEG, BMP; NPY.
     series : str or int, optional
-        Which series of a DICOM folder (its UID or its number in
-        :func:`~napari_segdino.io.dicom.list_series`), or which image of a
-        TIFF. Without it the largest series, or the first image.
+        Which series of a DICOM folder (its UID, its description or its number in
+        :func:`~napari_segdino.io.dicom.list_series`), or which image of a TIFF
+        or OME-Zarr, counted from 0. Without it the largest series, or the first
+        image.
     lazy : bool
         Give dask arrays or memory maps that read pixels when they are needed,
         where the format can: TIFF, NPY; OME-Zarr is always read so.
@@ -75,11 +77,27 @@ def read_scan(
     Raises
     ------
     ScanError
-        If there is no such file, it is damaged, or of no known kind.
+        If there is no such file or series, it is damaged, or of no known kind.
     """
+    steps = iter_read_scan(
+        path, series=series, lazy=lazy, channels_last=channels_last, axes=axes
+    )
+    return drive(steps)
+
+
+def iter_read_scan(
+    path: Path | str,
+    *,
+    series: str | int | None = None,
+    lazy: bool = False,
+    channels_last: bool = False,
+    axes: str | None = None,
+) -> Steps[Scan]:
+    """Yield :class:`Progress` while doing what :func:`read_scan` does."""
     path = Path(path)
+    yield Progress(0, 0, f"Reading {path.name}")
     try:
-        scan = _read(path, series, lazy, axes)
+        scan = yield from _iter_read(path, series, lazy, axes)
     except OSError as error:
         _log.error("reading %s failed", path, exc_info=error)
         if path.exists() and error.errno is None:
@@ -92,22 +110,35 @@ def read_scan(
     return scan.channels_last() if channels_last else scan
 
 
-def _read(path: Path, series: str | int | None, lazy: bool, axes: str | None) -> Scan:
+def _iter_read(
+    path: Path, series: str | int | None, lazy: bool, axes: str | None
+) -> Steps[Scan]:
     if not path.exists():
         raise ScanError(f"{path.name} cannot be read: there is no such file.")
     kind = kind_of(path)
+    if kind in ("dicom", "dicom folder"):
+        from napari_segdino.io.dicom import iter_read_dicom
+
+        return (yield from iter_read_dicom(path, series))
+    if kind == "tiff":
+        from napari_segdino.io.tiff import read_tiff
+
+        return read_tiff(path, series, lazy)
+    if kind == "zarr":
+        from napari_segdino.io.omezarr import read_zarr
+
+        return read_zarr(path, series)
+    if series is not None and kind:
+        raise ScanError(f"{path.name} holds a single image: there is no series in it.")
+    return _read_single(path, kind, axes, lazy)
+
+
+def _read_single(path: Path, kind: str, axes: str | None, lazy: bool) -> Scan:
+    """Read a file of a kind that holds one image."""
     if kind == "itk":
         from napari_segdino.io.itk import read_itk_file
 
         return read_itk_file(path)
-    if kind in ("dicom", "dicom folder"):
-        from napari_segdino.io.dicom import read_dicom
-
-        return read_dicom(path, series)
-    if kind == "tiff":
-        from napari_segdino.io.tiff import read_tiff
-
-        return read_tiff(path, None if series is None else int(series), lazy)
     if kind == "photo":
         from napari_segdino.io.photo import read_photo
 
@@ -116,10 +147,6 @@ def _read(path: Path, series: str | int | None, lazy: bool, axes: str | None) ->
         from napari_segdino.io.photo import read_npy
 
         return read_npy(path, axes, lazy)
-    if kind == "zarr":
-        from napari_segdino.io.omezarr import read_zarr
-
-        return read_zarr(path, series)
     what = "no scan was found in it" if path.is_dir() else "its format is not known"
     raise ScanError(f"{path.name} cannot be read: {what}.")
 

@@ -56,6 +56,11 @@ class Header:
         The file or folder.
     files : tuple of str
         The files of a DICOM series in the order of the slices.
+    series : str
+        Which of `all_series` it is; empty where there is only one.
+    all_series : dict of str to str
+        Where the path holds several images: what
+        :func:`~napari_segdino.io.read.read_scan` takes for each, and a title.
     format : str
         ``"NIfTI"``, ``"DICOM"``, ``"TIFF"`` ...
     intensity_unit : str
@@ -75,6 +80,8 @@ class Header:
     colour: bool = False
     path: Path | None = None
     files: tuple[str, ...] = ()
+    series: str = ""
+    all_series: dict[str, str] = field(default_factory=dict)
     format: str = ""
     intensity_unit: str = ""
     name: str = ""

@@ -160,15 +160,15 @@ def _arrays(series: Any, lazy: bool) -> list[Any]:
     return arrays
 
 
-def read_tiff(path: Path, series: int | None = None, lazy: bool = False) -> Scan:
+def read_tiff(path: Path, series: str | int | None = None, lazy: bool = False) -> Scan:
     """Read a TIFF of any kind.
 
     Parameters
     ----------
     path : pathlib.Path
         TIFF, ImageJ TIFF, OME-TIFF, BigTIFF.
-    series : int, optional
-        Which image of several in the file; the first if not given.
+    series : str or int, optional
+        Number of one of several images in the file; the first if not given.
     lazy : bool
         Read pixels when they are needed: dask arrays over the open file, with
         the pyramid's coarser levels where there are some.
@@ -188,7 +188,7 @@ def read_tiff(path: Path, series: int | None = None, lazy: bool = False) -> Scan
     try:
         tif = tifffile.TiffFile(path)
         try:
-            return _read_open(tif, path, series or 0, lazy)
+            return _read_open(tif, path, series, lazy)
         finally:
             if not lazy:
                 tif.close()
@@ -203,19 +203,33 @@ def read_tiff(path: Path, series: int | None = None, lazy: bool = False) -> Scan
         ) from error
 
 
-def _read_open(tif: Any, path: Path, index: int, lazy: bool) -> Scan:
+def _number(chosen: str | int | None, count: int) -> int:
+    """Which of `count` images is meant."""
+    index = str(chosen or 0)
+    if not index.isdecimal() or int(index) >= count:
+        raise ScanError(f"holds {count} images, there is no number {index}")
+    return int(index)
+
+
+def _titles(tif: Any) -> dict[str, str]:
+    """Titles of the images of a file that holds several, by their numbers."""
+    if len(tif.series) < 2:
+        return {}
+    shapes = (" x ".join(map(str, one.shape)) for one in tif.series)
+    return {str(i): f"image ({shape})" for i, shape in enumerate(shapes)}
+
+
+def _read_open(tif: Any, path: Path, chosen: str | int | None, lazy: bool) -> Scan:
     if not tif.series:
         raise ScanError("holds no image that is whole")
-    if not 0 <= index < len(tif.series):
-        raise ScanError(f"holds {len(tif.series)} images, there is no number {index}")
-    series = tif.series[index]
+    index = _number(chosen, len(tif.series))
+    series, titles = tif.series[index], _titles(tif)
     axes, colour = napari_axes(series.axes), _is_colour(series.axes, series)
     order = _ordered(axes, colour)
     arrays = [_transposed(a, axes, order) for a in _arrays(series, lazy)]
     names, steps = _names_and_steps(tif, index)
     spatial = order.replace("C", "")
-    several = len(tif.series) > 1
-    said = f"{path.name} holds {len(tif.series)} images; number {index} was read."
+    said = f"{len(titles)} images are here; number {index} was taken."
     return Scan(
         data=arrays[0],
         pyramid=tuple(arrays[1:]),
@@ -227,9 +241,11 @@ def _read_open(tif: Any, path: Path, index: int, lazy: bool) -> Scan:
         colour=colour,
         path=path,
         files=(str(path),),
+        series=str(index) if titles else "",
+        all_series=titles,
         format="OME-TIFF" if tif.is_ome else "TIFF",
-        name=split_suffix(path)[0],
-        warnings=(said,) if several else (),
+        name=split_suffix(path)[0] + (f" {index}" if index else ""),
+        warnings=(said,) if titles and chosen is None else (),
     )
 
 

@@ -16,8 +16,8 @@ from napari_segdino.errors import ProjectError
 
 PROJECT_FILE = "project.json"
 FORMAT = "napari-segdino project"
-VERSION = 2
-"""1 had one probe, named :data:`FIRST_PROBE`."""
+VERSION = 3
+"""1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series."""
 
 FIRST_PROBE = "probe.segdino"
 
@@ -39,6 +39,8 @@ class ImageEntry:
         From :func:`image_print`; 0 where it is not known.
     path : str
         Absolute path of its file or folder; empty for images from memory.
+    series : str
+        Which one of several there; empty where there is one.
     reader : str
         The plugin that read the file; empty is napari's choice.
     sample : tuple of str
@@ -53,6 +55,7 @@ class ImageEntry:
     shape: tuple[int, ...]
     print: int = 0
     path: str = ""
+    series: str = ""
     reader: str = ""
     sample: tuple[str, ...] = ()
     learned: Mapping[int, int] = field(default_factory=dict)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from dicom_slices import make_slice
 from fake_encoder import FakeEncoder
 
 from napari_segdino import Segmenter
 from napari_segdino.cli import main
 from napari_segdino.config import CacheSettings
+from napari_segdino.io import read_scan
 from napari_segdino.progress import Progress
 
 
@@ -78,3 +80,53 @@ def test_two_files_of_one_name(work):
     tifffile.imwrite(work / "a.tif", np.zeros((9, 9), np.uint8))
     result = invoke("a.tif", "in/a.tif")
     assert result.exit_code == 1 and "one mask" in result.stderr
+
+
+@pytest.fixture
+def study(work):
+    """A folder with two series: 4 slices 2 mm apart, 3 slices of another size."""
+    (work / "study").mkdir()
+    for k in range(4):
+        place = 0, 0, 2 * k
+        path = work / "study" / f"a{k}.dcm"
+        make_slice(path, np.full((48, 48), 500 + k), place, k, "1.5")
+    for k in range(3):
+        place = 7, 8, 100 + 5 * k
+        path = work / "study" / f"b{k}.dcm"
+        make_slice(path, np.full((40, 44), 500 + k), place, k, "1.6")
+    return work / "study"
+
+
+def test_of_several_series_the_one_that_is_taken_is_told(study, work):
+    result = invoke("study", "--csv", "report.csv")
+    assert result.exit_code == 0, result.output
+    told = "study: 2 series are here; number 0, the largest, was taken: 0: CT series"
+    assert told in result.stderr
+    mask = read_scan(work / "out" / "study_mask.nii.gz")
+    assert mask.shape == (4, 48, 48)
+    with open("report.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert "2 series are here" in row["note"]
+
+
+@pytest.mark.parametrize("name", ["1.6", "series 1.6", "1"])
+def test_the_mask_lies_where_the_chosen_series_does(study, work, name):
+    assert invoke("study").exit_code == 0
+    result = invoke("study", "--series", name, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "series are here" not in result.stderr
+    path = work / "out" / f"study_{name.replace(' ', '-')}_mask.nii.gz"
+    assert str(path) in result.stdout
+    wanted, mask = read_scan(study, series="1.6"), read_scan(path)
+    assert mask.shape == (3, 40, 44)
+    np.testing.assert_allclose(mask.affine, wanted.affine, atol=1e-5)
+    assert read_scan(work / "out" / "study_mask.nii.gz").shape == (4, 48, 48)
+    again = invoke("study", "--series", name, "--resume")
+    assert "1 files were finished before" in again.stderr
+
+
+def test_a_series_that_is_not_there_is_told_with_those_that_are(study):
+    result = invoke("study", "--series", "T2")
+    assert result.exit_code == 1
+    assert "study holds no series 'T2'; it holds 0: CT series 1.5" in result.stderr
+    assert "1: CT series 1.6 (3 x 40 x 44)" in result.stderr

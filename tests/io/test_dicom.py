@@ -6,6 +6,7 @@ from pydicom.data import get_testdata_file
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import can_read, list_series, read_scan
+from napari_segdino.io.read import iter_read_scan
 
 
 def test_a_series_is_sorted_by_position_and_rescaled(dicom_folder):
@@ -51,12 +52,45 @@ def test_several_series_can_be_chosen(dicom_folder, dicom_slice):
     assert found[1].title == "CT series 1.9 (2 x 3 x 4)"
     largest = read_scan(dicom_folder)
     assert largest.shape == (5, 6, 7)
-    assert "2 series are here" in largest.warnings[0]
-    for name in ("1.9", 1, "series 1.9"):
+    assert largest.warnings == (
+        "2 series are here; number 0, the largest, was taken: "
+        "0: CT series 1.2.3 (5 x 6 x 7); 1: CT series 1.9 (2 x 3 x 4).",
+    )
+    for name in ("1.9", 1, "1", "series 1.9"):
         chosen = read_scan(dicom_folder, series=name)
         assert (chosen.shape, chosen.warnings) == ((2, 3, 4), ())
+        assert chosen.series == "1.9"
+        assert chosen.all_series == {one.uid: one.title for one in found}
     with pytest.raises(ScanError, match="holds no series '7'; it holds 0: CT series"):
         read_scan(dicom_folder, series="7")
+
+
+def test_a_name_that_two_series_have_is_not_guessed(dicom_folder, dicom_slice):
+    for uid in ("1.8", "1.9"):
+        path = dicom_folder / f"{uid}.dcm"
+        pixels = np.zeros((3, 4))
+        dicom_slice(path, pixels, (0, 0, 0), uid=uid, SeriesDescription="scout")
+    with pytest.raises(ScanError, match="holds 2 series called 'scout'; it holds 0: "):
+        read_scan(dicom_folder, series="scout")
+    assert read_scan(dicom_folder, series="1.9").shape == (3, 4)
+
+
+def test_progress_counts_the_files_of_a_folder(dicom_folder):
+    steps = list(iter_read_scan(dicom_folder))
+    counted = [step.done for step in steps if step.text == "Looking for series"]
+    assert counted == [0, 1, 2, 3, 4]
+    assert {step.total for step in steps} == {0, 5}
+
+
+def test_the_only_series_is_not_named(dicom_folder):
+    scan = read_scan(dicom_folder)
+    assert (scan.series, scan.all_series) == ("", {})
+
+
+def test_what_holds_one_image_has_no_series(itk_file):
+    path = itk_file("a.nii", np.zeros((2, 3, 4), np.uint8))
+    with pytest.raises(ScanError, match="a.nii holds a single image"):
+        read_scan(path, series="T2")
 
 
 def test_stacks_of_other_sizes_in_one_series_stand_apart(dicom_folder, dicom_slice):

@@ -103,10 +103,23 @@ def test_several_images_in_a_file(tmp_path):
         out.write(noise(5, 6), metadata=None)
     scan = read_scan(path)
     assert scan.shape == (8, 9)
-    assert "holds 2 images" in scan.warnings[0]
-    assert read_scan(path, series=1).shape == (5, 6)
-    with pytest.raises(ScanError, match=r"a\.tif holds 2 images, there is no number 7"):
-        read_scan(path, series=7)
+    assert scan.warnings == ("2 images are here; number 0 was taken.",)
+    titles = {"0": "image (8 x 9)", "1": "image (5 x 6)"}
+    assert (scan.series, scan.all_series) == ("0", titles)
+    for chosen in (1, "1"):
+        other = read_scan(path, series=chosen)
+        assert (other.shape, other.series, other.warnings) == ((5, 6), "1", ())
+        assert other.name == "a 1"
+    for wrong in (7, "-1", "axial"):
+        said = rf"a\.tif holds 2 images, there is no number {wrong}"
+        with pytest.raises(ScanError, match=said):
+            read_scan(path, series=wrong)
+
+
+def test_the_only_image_of_a_file_has_no_number(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", noise(8, 9))
+    scan = read_scan(tmp_path / "a.tif")
+    assert (scan.series, scan.all_series) == ("", {})
 
 
 def test_big_files_are_read_when_needed(tmp_path, monkeypatch):

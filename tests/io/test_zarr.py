@@ -82,6 +82,11 @@ def test_several_images_in_a_group(tmp_path):
     assert read_scan(tmp_path / "b.zarr").shape == DATA.shape
     with pytest.raises(ScanError, match=r"b\.zarr holds no OME-Zarr image"):
         read_scan(tmp_path / "b.zarr", series=1)
+    make_image(tmp_path / "b.zarr" / "1", "0.4")
+    scan = read_scan(tmp_path / "b.zarr", series="1")
+    assert (scan.name, scan.series, list(scan.all_series)) == ("b 1", "1", ["0", "1"])
+    assert scan.warnings == ()
+    assert "2 images are here" in read_scan(tmp_path / "b.zarr").warnings[0]
 
 
 def test_plain_arrays(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_segdino._qt.layers import slider_point
+from napari_segdino._qt.layers import move_sliders
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -29,10 +29,7 @@ def go_to(
         Pixel (y, x) to come into the middle; None leaves the camera.
     """
     index = work.planes.index(plane)
-    if index:
-        first = viewer.dims.ndim - work.image.ndim
-        axes = range(first, first + len(index))
-        viewer.dims.set_point(list(axes), slider_point(work.image, index))
+    move_sliders(viewer, work.image, index)
     if at is not None and viewer.dims.ndisplay == 2:
         y, x = work.image.data_to_world((*index, *at))[-2:]
         viewer.scene.camera.center = (0.0, float(y), float(x))

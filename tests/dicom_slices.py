@@ -1,0 +1,40 @@
+"""CT slices as pydicom writes them."""
+
+from __future__ import annotations
+
+
+def make_slice(path, pixels, position, number=1, uid="1.2.3", **more):
+    """Write one CT slice with pydicom."""
+    import pydicom
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SOPClassUID = CTImageStorage
+    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2", uid
+    ds.FrameOfReferenceUID = "1.2.9"
+    ds.PatientName, ds.PatientID = "Nobody", "0"
+    ds.PatientBirthDate = ds.PatientSex = ds.StudyID = ""
+    ds.StudyDate = ds.StudyTime = ds.AccessionNumber = ""
+    ds.ReferringPhysicianName = ds.Manufacturer = ""
+    ds.SeriesNumber = 1
+    ds.Modality, ds.SeriesDescription = "CT", f"series {uid}"
+    ds.InstanceNumber = number
+    ds.ImagePositionPatient = [float(v) for v in position]
+    ds.ImageOrientationPatient = [1.0, 0, 0, 0, 1, 0]
+    ds.PixelSpacing = [0.5, 0.75]
+    ds.SliceThickness = 2.0
+    ds.Rows, ds.Columns = pixels.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit, ds.PixelRepresentation = 15, 0
+    ds.RescaleSlope, ds.RescaleIntercept = 2, -1000
+    ds.PixelData = pixels.astype("<u2").tobytes()
+    for name, value in more.items():
+        setattr(ds, name, value)
+    pydicom.dcmwrite(path, ds, enforce_file_format=True)
