@@ -70,10 +70,11 @@ class Engine:
         memory: dict[str, Any],
         pairs: Iterable[tuple[Planes, Any]],
         planes: Sequence[Sequence[int] | None],
-        spacing: Spacing = None,
+        spacings: Sequence[Spacing],
     ) -> Steps[None]:
         """Keep what is marked on some images, and planes of each, in `memory`."""
-        for (image, marks), wanted in zip(pairs, planes, strict=True):
+        each = zip(pairs, planes, spacings, strict=True)
+        for (image, marks), wanted, spacing in each:
             for axis, cut in self._cuts(image, spacing).items():
                 yield from iter_remember(
                     memory,

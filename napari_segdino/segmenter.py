@@ -16,6 +16,9 @@ from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
 from napari_segdino.training.learners import GUESS
 
+Spacings = Spacing | list[Spacing]
+"""Of one image, of all, or a list with one each."""
+
 
 class Segmenter(Estimator):
     """A frozen encoder with a probe that learns from marks.
@@ -64,7 +67,7 @@ class Segmenter(Estimator):
         marks: Any,
         volume: bool | None = None,
         axes: str | None = None,
-        spacing: Spacing = None,
+        spacing: Spacings = None,
     ) -> Self:
         """Learn from marks, forgetting all that was learned before.
 
@@ -79,7 +82,8 @@ class Segmenter(Estimator):
         axes : str, optional
             One letter per axis, such as ``"TZYX"``; decides over `volume`.
         spacing : float or tuple of float, optional
-            Of slices, or of z, y and x, for cuts across other axes than z.
+            Of slices, or of z, y and x, for cuts across other axes than z. For a
+            list of images, one for all, or a list with one each.
 
         Returns
         -------
@@ -102,7 +106,7 @@ class Segmenter(Estimator):
         marks: Any,
         volume: bool | None = None,
         axes: str | None = None,
-        spacing: Spacing = None,
+        spacing: Spacings = None,
     ) -> Self:
         """Learn from more marks; earlier ones still count.
 
@@ -119,7 +123,7 @@ class Segmenter(Estimator):
         *,
         volume: bool | None = None,
         axes: str | None = None,
-        spacing: Spacing = None,
+        spacing: Spacings = None,
     ) -> Steps[Self]:
         """Yield :class:`Progress` while doing what :meth:`fit` does."""
         return self._iter_learn({}, images, marks, volume, axes, None, spacing)
@@ -132,7 +136,7 @@ class Segmenter(Estimator):
         volume: bool | None = None,
         axes: str | None = None,
         planes: Iterable[Any] | None = None,
-        spacing: Spacing = None,
+        spacing: Spacings = None,
     ) -> Steps[Self]:
         """Yield :class:`Progress` while doing what :meth:`partial_fit` does.
 
@@ -160,13 +164,14 @@ class Segmenter(Estimator):
         volume: bool | None,
         axes: str | None,
         planes: Iterable[Any] | None,
-        spacing: Spacing,
+        spacing: Spacings,
     ) -> Steps[Self]:
         pairs = pair_up(images, marks, volume, axes)
         engine = yield from self.iter_engine()
         memory = dict(memory)
         wanted = _planes_of(planes, images, pairs)
-        yield from engine.iter_learn(memory, pairs, wanted, spacing)
+        spacings = _spacings_of(spacing, images, pairs)
+        yield from engine.iter_learn(memory, pairs, wanted, spacings)
         if not set(memory) - {GUESS}:
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(kept.marks.max()) for kept in memory.values())
@@ -358,3 +363,18 @@ def _planes_of(
     if planes is None:
         return [None] * len(pairs)
     return list(planes) if isinstance(images, list | tuple) else [list(planes)]
+
+
+def _spacings_of(spacing: Spacings, images: Any, pairs: list[Any]) -> list[Any]:
+    """Spacing of each image.
+
+    Raises
+    ------
+    InputError
+        If there are not as many as images.
+    """
+    if not (isinstance(images, list | tuple) and isinstance(spacing, list)):
+        return [spacing] * len(pairs)
+    if len(spacing) != len(pairs):
+        raise InputError(f"{len(pairs)} images need as many spacings, or one for all.")
+    return spacing

@@ -157,7 +157,7 @@ def test_files_of_four_axes_hold_channels_if_the_data_set_says_so(tmp_path, chan
     loaded = read(one)
     assert loaded.axes == "ZYXC"
     assert np.array_equal(loaded.image, np.moveaxis(data, (2, 1, 0), (0, 1, 2)))
-    assert loaded.slice_mm == 1.0
+    assert loaded.voxel_mm == (1.0, 1.0, 1.0)
 
 
 def test_channels_in_files_of_their_own_and_grey_among_colour(tmp_path):

@@ -86,6 +86,22 @@ def test_marks_of_another_cut_count_and_can_be_taken_back(tmp_path):
     assert len(seg.memory_) < kept
 
 
+def test_each_image_of_a_list_is_cut_with_its_own_spacing(tmp_path):
+    image, mask = scene()
+    marks, steps = strokes(mask), [(4, 1, 1), None]
+    one = segmenter(tmp_path, slices="Y").fit(
+        image, marks, volume=True, spacing=steps[0]
+    )
+    two = segmenter(tmp_path, slices="Y").fit(image[::-1], marks[::-1], volume=True)
+    assert not set(one.memory_) & set(two.memory_), "rows are stretched"
+    images, said = [image, image[::-1]], [marks, marks[::-1]]
+    both = segmenter(tmp_path, slices="Y")
+    both.fit(images, said, volume=True, spacing=steps)
+    assert set(both.memory_) == set(one.memory_) | set(two.memory_)
+    with pytest.raises(InputError, match="2 images need as many spacings"):
+        both.fit(images, said, volume=True, spacing=[4.0])
+
+
 def test_one_slice_of_three_views_is_read_as_it_lies(tmp_path, encoder):
     image, mask = scene()
     seg = segmenter(tmp_path, slices="ZYX").fit(image, strokes(mask), volume=True)

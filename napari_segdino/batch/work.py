@@ -174,18 +174,12 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
 
         engine = drive(segmenter.iter_engine())
         if needs_whole(engine, as_planes(data, axes=scan.axes)):
-            spacing = _spacing(scan)
-            steps = segmenter.iter_predict(data, axes=scan.axes, spacing=spacing)
+            how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
+            steps = segmenter.iter_predict(data, **how)
         else:
             steps = iter_predict_blocks(segmenter, data, axes=scan.axes)
         drive(steps, take)
     return labels.reshape(shape)
-
-
-def _spacing(scan: Scan) -> tuple[float, ...] | None:
-    """Distances along z, y and x, None where they are not known."""
-    known = "Z" in scan.axes and len(set(scan.units[-3:])) == 1
-    return scan.plane_spacing if known else None
 
 
 def _load_small(scan: Scan) -> Any:

@@ -164,7 +164,8 @@ def _fit(segmenter: Segmenter, dataset: Dataset, binary: bool | None) -> int:
     read = CaseReader(rule, len(dataset.channel_names))
     for axes, group in _by_axes(read, cases).items():
         images, marks = [case.image for case in group], [case.marks for case in group]
-        with_bar(segmenter.iter_partial_fit(images, marks, axes=axes))
+        how: Any = {"axes": axes, "spacing": [case.voxel_mm for case in group]}
+        with_bar(segmenter.iter_partial_fit(images, marks, **how))
     return len(cases)
 
 

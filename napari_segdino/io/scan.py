@@ -28,6 +28,17 @@ SHORT_UNITS = {
 }
 """Units as OME-Zarr and napari spell them, and as this program does."""
 
+MILLIMETRES = {
+    "Å": 1e-7,
+    "nm": 1e-6,
+    "um": 1e-3,
+    "mm": 1.0,
+    "cm": 10.0,
+    "inch": 25.4,
+    "m": 1000.0,
+}
+"""What a unit of length is in mm."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
@@ -111,6 +122,15 @@ class Header:
         """Spacing of the axes among Z, Y, X, in the data's order."""
         pairs = zip(self.spatial_axes, self.spacing, strict=True)
         return tuple(step for axis, step in pairs if axis in "ZYX")
+
+    @property
+    def voxel_mm(self) -> tuple[float, ...] | None:
+        """Distances along z, y and x in mm; None for planes, or if not known."""
+        axes = self.spatial_axes
+        if not axes.endswith("ZYX") or not set(self.units[-3:]) <= set(MILLIMETRES):
+            return None
+        pairs = zip(self.spacing[-3:], self.units[-3:], strict=True)
+        return tuple(step * MILLIMETRES[unit] for step, unit in pairs)
 
     def layer_kwargs(self) -> dict[str, Any]:
         """Keywords for a napari layer of this scan.

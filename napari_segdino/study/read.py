@@ -13,7 +13,7 @@ from napari_segdino.arrays import marks_from_mask
 from napari_segdino.errors import InputError
 from napari_segdino.io.cases import Case
 from napari_segdino.io.read import read_mask, read_scan
-from napari_segdino.io.scan import Header, Scan
+from napari_segdino.io.scan import Scan
 from napari_segdino.study.labels import LabelRule
 
 LOOKED_AT = 16
@@ -34,15 +34,15 @@ class Loaded:
         ``"YX"``, ``"YXC"``, ``"ZYX"`` ...
     spacing : tuple of float
         Per axis of the mask; 1 where it is not known.
-    slice_mm : float, optional
-        Distance of slices, where it is known.
+    voxel_mm : tuple of float, optional
+        Distances along z, y and x of a volume in mm, where they are known.
     """
 
     image: NDArray[Any]
     mask: NDArray[Any]
     axes: str
     spacing: tuple[float, ...]
-    slice_mm: float | None = None
+    voxel_mm: tuple[float, ...] | None = None
 
     @property
     def marks(self) -> NDArray[Any]:
@@ -96,7 +96,7 @@ class CaseReader:
             image, axes = np.repeat(image[..., None], 3, -1), "YXC"
         if scan.spatial_axes == "YX":
             image, mask = scaled(image, mask, self.side)
-        return Loaded(image, mask, axes, spacing, slice_mm(scan))
+        return Loaded(image, mask, axes, spacing, scan.voxel_mm)
 
     def _scan(self, case: Case) -> Scan:
         scan = read_scan(case.images[0], channels_last=True)
@@ -107,14 +107,6 @@ class CaseReader:
         if self.channels > 1 and times == self.channels:
             return _renamed(scan)
         return scan
-
-
-def slice_mm(scan: Header) -> float | None:
-    """Distance of the slices of a scan in mm; None where that is not known."""
-    axes = scan.spatial_axes
-    if "Z" not in axes or scan.units[axes.index("Z")] != "mm":
-        return None
-    return scan.spacing[axes.index("Z")]
 
 
 def any_colour(cases: Sequence[Case]) -> bool:

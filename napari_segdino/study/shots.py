@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -159,7 +160,8 @@ def iter_learn_and_score(
         If the scored cases hold nothing but background.
     """
     images, marks = [c.image for c in chosen], [c.marks for c in chosen]
-    yield from segmenter.iter_fit(images, marks, axes=same_axes(chosen))
+    how: Any = {"axes": same_axes(chosen), "spacing": [c.voxel_mm for c in chosen]}
+    yield from segmenter.iter_fit(images, marks, **how)
     found = yield from _iter_score(segmenter, drawn.scored)
     if not found:
         raise InputError("The scored cases hold nothing but background.")
@@ -239,7 +241,7 @@ def _iter_score(
     for done, (case, loaded) in enumerate(scored):
         steps = iter_labels_of(
             lambda one: segmenter.iter_predict(
-                one.image, axes=one.axes, spacing=one.slice_mm
+                one.image, axes=one.axes, spacing=one.voxel_mm
             ),
             loaded,
             segmenter.n_classes_,

@@ -170,7 +170,7 @@ class _Job:
         for done, case in enumerate(self.splits.train):
             loaded = self.read(case)
             pairs = pair_up(loaded.image, loaded.marks, None, loaded.axes)
-            steps = engine.iter_learn(memory, pairs, [None] * len(pairs))
+            steps = engine.iter_learn(memory, pairs, [None], [loaded.voxel_mm])
             text = f"Encoding {case.name}"
             yield from iter_part(steps, done, len(self.splits.train), text)
         n_classes = self.read.rule.n_classes
@@ -211,7 +211,7 @@ class _Job:
 
     def _predictor(self, model: Any) -> Predict:
         return lambda one: self.engine.iter_score(
-            as_planes(one.image, axes=one.axes), model, {}, None, "", one.slice_mm
+            as_planes(one.image, axes=one.axes), model, {}, None, "", one.voxel_mm
         )
 
     def _save(self, trained: Trained, seed: int, path: Path) -> None:

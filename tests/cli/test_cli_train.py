@@ -3,9 +3,11 @@ import sys
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 
-from napari_segdino import Segmenter
+from napari_segdino import Segmenter, marks_from_mask
+from napari_segdino.config import CacheSettings
 from napari_segdino.io.read import read_mask
 
 
@@ -235,3 +237,36 @@ def test_ablation_smooths_volumes_along_z(run, fake, tmp_path):
     args = ["--shots", 2, "--repeats", 1, "--test", 1, "--sides", 32]
     done = run("ablation", tmp_path / "set", *args)
     assert "+ z smoothing" in done.stdout
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """Four volumes with slices of 4 and of 2 mm, their marks and spacings."""
+    data = []
+    for i, thick in enumerate((4.0, 2.0, 4.0, 2.0)):
+        mask = np.zeros((6, 24, 24), np.uint8)
+        mask[2:4, 6:16, 6:16] = 1
+        noise = np.random.default_rng(i).integers(0, 30, mask.shape)
+        image = (noise + 150 * mask).astype(np.uint8)
+        for name, array in (("images", image), ("masks", mask)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            scan = sitk.GetImageFromArray(array)
+            scan.SetSpacing((1.0, 1.0, thick))
+            sitk.WriteImage(scan, str(tmp_path / name / f"{i}.nii.gz"))
+        data.append((image, marks_from_mask(mask), (thick, 1.0, 1.0)))
+    return data
+
+
+@pytest.mark.parametrize("recipe", [(), ("--recipe", "mvr")])
+def test_volumes_are_cut_with_their_spacing(run, fake, tmp_path, volumes, recipe):
+    args = ("train", tmp_path / "images", tmp_path / "masks", "--slices", "Y")
+    run(*args, "-o", tmp_path / "a.segdino", *recipe)
+    found = Segmenter.load(tmp_path / "a.segdino")
+    cache = CacheSettings(1 << 26, 0, tmp_path)
+    known = set()
+    for image, marks, spacing in volumes:
+        own = Segmenter("fake", features=found.features, cache=cache)
+        own.fit(image, marks, volume=True, spacing=spacing)
+        known |= set(own.memory_)
+    assert set(found.memory_) <= known
+    assert found.memory_

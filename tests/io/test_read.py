@@ -310,3 +310,22 @@ def test_what_is_no_mask(tmp_path, itk_file):
     for path, words in cases.items():
         with pytest.raises(ScanError, match=rf"{path.name} .*{words}"):
             read_mask(path)
+
+
+@pytest.mark.parametrize(
+    ("axes", "units", "wanted"),
+    [
+        ("ZYX", ("mm", "mm", "mm"), (4, 2, 1)),
+        ("TZYX", ("s", "um", "um", "um"), (4e-3, 2e-3, 1e-3)),
+        ("ZYX", ("cm", "mm", "mm"), (40, 2, 1)),
+        ("CZYX", ("mm", "mm", "mm"), (4, 2, 1)),
+        ("ZYX", ("pixel", "mm", "mm"), None),
+        ("YX", ("mm", "mm"), None),
+        ("TYX", ("mm", "mm", "mm"), None),
+    ],
+)
+def test_distances_of_voxels_in_mm(axes, units, wanted):
+    steps = (9.0, 4.0, 2.0, 1.0)[-len(units) :]
+    header = Header(shape=(3,) * len(axes), axes=axes, spacing=steps, units=units)
+    found = header.voxel_mm
+    assert found is None if wanted is None else found == pytest.approx(wanted)
