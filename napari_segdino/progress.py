@@ -7,10 +7,15 @@ and scripts with :func:`drive`. Closing the generator cancels the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+PAUSE = 0.05
+"""Seconds after which a task that waits for a call looks up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +65,36 @@ def drive(steps: Steps[T], on_step: Callable[[Any], None] | None = None) -> T:
                 on_step(step)
     finally:
         steps.close()
+
+
+def aside(call: Callable[[], T], step: Progress) -> Steps[T]:
+    """Run a call that cannot be interrupted, so that the task still can.
+
+    It runs in a thread of its own. Closing this generator leaves it behind: it
+    runs to its end, and what comes of it is dropped, so it must change nothing
+    that others use.
+
+    Parameters
+    ----------
+    call : callable
+        What to run.
+    step : Progress
+        Yielded now and then meanwhile.
+
+    Returns
+    -------
+    object
+        What the call returns; what it raises is raised.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            answer.set_exception(error)
+
+    Thread(target=run, name="segdino-aside", daemon=True).start()
+    while not wait([answer], PAUSE).done:
+        yield step
+    return answer.result()

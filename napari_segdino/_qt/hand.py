@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 LEFT = Qt.MouseButton.LeftButton
+RIGHT = Qt.MouseButton.RightButton
 NONE = Qt.MouseButton.NoButton
 PAUSE = 15
 """Milliseconds between two moves; vispy drops those within 10 of each other."""
@@ -94,6 +95,26 @@ def polygon(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> 
         QTest.qWait(PAUSE)
     _send(canvas, QEvent.Type.MouseButtonDblClick, path[-1], LEFT, LEFT)
     _send(canvas, QEvent.Type.MouseButtonRelease, path[-1], LEFT, NONE)
+    QTest.qWait(PAUSE)
+
+
+def encircle(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> None:
+    """Click the first point with the right button, then move along without one."""
+    canvas, first = find_canvas(), canvas_position(viewer, layer, points[0])
+    _send(canvas, QEvent.Type.MouseMove, first, NONE, NONE)
+    _send(canvas, QEvent.Type.MouseButtonPress, first, RIGHT, RIGHT)
+    QTest.qWait(PAUSE)
+    _send(canvas, QEvent.Type.MouseButtonRelease, first, RIGHT, NONE)
+    QTest.qWait(PAUSE)
+    for point in points:
+        move(viewer, layer, point)
+
+
+def move(viewer: Viewer, layer: Layer, point: Sequence[float]) -> None:
+    """Move the mouse to a point with no button down."""
+    place = canvas_position(viewer, layer, point)
+    QTest.qWait(PAUSE)
+    _send(find_canvas(), QEvent.Type.MouseMove, place, NONE, NONE)
     QTest.qWait(PAUSE)
 
 

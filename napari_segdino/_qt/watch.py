@@ -55,11 +55,13 @@ class MaskWatch(QObject):  # type: ignore[misc]
     Attributes
     ----------
     stroking : bool
-        The mouse button is down on the mask.
+        The mouse button is down on the mask, or something is being encircled.
     """
 
     changed = Signal()
     """The marks changed."""
+    mask_changed = Signal(int)
+    """This plane of the mask changed, whoever drew."""
     pressed = Signal()
     """A mouse button went down on the mask, or undo is about to happen."""
     released = Signal()
@@ -104,6 +106,9 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self.marks.events.paint.connect(self._on_marks)
         self.marks.events.set_data.connect(self._on_marks)
         self.mask.mouse_drag_callbacks.insert(0, self._on_drag)
+        # Encircling goes on with no button down, and only this tells its end.
+        self._circle = self.mask._overlays["brush_stroke"]
+        self._circle.events.active.connect(self._on_circle)
         # No event says where a polygon lies; scripts, too, call this method.
         vars(self.mask)["paint_polygon"] = self._paint_polygon
         self.mask.bind_key(UNDO, self._undo, overwrite=True)
@@ -119,6 +124,7 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self.marks.events.set_data.disconnect(self._on_marks)
         if self._on_drag in self.mask.mouse_drag_callbacks:
             self.mask.mouse_drag_callbacks.remove(self._on_drag)
+        self._circle.events.active.disconnect(self._on_circle)
         vars(self.mask).pop("paint_polygon", None)
         self.mask.bind_key(UNDO, None)
         self.mask.bind_key(REDO, None)
@@ -163,6 +169,7 @@ class MaskWatch(QObject):  # type: ignore[misc]
         after = history.see(seen, current, marks, painted)
         self._seen[index] = current
         self._set_marks(plane, after)
+        self.mask_changed.emit(plane)
         for redraw, back in history.crossed(start):
             self.travelled.emit(redraw, back)
         return True
@@ -200,6 +207,7 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._history(plane)
         index: tuple[int | slice, ...] = (*self.planes.index(plane), rows, columns)
         self._seen[index] = read_plane(self.mask, index)
+        self.mask_changed.emit(plane)
 
     def wrote(self, plane: int, redraw: Any = None) -> None:
         """Note that all that was drawn of a plane is one step of a job."""
@@ -255,7 +263,8 @@ class MaskWatch(QObject):  # type: ignore[misc]
             return
         found = self.look(self.shown(), painted=True)
         deep = self.mask.n_edit_dimensions > 2
-        if len(self.planes) > 1 and (deep or not found):
+        # A script's stroke is told before it is there.
+        if deep or not found:
             self._suspect_others(painted=True)
 
     def _on_refresh(self, event: Any = None) -> None:
@@ -275,14 +284,19 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self.pressed.emit()
         self.stroking = True
         points = [layer.world_to_data(event.position)[-2:]]
-        if self.intact:
+        if self.intact and not self._circle.active:
             self._stroke = self._begin(event, points)
         yield
         while event.type == "mouse_move":
             points.append(layer.world_to_data(event.position)[-2:])
             yield
         # napari commits the stroke after this callback.
-        self._stroke_end.start(0)
+        self._on_circle()
+
+    def _on_circle(self, event: Any = None) -> None:
+        """End the stroke, unless something is being encircled."""
+        if not self._circle.active:
+            self._stroke_end.start(0)
 
     def _begin(self, event: Any, points: list[NDArray[Any]]) -> Stroke:
         """Note the tool; what the bucket confirms is known only before it fills."""

@@ -121,6 +121,8 @@ class Works(QObject):  # type: ignore[misc]
 
     marks_changed = Signal(object)
     """The marks of this Work changed."""
+    mask_changed = Signal(object, int)
+    """This plane of the mask of this Work changed."""
     settled = Signal(object)
     """Every plane of this Work has been looked at."""
     label_picked = Signal(int)
@@ -245,6 +247,7 @@ class Works(QObject):  # type: ignore[misc]
 
     def _follow(self, work: Work) -> None:
         work.watch.changed.connect(lambda: self.marks_changed.emit(work))
+        work.watch.mask_changed.connect(partial(self.mask_changed.emit, work))
         work.watch.settled.connect(lambda: self.settled.emit(work))
         work.watch.pressed.connect(self.pressed)
         work.watch.travelled.connect(partial(self.travelled.emit, work))

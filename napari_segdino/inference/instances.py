@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.object_table import check_spacing
-from napari_segdino.progress import Progress, Steps, drive
+from napari_segdino.progress import Progress, Steps, aside, drive
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -117,16 +118,29 @@ def iter_find_objects(
     labels, classes = np.zeros(mask.shape, np.int32), [0]
     codes = np.unique(mask[mask > 0]).tolist()
     for done, code in enumerate(codes):
-        yield Progress(done, len(codes), "Finding objects")
-        inside = mask == code
-        if settings.max_hole > 0:
-            inside = fill_holes(inside, settings.max_hole, steps, free=mask == 0)
         likely = maps[code] if maps is not None and code < len(maps) else None
-        found = _separate(inside, likely, steps, settings)
-        found, count = _keep_sizes(found, float(np.prod(steps)), settings)
+        step = Progress(done, len(codes), "Finding objects")
+        yield step
+        find = partial(_find, mask, code, likely, steps, settings)
+        found, count = yield from aside(find, step)
         labels[found > 0] = found[found > 0] + (len(classes) - 1)
         classes += [code] * count
     return Objects(labels, np.array(classes, np.int64))
+
+
+def _find(
+    mask: NDArray[Any],
+    code: int,
+    likely: NDArray[Any] | None,
+    steps: tuple[float, ...],
+    settings: ObjectSettings,
+) -> tuple[Labels, int]:
+    """Number the objects of a class from 1; return how many there are."""
+    inside = mask == code
+    if settings.max_hole > 0:
+        inside = fill_holes(inside, settings.max_hole, steps, free=mask == 0)
+    found = _separate(inside, likely, steps, settings)
+    return _keep_sizes(found, float(np.prod(steps)), settings)
 
 
 def fill_holes(

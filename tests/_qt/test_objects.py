@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import skimage.segmentation
 from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.hand import click, stroke
+from napari_segdino._qt.hand import click, press_key, stroke
 from napari_segdino._qt.objects.controller import spacing_of, summary
 from napari_segdino._qt.objects.table import ObjectTable
 
@@ -184,6 +186,100 @@ def test_export_where_nothing_can_be_written(found: Any) -> None:
     found.dock.object_finder.export("/proc/nothing/objects.csv")
     found.rest()
     assert "saved to" not in found.status
+
+
+def test_a_mask_that_has_changed_is_told(found: Any) -> None:
+    line, mask = found.dock.objects.stale, found.work.mask
+    assert not line.isVisible()
+    found.dock.pick_class(1)
+    mask.brush_size = 3
+    stroke(found.viewer, mask, [(25, 15), (25, 30)])  # is class 1 already
+    QTest.qWait(300)
+    assert not line.isVisible(), "marked, but not changed"
+    stroke(found.viewer, mask, [(5, 60), (5, 70)])
+    found.wait(line.isVisible)
+    assert "Find objects again" in line.text()
+    press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    found.wait(lambda: not line.isVisible())
+    stroke(found.viewer, mask, [(5, 60), (5, 70)])
+    found.wait(line.isVisible)
+    find(found)
+    assert not line.isVisible()
+    assert len(column(found, "pixels")) == 4
+
+
+def test_a_redraw_changes_the_mask_too(found: Any) -> None:
+    mask = found.work.mask
+    mask.paint((50, 60), 1)
+    mask.paint((25, 25), 0)
+    find(found)
+    found.retrain()
+    found.wait(found.dock.objects.stale.isVisible)
+
+
+def test_other_slices_do_not_matter(make_user: Any, volume: Any) -> None:
+    user = make_user(show=True)
+    user.open(volume)
+    user.segment()
+    shown = user.work.shown()
+    find(user)
+    line = user.dock.objects.stale
+    user.viewer.dims.set_current_step(0, 0)
+    user.work.mask.paint((0, 5, 60), 1)
+    user.wait(lambda: user.work.marks.data[0, 5, 60] == 2)
+    QTest.qWait(300)
+    assert not line.isVisible()
+    user.work.mask.paint((shown, 5, 60), 1)
+    user.wait(line.isVisible)
+
+
+def test_drawn_while_objects_are_found(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    real = skimage.segmentation.watershed
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        begun.set()
+        gate.wait(20)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(skimage.segmentation, "watershed", slow)
+    click(found.dock.objects.find)
+    found.wait(begun.is_set)
+    found.work.mask.paint((5, 60), 1)
+    gate.set()
+    found.rest()
+    found.wait(found.dock.objects.stale.isVisible)
+
+
+def test_cancel_gives_the_window_back_at_once(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    real = skimage.segmentation.watershed
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        begun.set()
+        gate.wait(20)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(skimage.segmentation, "watershed", slow)
+    found.work.mask.data[50:54, 10:15] = 0
+    actions, before = found.dock.actions, found.viewer.layers["scan objects"].data
+    click(found.dock.objects.find)
+    found.wait(begun.is_set)
+    assert actions.cancel.isVisible()
+    click(actions.cancel)
+    found.wait(lambda: not found.dock.engine.busy, seconds=1)
+    assert found.dock.objects.find.isEnabled()
+    assert not actions.cancel.isVisible()
+    gate.set()
+    QTest.qWait(300)
+    assert found.viewer.layers["scan objects"].data is before
+    assert column(found, "pixels") == ["900", "20", "9"], "the table of before"
+    find(found)
+    assert column(found, "pixels") == ["900", "9"]
 
 
 def test_without_a_mask(user: Any) -> None:

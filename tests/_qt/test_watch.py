@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
-from napari_segdino._qt.hand import polygon, press_key, stroke
+from napari_segdino._qt.hand import encircle, move, polygon, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -98,6 +99,79 @@ def test_a_fill_that_changes_says_nothing_of_its_neighbours(shown: Any) -> None:
     assert not marks.data[10:40, 10:40].any(), "the square was not clicked"
     undo()
     np.testing.assert_array_equal(marks.data, undone)
+
+
+RING = [(16, 50), (16, 70), (28, 70), (28, 50), (16, 50)]
+"""Round nothing, beside the square."""
+
+
+def test_encircling_fills_and_is_one_step(shown: Any) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    first = mask.data.copy()
+    encircle(shown.viewer, mask, RING)
+    assert (mask.data[16:29, 50:71] == 1).all()
+    shown.wait(lambda: not shown.work.watch.stroking)
+    changed = mask.data != first
+    np.testing.assert_array_equal(marks.data, np.where(changed, 2, 0))
+    assert not changed[:, :47].any()
+    said = marks.data.copy()
+    undo()
+    np.testing.assert_array_equal(mask.data, first)
+    assert not marks.data.any(), "outline and inside are one step"
+    redo()
+    np.testing.assert_array_equal(marks.data, said)
+
+
+def test_encircling_what_is_right_already_confirms_it(shown: Any) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    first = mask.data.copy()
+    corners = [*CORNERS, CORNERS[0]]
+    encircle(shown.viewer, mask, corners)
+    shown.wait(lambda: marks.data.any())
+    np.testing.assert_array_equal(mask.data, first)
+    assert (marks.data[16:29, 16:29] == 2).all()
+    undo()
+    assert not marks.data.any()
+
+
+def test_encircling_is_a_stroke_until_it_closes(shown: Any) -> None:
+    """What the program draws meanwhile waits, and is no part of the stroke."""
+    mask = shown.work.mask
+    encircle(shown.viewer, mask, RING[:3])
+    assert shown.work.watch.stroking
+    drawn = np.zeros_like(mask.data)
+    drawn[50, 5:9] = 1
+    shown.work.writer.add(0, drawn)
+    shown.work.writer.finish()
+    QTest.qWait(100)
+    assert not mask.data[50, 5:9].any()
+    for y, x in RING[2:]:
+        move(shown.viewer, mask, (y, x))
+    shown.wait(lambda: mask.data[50, 5:9].all())
+    assert (shown.work.marks.data[18:26, 52:68] == 2).all()
+    undo()
+    assert not mask.data[50, 5:9].any()
+    assert (mask.data[18:26, 52:68] == 1).all(), "only the redraw was taken back"
+
+
+def test_an_encircling_that_is_given_up_says_nothing(shown: Any) -> None:
+    mask, marks = shown.work.mask, shown.work.marks
+    first = mask.data.copy()
+    encircle(shown.viewer, mask, RING[:3])
+    press_key(Qt.Key.Key_Escape)
+    np.testing.assert_array_equal(mask.data, first)
+    shown.wait(lambda: not shown.work.watch.stroking)
+    assert not marks.data.any()
+    encircle(shown.viewer, mask, RING[:3])
+    press_key(Qt.Key.Key_1)  # the eraser
+    shown.wait(lambda: not shown.work.watch.stroking)
+    assert not marks.data.any()
+    np.testing.assert_array_equal(mask.data, first)
+
+
+def test_a_script_that_paints_counts_without_another_event(shown: Any) -> None:
+    shown.work.mask.paint((5, 60), 1)
+    shown.wait(lambda: shown.work.marks.data[5, 60] == 2)
 
 
 def test_tools_are_given_back(shown: Any) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from napari_segdino._qt.clicks import is_click
 from napari_segdino._qt.dialogs import ask_export_table
-from napari_segdino._qt.layers import find_layer, make_layer
+from napari_segdino._qt.layers import find_layer, make_layer, read_plane
 from napari_segdino._qt.objects.job import Asked, Found, iter_objects
 from napari_segdino._qt.objects.panel import NONE_YET, ObjectsPanel
 from napari_segdino._qt.review.travel import go_to
@@ -21,12 +21,16 @@ from napari_segdino._qt.works import NO_MASK
 from napari_segdino.errors import SegDINOError
 from napari_segdino.inference.object_table import Table, write_table
 from napari_segdino.progress import Progress, Steps
+from napari_segdino.session import fingerprint
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.works import Work
+
+REST = 150
+"""Milliseconds without drawing before the mask is compared."""
 
 CONTOUR = 2
 """Pixels of an outline: the mask stays to be seen."""
@@ -57,16 +61,25 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self._layer: Labels | None = None
         self._work: Work | None = None
         self._region: tuple[int, ...] = ()
+        self._prints: dict[int, int] = {}
+        # Planes drawn in since the objects shown, or asked for, were found.
+        self._touched: set[tuple[Any, int]] = set()
+        self._meanwhile: set[tuple[Any, int]] = set()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(self._compare)
         panel.find.clicked.connect(self.find)
         panel.export.clicked.connect(self._ask_export)
         panel.table.chosen.connect(self.go_to)
         panel.only.toggled.connect(self._show_only)
         engine.busy_changed.connect(lambda busy: panel.find.setEnabled(not busy))
         engine.viewer.layers.events.removed.connect(self._on_removed)
+        engine.works.mask_changed.connect(self._on_mask)
 
     def close(self) -> None:
         """Let go of the layers."""
         self._engine.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._rest.stop()
         self._let_go()
 
     def show_image(self, image: Image | None) -> None:
@@ -86,6 +99,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             self._engine.refuse(SegDINOError(NO_MASK))
             return
         self.show_image(image)
+        self._meanwhile = set()
         session, panel = self._engine.session, self._panel
         spacing, unit = spacing_of(work.mask, len(self._axes(work)))
         asked = Asked(
@@ -130,6 +144,8 @@ class ObjectsController(QObject):  # type: ignore[misc]
         else:
             layer.data = found.labels
         self._layer, self._work, self._region = layer, work, region
+        self._prints, self._touched = found.prints, self._meanwhile
+        self._compare()
         layer.events.selected_label.connect(self._on_label)
         layer.mouse_drag_callbacks.append(self._on_press)
         self._show_only(self._panel.only.isChecked())
@@ -137,6 +153,24 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self._panel.summary.setText(summary(found.table))
         self._panel.export.setEnabled(len(found.table["label"]) > 0)
         self._engine.said.emit(f"{summary(found.table)} Click a row to go there.")
+
+    def _on_mask(self, work: Work, plane: int) -> None:
+        for planes in (self._touched, self._meanwhile):
+            planes.add((work.key, plane))
+        self._rest.start(REST)
+
+    def _compare(self) -> None:
+        """Say whether the mask is another than that of the objects shown."""
+        work = None if self._work is None else self._engine.works.get(self._work.image)
+        if work is None or not work.watch.intact:
+            return
+        planes = (p for key, p in self._touched if key == work.key)
+        stale = self._layer is not None and any(
+            fingerprint(read_plane(work.mask, work.planes.index(p))) != self._prints[p]
+            for p in planes
+            if p in self._prints
+        )
+        self._panel.stale.setVisible(stale)
 
     # -- choosing ----------------------------------------------------------
 
@@ -207,6 +241,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             self._panel.table.setTable({})
             self._panel.summary.setText(NONE_YET)
             self._panel.export.setEnabled(False)
+            self._panel.stale.hide()
 
     def _let_go(self) -> None:
         layer, self._layer = self._layer, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from napari_segdino.config import GIB
 from napari_segdino.inference.instances import ObjectSettings, iter_find_objects
 from napari_segdino.inference.object_table import Table, measure_objects
 from napari_segdino.inference.predict import PlaneResult
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, aside
+from napari_segdino.session import fingerprint
 
 MAX_MAPS = GIB
 """Bytes of probabilities that are held at most; else only the shape counts."""
@@ -64,10 +66,13 @@ class Found:
         In the shape of the whole mask, 0 outside of the region.
     table : dict of str to numpy.ndarray
         From :func:`measure_objects`, with ``name``.
+    prints : dict of int to int
+        By plane, fingerprint of the mask that they were found in.
     """
 
     labels: NDArray[np.int32]
     table: Table
+    prints: dict[int, int]
 
 
 def iter_objects(asked: Asked) -> Steps[Found]:
@@ -86,13 +91,26 @@ def iter_objects(asked: Asked) -> Steps[Found]:
     image = np.asarray(asked.planes.array[asked.region])
     maps = yield from _iter_maps(asked, mask)
     objects = yield from iter_find_objects(mask, maps, asked.spacing, asked.settings)
-    yield Progress(0, 0, "Measuring objects")
-    measured = measure_objects(
-        objects.labels, image, asked.spacing, asked.units, objects.classes
+    measure = partial(
+        measure_objects,
+        objects.labels,
+        image,
+        asked.spacing,
+        asked.units,
+        objects.classes,
     )
+    measured = yield from aside(measure, Progress(0, 0, "Measuring objects"))
     labels = np.zeros(asked.mask.shape, np.int32)
     labels[asked.region] = objects.labels
-    return Found(labels, _named(measured, asked.names))
+    planes = mask.reshape(-1, *mask.shape[-2:])
+    prints = {_first(asked, mask) + i: fingerprint(p) for i, p in enumerate(planes)}
+    return Found(labels, _named(measured, asked.names), prints)
+
+
+def _first(asked: Asked, mask: NDArray[Any]) -> int:
+    """Return the first plane of the region."""
+    lead, shape = asked.region + (0,) * (mask.ndim - 2), asked.planes.lead_shape
+    return int(np.ravel_multi_index(lead, shape)) if shape else 0
 
 
 def _iter_maps(asked: Asked, mask: NDArray[Any]) -> Steps[NDArray[np.float16] | None]:
@@ -103,9 +121,7 @@ def _iter_maps(asked: Asked, mask: NDArray[Any]) -> Steps[NDArray[np.float16] | 
     if segmenter.n_classes_ * mask.size * 2 > MAX_MAPS:
         return None
     depth = int(np.prod(mask.shape[:-2]))
-    lead = asked.region + (0,) * (mask.ndim - 2)
-    shape = asked.planes.lead_shape
-    first = int(np.ravel_multi_index(lead, shape)) if shape else 0
+    first = _first(asked, mask)
     maps = np.zeros((segmenter.n_classes_, depth, *mask.shape[-2:]), np.float16)
     steps = segmenter.iter_predict(
         asked.planes.array, axes=asked.planes.axes, planes=range(first, first + depth)

@@ -17,6 +17,7 @@ from napari_segdino._qt.objects.table import ObjectTable
 from napari_segdino.inference.instances import ObjectSettings
 
 MOST = 1e12
+STALE = "#d9a441"
 NONE_YET = "Objects of the mask, with their sizes and intensities."
 
 
@@ -35,6 +36,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self.export = QPushButton("Export table...")
         self.only = QCheckBox("Show only the chosen one")
         self.summary = QLabel(NONE_YET)
+        self.stale = QLabel("The mask has changed: press Find objects again.")
         self.table = ObjectTable()
         self._lay_out()
         self._explain()
@@ -77,7 +79,10 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         buttons.setSpacing(4)
         buttons.addWidget(self.find, 0, 0)
         buttons.addWidget(self.export, 0, 1)
-        self.summary.setWordWrap(True)
+        for line in (self.summary, self.stale):
+            line.setWordWrap(True)
+        self.stale.setStyleSheet(f"border-left: 3px solid {STALE}; padding-left: 5px;")
+        self.stale.hide()
         self.table.setMinimumSize(100, 180)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
@@ -85,6 +90,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         column.addLayout(form)
         column.addLayout(buttons)
         column.addWidget(self.summary)
+        column.addWidget(self.stale)
         column.addWidget(self.table, 1)
         column.addWidget(self.only)
 
