@@ -19,10 +19,8 @@ from scipy import ndimage
 from napari_segdino._qt import hand
 from napari_segdino._qt.display import has_display, virtual_display
 from napari_segdino._qt.dock import SegmentDock
-from napari_segdino._qt.preferences import PLUGIN
+from napari_segdino._qt.opening import open_files
 from napari_segdino.errors import SegDINOError
-from napari_segdino.io.formats import kind_of
-from napari_segdino.io.read import can_read
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -40,13 +38,6 @@ def launch(paths: tuple[Path, ...] = ()) -> None:
         open_files(viewer, paths)
     add_dock(viewer)
     napari.run()
-
-
-def open_files(viewer: Viewer, paths: tuple[Path, ...]) -> None:
-    """Open files, scans with this plugin, as napari would ask which to take."""
-    for path in paths:
-        ours = can_read(path) and kind_of(path) not in ("photo", "npy")
-        viewer.open(str(path), plugin=PLUGIN if ours else None)
 
 
 def run(output: Path, headless: bool | None = None) -> None:

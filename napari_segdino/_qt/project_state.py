@@ -12,6 +12,8 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_segdino._qt.layers import image_planes
+from napari_segdino._qt.opening import open_path
+from napari_segdino._qt.preferences import PLUGIN
 from napari_segdino._qt.rounds import Saved
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError, ScanError, SegDINOError
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from napari_segdino.session import Session
 
 _log = logging.getLogger(__name__)
-
-PLUGIN = "napari-segdino"
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def _reopen(viewer: Viewer, entry: ImageEntry) -> bool:
         if entry.sample:
             viewer.open_sample(*entry.sample)
         elif entry.path and entry.reader != PLUGIN and Path(entry.path).exists():
-            viewer.open(entry.path, plugin=entry.reader or None)
+            open_path(viewer, entry.path, entry.reader)
         else:
             return False
     except Exception:  # noqa: BLE001 - other plugins raise what they like

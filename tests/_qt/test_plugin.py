@@ -11,13 +11,17 @@ import npe2
 import numpy as np
 import pytest
 import tifffile
+from napari.settings import get_settings
 from PIL import Image
+from qtpy import QT6
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QComboBox
 
 from napari_segdino._qt import commands, preferences, warm
-from napari_segdino._qt.demo import open_files
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
+from napari_segdino._qt.opening import open_files, open_path
 from napari_segdino.encoders import EncoderStatus, get_spec
 from napari_segdino.io.formats import DICOM_SUFFIXES, ITK_FORMATS
 from napari_segdino.io.write import MASK_SUFFIXES
@@ -71,6 +75,63 @@ def test_files_that_napari_would_ask_about_are_opened_by_the_program(
     open_files(viewer, (path, photo))
     assert [layer.name for layer in viewer.layers] == ["a", "b"]
     np.testing.assert_allclose(viewer.layers["a"].scale, (2, 0.5, 0.5))
+
+
+def test_a_folder_that_is_no_scan_is_opened_without_a_question(
+    make_napari_viewer: Any, tmp_path: Path
+) -> None:
+    """napari finds two readers for any folder, and ours refuses one of photos."""
+    for name in "ab":
+        Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / f"{name}.png")
+    viewer = make_napari_viewer()
+    open_files(viewer, (tmp_path,))
+    assert [layer.data.shape for layer in viewer.layers] == [(2, 20, 30)]
+
+
+def test_what_the_user_prefers_is_heeded(
+    make_napari_viewer: Any, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 30), np.uint8))
+    viewer = make_napari_viewer()
+    open_path(viewer, tmp_path / "a.tif")
+    assert "segdino" not in viewer.layers[-1].metadata, "napari's own comes first"
+    get_settings().plugins.extension2reader = {"*.tif": NAME}
+    open_path(viewer, tmp_path / "a.tif")
+    assert "segdino" in viewer.layers[-1].metadata
+
+
+def drop(viewer: Any, path: Path) -> None:
+    """Let a file fall on the window."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    action, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    place = viewer.window._qt_viewer.rect().center()
+    if QT6:
+        place = QPointF(place)
+    held = Qt.KeyboardModifier.NoModifier
+    event = QDropEvent(place, action, mime, button, held)
+    viewer.window._qt_viewer.dropEvent(event)
+
+
+def test_what_is_dropped_on_the_window(
+    make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo opens at once; for a TIFF napari asks, once if told to remember."""
+    asked: list[Any] = []
+    question = "napari._qt.qt_viewer.handle_gui_reading"
+    monkeypatch.setattr(question, lambda paths, *a, **k: asked.extend(paths))
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "b.png")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 30), np.uint8))
+    viewer = make_napari_viewer()
+    drop(viewer, tmp_path / "b.png")
+    assert [layer.name for layer in viewer.layers] == ["b"]
+    assert not asked
+    drop(viewer, tmp_path / "a.tif")
+    assert asked == [str(tmp_path / "a.tif")]
+    get_settings().plugins.extension2reader = {"*.tif": NAME}
+    drop(viewer, tmp_path / "a.tif")
+    assert len(asked) == 1
+    assert viewer.layers[-1].metadata["segdino"]["path"] == asked[0]
 
 
 def test_commands_share_one_dock(make_napari_viewer: Any) -> None:

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from test_projects import reopen, save
 
 from napari_segdino._qt import hand
-from napari_segdino._qt.demo import open_files
+from napari_segdino._qt.opening import open_files
 from napari_segdino._qt.project_state import find_image
 from napari_segdino.io.read import read_scan
 from napari_segdino.project import ImageEntry
