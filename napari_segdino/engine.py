@@ -16,15 +16,16 @@ from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
-from napari_segdino.features.slices import Spacing, cuts_of, marks_of, slice_distance
-from napari_segdino.inference.predict import PlaneResult, iter_planes
-from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
-from napari_segdino.inference.smoothing import (
-    Smoothing,
-    iter_smooth,
-    kernel,
-    neighbourhood,
+from napari_segdino.features.slices import (
+    Spacing,
+    cuts_of,
+    has_depth,
+    marks_of,
+    slice_distance,
 )
+from napari_segdino.inference.predict import iter_planes
+from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted
 from napari_segdino.inference.volume import iter_volume
 from napari_segdino.progress import Steps
 from napari_segdino.training.alike import SPARE, ClickedGroups, give_groups
@@ -64,6 +65,15 @@ class Engine:
     seed: int
     guess: Any = field(default=None, init=False)
     _vectors: VectorStore = field(default_factory=VectorStore, init=False)
+
+    @property
+    def along_z(self) -> Smoothing:
+        """How volumes are smoothed along z."""
+        return Smoothing(0.0, 0, self.predicting.z_sigma, self.predicting.z_unit)
+
+    def smooths(self, image: Planes) -> bool:
+        """Whether an image is smoothed along z; a series over time never is."""
+        return self.predicting.z_sigma > 0 and has_depth(image)
 
     def iter_learn(
         self,
@@ -124,19 +134,16 @@ class Engine:
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
         model, memory, wanted, text = how
-        asked = self.predicting
-        if asked.z_sigma <= 0 or not image.spatial_axes[:-2].endswith("Z"):
-            # A time series stays as it is.
+        if not self.smooths(image):
             yield from self._iter_cuts(image, cuts, model, memory, wanted, text, centre)
             return
-        width = Smoothing(0.0, 0, asked.z_sigma, asked.z_unit)
-        depth, step_mm = image.lead_shape[-1], slice_distance(spacing)
-        reach = len(kernel(width.sigma_in_slices(step_mm))) // 2
-        near = neighbourhood(wanted, depth, reach)
-        steps = self._iter_cuts(image, cuts, model, memory, near, text, None)
-        for step in iter_smooth(steps, width, depth=depth, spacing=step_mm):
-            if not isinstance(step, PlaneResult) or step.index in wanted:
-                yield step
+        yield from iter_smooth_wanted(
+            lambda near: self._iter_cuts(image, cuts, model, memory, near, text, None),
+            wanted,
+            self.along_z,
+            depth=image.lead_shape[-1],
+            spacing=slice_distance(spacing),
+        )
 
     def _iter_cuts(
         self,

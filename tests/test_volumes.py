@@ -170,11 +170,8 @@ def test_neighbours_block_by_block(tmp_path):
     np.testing.assert_array_equal(found, seg.predict(image, volume=True))
 
 
-@pytest.mark.parametrize(
-    "how", [{"slices": "ZYX"}, {"predicting": PredictSettings(z_sigma=1.0)}]
-)
-def test_what_needs_the_whole_volume_is_not_done_by_blocks(tmp_path, how):
+def test_what_needs_the_whole_volume_is_not_done_by_blocks(tmp_path):
     image, mask = scene()
-    seg = segmenter(tmp_path, **how).fit(image, strokes(mask), volume=True)
+    seg = segmenter(tmp_path, slices="ZYX").fit(image, strokes(mask), volume=True)
     with pytest.raises(InputError, match="whole volume"):
         drive(iter_predict_blocks(seg, image, volume=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,14 +16,28 @@ from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.intensity import find_intensity
-from napari_segdino.features.slices import has_depth, with_neighbours
+from napari_segdino.features.slices import (
+    Spacing,
+    has_depth,
+    slice_distance,
+    with_neighbours,
+)
 from napari_segdino.inference.blend import cut_plane
-from napari_segdino.inference.predict import BlockResult, iter_blocks
+from napari_segdino.inference.predict import (
+    BlockResult,
+    PlaneResult,
+    iter_blocks,
+    iter_planes,
+)
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.inference.smoothing import iter_smooth_wanted
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.segmenter import Segmenter
 
 TEXT = "Predicting"
+
+WINDOW_BYTES = 3 << 29
+"""What smoothing along z may hold: the probabilities of the slices it reaches."""
 
 
 def iter_predict_blocks(
@@ -31,24 +46,26 @@ def iter_predict_blocks(
     *,
     volume: bool | None = None,
     axes: str | None = None,
+    spacing: Spacing = None,
     planes: Iterable[int] | None = None,
     writer: BlockWriter | None = None,
 ) -> Steps[None]:
     """Predict an image of any size, part by part.
 
     Tiles are read when they are needed and no features are kept, so that
-    memory does not grow with the image. The labels are those of
-    :meth:`Segmenter.predict`.
+    memory does not grow with the image; smoothing along z holds the planes that
+    it reaches. The labels are those of :meth:`Segmenter.predict`.
 
     Parameters
     ----------
     segmenter : Segmenter
         Trained.
-    image, volume, axes
+    image, volume, axes, spacing
         As for :meth:`Segmenter.predict`; best a dask or zarr array or a
         memory map.
     planes : iterable of int, optional
-        Planes in the order wanted; None is all.
+        Planes in the order wanted; None is all. Smoothed ones come in the order
+        of the volume.
     writer : BlockWriter, optional
         What it has is left out.
 
@@ -57,7 +74,7 @@ def iter_predict_blocks(
     Progress
         In tiles still to do when it began.
     BlockResult
-        Row by row, plane by plane.
+        Row by row, plane by plane; smoothed planes are one block each.
 
     Raises
     ------
@@ -73,14 +90,19 @@ def iter_predict_blocks(
     found = as_planes(image, volume, axes)
     engine = yield from segmenter.iter_engine()
     source: Planes = LazyPlanes(found.array, found.axes)
-    if needs_whole(engine, source):
+    if needs_whole(engine, source, segmenter.n_classes_, spacing):
         raise InputError(
-            "This probe cuts volumes across several axes, or smooths along z: that "
-            "needs the whole volume, which is too large here."
+            "This probe cuts volumes across several axes, or smooths along z over more "
+            "than fits into memory: that needs the whole volume, which is too large "
+            "here."
         )
     source = with_neighbours(source, engine.shown.neighbours)
     score = _scorer(engine, segmenter, source)
     wanted = range(len(source)) if planes is None else planes
+    if engine.smooths(found):
+        left = [i for i in wanted if writer is None or i not in writer.done]
+        yield from _iter_smoothed(engine, source, score, left, spacing)
+        return
     todo = [
         (index, writer.rows_done(index) if writer else 0)
         for index in wanted
@@ -99,10 +121,42 @@ def iter_predict_blocks(
             yield Progress(done, total, TEXT)
 
 
-def needs_whole(engine: Engine, image: Planes) -> bool:
+def _iter_smoothed(
+    engine: Engine,
+    source: Planes,
+    score: TileScorer,
+    wanted: list[int],
+    spacing: Spacing,
+) -> Steps[None]:
+    """Predict planes in order, with their neighbours, and smooth them along z."""
+    steps = iter_smooth_wanted(
+        lambda near: iter_planes(source.read, near, score, engine.shown, TEXT),
+        wanted,
+        engine.along_z,
+        depth=source.lead_shape[-1],
+        spacing=slice_distance(spacing),
+    )
+    for step in steps:
+        if isinstance(step, PlaneResult):
+            whole = step.labels, step.probabilities
+            yield BlockResult(step.index, 0, True, True, 0, 0, *whole)
+        else:
+            yield step
+
+
+def needs_whole(
+    engine: Engine, image: Planes, n_classes: int, spacing: Spacing
+) -> bool:
     """Whether an image cannot be predicted plane by plane."""
-    deep = has_depth(image)
-    return deep and (engine.shown.slices != "Z" or engine.predicting.z_sigma > 0)
+    if has_depth(image) and engine.shown.slices != "Z":
+        return True
+    if not engine.smooths(image):
+        return False
+    reach = engine.along_z.reach(slice_distance(spacing))
+    plane = n_classes * math.prod(image.plane_shape)
+    # A sum in double precision, and the result, beside the window.
+    held = plane * (4 * (2 * reach + 2) + 8 + 4)
+    return held > WINDOW_BYTES
 
 
 def _scorer(engine: Engine, segmenter: Segmenter, source: Planes) -> TileScorer:
@@ -133,11 +187,13 @@ def iter_predict_to(
     writer: BlockWriter,
     *,
     axes: str | None = None,
+    spacing: Spacing = None,
 ) -> Steps[None]:
     """Predict an image of any size into a mask on disk.
 
     When it is cancelled or cut off, what is written stays; with a writer that
-    resumes, the next try goes on with the row of tiles that was not finished.
+    resumes, the next try goes on with the row of tiles that was not finished, or
+    with the plane where planes are smoothed along z.
 
     Parameters
     ----------
@@ -147,8 +203,8 @@ def iter_predict_to(
         As for :meth:`Segmenter.predict`.
     writer : BlockWriter
         Entered by the caller, whose ``with`` block decides the mask's fate.
-    axes : str, optional
-        One letter per axis.
+    axes, spacing : optional
+        As for :meth:`Segmenter.predict`.
 
     Yields
     ------
@@ -162,7 +218,9 @@ def iter_predict_to(
     ScanError
         If the mask cannot be written.
     """
-    steps = iter_predict_blocks(segmenter, image, axes=axes, writer=writer)
+    steps = iter_predict_blocks(
+        segmenter, image, axes=axes, spacing=spacing, writer=writer
+    )
     for step in steps:
         if not isinstance(step, BlockResult):
             yield step

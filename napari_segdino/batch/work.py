@@ -173,11 +173,12 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
             show(step)
 
         engine = drive(segmenter.iter_engine())
-        if needs_whole(engine, as_planes(data, axes=scan.axes)):
-            how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
+        how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
+        planes = as_planes(data, axes=scan.axes)
+        if needs_whole(engine, planes, segmenter.n_classes_, scan.voxel_mm):
             steps = segmenter.iter_predict(data, **how)
         else:
-            steps = iter_predict_blocks(segmenter, data, axes=scan.axes)
+            steps = iter_predict_blocks(segmenter, data, **how)
         drive(steps, take)
     return labels.reshape(shape)
 
@@ -204,7 +205,8 @@ def _to_disk(
             resume=job.resume,
             made_by=probe.digest,
         ) as writer:
-            drive(iter_predict_to(segmenter, scan.data, writer, axes=scan.axes), show)
+            how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
+            drive(iter_predict_to(segmenter, scan.data, writer, **how), show)
     return target
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,6 +81,10 @@ class Smoothing:
         if spacing is None or self.max_mm <= 0:
             return self.z_sigma
         return min(self.z_sigma, self.max_mm / spacing)
+
+    def reach(self, spacing: float | None) -> int:
+        """Return how many slices to either side count; see `sigma_in_slices`."""
+        return len(kernel(self.sigma_in_slices(spacing))) // 2
 
 
 def smooth_plane(
@@ -234,6 +238,39 @@ def iter_smooth(
     finally:
         if hasattr(steps, "close"):
             steps.close()
+
+
+def iter_smooth_wanted(
+    predict: Callable[[list[int]], Iterable[Any]],
+    wanted: Sequence[int],
+    settings: Smoothing,
+    *,
+    depth: int,
+    spacing: float | None,
+) -> Generator[Any, None, None]:
+    """Smooth some planes as they are in their whole volume.
+
+    Parameters
+    ----------
+    predict : callable
+        Predicts planes: takes their indices, gives what :func:`iter_smooth`
+        takes.
+    wanted : sequence of int
+        Planes to smooth; their neighbours are predicted as well.
+    settings, depth, spacing
+        As for :func:`iter_smooth`.
+
+    Yields
+    ------
+    PlaneResult
+        One for each that is wanted, in the order of the volume.
+    object
+        Whatever else came.
+    """
+    near, asked = neighbourhood(wanted, depth, settings.reach(spacing)), set(wanted)
+    for step in iter_smooth(predict(near), settings, depth=depth, spacing=spacing):
+        if not isinstance(step, PlaneResult) or step.index in asked:
+            yield step
 
 
 def _result(

@@ -1,14 +1,19 @@
+import tracemalloc
 from pathlib import Path
 
 import dask.array
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import zarr
 from batch_scene import scene
 
 from napari_segdino import Segmenter
 from napari_segdino.batch import BlockWriter, iter_predict_blocks, iter_predict_to, lazy
-from napari_segdino.errors import NotFittedError, ScanError
+from napari_segdino.batch.jobs import Job
+from napari_segdino.batch.work import read_probe, run_job
+from napari_segdino.config import PredictSettings
+from napari_segdino.errors import InputError, NotFittedError, ScanError
 from napari_segdino.inference.predict import BlockResult
 from napari_segdino.io import Header, read_mask, read_scan
 from napari_segdino.progress import Progress, drive
@@ -180,3 +185,117 @@ def test_copy_on_write_maps_keep_their_changes(tmp_path):
     changed[7] = 1
     lazy.forget_pages(changed)
     assert changed[7] == 1
+
+
+def deep(count, seed=0):
+    """A volume whose planes differ, so that smoothing along z changes labels."""
+    planes = [scene(90, 70, seed=seed + z)[0] for z in range(count)]
+    for z in range(0, count, 3):
+        planes[z] = planes[z][::-1]
+    return np.stack(planes)
+
+
+Z_WAYS = {
+    "slices": (PredictSettings(z_sigma=1.5), None),
+    "limited by thick slices": (PredictSettings(z_sigma=4.0), (5.0, 1.0, 1.0)),
+    "mm": (PredictSettings(z_sigma=3.0, z_unit="mm"), (2.0, 1.0, 1.0)),
+}
+
+
+@pytest.mark.parametrize("way", Z_WAYS)
+def test_planes_smoothed_along_z_are_those_of_the_whole(segmenter, tmp_path, way):
+    predicting, spacing = Z_WAYS[way]
+    volume = deep(11)
+    plain = segmenter.predict(volume, axes="ZYX")
+    segmenter.set_params(predicting=predicting)
+    expected = segmenter.predict(volume, axes="ZYX", spacing=spacing)
+    assert not np.array_equal(plain, expected)
+    lazily = dask.array.from_array(volume, chunks=(1, 40, 40))
+    how = {"axes": "ZYX", "spacing": spacing}
+    found = joined(segmenter, lazily, volume.shape, **how)
+    assert np.array_equal(found, expected)
+    some = joined(segmenter, lazily, volume.shape, planes=[9, 4], **how)
+    assert np.array_equal(some[[4, 9]], expected[[4, 9]])
+    assert (some[[3, 5, 8, 10]] == 99).all()
+
+
+def test_volumes_of_a_series_over_time_are_smoothed_apart(segmenter):
+    volume = np.stack([deep(4), deep(4, seed=50)])
+    segmenter.set_params(predicting=PredictSettings(z_sigma=1.0))
+    found = joined(segmenter, volume, volume.shape, axes="TZYX")
+    for time, one in zip(found, volume, strict=True):
+        assert np.array_equal(time, segmenter.predict(one, axes="ZYX"))
+    movie = joined(segmenter, volume[0], volume[0].shape, axes="TYX")
+    plain = [segmenter.predict(plane) for plane in volume[0]]
+    assert np.array_equal(movie, plain), "time is not smoothed"
+
+
+def test_a_smoothed_mask_goes_on_where_it_stopped(segmenter, tmp_path):
+    volume = deep(9)
+    segmenter.set_params(predicting=PredictSettings(z_sigma=0.5))
+    path = tmp_path / "mask.npy"
+    how = {"axes": "ZYX", "spacing": (1.0, 1.0, 1.0)}
+    writer = BlockWriter(path, header(volume.shape, "ZYX"), resume=True)
+    with pytest.raises(KeyboardInterrupt), writer:
+        for _ in iter_predict_to(segmenter, volume, writer, **how):
+            if len(writer.done) == 4:
+                raise KeyboardInterrupt
+    writer = BlockWriter(path, header(volume.shape, "ZYX"), resume=True)
+    with writer:
+        seen = list(iter_predict_to(segmenter, volume, writer, **how))
+    # Five planes are left, and the two before them are read again.
+    assert seen[-1] == Progress(7 * 4, 7 * 4, "Predicting")
+    expected = segmenter.predict(volume, axes="ZYX", spacing=how["spacing"])
+    assert np.array_equal(np.load(path), expected)
+
+
+def test_memory_does_not_grow_with_the_number_of_smoothed_planes(segmenter):
+    segmenter.set_params(predicting=PredictSettings(z_sigma=0.5))
+
+    def peak(count):
+        volume = deep(count)
+        tracemalloc.start()
+        drive(iter_predict_blocks(segmenter, volume, axes="ZYX"))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(8)
+    of_all = 32 * 2 * 90 * 70 * 4
+    assert peak(40) - peak(8) < of_all / 4
+
+
+def test_a_window_that_does_not_fit_is_refused(segmenter, monkeypatch):
+    volume = deep(5)
+    segmenter.set_params(predicting=PredictSettings(z_sigma=1.0))
+    # Ten planes of two classes in single precision, and twelve bytes more.
+    needed = 2 * 90 * 70 * (4 * 10 + 12)
+    monkeypatch.setattr("napari_segdino.batch.blocks.WINDOW_BYTES", needed)
+    drive(iter_predict_blocks(segmenter, volume, axes="ZYX"))
+    monkeypatch.setattr("napari_segdino.batch.blocks.WINDOW_BYTES", needed - 1)
+    with pytest.raises(InputError, match="smooths along z over more than fits"):
+        drive(iter_predict_blocks(segmenter, volume, axes="ZYX"))
+    drive(iter_predict_blocks(segmenter, volume, axes="TYX"))
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".nii.gz"])
+def test_a_file_is_smoothed_by_the_distance_of_its_slices(
+    segmenter, tmp_path, monkeypatch, suffix
+):
+    volume = deep(7)
+    scan = sitk.GetImageFromArray(volume)
+    scan.SetSpacing((1.0, 1.0, 5.0))
+    sitk.WriteImage(scan, str(tmp_path / "scan.nii.gz"))
+    segmenter.set_params(predicting=PredictSettings(z_sigma=2.0))
+    probe = read_probe(segmenter.save(tmp_path / "probe.segdino"))
+    (tmp_path / "out").mkdir()
+    row = run_job(Job(tmp_path / "scan.nii.gz", tmp_path / "out", suffix), probe)
+    assert row.status == "done", row.reason
+    expected = segmenter.predict(volume, axes="ZYX", spacing=(5.0, 1.0, 1.0))
+    guessed = segmenter.predict(volume, axes="ZYX")
+    assert not np.array_equal(expected, guessed)
+    assert np.array_equal(read_mask(row.output), expected)
+    # A window that does not fit is held all the same where the mask does.
+    monkeypatch.setattr("napari_segdino.batch.blocks.WINDOW_BYTES", 0)
+    row = run_job(Job(tmp_path / "scan.nii.gz", tmp_path / "out", suffix), probe)
+    assert row.status == ("failed" if suffix == ".ome.zarr" else "done")
