@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QWheelEvent
@@ -206,7 +207,19 @@ class SeriesController(QObject):  # type: ignore[misc]
             layer.visible = False
 
     def _show_middle(self, image: Image) -> None:
-        """Show the middle slice, as large as the window allows."""
+        """Show the middle slice as a whole."""
+        viewer = self._viewer
         middle = tuple(n // 2 for n in image_planes(image).lead_shape)
-        move_sliders(self._viewer, image, middle)
-        self._viewer.reset_view(layers=[image], reset_camera_angle=False)
+        move_sliders(viewer, image, middle)
+        # napari cannot fit the view to a plane while another layer has sliders.
+        viewer.reset_view(reset_camera_angle=False)
+        first = viewer.dims.ndim - image.ndim
+        shown = np.array(viewer.dims.displayed)
+        if len(shown) > 2 or (shown < first).any():
+            return
+        low, high = image.extent.world[:, shown - first]
+        # From the middle of the first pixel to that of the last, and a pixel.
+        size = high - low + image.extent.step[shown - first]
+        room = np.ptp(viewer.layers.extent.world[:, shown], axis=0)
+        viewer.scene.camera.center = (0.0, *((low + high) / 2))
+        viewer.scene.camera.zoom *= float((room / size).min())

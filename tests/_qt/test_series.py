@@ -28,9 +28,10 @@ PLAIN = {"RescaleSlope": 1, "RescaleIntercept": 0}
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """An axial series of 6 slices, and one of 4 that lies 100 mm further up."""
+    """A series of 6 slices, one of 4 that lies 100 mm further up, a single slice."""
     folder = tmp_path / "study"
     folder.mkdir()
+    make_slice(folder / "s.dcm", np.full((9, 12), 7), (400, 300, 0), 1, "1.7")
     for k in range(6):
         pixels = np.full((40, 50), 20 + k)
         pixels[10:30, 10:30] = 200
@@ -47,7 +48,7 @@ def study(tmp_path: Path) -> Path:
 def opened(make_user: Any, study: Path) -> Any:
     """A user who has opened the folder, with a mask of its largest series."""
     user = make_user(show=True)
-    with pytest.warns(UserWarning, match="2 series are here; number 0"):
+    with pytest.warns(UserWarning, match="3 series are here; number 0"):
         open_files(user.viewer, (study,))
     user.wait(lambda: user.dock.image is not None)
     hand.click(user.dock.actions.segment)
@@ -76,6 +77,7 @@ def test_another_series_comes_beside_the_first(opened: Any) -> None:
     assert titles(opened) == [
         "0: CT series 1.5 (6 x 40 x 50)",
         "1: CT series 1.6 (4 x 30 x 60)",
+        "2: CT series 1.7 (1 x 9 x 12)",
     ]
     assert opened.dock.inputs.series.currentIndex() == 0
     choose(opened, Qt.Key.Key_Down)
@@ -93,6 +95,18 @@ def test_another_series_comes_beside_the_first(opened: Any) -> None:
     opened.rest()
     assert opened.work.mask.data.shape == (4, 30, 60)
     assert opened.work.mask.metadata["segdino"]["series"] == "1.6"
+
+
+def test_a_single_slice_among_volumes(opened: Any) -> None:
+    choose(opened, Qt.Key.Key_Down)
+    choose(opened, Qt.Key.Key_Down)
+    assert opened.dock.image.data.shape == (9, 12)
+    y, x = opened.viewer.scene.camera.center[-2:]
+    assert (y, x) == pytest.approx((300 + 4 * 0.5, 400 + 5.5 * 0.75)), "in the middle"
+    size = 12 * 0.75 * opened.viewer.scene.camera.zoom
+    assert 0.2 < size / hand.find_canvas().width() < 1
+    choose(opened, Qt.Key.Key_Up)
+    assert opened.dock.image.data.shape == (4, 30, 60)
 
 
 def test_a_series_that_is_open_is_not_opened_twice(opened: Any) -> None:
