@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.layers import BACKGROUND_COLOR
+from napari_segdino._qt.panels import heading
 from napari_segdino.session import LabelClass, Session
 
 ROW_HEIGHT = 28
@@ -124,8 +125,11 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        top = QHBoxLayout()
+        top.addWidget(heading("Classes"), 1)
+        top.addWidget(self.add)
+        layout.addLayout(top)
         layout.addWidget(self._scroll)
-        layout.addWidget(self.add)
         session.classes_changed.connect(self._rebuild)
         self._rebuild()
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
@@ -20,12 +20,12 @@ from napari_segdino._qt.keys_panel import KeysPanel
 from napari_segdino._qt.model_panel import ModelPanel
 from napari_segdino._qt.objects.controller import ObjectsController
 from napari_segdino._qt.objects.panel import ObjectsPanel
+from napari_segdino._qt.pages import Pages
 from napari_segdino._qt.panels import (
     ActionPanel,
     FilePanel,
     InputPanel,
     StatusPanel,
-    heading,
     stacked,
 )
 from napari_segdino._qt.preferences import new_session
@@ -82,7 +82,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.objects, self.engine, lambda: self.image, self
         )
         self.status = StatusPanel()
-        self.tabs = QTabWidget()
+        self.tabs = Pages()
         pick = self.inputs.image.setValue
         self.series = SeriesController(
             self.inputs.series, self.engine, lambda: self.image, pick, self
@@ -136,6 +136,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     # -- building ----------------------------------------------------------
 
     def _lay_out(self) -> None:
+        self.model.add("Device", self.inputs.device)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 8, 8, 8)
@@ -144,17 +145,14 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.projects.recovery.bar,
             self.inputs,
             self.model,
-            heading("Classes"),
             self.classes,
             self.actions,
             self.tools,
             self.status,
             self.keys_list,
-            self.tabs,
         ):
             column.addWidget(widget)
-        column.addStretch(1)
-        self.tabs.setDocumentMode(True)
+        column.addWidget(self.tabs, 1)
         self.tabs.addTab(stacked(self.files, self.projects.panel), "Files")
         self.tabs.addTab(self.review, "Review")
         self.tabs.addTab(self.objects, "Objects")

@@ -33,6 +33,7 @@ class Fold(QCollapsible):  # type: ignore[misc]
         self.toggleButton().setToolTip(tip)
         self.setDuration(0)
         self.layout().setContentsMargins(0, 0, 0, 0)
+        self.layout().setSpacing(0)
         self.toggled.connect(self._on_toggled)
         self._on_toggled(False)
 

@@ -135,11 +135,15 @@ class ModelPanel(Fold):
         if predicting != self._settings.predicting:
             self.changed.emit("predicting", predicting)
 
+    def add(self, name: str, widget: QWidget) -> None:
+        """Show one more choice, last."""
+        self._form.addRow(name, widget)
+
     # -- building ----------------------------------------------------------
 
     def _lay_out(self) -> None:
         inside = QWidget()
-        form = QFormLayout(inside)
+        form = self._form = QFormLayout(inside)
         form.setContentsMargins(0, 2, 0, 4)
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)

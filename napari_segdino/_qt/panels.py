@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QRadioButton,
     QSizePolicy,
+    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -69,6 +70,11 @@ class InputPanel(QWidget):  # type: ignore[misc]
         The window.
     settings : Settings
         What to show at first.
+
+    Attributes
+    ----------
+    device : QComboBox
+        Where it computes; laid out by the dock among what is rarely changed.
     """
 
     changed = Signal(str, object)
@@ -137,7 +143,6 @@ class InputPanel(QWidget):  # type: ignore[misc]
         form.addRow(self._series_label, self.series)
         form.addRow("Draw", self.scope)
         form.addRow("Encoder", self.encoder)
-        form.addRow("Device", self.device)
 
 
 class ActionPanel(QWidget):  # type: ignore[misc]
@@ -151,11 +156,6 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.bar = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self._lay_out()
-        for widget in (self.bar, self.cancel):
-            # Nothing below jumps when they come and go.
-            policy = widget.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)
-            widget.setSizePolicy(policy)
         self.set_busy(False)
 
     def set_busy(self, busy: bool) -> None:
@@ -163,9 +163,9 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.bar.setRange(0, 0 if busy else 1)
         self.bar.setFormat("")
         self.bar.setEnabled(busy)
-        self.bar.setVisible(busy)
-        self.cancel.setVisible(busy)
         self.cancel.setEnabled(busy)
+        # Nothing below jumps when they come and go.
+        self._under.setCurrentIndex(int(busy))
 
     def show_progress(self, step: Progress) -> None:
         """Show how far the job has come."""
@@ -195,6 +195,9 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
+        hints, progress = QWidget(), QWidget()
+        for page in (hints, progress):
+            QHBoxLayout(page).setContentsMargins(0, 0, 0, 0)
         for column, (button, key) in enumerate(
             ((self.segment, segment), (self.retrain, retrain))
         ):
@@ -202,12 +205,14 @@ class ActionPanel(QWidget):  # type: ignore[misc]
             hint = QLabel(key)
             hint.setEnabled(False)
             hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            grid.addWidget(hint, 1, column)
+            hints.layout().addWidget(hint)
+        progress.layout().addWidget(self.bar, 1)
+        progress.layout().addWidget(self.cancel)
+        self._under = QStackedLayout()
+        self._under.addWidget(hints)
+        self._under.addWidget(progress)
+        grid.addLayout(self._under, 1, 0, 1, 2)
         grid.addWidget(self.live, 2, 0, 1, 2)
-        progress = QHBoxLayout()
-        progress.addWidget(self.bar, 1)
-        progress.addWidget(self.cancel)
-        grid.addLayout(progress, 3, 0, 1, 2)
 
 
 class FilePanel(QWidget):  # type: ignore[misc]

@@ -248,6 +248,8 @@ def test_drawn_while_objects_are_found(
     click(found.dock.objects.find)
     found.wait(begun.is_set)
     found.work.mask.paint((5, 60), 1)
+    found.wait(found.dock.objects.stale.isVisible)  # those of before are told first
+    QTest.qWait(200)
     gate.set()
     found.rest()
     found.wait(found.dock.objects.stale.isVisible)

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -118,4 +119,5 @@ def _spin(low: float, high: float, value: float, step: float) -> QDoubleSpinBox:
     spin.setSingleStep(step)
     spin.setValue(value)
     spin.setMinimumWidth(60)
+    spin.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return spin

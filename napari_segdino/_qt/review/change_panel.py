@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-NOTHING_YET = "Retrain, and what it changes is counted here."
+NOTHING_YET = "Counted after Retrain."
 OK, BROKEN = "#4c9a57", "#d9534f"
 
 
@@ -80,7 +80,6 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         self.counts.setWordWrap(True)
         self.overlay.setToolTip("A layer with what the last Retrain gained and lost")
         self.verdict.setWordWrap(True)
-        self.verdict.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.place.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.back.setToolTip(
             "The probe of before the last Retrain and the mask it drew; what you "
@@ -94,8 +93,10 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.counts)
-        column.addWidget(self.overlay, alignment=Qt.AlignmentFlag.AlignLeft)
+        top = QHBoxLayout()
+        top.addWidget(self.counts, 1)
+        top.addWidget(self.overlay)
+        column.addLayout(top)
         column.addWidget(self.verdict)
         column.addLayout(row)
 

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
-    QFormLayout,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -24,7 +24,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segdino._qt.fold import Fold
 from napari_segdino._qt.layer_combo import LayerCombo
+from napari_segdino._qt.panels import stacked
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -54,9 +56,10 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.held_out = QLabel()
         self.idle = QCheckBox("Score while I rest")
         self.curve = QLabel()
+        self.curve_fold = Fold("Curve", "Dice by Retrain, as it was measured")
         self.reference = LayerCombo(viewer, Labels, nothing="no reference")
         self.table = QTableWidget(0, len(COLUMNS))
-        self.export = QPushButton("Export scores...")
+        self.export = QPushButton("Export...")
         self._planes: list[int] = []
         self._lay_out()
         self.table.cellClicked.connect(self._on_clicked)
@@ -123,18 +126,20 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         )
         self.export.setToolTip("Write every score, by class and slice, as CSV")
         self._lay_out_table()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Reference", self.reference)
+        against = QHBoxLayout()
+        against.setSpacing(4)
+        against.addWidget(QLabel("Reference"))
+        against.addWidget(self.reference, 1)
+        against.addWidget(self.export)
+        self.curve_fold.fill(stacked(self.curve))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.held_out)
         column.addWidget(self.idle, alignment=Qt.AlignmentFlag.AlignLeft)
-        column.addWidget(self.curve)
-        column.addLayout(form)
+        column.addWidget(self.curve_fold)
+        column.addLayout(against)
         column.addWidget(self.table)
-        column.addWidget(self.export)
 
     def _lay_out_table(self) -> None:
         table = self.table

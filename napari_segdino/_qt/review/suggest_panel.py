@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QGridLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -19,7 +18,7 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt import keys
 
 PLACES, SLICES, IMAGES = "Places", "Slices", "Images"
-ROWS = 5
+ROWS = 4
 
 
 class SuggestPanel(QWidget):  # type: ignore[misc]
@@ -95,14 +94,8 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
-        for column, (button, key) in enumerate(
-            ((self.next_place, place), (self.next_slice, plane))
-        ):
-            grid.addWidget(button, 0, column)
-            hint = QLabel(key)
-            hint.setEnabled(False)
-            hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            grid.addWidget(hint, 1, column)
-        grid.addWidget(self.kind, 2, 0, 1, 2)
-        grid.addWidget(self.list, 3, 0, 1, 2)
-        grid.addWidget(self.doubt, 4, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(self.next_place, 0, 0)
+        grid.addWidget(self.next_slice, 0, 1)
+        grid.addWidget(self.kind, 1, 0)
+        grid.addWidget(self.doubt, 1, 1)
+        grid.addWidget(self.list, 2, 0, 1, 2)

@@ -147,10 +147,12 @@ def test_earlier_corrections_are_really_asked(
     assert panel.verdict.text() == "All 2 earlier corrections hold."
 
 
-def test_a_new_probe_has_no_past(teach: Callable[..., Any], plane: np.ndarray) -> None:
+def test_a_probe_of_another_kind_has_no_past(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
     user = teach(plane)
     panel = user.dock.review.change.panel
     user.wait(lambda: panel.back.isEnabled())
-    click(user.dock.files.new)
+    user.dock.session.change(head="meddino")
     assert not panel.back.isEnabled()
     assert panel.place.text() == ""
