@@ -148,8 +148,12 @@ def make_layer(
     role: Role,
     shape: tuple[int, ...],
     data: NDArray[Any] | None = None,
+    contour: int = 0,
 ) -> Labels:
-    """Add a layer that lies on its image, empty without `data`."""
+    """Add a layer that lies on its image, empty without `data`.
+
+    An outline of `contour` pixels is set before the layer is drawn at all.
+    """
     mask = role == "mask"
     # The header that a scan's reader left: writers put the mask in its geometry.
     header = {k: v for k, v in image.metadata.items() if k == "segdino"}
@@ -160,6 +164,7 @@ def make_layer(
         metadata={**header, _KEY: (role, image.unique_id)},
         **placed_like(image, shape),
     )
+    layer.contour = contour
     viewer.add_layer(layer)
     return layer
 

@@ -74,6 +74,7 @@ def test_objects_are_a_layer_and_a_table(found: Any) -> None:
     assert column(found, "name") == ["Class 1", "Class 1", "cell"]
     assert "3 objects: 2 Class 1, 1 cell." in found.dock.objects.summary.text()
     assert "3 objects" in found.status
+    assert layer.contour == 2, "an outline: the mask stays to be seen"
     names = [x.name for x in found.viewer.layers]
     assert names == ["scan", "scan mask", "scan marks", "scan objects"]
     assert found.viewer.layers.selection.active is found.work.mask, "ready to paint"

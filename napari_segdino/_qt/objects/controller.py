@@ -138,9 +138,10 @@ class ObjectsController(QObject):  # type: ignore[misc]
         layer = find_layer(viewer, work.image, "objects", shape)
         if layer is None:
             active = viewer.layers.selection.active
-            layer = make_layer(viewer, work.image, "objects", shape, found.labels)
+            layer = make_layer(
+                viewer, work.image, "objects", shape, found.labels, CONTOUR
+            )
             viewer.layers.selection.active = active
-            layer.contour = CONTOUR
         else:
             layer.data = found.labels
         self._layer, self._work, self._region = layer, work, region
@@ -208,7 +209,8 @@ class ObjectsController(QObject):  # type: ignore[misc]
             layer.selected_label = int(label)
 
     def _show_only(self, on: bool) -> None:
-        if self._layer is not None:
+        # napari draws the whole layer again, also where nothing changes.
+        if self._layer is not None and self._layer.show_selected_label != on:
             self._layer.show_selected_label = on
 
     # -- files and endings -------------------------------------------------
