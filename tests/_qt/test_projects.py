@@ -104,8 +104,9 @@ def two_rounds(user: Any) -> list[np.ndarray]:
 def step(user: Any, button: str, place: str) -> None:
     user.dock.tabs.setCurrentWidget(user.dock.review)
     panel = user.dock.review.change.panel
-    user.wait(lambda: bool(getattr(panel, button).isEnabled()))
-    hand.click(getattr(panel, button))
+    way = getattr(panel, button)
+    user.wait(lambda: bool(way.isEnabled()) and way.height() > 0)
+    hand.click(way)
     user.rest()
     assert panel.place.text() == place
 

@@ -132,6 +132,7 @@ def test_the_probe_before_a_new_one_is_one_click_away(shown: Any) -> None:
     click(shown.dock.files.new)
     shown.dock.tabs.setCurrentWidget(shown.dock.review)
     assert not shown.segmenter.is_fitted
+    shown.wait(lambda: panel.back.height() > 0)
     assert panel.place.text() == "Probe 4 of 4"
     np.testing.assert_array_equal(shown.work.mask.data, mask)
     click(panel.back)
