@@ -15,7 +15,7 @@ from napari_segdino._qt.review.doubts import Doubts
 from napari_segdino._qt.review.look import Looked, iter_look, iter_rank, unranked
 from napari_segdino._qt.review.overlays import Marker, Overlay
 from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES, SuggestPanel
-from napari_segdino._qt.review.travel import go_to, plane_name
+from napari_segdino._qt.review.travel import go_to, in_sight, plane_name
 from napari_segdino._qt.worker import Job
 from napari_segdino.errors import InputError
 from napari_segdino.review.places import Place, Slice
@@ -34,6 +34,9 @@ AT_ONCE = 4_000_000
 
 FOLLOW = 0.15
 """Seconds that a slice is shown before its doubt is looked for."""
+
+SEEN = 2
+"""Radii around a place that are to be on screen, else it comes into the middle."""
 
 UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
 
@@ -261,7 +264,8 @@ class Suggester(QObject):  # type: ignore[misc]
     def _visit(self, work: Work, place: Place) -> None:
         self._doubts.visit(work.key, place)
         at = place.y, place.x
-        go_to(self._engine.viewer, work, place.plane, at)
+        seen = in_sight(work, at, SEEN * place.radius)
+        go_to(self._engine.viewer, work, place.plane, None if seen else at)
         self._marker.show(work, place.plane, at, place.radius)
         self.panel.show_current(place)
         self._engine.said.emit(
@@ -278,8 +282,10 @@ class Suggester(QObject):  # type: ignore[misc]
         go_to(self._engine.viewer, work, chosen.plane)
         self.panel.show_current(chosen)
         name = plane_name(work, chosen.plane)
+        blank = not read_plane(work.mask, work.planes.index(chosen.plane)).any()
         self._engine.said.emit(
             f"The most doubtful slice that is left: {name}, {chosen.doubt:.1%}."
+            + (" Press Segment to draw it." if blank else "")
         )
 
     def _show_list(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_segdino._qt.layers import move_sliders
 
 if TYPE_CHECKING:
@@ -33,6 +35,28 @@ def go_to(
     if at is not None and viewer.dims.ndisplay == 2:
         y, x = work.image.data_to_world((*index, *at))[-2:]
         viewer.scene.camera.center = (0.0, float(y), float(x))
+
+
+def in_sight(work: Work, at: tuple[float, float], margin: float) -> bool:
+    """Return whether a pixel is on screen, not too near the border of the canvas.
+
+    Parameters
+    ----------
+    work : Work
+        Whose image.
+    at : tuple of float
+        Pixel (y, x).
+    margin : float
+        Pixels that are to be seen around it, where the image has them.
+    """
+    if work.viewer.dims.ndisplay != 2:
+        return False
+    # Those of an image with several resolutions are in pixels of one of them.
+    low, high = work.mask.corner_pixels[:, -2:]
+    last = np.array(work.planes.plane_shape) - 1
+    near = np.clip(np.array(at) - margin, 0, last)
+    far = np.clip(np.array(at) + margin, 0, last)
+    return bool((near >= low).all() and (far <= high).all())
 
 
 def plane_name(work: Work, plane: int) -> str:
