@@ -279,6 +279,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.series.show_image(image)
         if image is None:
             self.status.say(NO_IMAGE)
+        elif self.status.label.text() == NO_IMAGE:
+            self.status.say(self._welcome())
         self.clicks.put_down()
         self.engine.prepare(image)
         self._on_prepared()
@@ -302,6 +304,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         work = self._current_work()
         if work is not None:
             take_brush(self.viewer, work, self.classes.value())
+        # The layers of a project are there before anybody asks how they look.
+        self.corrector.refresh()
 
     def _show_settings(self) -> None:
         self.inputs.setValue(self.session.settings)

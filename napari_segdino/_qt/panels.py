@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -246,11 +247,18 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         self.label = QLabel()
         self.label.setWordWrap(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.label.setMinimumHeight(4 * self.fontMetrics().lineSpacing())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self.label)
         self.say("")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Keep room for four lines; font and padding come with napari's style."""
+        super().showEvent(event)
+        shown, width = self.label.text(), self.label.width()
+        self.label.setText("\n".join("1234"))
+        self.label.setMinimumHeight(self.label.heightForWidth(width))
+        self.label.setText(shown)
 
     def say(self, text: str, failed: bool = False) -> None:
         """Show a sentence."""

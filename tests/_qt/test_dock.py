@@ -294,6 +294,14 @@ def test_no_layer(user: Any) -> None:
     assert "no mask yet" in user.status
 
 
+def test_an_image_that_is_opened_is_no_longer_asked_for(
+    user: Any, plane: np.ndarray
+) -> None:
+    assert "Open an image first" in user.status
+    user.open(plane)
+    assert "Press Segment" in user.status
+
+
 def test_one_class_only(user: Any, plane: Any, no_popups: list[str]) -> None:
     user.open(plane)
     user.segment()

@@ -80,6 +80,7 @@ def test_a_project_brings_everything_back(
     assert second.dock.session.classes[0].name == "Nucleus"
     assert second.dock.inputs.volume.isChecked()
     assert second.dock.session.is_fitted
+    assert second.dock.tools.opacity.value() == round(100 * second.work.mask.opacity)
     second.retrain()
     fits = [p for name, p in second.segmenter.calls if name == "partial_fit"]
     assert fits == [], "the probe knows all these marks"

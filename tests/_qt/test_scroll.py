@@ -62,3 +62,29 @@ def test_the_review_fits_a_window_of_1080_pixels(make_user: Any, plane: Any) -> 
     QTest.qWait(50)
     # Title bars and the status line take the rest.
     assert column.layout().minimumHeightForWidth(330) < 970
+
+
+def test_nothing_jumps_under_a_long_sentence(make_user: Any, plane: Any) -> None:
+    user = make_user(show=True)
+    user.open(plane)
+    user.wait(lambda: user.dock.isVisible())
+    status = user.dock.status
+    line, tops = status.label.fontMetrics().lineSpacing(), []
+    for text in ("Short.", "One line\ntwo\nthree\nfour"):
+        status.say(text)
+        QTest.qWait(50)
+        tops.append(user.dock.tabs.y())
+    assert status.label.height() >= 4 * line
+    assert tops[0] == tops[1]
+
+
+def test_what_changed_is_one_line_a_class(make_user: Any, plane: Any) -> None:
+    user = make_user(show=True)
+    user.open(plane)
+    user.dock.tabs.setCurrentWidget(user.dock.review)
+    user.wait(lambda: user.dock.review.isVisible())
+    panel = user.dock.review.change.panel
+    panel.show_counts([("Class 1", "#0f0", "#f00", 119_450, 140_621)])
+    QTest.qWait(50)
+    lines = panel.counts.height() / panel.counts.fontMetrics().lineSpacing()
+    assert lines < 2

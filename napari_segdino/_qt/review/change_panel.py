@@ -19,7 +19,13 @@ OK, BROKEN = "#4c9a57", "#d9534f"
 
 
 class ChangePanel(QWidget):  # type: ignore[misc]
-    """Shows what a Retrain changed and leads back before it."""
+    """Shows what a Retrain changed and leads back before it.
+
+    Attributes
+    ----------
+    overlay : QCheckBox
+        Colours the changes in; laid out by the tab beside the heading.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,8 +54,8 @@ class ChangePanel(QWidget):  # type: ignore[misc]
             return
         cells = "".join(
             f"<tr><td>{name}&nbsp;&nbsp;</td>"
-            f"<td align=right>{_square(more)} +{gained:,}&nbsp;&nbsp;</td>"
-            f"<td align=right>{_square(less)} −{lost:,} px</td></tr>"
+            f"<td align=right>{_square(more)}&nbsp;+{gained:,}&nbsp;&nbsp;</td>"
+            f"<td align=right>{_square(less)}&nbsp;−{lost:,}&nbsp;px</td></tr>"
             for name, more, less, gained, lost in rows
         )
         self.counts.setText(f"<table cellspacing=0>{cells}</table>")
@@ -93,10 +99,7 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        top = QHBoxLayout()
-        top.addWidget(self.counts, 1)
-        top.addWidget(self.overlay)
-        column.addLayout(top)
+        column.addWidget(self.counts)
         column.addWidget(self.verdict)
         column.addLayout(row)
 

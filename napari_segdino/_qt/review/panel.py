@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_segdino._qt.dialogs import ask_export_table
 from napari_segdino._qt.idle import IdleWork
@@ -101,11 +101,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(6)
-        for title, panel in (
-            ("Where to look", self.suggest.panel),
-            ("What changed", self.change.panel),
-            ("How good", self.score.panel),
-        ):
-            column.addWidget(heading(title))
-            column.addWidget(panel)
+        changed = QHBoxLayout()
+        changed.addWidget(heading("What changed"), 1)
+        changed.addWidget(self.change.panel.overlay)
+        column.addWidget(heading("Where to look"))
+        column.addWidget(self.suggest.panel)
+        column.addLayout(changed)
+        column.addWidget(self.change.panel)
+        column.addWidget(heading("How good"))
+        column.addWidget(self.score.panel)
         column.addStretch(1)
