@@ -69,7 +69,11 @@ class Segmenter(Estimator):
         axes: str | None = None,
         spacing: Spacings = None,
     ) -> Self:
-        """Learn from marks, forgetting all that was learned before.
+        """Learn from marks, forgetting all other marks.
+
+        Where marks only add to those of the call before, they are corrections of the
+        mask that it gave: the probe of ``mvr`` then stays near the one before.
+        ``sklearn.base.clone`` gives an estimator that has seen nothing.
 
         Parameters
         ----------
@@ -175,7 +179,10 @@ class Segmenter(Estimator):
         if not set(memory) - {GUESS}:
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(kept.marks.max()) for kept in memory.values())
-        model = yield from engine.learner.iter_fit(memory, n_classes, self.random_state)
+        last = (self.model_, self.memory_) if self.is_fitted else None
+        model = yield from engine.learner.iter_fit(
+            memory, n_classes, self.random_state, last
+        )
         self.memory_, self.model_ = memory, model
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
         self.encoder_key_ = engine.extractor.encoder.key

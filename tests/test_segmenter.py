@@ -141,6 +141,51 @@ def test_same_seed_same_mask(segmenter):
     assert np.array_equal(first, again)
 
 
+def scribbled(count):
+    """The square, and so many strokes: on it and beside it in turn."""
+    image, _, marks = square()
+    marks[:] = 0
+    for number in range(count):
+        y = 26 + 3 * number
+        marks[y, (30 if number % 2 else 60) : (34 if number % 2 else 64)] = (
+            2 if number % 2 else 1
+        )
+    return image, marks
+
+
+def test_a_stroke_more_corrects_the_mask_that_was_there(segmenter):
+    image, marks = scribbled(5)
+    fresh = clone(segmenter).fit(image, marks).predict_proba(image)
+    segmenter.fit(image, scribbled(4)[1])
+    corrected = segmenter.fit(image, marks).predict_proba(image)
+    assert not np.allclose(corrected, fresh, atol=1e-3)
+    again = segmenter.fit(image, marks).predict_proba(image)
+    assert np.array_equal(again, corrected)
+
+
+def test_a_stroke_that_grows_corrects_the_mask_from_before_it(segmenter):
+    image, marks = scribbled(5)
+    other = clone(segmenter)
+    segmenter.fit(image, scribbled(4)[1])
+    begun = marks.copy()
+    begun[38, 62:] = 0
+    segmenter.partial_fit(image, begun)
+    grown = segmenter.partial_fit(image, marks).predict_proba(image)
+    other.fit(image, scribbled(4)[1])
+    at_once = other.partial_fit(image, marks).predict_proba(image)
+    assert np.array_equal(grown, at_once)
+
+
+def test_fit_on_other_marks_forgets(segmenter):
+    image, marks = scribbled(5)
+    wanted = clone(segmenter).fit(image, marks).predict_proba(image)
+    segmenter.fit(image, 3 - scribbled(4)[1] * (scribbled(4)[1] > 0))
+    erased = scribbled(4)[1]
+    erased[80:, :] = 1
+    segmenter.fit(image, erased)
+    assert np.array_equal(segmenter.fit(image, marks).predict_proba(image), wanted)
+
+
 def test_a_refit_never_runs_the_encoder(segmenter, encoder):
     image, _, marks = square()
     segmenter.fit(image, marks).predict(image)

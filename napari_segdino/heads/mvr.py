@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OWN = 0.3
 """Share of what is said on a tile that holds for this tile alone."""
 
+SUREST, UNSURE = 0.25, 1.7
+"""Temperature of a probe from many strokes, and of one from few, times strokes."""
+
 
 def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
     """Levels read: the last three blocks of a ViT, all of a pyramid."""
@@ -51,6 +54,10 @@ class RadialProbe:
         Tile on which each unit was marked.
     tiles : tuple of str
         Keys of these tiles.
+    strokes : int
+        How many it learned from.
+    before : RadialProbe, optional
+        The probe that its last strokes corrected.
     """
 
     basis: Basis
@@ -60,9 +67,13 @@ class RadialProbe:
     length: float
     own: torch.Tensor
     tiles: tuple[str, ...]
+    strokes: int = 0
+    before: RadialProbe | None = None
 
-    temperature: ClassVar[float] = 0.25
-    """Fitted on strokes that were not learned from: it is surer than it says."""
+    @property
+    def temperature(self) -> float:
+        """Fitted on strokes not learned from: from seven on surer than it says."""
+        return max(SUREST, UNSURE / self.strokes) if self.strokes else SUREST
 
     def on(self, tile: str) -> RadialProbe:
         """Return the probe for a tile: what was marked on it weighs more there.
@@ -81,6 +92,15 @@ class RadialProbe:
             self, weight=torch.where(here, self.weight / (1 - OWN), self.weight)
         )
 
+    def scores(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Logits of vectors (N, J) for the classes with marks, each by itself."""
+        import torch
+
+        active = self.weight[:, self.present]
+        parts = vectors.split(CHUNK)
+        seen = [radial(part, self.units, self.length) @ active for part in parts]
+        return torch.cat(seen) + active.sum(0)
+
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Classify vectors.
 
@@ -96,14 +116,7 @@ class RadialProbe:
         """
         import torch
 
-        active = self.weight[:, self.present]
-        scores = torch.cat(
-            [
-                radial(part, self.units, self.length) @ active
-                for part in vectors.split(CHUNK)
-            ]
-        )
-        won = torch.sigmoid(scores + active.sum(0))
+        won = torch.sigmoid(self.scores(vectors))
         result = torch.zeros(len(vectors), len(self.present))
         result[:, self.present] = won / won.sum(1, keepdim=True).clamp_min(1e-9)
         return result

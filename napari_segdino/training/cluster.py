@@ -17,7 +17,7 @@ from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.heads.basis import Basis
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.training.fit import fit_basis
+from napari_segdino.training.components import fit_basis
 from napari_segdino.training.samples import Sample, take_sample
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +16,10 @@ from napari_segdino.training.samples import Sample
 if TYPE_CHECKING:
     import torch
 
-LEVEL_COMPONENTS = 32
-"""Principal components kept of a level: more are no better and cost time."""
-
-JOINT_COMPONENTS = 96
-"""Components kept of all blocks together, which repeat each other."""
-
-CONTEXT_ROWS = 8192
-
-LENGTH = 1.0
+LENGTH = 1.4
 """Width of the radial units, in root mean squared norms of a vector."""
 
-RIDGE = 1 / 30
+RIDGE = 1 / 100
 """Precision of the prior on functions, against a total weight of one a stroke."""
 
 NEWTON_STEPS = 30
@@ -35,6 +27,12 @@ NEWTON_STEPS = 30
 MAX_UNITS = 768
 """At most this many radial units; marked pixels may be more."""
 
+
+KEEP = 0.7
+"""Share of the last probe that stays with each stroke that corrects its mask."""
+
+KEEP_FROM = 3
+"""Strokes that a probe must have seen for its mask to say something."""
 
 INSIST, INSISTING = 3.0, 2
 """Pixels that are classified wrongly weigh this much more, so many times."""
@@ -46,77 +44,12 @@ HIDDEN, STEPS, BATCH, MEMBERS, GAIN = 64, 200, 1024, 2, 3.0
 """Perceptrons: units, steps of descent, pixels a step, members, input scale."""
 
 
-def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
-    """Find a basis in which every block counts the same.
-
-    Levels keep their leading principal components and get one scale each;
-    local features, the last block, are standardised one by one since their
-    units differ. Every tile weighs the same.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-        Tiles; only their context is read.
-    joint : bool
-        Whether a rotation of all blocks then drops what they repeat; distances
-        stay, and a vector is several times shorter.
-
-    Returns
-    -------
-    Basis
-    """
-    import torch
-
-    rows = max(1, CONTEXT_ROWS // len(samples))
-    context = [s.context[:rows].double() for s in samples]
-    weights = torch.cat([torch.full((len(c),), 1 / len(c)) for c in context])
-    weights = weights.double() / len(samples)
-    blocks = torch.cat(context).split(samples[0].widths.tolist(), 1)
-    means = [weights @ block for block in blocks]
-    maps = []
-    for i, (block, mean) in enumerate(zip(blocks, means, strict=True)):
-        centred = block - mean
-        spread = _standard if i == len(blocks) - 1 else _principal
-        maps.append(spread((centred.T * weights) @ centred))
-    if not joint:
-        return Basis(
-            tuple(m.float() for m in means), tuple(p.float() for p in maps), True
-        )
-    vectors = torch.cat(
-        [(b - m) @ p for b, m, p in zip(blocks, means, maps, strict=True)], 1
-    )
-    _, directions = torch.linalg.eigh((vectors.T * weights) @ vectors)
-    widths = [p.shape[1] for p in maps]
-    rotations = directions.flip(1)[:, :JOINT_COMPONENTS].split(widths)
-    return Basis(
-        tuple(m.float() for m in means),
-        tuple((p @ r).float() for p, r in zip(maps, rotations, strict=True)),
-        False,
-    )
-
-
-def _principal(covariance: torch.Tensor) -> torch.Tensor:
-    """Leading directions, scaled to a mean squared norm of 1 in all."""
-    import torch
-
-    values, vectors = torch.linalg.eigh(covariance)
-    total = values.flip(0)[:LEVEL_COMPONENTS].clamp_min(0).sum().sqrt()
-    leading: torch.Tensor = vectors.flip(1)[:, :LEVEL_COMPONENTS] / (total + 1e-6)
-    return leading
-
-
-def _standard(covariance: torch.Tensor) -> torch.Tensor:
-    """Each feature over its own spread, to a mean squared norm of 1 in all."""
-    import torch
-
-    spread = covariance.diagonal().clamp_min(0).sqrt()
-    scale = torch.where(spread > 1e-4, 1 / spread.clamp_min(1e-4), 0.0)
-    scale = scale / max(1, int((spread > 1e-4).sum())) ** 0.5
-    return torch.diag(scale)
-
-
 def iter_fit_probe(
-    memory: Mapping[str, Sample], n_classes: int, basis: Basis, seed: int
+    memory: Mapping[str, Sample],
+    n_classes: int,
+    basis: Basis,
+    seed: int,
+    before: RadialProbe | None = None,
 ) -> Steps[Probe]:
     """Fit the probe that suits the marks.
 
@@ -130,6 +63,8 @@ def iter_fit_probe(
         Makes vectors of features.
     seed : int
         The same seed gives the same probe.
+    before : RadialProbe, optional
+        The probe whose mask the last strokes corrected.
 
     Yields
     ------
@@ -158,11 +93,14 @@ def iter_fit_probe(
     if sum(s.whole for s in samples) >= NETWORK_FROM:
         return (yield from _iter_fit_network(samples, basis, present, seed))
     yield Progress(0, 1, "Training")
-    return fit_radial(memory, basis, present)
+    return fit_radial(memory, basis, present, before)
 
 
 def fit_radial(
-    memory: Mapping[str, Sample], basis: Basis, present: torch.Tensor
+    memory: Mapping[str, Sample],
+    basis: Basis,
+    present: torch.Tensor,
+    before: RadialProbe | None = None,
 ) -> RadialProbe:
     """Fit kernel logistic regression, each class against the rest.
 
@@ -174,6 +112,9 @@ def fit_radial(
     taken for another class then weigh more, and it is fitted again; with one,
     they are at hand to be corrected, and insisting only hurt.
 
+    A user corrects what is wrong in a mask and leaves what is right: with each
+    stroke most of the probe `before` stays, else masks swing from stroke to stroke.
+
     Parameters
     ----------
     memory : mapping of str to Sample
@@ -182,6 +123,9 @@ def fit_radial(
         Makes vectors of features.
     present : torch.Tensor, shape (K,), bool
         Classes with marks, at least two.
+    before : RadialProbe, optional
+        The probe whose mask the last strokes corrected; ignored where it knew other
+        classes.
 
     Returns
     -------
@@ -202,19 +146,53 @@ def fit_radial(
     classes = present.nonzero()[:, 0].tolist()
     contests = classes[1:] if len(classes) == 2 else classes
     betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    strokes = count_strokes(samples)
+    keep, last = 0.0, torch.zeros_like(betas)
+    if before is not None and torch.equal(before.present, present):
+        keep = KEEP ** max(1, strokes - before.strokes)
+        last[:, present] = _express(design, _scores(before, memory))
     for _ in range(1 + INSISTING):
         for label in contests:
             betas[:, label] = _logistic(design, (codes == label).double(), weights)
         if len(classes) == 2:
             betas[:, classes[0]] = -betas[:, classes[1]]
+        betas = (1 - keep) * betas + keep * last
         wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
         if len(samples) == 1 or not wrong.any():
             break
         weights = torch.where(wrong, INSIST * weights, weights)
-    weight = (back @ betas).float()
+    weight = (1 - OWN) * (back @ betas).float()
+    tiles = tuple(memory)
     return RadialProbe(
-        basis, units, (1 - OWN) * weight, present, length, own, tuple(memory)
+        basis, units, weight, present, length, own, tiles, strokes, before
     )
+
+
+def count_strokes(samples: Iterable[Sample]) -> int:
+    """How many strokes there are; a whole mask is one."""
+    return sum(len(sample.strokes.unique()) for sample in samples)
+
+
+def _scores(probe: RadialProbe, memory: Mapping[str, Sample]) -> torch.Tensor:
+    """What a probe says of marked pixels, each on its tile."""
+    import torch
+
+    return torch.cat(
+        [
+            probe.on(key).scores(_vectors([sample], probe.basis))
+            for key, sample in memory.items()
+        ]
+    ).double()
+
+
+def _express(design: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """The smallest function that has given values at the rows, nearly."""
+    import torch
+
+    square = design.T @ design
+    square.diagonal().add_(1e-3)
+    solved: torch.Tensor = torch.linalg.solve(square, design.T @ values)
+    return solved
 
 
 def _tiles(samples: Sequence[Sample]) -> torch.Tensor:

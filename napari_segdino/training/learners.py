@@ -18,7 +18,12 @@ from napari_segdino.heads.basis import Basis
 from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, levels_of
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.cluster import AnyGroups, first_guess
-from napari_segdino.training.fit import fit_basis, iter_fit_probe
+from napari_segdino.training.components import fit_basis
+from napari_segdino.training.fit import (
+    KEEP_FROM,
+    count_strokes,
+    iter_fit_probe,
+)
 from napari_segdino.training.samples import Sample, take_sample
 
 if TYPE_CHECKING:
@@ -32,8 +37,14 @@ Named = dict[str, "torch.Tensor"]
 
 COPY = " copy "
 
+NOT_TENSORS = ("basis", "tiles", "strokes", "before")
+"""Fields of a probe that are filed apart, or not at all."""
+
 GUESS = "first guess"
 """Key in the memory of what a mask found without labels says."""
+
+STANDS = 0.9
+"""Share of earlier marks that must stand for new ones to be corrections."""
 
 FADE = 6
 """After this many strokes the first guess says nothing any more."""
@@ -63,11 +74,16 @@ class Learner(Protocol):
         """S of a mask that was found without labels, or None."""
 
     def iter_fit(
-        self, memory: Mapping[str, Any], n_classes: int, seed: int
+        self,
+        memory: Mapping[str, Any],
+        n_classes: int,
+        seed: int,
+        last: tuple[Any, Mapping[str, Any]] | None = None,
     ) -> Steps[Any]:
         """Train on what was kept, by the key of the tile; return M.
 
-        Copies of a tile have its key, :data:`COPY` and a number.
+        Copies of a tile have its key, :data:`COPY` and a number. `last` is the M
+        before and what it was trained on.
         """
 
     def pack(self, model: Any, memory: Mapping[str, Any]) -> tuple[Named, Any]:
@@ -129,19 +145,24 @@ class MvrLearner:
         return first_guess(groups, samples)
 
     def iter_fit(
-        self, memory: Mapping[str, Sample], n_classes: int, seed: int
+        self,
+        memory: Mapping[str, Sample],
+        n_classes: int,
+        seed: int,
+        last: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
         """See :func:`iter_fit_probe`."""
         yield Progress(0, 1, "Training")
         basis = self._basis_of(memory)
         said = {key: s for key, s in memory.items() if key != GUESS}
-        strokes = sum(len(s.strokes.unique()) for s in said.values())
+        strokes = count_strokes(said.values())
+        before = _corrected(last, said, strokes) if last else None
         whole = any(s.whole for s in said.values())
         if GUESS in memory and strokes < FADE and not whole:
             guess = memory[GUESS]
             faded = guess.weights * (1 - strokes / FADE)
             said[GUESS] = dataclasses.replace(guess, weights=faded)
-        return (yield from iter_fit_probe(said, n_classes, basis, seed))
+        return (yield from iter_fit_probe(said, n_classes, basis, seed, before))
 
     def _basis_of(self, memory: Mapping[str, Sample]) -> Basis:
         """Fit the basis when there are other tiles than last time."""
@@ -159,6 +180,7 @@ class MvrLearner:
         named: Named = {}
         meta = {"kind": type(model).__name__, "stacked": model.basis.stacked}
         meta["tiles"] = list(getattr(model, "tiles", ()))
+        meta["strokes"] = getattr(model, "strokes", 0)
         for name in _tensors_of(type(model)):
             named[f"probe.{name}"] = _tensor(getattr(model, name))
         for name in ("means", "maps"):
@@ -185,6 +207,7 @@ class MvrLearner:
         if kind is RadialProbe:
             values["length"] = float(values["length"])
             values["tiles"] = tuple(meta["tiles"])
+            values["strokes"] = int(meta.get("strokes", 0))
         fields = [f.name for f in dataclasses.fields(Sample)]
         memory = {
             key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
@@ -193,10 +216,39 @@ class MvrLearner:
         return kind(basis, **values), memory
 
 
+def _corrected(
+    last: tuple[Any, Mapping[str, Sample]], said: Mapping[str, Sample], strokes: int
+) -> RadialProbe | None:
+    """Return the probe whose mask is being corrected; None if marks went away."""
+    probe, memory = last
+    if not isinstance(probe, RadialProbe):
+        return None
+    if probe.strokes >= strokes:  # the last stroke grew, or nothing is new
+        before = probe.before
+    else:
+        before = dataclasses.replace(probe, before=None)
+    if before is None or before.strokes < KEEP_FROM or not _stands(memory, said):
+        return None
+    return before
+
+
+def _stands(memory: Mapping[str, Sample], said: Mapping[str, Sample]) -> bool:
+    """Whether nearly all that was marked still is."""
+    total = kept = 0
+    for key, sample in memory.items():
+        if key == GUESS:
+            continue
+        marked = sample.marks > 0
+        total += int(marked.sum())
+        if key in said:
+            kept += int((said[key].marks[marked] == sample.marks[marked]).sum())
+    return kept >= STANDS * total
+
+
 def _tensors_of(kind: Any) -> list[str]:
     """Fields of a probe that are tensors, or numbers kept as such."""
     names = [field.name for field in dataclasses.fields(kind)]
-    return [name for name in names if name not in ("basis", "tiles")]
+    return [name for name in names if name not in NOT_TENSORS]
 
 
 def _tensor(value: Any) -> torch.Tensor:
@@ -258,7 +310,11 @@ class DenseLearner:
         return DenseExample(grid.levels, kept)
 
     def iter_fit(
-        self, memory: Mapping[str, DenseExample], n_classes: int, seed: int
+        self,
+        memory: Mapping[str, DenseExample],
+        n_classes: int,
+        seed: int,
+        last: tuple[Any, Mapping[str, DenseExample]] | None = None,
     ) -> Steps[DenseHead]:
         """Train by the recipe; see :func:`iter_fit_dense`."""
         from napari_segdino.training.dense import iter_fit_dense

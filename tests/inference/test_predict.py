@@ -5,7 +5,6 @@ import torch
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings, FeatureSettings
 from napari_segdino.features import grid
-from napari_segdino.heads.mvr import RadialProbe
 from napari_segdino.inference.predict import (
     BlockResult,
     iter_blocks,
@@ -125,7 +124,7 @@ def test_tiles_give_the_labels_of_one_pass(monkeypatch, tmp_path):
     tiled.memory_ = {}
     many = tiled.predict_proba(tissue)
     # A tie is 0.55 against 0.45 before the temperature sharpens it.
-    odds = (0.55 / 0.45) ** (1 / RadialProbe.temperature)
+    odds = (0.55 / 0.45) ** (1 / whole.model_.temperature)
     sure = np.abs(one[1] - one[0]) > (odds - 1) / (odds + 1)
     same = one.argmax(0) == many.argmax(0)
     assert sure.mean() > 0.9

@@ -7,10 +7,11 @@ import torch
 from napari_segdino.errors import InputError
 from napari_segdino.heads.mvr import NetworkProbe, RadialProbe
 from napari_segdino.progress import drive
+from napari_segdino.training.components import fit_basis
 from napari_segdino.training.fit import (
+    KEEP,
     MAX_UNITS,
     _unit_rows,
-    fit_basis,
     iter_fit_probe,
 )
 from napari_segdino.training.samples import Sample
@@ -35,10 +36,10 @@ def sample(codes, seed=0, whole=False):
     )
 
 
-def fitted(samples, n_classes, joint=True):
+def fitted(samples, n_classes, joint=True, before=None):
     basis = fit_basis(samples, joint)
     memory = {str(number): sample for number, sample in enumerate(samples)}
-    return drive(iter_fit_probe(memory, n_classes, basis, seed=0))
+    return drive(iter_fit_probe(memory, n_classes, basis, 0, before))
 
 
 def scored(probe, one, tile=""):
@@ -158,3 +159,39 @@ def test_strokes_on_one_tile_say_the_same_of_the_next_slice():
 def test_a_probe_without_its_tile_still_carries_over():
     one, new = sample([1, 2] * 10), sample([1, 2] * 10, seed=7)
     assert right(fitted([one], 2), new, "another tile") > 0.95
+
+
+def strokes(count):
+    """A sample of so many strokes of one pixel each, in turn of both classes."""
+    one = sample([1 + i % 2 for i in range(count)])
+    return dataclasses.replace(one, strokes=torch.arange(count))
+
+
+@pytest.mark.parametrize("new", [1, 2])
+def test_a_share_of_the_last_probe_stays_with_each_new_stroke(new):
+    few, all_of_them = strokes(6), strokes(6 + new)
+    before, fresh = fitted([few], 2), fitted([all_of_them], 2)
+    found = fitted([all_of_them], 2, before=before)
+    assert (before.strokes, found.strokes) == (6, 6 + new)
+    blocks = all_of_them.features.split([3, 1], 1)
+
+    def said(probe):
+        return probe.on("0").scores(probe.basis.project(blocks))
+
+    kept = KEEP**new
+    wanted = kept * said(before) + (1 - kept) * said(fresh)
+    assert torch.allclose(said(found), wanted, atol=0.02)
+    assert not torch.allclose(said(found), said(fresh), atol=0.1)
+
+
+def test_a_probe_of_other_classes_does_not_stay():
+    before = fitted([strokes(6)], 2)
+    three = sample([1, 2, 3] * 5)
+    assert torch.equal(
+        fitted([three], 3, before=before).weight, fitted([three], 3).weight
+    )
+
+
+def test_a_probe_from_few_strokes_says_it_is_less_sure():
+    few, some, many = (fitted([strokes(n)], 2).temperature for n in (3, 5, 12))
+    assert few > some > many == fitted([strokes(20)], 2).temperature
