@@ -16,10 +16,11 @@ from napari_segdino.training.samples import Sample
 if TYPE_CHECKING:
     import torch
 
-LENGTH = 1.4
-"""Width of the radial units, in root mean squared norms of a vector."""
+LENGTH, WHOLE_LENGTH = 1.4, 1.0
+"""Width of the radial units, in root mean squared norms of a vector; the second
+where there is a whole mask."""
 
-RIDGE = 1 / 100
+RIDGE, WHOLE_RIDGE = 1 / 100, 1 / 30
 """Precision of the prior on functions, against a total weight of one a stroke."""
 
 NEWTON_STEPS = 30
@@ -139,7 +140,9 @@ def fit_radial(
     rows, tile = _vectors(samples, basis), _tiles(samples)
     chosen = _unit_rows(samples)
     units, own = rows[chosen], tile[chosen]
-    length = LENGTH * len(basis.means) ** 0.5
+    whole = any(sample.whole for sample in samples)
+    length = (WHOLE_LENGTH if whole else LENGTH) * len(basis.means) ** 0.5
+    ridge = WHOLE_RIDGE if whole else RIDGE
     design, back = _whiten(
         _kernel(rows, tile, units, own, length), _kernel(units, own, units, own, length)
     )
@@ -153,7 +156,9 @@ def fit_radial(
         last[:, present] = _express(design, _scores(before, memory))
     for _ in range(1 + INSISTING):
         for label in contests:
-            betas[:, label] = _logistic(design, (codes == label).double(), weights)
+            betas[:, label] = _logistic(
+                design, (codes == label).double(), weights, ridge
+            )
         if len(classes) == 2:
             betas[:, classes[0]] = -betas[:, classes[1]]
         betas = (1 - keep) * betas + keep * last
@@ -264,6 +269,7 @@ def _logistic(
     design: torch.Tensor,
     target: torch.Tensor,
     weights: torch.Tensor,
+    ridge: float,
 ) -> torch.Tensor:
     """Ridge logistic regression with both sides weighing the same."""
     import torch
@@ -275,8 +281,8 @@ def _logistic(
     for _ in range(NEWTON_STEPS):
         p = torch.sigmoid(design @ beta)
         hessian = (design.T * (weights * p * (1 - p))) @ design
-        hessian.diagonal().add_(RIDGE)
-        slope = design.T @ (weights * (p - target)) + RIDGE * beta
+        hessian.diagonal().add_(ridge)
+        slope = design.T @ (weights * (p - target)) + ridge * beta
         step = torch.linalg.solve(hessian, slope)
         beta = beta - step
         if float(step.abs().max()) < 1e-4:

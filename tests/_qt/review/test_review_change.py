@@ -71,7 +71,7 @@ def test_counts_after_retrain(
     teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
 ) -> None:
     user = teach(plane, review=False)
-    dot(user, 1, (5, 70))
+    dot(user, 0, (5, 70))
     before = user.work.mask.data.copy()
     user.retrain()
     after = user.work.mask.data
@@ -87,7 +87,7 @@ def test_overlay_shows_what_changed(
 ) -> None:
     user = teach(plane, show=True)
     user.wait(lambda: user.dock.isVisible())
-    dot(user, 1, (5, 70))
+    dot(user, 0, (5, 70))
     before = user.work.mask.data.copy()
     user.retrain()
     after = user.work.mask.data.copy()
@@ -113,7 +113,7 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
     user.wait(lambda: user.dock.isVisible())
     panel = user.dock.review.change.panel
     user.wait(lambda: "+" in counts(user))
-    dot(user, 1, (5, 70))
+    dot(user, 0, (5, 70))
     model, corrected = user.segmenter.model_, user.work.mask.data.copy()
     found = Guard(scores(1.0, 1.0), scores(1.0, 0.1))
     monkeypatch.setattr("napari_segdino._qt.review.differ.guard", lambda *probes: found)
@@ -140,7 +140,7 @@ def test_earlier_corrections_are_really_asked(
     teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
 ) -> None:
     user = teach(plane)
-    dot(user, 1, (5, 70))
+    dot(user, 0, (5, 70))
     user.retrain()
     panel = user.dock.review.change.panel
     user.wait(lambda: "earlier corrections hold" in panel.verdict.text())

@@ -196,7 +196,7 @@ def test_uncertainty_follows_the_probe(
     order = [x.name for x in user.viewer.layers]
     assert order == ["scan", "scan uncertainty", "scan mask", "scan marks"]
     assert user.dock.inputs.image.count() == 1, "it is no image to segment"
-    dot(user, 1, (5, 70))
+    dot(user, 0, (5, 70))
     user.retrain()
     user.wait(lambda: layer.data.any() and (layer.data != first).any())
     box.setChecked(False)
@@ -241,7 +241,7 @@ def test_a_place_after_undo_is_that_of_the_probe_before(
     user.dock.review.suggest.next_place()
     user.rest()
     before = things(user)
-    dot(user, 1, (5, 70))
+    dot(user, 0, (5, 70))
     user.retrain()
     user.dock.review.suggest.next_place()
     user.rest()
