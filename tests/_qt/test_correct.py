@@ -47,6 +47,15 @@ def test_an_accepted_slice_is_learned_from(scan: Any) -> None:
     np.testing.assert_array_equal(mask.data[2], corrected[2])
 
 
+def test_accepting_is_taken_back_from_the_marks_layer_too(scan: Any) -> None:
+    marks = scan.work.marks
+    scan.viewer.layers.selection.active = marks
+    press_key(Qt.Key.Key_A, SHIFT)
+    assert marks.data[2].all()
+    press_key(Qt.Key.Key_Z, CTRL)
+    assert not marks.data.any()
+
+
 def test_accepting_is_one_step(scan: Any) -> None:
     mask, marks = scan.work.mask, scan.work.marks
     stroke(scan.viewer, mask, [(50, 52), (50, 66)])
