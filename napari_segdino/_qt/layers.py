@@ -238,11 +238,7 @@ def set_pixels(
         return
     shape = layer.data.shape
     small = np.uint16 if max(shape) <= np.iinfo(np.uint16).max else np.int64
-    # A whole plane of marks goes through here: small numbers, no unravel_index.
-    width = shape[-1]
-    flat = at.astype(np.uint32) if shape[-2] * width < 2**32 else at
-    rows = flat // width
-    columns = flat - rows * width
+    rows, columns = np.unravel_index(at, shape[-2:])
     lead = tuple(np.full(at.shape, i, small) for i in index)
     where = (*lead, rows.astype(small), columns.astype(small))
     layer.data_setitem(where, values.astype(layer.data.dtype), refresh=refresh)
