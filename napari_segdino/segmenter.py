@@ -14,7 +14,7 @@ from napari_segdino.estimator import Estimator
 from napari_segdino.features.slices import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
-from napari_segdino.training.learners import GUESS
+from napari_segdino.training.samples import GUESS
 
 Spacings = Spacing | list[Spacing]
 """Of one image, of all, or a list with one each."""

@@ -163,6 +163,22 @@ def test_a_stroke_more_corrects_the_mask_that_was_there(segmenter):
     assert np.array_equal(again, corrected)
 
 
+def test_groups_are_no_strokes(segmenter):
+    image, marks = scribbled(4)
+    drive(segmenter.iter_cluster(image))
+    assert segmenter.partial_fit(image, marks).model_.strokes == 4
+
+
+def test_a_loaded_probe_goes_on_from_the_same_mask(segmenter, tmp_path):
+    image, marks = scribbled(5)
+    segmenter.fit(image, scribbled(4)[1]).partial_fit(image, marks)
+    saved = Segmenter.load(segmenter.save(tmp_path / "p.segdino"))
+    for one in (segmenter, saved):
+        one.partial_fit(image, marks)  # nothing new was said
+    assert saved.model_.before.strokes == 4
+    assert np.array_equal(saved.predict_proba(image), segmenter.predict_proba(image))
+
+
 def test_a_stroke_that_grows_corrects_the_mask_from_before_it(segmenter):
     image, marks = scribbled(5)
     other = clone(segmenter)

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.metrics.measures import same_shape
-from napari_segdino.training.learners import GUESS
-from napari_segdino.training.samples import strokes_of
+from napari_segdino.training.samples import GUESS, strokes_of
 
 RIGHT = 0.5
 """A stroke holds when at least this share of it is classified as marked."""

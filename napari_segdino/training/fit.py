@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.heads.basis import Basis
 from napari_segdino.heads.mvr import OWN, NetworkProbe, Probe, RadialProbe, radial
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.training.samples import Sample
+from napari_segdino.training.samples import GUESS, Sample
 
 if TYPE_CHECKING:
     import torch
@@ -149,7 +149,7 @@ def fit_radial(
     classes = present.nonzero()[:, 0].tolist()
     contests = classes[1:] if len(classes) == 2 else classes
     betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
-    strokes = count_strokes(samples)
+    strokes = count_strokes(memory)
     keep, last = 0.0, torch.zeros_like(betas)
     if before is not None and torch.equal(before.present, present):
         keep = KEEP ** max(1, strokes - before.strokes)
@@ -173,9 +173,10 @@ def fit_radial(
     )
 
 
-def count_strokes(samples: Iterable[Sample]) -> int:
-    """How many strokes there are; a whole mask is one."""
-    return sum(len(sample.strokes.unique()) for sample in samples)
+def count_strokes(memory: Mapping[str, Sample]) -> int:
+    """How many strokes there are; a whole mask is one, a first guess none."""
+    said = (sample for key, sample in memory.items() if key != GUESS)
+    return sum(len(sample.strokes.unique()) for sample in said)
 
 
 def _scores(probe: RadialProbe, memory: Mapping[str, Sample]) -> torch.Tensor:

@@ -15,7 +15,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads import HEADS
 from napari_segdino.heads.basis import Basis
-from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe, levels_of
+from napari_segdino.heads.mvr import Probe, RadialProbe, levels_of
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.cluster import AnyGroups, first_guess
 from napari_segdino.training.components import fit_basis
@@ -24,24 +24,15 @@ from napari_segdino.training.fit import (
     count_strokes,
     iter_fit_probe,
 )
-from napari_segdino.training.samples import Sample, take_sample
+from napari_segdino.training.named import Named, pack_probe, unpack_probe
+from napari_segdino.training.samples import GUESS, Sample, take_sample
 
 if TYPE_CHECKING:
-    import torch
-
     from napari_segdino.heads.decoder import DenseHead
     from napari_segdino.training.batches import DenseExample
     from napari_segdino.training.recipes import Recipe
 
-Named = dict[str, "torch.Tensor"]
-
 COPY = " copy "
-
-NOT_TENSORS = ("basis", "tiles", "strokes", "before")
-"""Fields of a probe that are filed apart, or not at all."""
-
-GUESS = "first guess"
-"""Key in the memory of what a mask found without labels says."""
 
 STANDS = 0.9
 """Share of earlier marks that must stand for new ones to be corrections."""
@@ -155,7 +146,7 @@ class MvrLearner:
         yield Progress(0, 1, "Training")
         basis = self._basis_of(memory)
         said = {key: s for key, s in memory.items() if key != GUESS}
-        strokes = count_strokes(said.values())
+        strokes = count_strokes(said)
         before = _corrected(last, said, strokes) if last else None
         whole = any(s.whole for s in said.values())
         if GUESS in memory and strokes < FADE and not whole:
@@ -177,15 +168,7 @@ class MvrLearner:
         self, model: Probe, memory: Mapping[str, Sample]
     ) -> tuple[Named, dict[str, Any]]:
         """Turn a probe and samples into tensors by name."""
-        named: Named = {}
-        meta = {"kind": type(model).__name__, "stacked": model.basis.stacked}
-        meta["tiles"] = list(getattr(model, "tiles", ()))
-        meta["strokes"] = getattr(model, "strokes", 0)
-        for name in _tensors_of(type(model)):
-            named[f"probe.{name}"] = _tensor(getattr(model, name))
-        for name in ("means", "maps"):
-            for i, tensor in enumerate(getattr(model.basis, name)):
-                named[f"{name}.{i}"] = tensor
+        named, meta = pack_probe(model)
         for i, sample in enumerate(memory.values()):
             for field in dataclasses.fields(Sample):
                 named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
@@ -195,25 +178,12 @@ class MvrLearner:
         self, tensors: Named, meta: dict[str, Any]
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`pack`."""
-        count = sum(name.startswith("maps.") for name in tensors)
-        means, maps = (
-            tuple(tensors[f"{name}.{i}"] for i in range(count))
-            for name in ("means", "maps")
-        )
-        basis = Basis(means, maps, meta["stacked"])
-        kinds: dict[str, Any] = {c.__name__: c for c in (RadialProbe, NetworkProbe)}
-        kind = kinds[meta["kind"]]
-        values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in _tensors_of(kind)}
-        if kind is RadialProbe:
-            values["length"] = float(values["length"])
-            values["tiles"] = tuple(meta["tiles"])
-            values["strokes"] = int(meta.get("strokes", 0))
         fields = [f.name for f in dataclasses.fields(Sample)]
         memory = {
             key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
             for i, key in enumerate(meta["memory"])
         }
-        return kind(basis, **values), memory
+        return unpack_probe(tensors, meta), memory
 
 
 def _corrected(
@@ -243,18 +213,6 @@ def _stands(memory: Mapping[str, Sample], said: Mapping[str, Sample]) -> bool:
         if key in said:
             kept += int((said[key].marks[marked] == sample.marks[marked]).sum())
     return kept >= STANDS * total
-
-
-def _tensors_of(kind: Any) -> list[str]:
-    """Fields of a probe that are tensors, or numbers kept as such."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    return [name for name in names if name not in NOT_TENSORS]
-
-
-def _tensor(value: Any) -> torch.Tensor:
-    import torch
-
-    return torch.as_tensor(value, dtype=torch.float64 if np.isscalar(value) else None)
 
 
 class DenseLearner:

@@ -32,6 +32,10 @@ CONTEXT = 1024
 """Pixels of a tile, marked or not, that say how features are spread."""
 
 
+GUESS = "first guess"
+"""Key in the memory of what a mask found without labels says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What is kept of one marked tile.

@@ -19,7 +19,7 @@ from napari_segdino._qt.review.curve import Line, draw_curve
 from napari_segdino._qt.review.score import TOO_FEW, held_out_text
 from napari_segdino._qt.review.units import Spacing, spacing_of
 from napari_segdino.review.held_out import HeldOut
-from napari_segdino.training.learners import GUESS
+from napari_segdino.training.samples import GUESS
 
 
 @pytest.fixture(autouse=True)
