@@ -74,6 +74,9 @@ def _as_completed(
         finished = as_completed(list(futures))
         while not finished.is_empty():
             for future in finished.next_batch(block=False):
+                if not future.done():  # a worker died with it: another one does it
+                    finished.add(future)
+                    continue
                 number = futures[future]
                 yield number, _row_of(future, jobs[number])
             yield -1, None
