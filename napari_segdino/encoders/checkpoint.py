@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import pickle
+import pickle  # for the name of its error: nothing is unpickled here
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
