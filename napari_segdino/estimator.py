@@ -52,6 +52,18 @@ class Estimator(Params):
         self.cache = cache
         self.class_info_: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the loaded encoder and its cache, which are made anew."""
+        made = "_engine", "_engine_for"
+        return {k: v for k, v in vars(self).items() if k not in made}
+
+    def __copy__(self) -> Self:
+        """Share the loaded encoder: a shallow copy costs nothing."""
+        # copy.copy would go by __getstate__, as pickle does.
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
     @property
     def is_fitted(self) -> bool:
         """Whether a probe has been trained or loaded."""

@@ -1,3 +1,8 @@
+import copy
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
 import dask.array
 import numpy as np
 import pytest
@@ -448,7 +453,8 @@ def test_dense_heads_learn_predict_and_are_saved(segmenter, encoder, tmp_path, h
     assert agreement(found, mask) > 0.9
     assert encoder.planes_encoded == before + 1
     loaded = Segmenter.load(dense.save(tmp_path / "a.segdino"))
-    assert np.array_equal(loaded.predict_proba(image), dense.predict_proba(image))
+    for other in loaded, copy.deepcopy(dense):
+        assert np.array_equal(other.predict_proba(image), dense.predict_proba(image))
     assert loaded.recipe == dense.recipe
 
 
@@ -551,3 +557,46 @@ def test_any_plane_gives_a_mask_of_its_shape(segmenter, image, random):
         return
     assert found.shape == image.shape
     assert set(np.unique(found)) <= {0, 1}
+
+
+def in_a_new_process(segmenter):
+    """The segmenter as another process hands it back."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(copy.copy, segmenter).result()
+
+
+WAYS_TO_COPY = {
+    "deep copy": copy.deepcopy,
+    "pickle": lambda segmenter: pickle.loads(pickle.dumps(segmenter)),
+    "another process": in_a_new_process,
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_COPY)
+def test_a_copy_predicts_the_same_and_goes_on_learning(segmenter, way):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    segmenter.class_info_ = [{"name": "square"}]
+    before = segmenter.predict_proba(image)
+    copied = WAYS_TO_COPY[way](segmenter)
+    assert copied.get_params() == segmenter.get_params()
+    assert copied.class_info_ == segmenter.class_info_
+    np.testing.assert_array_equal(copied.predict_proba(image), before)
+    more = np.zeros_like(marks)
+    more[2, 2:9], more[40, 40:44] = 1, 3
+    copied.partial_fit(image[::-1], more)
+    np.testing.assert_array_equal(segmenter.predict_proba(image), before)
+    segmenter.partial_fit(image[::-1], more)
+    assert copied.n_classes_ == segmenter.n_classes_ == 3
+    same = copied.predict_proba(image), segmenter.predict_proba(image)
+    np.testing.assert_array_equal(*same)
+
+
+def test_what_is_copied_is_what_was_learned(segmenter):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    assert "_engine" in vars(copy.copy(segmenter)), "a shallow copy shares the encoder"
+    assert "_engine" not in vars(copy.deepcopy(segmenter))
+    fresh = clone(segmenter)
+    assert not fresh.is_fitted
+    assert fresh.get_params() == segmenter.get_params()
