@@ -17,6 +17,9 @@ MAX_CHANNELS = 64
 MIN_WIDTH = 16
 """A volume narrower than this is only guessed when it cannot be channels."""
 
+ALPHA_SAMPLE = 64
+"""Pixels along each axis that are looked at to tell alpha from another channel."""
+
 
 def marks_from_mask(mask: ArrayLike) -> NDArray[np.integer]:
     """Turn a full mask into marks: every pixel is said.
@@ -211,7 +214,25 @@ def as_planes(
     if "C" in axes[:-1]:
         image = _channels_last(image, axes.index("C"))
         axes = axes.replace("C", "") + "C"
+    if axes.endswith("C") and isinstance(image, np.ndarray) and _has_alpha(image):
+        # 8-bit RGBA keeps its alpha here: probe files name tiles by all they hold.
+        image = image[..., :-1]
     return Planes(image, axes)
+
+
+def _has_alpha(image: NDArray[Any]) -> bool:
+    """Whether the last channel of an image in memory is alpha, mostly opaque.
+
+    Arrays do not say so: what counts is that at least half of a sample is as high as
+    the type allows (1 for floats). Any second channel of fluorescence is not.
+    """
+    count, kind = image.shape[-1], image.dtype
+    if count not in (2, 4) or kind.kind not in "uf" or kind == np.uint8 and count == 4:
+        return False
+    steps: Any = [slice(None, None, -(-n // ALPHA_SAMPLE)) for n in image.shape[:-1]]
+    sample = image[(*steps, -1)]
+    opaque = 1.0 if kind.kind == "f" else np.iinfo(kind).max
+    return bool((sample == opaque).mean() >= 0.5 and sample.max() == opaque)
 
 
 def _channels_last(image: Any, axis: int) -> Any:

@@ -13,6 +13,7 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.encoders import iter_load_encoder
 from napari_segdino.errors import InputError
 from napari_segdino.features.cache import FeatureCache, cache_folder
+from napari_segdino.features.channels import GREY, count_channels, join_channels
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
@@ -64,12 +65,20 @@ class Engine:
     predicting: PredictSettings
     seed: int
     guess: Any = field(default=None, init=False)
+    _guess_channels: int = field(default=GREY, init=False)
     _vectors: VectorStore = field(default_factory=VectorStore, init=False)
 
     @property
     def along_z(self) -> Smoothing:
         """How volumes are smoothed along z."""
         return Smoothing(0.0, 0, self.predicting.z_sigma, self.predicting.z_unit)
+
+    def guess_fits(self, channels: int | None) -> bool:
+        """Whether the last guess was made on an image of such channels."""
+        if self.guess is None or channels is None:
+            return False
+        neighbours = self.shown.neighbours
+        return join_channels(channels, self._guess_channels, neighbours) is not None
 
     def smooths(self, image: Planes) -> bool:
         """Whether an image is smoothed along z; a series over time never is."""
@@ -224,6 +233,7 @@ class Engine:
     ) -> Steps[None]:
         """Keep what groups say as the guess, and draw it."""
         self.guess = self.learner.guess(groups, samples)
+        self._guess_channels = count_channels(image)
         nothing: dict[str, Any] = {}
         how = groups, nothing, wanted, "Grouping"
         yield from self._iter_smoothed(image, cuts, how, None, centre)

@@ -13,6 +13,10 @@ class InputError(SegDINOError, ValueError):
     """An image, a mask, marks or a setting cannot be used as given."""
 
 
+class ChannelsError(InputError):
+    """An image has other channels than those a probe learned from."""
+
+
 class NotFittedError(SegDINOError):
     """Something was asked of a probe that has not learned anything yet."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.arrays import Planes
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.engine import Engine, iter_make_engine
 from napari_segdino.errors import ModelFileError, NotFittedError
+from napari_segdino.features.channels import check_channels
 from napari_segdino.model_file import read_model, write_model
 from napari_segdino.params import Params
 from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
@@ -29,6 +32,7 @@ class Estimator(Params):
     n_classes_: int
     classes_: NDArray[np.int_]
     encoder_key_: str
+    channels_: int | None
     _engine: Engine
 
     def __init__(
@@ -114,6 +118,27 @@ class Estimator(Params):
             self._engine, self._engine_for = engine, wanted
         return self._engine
 
+    def check_channels(
+        self, images: Sequence[Planes], anew: bool = False
+    ) -> int | None:
+        """Return the channels of the probe once it has learned from some images.
+
+        Parameters
+        ----------
+        images : sequence of Planes
+            What to learn from, or to predict; nothing of them is read.
+        anew : bool
+            Whether what it learned so far is forgotten.
+
+        Raises
+        ------
+        ChannelsError
+            If they cannot share the probe; grey, grey with alpha, RGB and RGBA can.
+        """
+        known = self.channels_ if self.is_fitted and not anew else None
+        features = self.features or make_learner(self.head, self.recipe).features()
+        return check_channels(images, known, features.neighbours)
+
     # -- files -------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
@@ -142,6 +167,7 @@ class Estimator(Params):
             self.n_classes_,
             self.encoder_key_,
             self.class_info_,
+            self.channels_,
         )
         return write_model(path, pack_probe(self.get_params(), learned))
 
@@ -172,4 +198,5 @@ class Estimator(Params):
         self.classes_ = np.arange(learned.n_classes)
         self.encoder_key_ = learned.encoder_key
         self.class_info_ = learned.class_info
+        self.channels_ = learned.channels
         return self

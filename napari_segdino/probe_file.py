@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,6 +28,8 @@ class Learned:
         Names the encoder's weights.
     class_info : object
         Names and colours, or whatever else JSON can hold.
+    channels : int, optional
+        Of the images it learned from, 3 for grey and RGB; None is not known.
     """
 
     model: Any
@@ -34,6 +37,7 @@ class Learned:
     n_classes: int
     encoder_key: str
     class_info: Any
+    channels: int | None = None
 
 
 def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
@@ -63,6 +67,7 @@ def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
         "recipe": params["recipe"],
         "n_classes": learned.n_classes,
         "class_info": learned.class_info,
+        "channels": learned.channels,
         "learned": kept,
     }
     return ModelFile(meta, tensors)
@@ -95,8 +100,25 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
     }
     learner = make_learner(meta["head"], meta["recipe"])
     model, memory = learner.unpack(file.tensors, meta["learned"])
-    n_classes, key = meta["n_classes"], meta["encoder_key"]
-    return params, Learned(model, memory, n_classes, key, meta["class_info"])
+    learned = Learned(
+        model,
+        memory,
+        meta["n_classes"],
+        meta["encoder_key"],
+        meta["class_info"],
+        meta["channels"] if "channels" in meta else _channels_in(memory),
+    )
+    return params, learned
+
+
+def _channels_in(memory: Mapping[str, Any]) -> int | None:
+    """Channels of the tiles that a file of an earlier version tells of.
+
+    A key names the range of each channel of the image; see :meth:`Extractor.key`.
+    """
+    found = [re.search(r"Intensity\(low=\(([^)]*)\)", key) for key in memory]
+    counts = [len(m[1].rstrip(",").split(",")) for m in found if m]
+    return max(counts, default=None)
 
 
 def _frozen(value: Any) -> Any:

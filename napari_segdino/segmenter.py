@@ -55,6 +55,9 @@ class Segmenter(Estimator):
         The trained head.
     memory_ : dict of str to object
         What it learned from, tile by tile.
+    channels_ : int or None
+        Channels of the images it learned from, 3 for grey and RGB; None where an
+        old probe file does not say.
     class_info_ : object
         Names and colours, or whatever else JSON can hold: kept in probe files.
     """
@@ -96,6 +99,8 @@ class Segmenter(Estimator):
 
         Raises
         ------
+        ChannelsError
+            If images have other channels than each other.
         InputError
             If shapes do not fit, or fewer than two classes are marked.
         WeightsError
@@ -171,8 +176,11 @@ class Segmenter(Estimator):
         spacing: Spacings,
     ) -> Steps[Self]:
         pairs = pair_up(images, marks, volume, axes)
+        channels = self.check_channels([p for p, _ in pairs], anew=not memory)
         engine = yield from self.iter_engine()
         memory = dict(memory)
+        if not self.is_fitted and not engine.guess_fits(channels):
+            memory.pop(GUESS, None)
         wanted = _planes_of(planes, images, pairs)
         spacings = _spacings_of(spacing, images, pairs)
         yield from engine.iter_learn(memory, pairs, wanted, spacings)
@@ -186,6 +194,7 @@ class Segmenter(Estimator):
         self.memory_, self.model_ = memory, model
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
         self.encoder_key_ = engine.extractor.encoder.key
+        self.channels_ = channels
         return self
 
     @property
@@ -207,7 +216,8 @@ class Segmenter(Estimator):
         Parameters
         ----------
         image : array
-            As for :meth:`fit`, with as many channels as it learned from.
+            As for :meth:`fit`, with as many channels as it learned from; grey counts
+            as RGB, and alpha is left out.
         volume, axes : optional
             As for :meth:`fit`.
         spacing : float or tuple of float, optional
@@ -223,6 +233,8 @@ class Segmenter(Estimator):
         ------
         NotFittedError
             If nothing has been learned or loaded.
+        ChannelsError
+            If the image has other channels than those it learned from.
         InputError
             If the image cannot be used.
         """
@@ -291,6 +303,7 @@ class Segmenter(Estimator):
         """
         self._check_fitted()
         source = as_planes(image, volume, axes)
+        self.check_channels([source])
         engine = yield from self.iter_engine()
         yield from engine.iter_score(
             source, self.model_, self.memory_, planes, "Predicting", spacing, centre

@@ -69,6 +69,9 @@ class FakeSegmenter:
             setattr(self, name, value)
         return self
 
+    def check_channels(self, images: Iterable[Any], anew: bool = False) -> None:
+        """Any channels will do."""
+
     def iter_partial_fit(
         self,
         image: Any,

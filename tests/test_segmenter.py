@@ -14,11 +14,18 @@ from hypothesis.extra import numpy as npst
 from sklearn.base import clone
 
 from napari_segdino import Segmenter, marks_from_mask
+from napari_segdino.batch.blocks import iter_predict_blocks
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
-from napari_segdino.errors import InputError, ModelFileError, NotFittedError
+from napari_segdino.errors import (
+    ChannelsError,
+    InputError,
+    ModelFileError,
+    NotFittedError,
+)
+from napari_segdino.features.local import COLOUR_FEATURES
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.smoothing import smooth_along_z
-from napari_segdino.model_file import read_model
+from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.progress import Progress, drive
 from napari_segdino.training.recipes import VIEWS
 
@@ -314,12 +321,98 @@ def test_a_probe_of_another_encoder_is_refused(segmenter, encoder, tmp_path):
         Segmenter.load(path).predict(image)
 
 
-def test_another_number_of_channels_is_refused(segmenter):
+def kinds(image):
+    """The same plane as grey, grey with alpha, RGB and RGBA."""
+    opaque = np.full_like(image, 255)
+    grey, rgb = [image], [image] * 3
+    return [image, *(np.stack(c, -1) for c in ([*grey, opaque], rgb, [*rgb, opaque]))]
+
+
+@pytest.mark.parametrize("learned", range(4))
+def test_grey_and_rgb_share_a_probe(segmenter, learned):
+    image, mask, marks = square()
+    segmenter.fit(kinds(image)[learned], marks)
+    for other in kinds(image):
+        assert agreement(segmenter.predict(other), mask) > 0.97
+    other = image[::-1].copy()
+    for kind in kinds(other):
+        segmenter.partial_fit(kind, marks[::-1])
+    assert agreement(segmenter.predict(image), mask) > 0.97
+
+
+def test_grey_and_rgb_are_learned_together_and_with_slices(segmenter):
+    image, mask, marks = square()
+    volume = np.stack([image, image.T])
+    said = [marks, marks, np.stack([marks, marks.T])]
+    segmenter.fit([image, kinds(image)[2], volume], said)
+    assert segmenter.channels_ == 3
+    for one in (*kinds(image), image[None]):
+        assert agreement(segmenter.predict(one).reshape(mask.shape), mask) > 0.99
+
+
+def test_a_grey_probe_says_of_rgb_what_it_says_of_grey(segmenter):
     image, _, marks = square()
     segmenter.fit(image, marks)
-    five = np.stack([image.astype(np.uint16)] * 5, -1)
-    with pytest.raises(InputError, match="channels"):
-        segmenter.predict(five)
+    grey, _, rgb, _ = kinds(image[::-1].copy())  # one without marks of its own
+    found = segmenter.predict_proba(rgb)
+    assert np.allclose(found, segmenter.predict_proba(grey), atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_other_channels_are_refused_before_anything_is_loaded(
+    segmenter, encoder, tmp_path, count
+):
+    image, _, marks = square()
+    other = np.stack([image.astype(np.uint16)] * count, -1)
+    path = segmenter.fit(kinds(image)[2], marks).save(tmp_path / "a.segdino")
+    encoder.planes_encoded = 0
+    loaded = Segmenter.load(path)
+    assert loaded.channels_ == 3
+    says = f"has {count} channels, but .* 3 channels"
+    for call in (
+        lambda: loaded.predict(other),
+        lambda: loaded.predict_proba(other),
+        lambda: loaded.partial_fit(other, marks),
+        lambda: drive(iter_predict_blocks(loaded, other)),
+        lambda: clone(loaded).fit([kinds(image)[2], other], [marks, marks]),
+    ):
+        with pytest.raises(ChannelsError, match=says):
+            call()
+    assert not hasattr(loaded, "_engine")
+    assert not encoder.planes_encoded
+    loaded.fit(other, marks)
+    assert loaded.channels_ == count
+    with pytest.raises(ChannelsError, match=f"has 1 channel, but .* {count} channels"):
+        loaded.predict(image)
+
+
+def test_a_first_guess_of_other_channels_does_not_count(segmenter):
+    image, mask, marks = square()
+    drive(segmenter.iter_cluster(np.stack([image.astype(np.uint16)] * 5, -1)))
+    found = segmenter.partial_fit(image, marks).predict(image)
+    assert agreement(found, mask) > 0.99
+
+
+def test_a_grey_probe_of_an_earlier_version_goes_on(segmenter, tmp_path):
+    image, mask, marks = square()
+    segmenter.fit(image, marks)
+    expected = segmenter.predict_proba(image)
+    file = read_model(segmenter.save(tmp_path / "new.segdino"))
+    meta, tensors = dict(file.meta), dict(file.tensors)
+    del meta["channels"]
+    last = max(n for n in tensors if n.startswith("maps."))
+    for name in (last, last.replace("maps", "means")):
+        tensors[name] = tensors[name][:-COLOUR_FEATURES].clone()
+    for name in ("memory.0.features", "memory.0.context"):
+        tensors[name] = tensors[name][:, :-COLOUR_FEATURES].clone()
+    tensors["memory.0.widths"] = tensors["memory.0.widths"].clone()
+    tensors["memory.0.widths"][-1] -= COLOUR_FEATURES
+    write_model(tmp_path / "old.segdino", ModelFile(meta, tensors))
+    loaded = Segmenter.load(tmp_path / "old.segdino")
+    assert loaded.channels_ == 1
+    assert np.array_equal(loaded.predict_proba(image), expected)
+    loaded.partial_fit(kinds(image[::-1].copy())[2], marks[::-1])
+    assert agreement(loaded.predict(image), mask) > 0.99
 
 
 def test_nothing_learned_yet(segmenter, tmp_path):

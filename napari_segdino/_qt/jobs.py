@@ -170,6 +170,8 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
     helped = segmenter.is_fitted or (codes and segmenter.has_guess)
     if reason and not helped:
         raise InputError(reason)
+    both = zip(images, snapshots, strict=True)
+    segmenter.check_channels([m.planes for m, s in both if s.changed and s.codes])
     new = [
         (m.planes, s.marks, s.changed) for m, s in zip(images, snapshots, strict=True)
     ]

@@ -88,6 +88,7 @@ def iter_predict_blocks(
             "The probe has not learned anything yet: fit it, or load one."
         )
     found = as_planes(image, volume, axes)
+    segmenter.check_channels([found])
     engine = yield from segmenter.iter_engine()
     source: Planes = LazyPlanes(found.array, found.axes)
     if needs_whole(engine, source, segmenter.n_classes_, spacing):

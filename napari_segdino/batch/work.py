@@ -172,9 +172,10 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
                 labels[step.index] = step.labels
             show(step)
 
+        planes = as_planes(data, axes=scan.axes)
+        segmenter.check_channels([planes])
         engine = drive(segmenter.iter_engine())
         how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
-        planes = as_planes(data, axes=scan.axes)
         if needs_whole(engine, planes, segmenter.n_classes_, scan.voxel_mm):
             steps = segmenter.iter_predict(data, **how)
         else:

@@ -15,6 +15,10 @@ from napari_segdino.features.grid import FeatureGrid
 _log = logging.getLogger(__name__)
 
 SUFFIX = ".safetensors"
+
+FORMAT = "2 "
+"""Named in the file names: files of another format are not read, and go in time."""
+
 _REST = ("local", "colour", "grey")
 
 
@@ -77,7 +81,9 @@ class FeatureCache:
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None
-        return self.folder / (hashlib.sha256(key.encode()).hexdigest() + SUFFIX)
+        return self.folder / (
+            hashlib.sha256((FORMAT + key).encode()).hexdigest() + SUFFIX
+        )
 
     def _read(self, key: str) -> FeatureGrid | None:
         if not self.disk_bytes or not (path := self._path(key)).exists():

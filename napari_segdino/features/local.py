@@ -20,6 +20,12 @@ SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)
 DERIVATIVES = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1))
 """Orders along (y, x) that texture is made of."""
 
+COLOUR_FEATURES = 2 * (1 + len(SIGMAS))
+"""The last features: those that are 0 in a grey image."""
+
+COUNT = 1 + 5 * len(SIGMAS) + COLOUR_FEATURES
+"""Features of a cell."""
+
 Image = NDArray[np.float32]
 
 
@@ -36,19 +42,20 @@ def local_features(image: Image) -> Image:
     numpy.ndarray, shape (D, gy, gx), float32
         On the regular grid of the tile: brightness; at each of :data:`SIGMAS` the
         smoothed brightness, its gradient magnitude, the two eigenvalues of its
-        Hessian and its local standard deviation; then, where there is more than one
-        channel, the difference of the first and last channel to the brightness,
-        plain and smoothed.
+        Hessian and its local standard deviation; then the difference of the first and
+        last channel to the brightness, plain and smoothed, 0 where there is one
+        channel: grey counts as RGB.
     """
     step = grid_step((image.shape[1], image.shape[2]))
     grey = image.mean(0)
     planes = [on_grid(grey, step)]
     for sigma in SIGMAS:
         planes += _texture(grey, sigma, step)
-    if len(image) > 1:
-        for channel in (image[0] - grey, image[-1] - grey):
-            planes.append(on_grid(channel, step))
-            planes += [_filtered(channel, s, step)[0] for s in SIGMAS]
+    if len(image) == 1:
+        return np.stack(planes + [np.zeros_like(planes[0])] * COLOUR_FEATURES)
+    for channel in (image[0] - grey, image[-1] - grey):
+        planes.append(on_grid(channel, step))
+        planes += [_filtered(channel, s, step)[0] for s in SIGMAS]
     return np.stack(planes)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from napari_segdino.config import PredictSettings
-from napari_segdino.errors import InputError
+from napari_segdino.errors import ChannelsError
 from napari_segdino.features.extract import Extractor, Views
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
@@ -95,7 +95,7 @@ class ProbeReader:
     def read(self, grid: FeatureGrid) -> torch.Tensor:
         """Probabilities of a tile, shape (K, gy, gx)."""
         if not self.probe.basis.fits(grid):
-            raise InputError(OTHER_CHANNELS)
+            raise ChannelsError(OTHER_CHANNELS)
         vectors = self.store.vectors(self.probe.basis, grid)
         probe = self.probe.on(grid.key)
         return probe.probabilities(vectors).T.reshape(-1, *grid.cells)
@@ -122,7 +122,7 @@ class DenseReader:
         from napari_segdino.heads.decoder import probabilities
 
         if tuple(len(level) for level in grid.levels) != self.head.channels:
-            raise InputError(OTHER_CHANNELS)
+            raise ChannelsError(OTHER_CHANNELS)
         with torch.inference_mode():
             logits = self.head([level[None] for level in grid.levels], grid.shape)
             return probabilities(logits)[0].clone()
@@ -180,7 +180,7 @@ class TileScorer:
 
         Raises
         ------
-        InputError
+        ChannelsError
             If it has other channels than the head was trained on.
         """
         import torch

@@ -13,7 +13,14 @@ from napari_segdino.packed import Packed
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
 
-LEARNED = ("model_", "memory_", "n_classes_", "classes_", "encoder_key_")
+LEARNED = (
+    "model_",
+    "memory_",
+    "n_classes_",
+    "classes_",
+    "encoder_key_",
+    "channels_",
+)
 """Attributes of a segmenter that say what it has learned."""
 
 LIMIT = 20

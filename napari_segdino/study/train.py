@@ -13,6 +13,7 @@ import numpy as np
 from napari_segdino.arrays import as_planes, pair_up
 from napari_segdino.config import FeatureSettings
 from napari_segdino.engine import Engine, iter_make_engine
+from napari_segdino.features.channels import count_channels
 from napari_segdino.files import atomic_path
 from napari_segdino.io.cases import Case, Dataset
 from napari_segdino.progress import Steps
@@ -231,6 +232,8 @@ class _Job:
         }
         probe.n_classes_ = self.read.rule.n_classes
         probe.classes_ = np.arange(probe.n_classes_)
+        first = self.read(self.splits.train[0])
+        probe.channels_ = count_channels(as_planes(first.image, axes=first.axes))
         probe.encoder_key_ = self.engine.extractor.encoder.key
         probe.save(path)
 

@@ -24,7 +24,13 @@ from napari_segdino.training.fit import (
     count_strokes,
     iter_fit_probe,
 )
-from napari_segdino.training.named import Named, pack_probe, unpack_probe
+from napari_segdino.training.named import (
+    Named,
+    missing_colour,
+    pack_probe,
+    pad_rows,
+    unpack_probe,
+)
 from napari_segdino.training.samples import GUESS, Sample, take_sample
 
 if TYPE_CHECKING:
@@ -180,10 +186,25 @@ class MvrLearner:
         """Undo :meth:`pack`."""
         fields = [f.name for f in dataclasses.fields(Sample)]
         memory = {
-            key: Sample(*(tensors[f"memory.{i}.{f}"] for f in fields))
+            key: _with_colour(Sample(*(tensors[f"memory.{i}.{f}"] for f in fields)))
             for i, key in enumerate(meta["memory"])
         }
         return unpack_probe(tensors, meta), memory
+
+
+def _with_colour(sample: Sample) -> Sample:
+    """Give a grey sample of an earlier file the features of colour, which are 0."""
+    missing = missing_colour(int(sample.widths[-1]))
+    if not missing:
+        return sample
+    widths = sample.widths.clone()
+    widths[-1] += missing
+    features, context = (
+        pad_rows(t.T, missing).T.contiguous() for t in (sample.features, sample.context)
+    )
+    return dataclasses.replace(
+        sample, features=features, context=context, widths=widths
+    )
 
 
 def _corrected(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_segdino.features.local import COLOUR_FEATURES, COUNT
 from napari_segdino.heads.basis import Basis
 from napari_segdino.heads.mvr import NetworkProbe, Probe, RadialProbe
 
@@ -56,9 +57,10 @@ def unpack_probe(tensors: Named, meta: dict[str, Any]) -> Probe:
     """Undo :func:`pack_probe`; other tensors are left alone."""
     count = sum(name.startswith("maps.") for name in tensors)
     means, maps = (
-        tuple(tensors[f"{name}.{i}"] for i in range(count))
-        for name in ("means", "maps")
+        [tensors[f"{name}.{i}"] for i in range(count)] for name in ("means", "maps")
     )
+    missing = missing_colour(len(means[-1]))
+    means[-1], maps[-1] = (pad_rows(block[-1], missing) for block in (means, maps))
     kinds: dict[str, Any] = {c.__name__: c for c in (RadialProbe, NetworkProbe)}
     kind = kinds[meta["kind"]]
     values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in _tensors_of(kind)}
@@ -73,8 +75,20 @@ def unpack_probe(tensors: Named, meta: dict[str, Any]) -> Probe:
             if name.startswith(BEFORE)
         }
         values["before"] = unpack_probe(own, meta["before"])
-    probe: Probe = kind(Basis(means, maps, meta["stacked"]), **values)
+    probe: Probe = kind(Basis(tuple(means), tuple(maps), meta["stacked"]), **values)
     return probe
+
+
+def missing_colour(width: int) -> int:
+    """How many local features a file lacks: earlier ones had none of colour in grey."""
+    return COUNT - width if width == COUNT - COLOUR_FEATURES else 0
+
+
+def pad_rows(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    """Add so many rows of zeros."""
+    import torch
+
+    return torch.cat([tensor, tensor.new_zeros(count, *tensor.shape[1:])])
 
 
 def _tensors_of(kind: Any) -> list[str]:
