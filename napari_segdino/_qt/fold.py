@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QWidget
 from superqt import QCollapsible
 
@@ -27,8 +28,9 @@ class Fold(QCollapsible):  # type: ignore[misc]
 
     def __init__(self, title: str, tip: str, parent: QWidget | None = None) -> None:
         # Icons made of letters are black on any theme; the title holds the arrow.
-        super().__init__("", parent, QIcon(), QIcon())
+        super().__init__("", parent, _no_icon(), _no_icon())
         self._title = title.upper()
+        self.toggleButton().setIconSize(QSize(0, 0))
         self.toggleButton().setStyleSheet(STYLE)
         self.toggleButton().setToolTip(tip)
         self.setDuration(0)
@@ -47,3 +49,10 @@ class Fold(QCollapsible):  # type: ignore[misc]
         self.setText(f"{OPEN if on else CLOSED} {self._title}")
         # Folded, it has no height, but the Tab key would still go there.
         self.content().setEnabled(on)
+
+
+def _no_icon() -> QIcon:
+    """Return an icon of one clear pixel: a null one is false under PySide6."""
+    pixmap = QPixmap(1, 1)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return QIcon(pixmap)
