@@ -167,6 +167,8 @@ class Session:
         Takes the parameters of a :class:`Segmenter` by name and returns one.
     settings : Settings, optional
         What to start with.
+    machine : mapping, optional
+        Parameters of every probe that belong to the machine, such as its cache.
 
     Attributes
     ----------
@@ -182,8 +184,10 @@ class Session:
         self,
         make_segmenter: Callable[..., Any] | None = None,
         settings: Settings | None = None,
+        machine: Mapping[str, Any] | None = None,
     ) -> None:
         self._make = make_segmenter or _make_segmenter
+        self._machine = dict(machine or {})
         self.settings = settings or Settings(encoder=first_encoder())
         self.classes: tuple[LabelClass, ...] = (LabelClass(1, "Class 1", COLORS[0]),)
         self.learned: dict[Hashable, dict[int, int]] = {}
@@ -246,7 +250,8 @@ class Session:
     def segmenter(self) -> Any:
         """The probe of this window; made when it is first asked for."""
         if self._segmenter is None:
-            self._segmenter = self._make(**self.settings.parameters())
+            parameters = self.settings.parameters() | self._machine
+            self._segmenter = self._make(**parameters)
         return self._segmenter
 
     def owns(self, segmenter: Any) -> bool:
@@ -271,6 +276,12 @@ class Session:
         elif before.parameters() != self.settings.parameters():
             self.segmenter.set_params(**self.settings.parameters())
         self.settings_changed.emit()
+
+    def change_machine(self, **changes: Any) -> None:
+        """Change parameters that belong to the machine; the probe stays."""
+        self._machine |= changes
+        if self._segmenter is not None:
+            self._segmenter.set_params(**changes)
 
     def adopt(self, segmenter: Any) -> None:
         """Go on with a probe that was loaded from a file."""
@@ -331,7 +342,8 @@ class Session:
 
     def load(self, path: str | Path) -> Any:
         """Read a probe file; :meth:`adopt` then takes it."""
-        return type(self.segmenter).load(path, device=self.settings.device)
+        loaded = type(self.segmenter).load(path, device=self.settings.device)
+        return loaded.set_params(**self._machine)
 
     def note_learned(self, image: Hashable, prints: Mapping[int, int]) -> None:
         """Remember that the probe knows these planes' marks now."""

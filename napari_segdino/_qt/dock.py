@@ -97,7 +97,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._closed = False
         self._lay_out()
         self._connect()
-        self._bind_keys()
+        self._keys = Keys(self.viewer, {})
+        keys.follow_keys(self, self._bind_keys)
         self._show_probe()
         self.status.say(self._welcome())
         # Importing torch would slow down what is done before.
@@ -189,6 +190,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.session.probe_changed.connect(self._show_probe)
 
     def _bind_keys(self) -> None:
+        if self._closed:
+            return
         actions = {
             keys.key_of(keys.SEGMENT): self.segment,
             keys.key_of(keys.RETRAIN): self.retrain,
@@ -203,6 +206,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         }
         for label in range(10):
             actions[keys.CLASS.format(label)] = partial(self.classes.pick, label)
+        self._keys.release()
         self._keys = Keys(self.viewer, actions)
 
     def _welcome(self) -> str:

@@ -27,9 +27,10 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
     def __init__(self, value: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         for status in list_encoders():
-            self.addItem(item_text(status), status.spec.name)
+            self.addItem("", status.spec.name)
             row = self.count() - 1
             self.setItemData(row, _tooltip(status), Qt.ItemDataRole.ToolTipRole)
+        self._say_what_is_here()
         self.insertSeparator(self.count())
         self.addItem("A file...", _ASK)
         self._value = value
@@ -49,6 +50,15 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
             self.setItemData(row, encoder, Qt.ItemDataRole.ToolTipRole)
         self._value = encoder
         self.setCurrentIndex(row)
+
+    def showPopup(self) -> None:
+        """Open the list, saying what is on this machine by now."""
+        self._say_what_is_here()
+        super().showPopup()
+
+    def _say_what_is_here(self) -> None:
+        for status in list_encoders():
+            self.setItemText(self.findData(status.spec.name), item_text(status))
 
     def _on_activated(self, row: int) -> None:
         chosen = self.itemData(row)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from app_model.types import KeyCode
 from napari.utils.key_bindings import coerce_keybinding
+from qtpy.QtCore import QTimer
 
 from napari_segdino._qt.preferences import read_preferences
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ TEXTS = {
     OUTLINE: "Outline or filled",
 }
 
+TYPING_PAUSE_MS = 300
+
 CLASS = "Alt-{}"
 """Of the class with this label; 0 is background. Not to be changed."""
 
@@ -64,7 +68,7 @@ CLASS = "Alt-{}"
 def key_of(name: str) -> str:
     """Return the key of a command: the user's, or the program's own."""
     found = read_preferences()
-    chosen = "" if found is None else str(getattr(found.shortcuts, name, "")).strip()
+    chosen = "" if found is None else str(getattr(found.keybindings, name, "")).strip()
     if not chosen:
         return DEFAULTS[name]
     parts = coerce_keybinding(chosen).parts
@@ -72,6 +76,30 @@ def key_of(name: str) -> str:
         _log.warning("%r is no key: %s keeps %s", chosen, name, DEFAULTS[name])
         return DEFAULTS[name]
     return chosen
+
+
+def follow_keys(widget: QWidget, show: Callable[[], None]) -> None:
+    """Call `show` now, and again when keys were changed, as long as `widget` lives."""
+    show()
+    found = read_preferences()
+    if found is not None:
+        pause = _TypingPause(widget)
+        pause.timeout.connect(show)
+        # napari holds no more than a weak reference to a method.
+        found.keybindings.events.connect(pause.begin)
+
+
+class _TypingPause(QTimer):  # type: ignore[misc]
+    """Preferences tell of every letter that is typed: half a key is no key."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setSingleShot(True)
+        self.setInterval(TYPING_PAUSE_MS)
+
+    def begin(self) -> None:
+        """Begin the pause anew."""
+        self.start()
 
 
 class Keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_segdino._qt.fold import Fold
-from napari_segdino._qt.keys import CLASS, TEXTS, key_of
+from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
 
 NAPARI = {
     "1 2 3 4": "Erase, paint, polygon, fill",
@@ -26,11 +26,20 @@ class KeysPanel(Fold):
         grid.setContentsMargins(4, 0, 0, 4)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
-        listed = {key_of(name): text for name, text in TEXTS.items()}
-        listed[f"{CLASS.format(0)} ... {CLASS.format(9)}"] = "Background, class 1 to 9"
-        for row, (key, text) in enumerate((listed | NAPARI).items()):
-            grid.addWidget(QLabel(key), row, 0)
+        classes = {
+            f"{CLASS.format(0)} ... {CLASS.format(9)}": "Background, class 1 to 9"
+        }
+        self._keys = {name: QLabel() for name in TEXTS}
+        listed = [(self._keys[name], text) for name, text in TEXTS.items()]
+        listed += [(QLabel(key), text) for key, text in (classes | NAPARI).items()]
+        for row, (key, text) in enumerate(listed):
+            grid.addWidget(key, row, 0)
             said = QLabel(text)
             said.setWordWrap(True)
             grid.addWidget(said, row, 1)
         self.fill(inside)
+        follow_keys(self, self._show_keys)
+
+    def _show_keys(self) -> None:
+        for name, label in self._keys.items():
+            label.setText(key_of(name))

@@ -156,8 +156,10 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.live = QCheckBox("Live: retrain while I paint")
         self.bar = QProgressBar()
         self.cancel = QPushButton("Cancel")
+        self._segment_key, self._retrain_key = QLabel(), QLabel()
         self._lay_out()
         self.set_busy(False)
+        keys.follow_keys(self, self._explain)
 
     def set_busy(self, busy: bool) -> None:
         """Show or hide progress and Cancel."""
@@ -176,11 +178,11 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.bar.setValue(step.done // scale)
         self.bar.setFormat(f"{step.text} %p%" if step.total else step.text)
 
-    def _lay_out(self) -> None:
+    def _explain(self) -> None:
         names = (keys.SEGMENT, keys.RETRAIN, keys.LIVE)
         segment, retrain, live = (keys.key_of(name) for name in names)
-        self.segment.setStyleSheet(PRIMARY)
-        self.retrain.setStyleSheet(PRIMARY)
+        self._segment_key.setText(segment)
+        self._retrain_key.setText(retrain)
         self.segment.setToolTip(
             f"Draw the mask ({segment}). With nothing learned yet, a first "
             "guess is made from the image alone. Retrain counts it as one stroke of "
@@ -192,6 +194,10 @@ class ActionPanel(QWidget):  # type: ignore[misc]
             "What you painted stays."
         )
         self.live.setToolTip(f"Retrain by itself when the brush rests ({live})")
+
+    def _lay_out(self) -> None:
+        self.segment.setStyleSheet(PRIMARY)
+        self.retrain.setStyleSheet(PRIMARY)
         self.cancel.setToolTip("Stop; what has been drawn stays")
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -199,11 +205,10 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         hints, progress = QWidget(), QWidget()
         for page in (hints, progress):
             QHBoxLayout(page).setContentsMargins(0, 0, 0, 0)
-        for column, (button, key) in enumerate(
-            ((self.segment, segment), (self.retrain, retrain))
+        for column, (button, hint) in enumerate(
+            ((self.segment, self._segment_key), (self.retrain, self._retrain_key))
         ):
             grid.addWidget(button, 0, column)
-            hint = QLabel(key)
             hint.setEnabled(False)
             hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
             hints.layout().addWidget(hint)

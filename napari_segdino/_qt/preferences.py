@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import Any
 
 from napari.settings import get_plugin_settings
@@ -13,32 +14,80 @@ from napari_segdino.session import Session
 from napari_segdino.settings import Settings, first_encoder
 
 PLUGIN = "napari-segdino"
+FORMER_KEYS = "shortcuts"
+"""Former name of the group of keys; napari takes it for its own table."""
+
+_weights_folder = ""
+"""What was last put into the environment from here."""
 
 
 def read_preferences() -> Any | None:
     """Return the plugin's settings, None where napari does not know the plugin."""
     try:
-        return get_plugin_settings(PLUGIN)
+        found = get_plugin_settings(PLUGIN)
     except KeyError:
         return None
+    _carry_keys_over(found)
+    return found
 
 
 def new_session() -> Session:
-    """Return a session that heeds the Preferences."""
+    """Return a session that heeds the Preferences, now and when they are changed."""
     found = read_preferences()
     if found is None:
         return Session()
-    if found.weights.folder:
-        os.environ.setdefault(WEIGHTS_VARIABLE, found.weights.folder)
-    cache = CacheSettings(
+    _use_weights_folder(found.weights.folder)
+    chosen = Settings(encoder=first_encoder(), device=found.compute.device)
+    session = Session(None, chosen, {"cache": _cache(found)})
+    _follow(session, found)
+    return session
+
+
+def _follow(session: Session, found: Any) -> None:
+    """Hand what is changed on to a session, as long as that lives."""
+    alive = weakref.ref(session)
+
+    def on_device() -> None:
+        if (session := alive()) is not None:
+            session.change(device=found.compute.device)
+
+    def on_cache() -> None:
+        if (session := alive()) is not None:
+            session.change_machine(cache=_cache(found))
+
+    def on_folder() -> None:
+        _use_weights_folder(found.weights.folder)
+
+    followed = (
+        (found.compute.events, on_device),
+        (found.cache.events, on_cache),
+        (found.weights.events, on_folder),
+    )
+    for events, callback in followed:
+        events.connect(callback)
+        weakref.finalize(session, events.disconnect, callback).atexit = False
+
+
+def _cache(found: Any) -> CacheSettings:
+    return CacheSettings(
         ram_bytes=int(found.cache.memory_gb * GIB),
         disk_bytes=int(found.cache.disk_gb * GIB),
     )
 
-    def make(**parameters: Any) -> Any:
-        from napari_segdino.segmenter import Segmenter
 
-        return Segmenter(cache=cache, **parameters)
+def _use_weights_folder(folder: str) -> None:
+    """Set the variable that names the folder, unless the user has set it."""
+    global _weights_folder
+    if os.environ.get(WEIGHTS_VARIABLE, "") in ("", _weights_folder):
+        os.environ[WEIGHTS_VARIABLE] = _weights_folder = folder
 
-    device = str(found.compute.device)
-    return Session(make, Settings(encoder=first_encoder(), device=device))
+
+def _carry_keys_over(found: Any) -> None:
+    """Keep the keys that stand in the settings file under the group's former name."""
+    former = found.config_file_settings.pop(FORMER_KEYS, None)
+    if not isinstance(former, dict):
+        return
+    chosen = found.config_file_settings.get("keybindings") or {}
+    for name, key in former.items():
+        if name in type(found.keybindings).model_fields and name not in chosen:
+            setattr(found.keybindings, name, str(key))

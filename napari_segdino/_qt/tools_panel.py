@@ -33,7 +33,7 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.outline = QCheckBox("Outline")
         self.alike.setCheckable(True)
         self._lay_out()
-        self._explain()
+        keys.follow_keys(self, self._explain)
         self.opacity.valueChanged.connect(
             lambda percent: self.opacity_changed.emit(percent / 100)
         )

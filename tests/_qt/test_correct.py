@@ -216,13 +216,13 @@ def test_keys_can_be_changed(
     found = preferences.read_preferences()
     assert found is not None
     for name, key in keys.DEFAULTS.items():
-        assert getattr(found.shortcuts, name) == key, "the manifest says the same"
-    found.shortcuts.segment = "Ctrl-Alt-G"
+        assert getattr(found.keybindings, name) == key, "the manifest says the same"
+    found.keybindings.segment = "Ctrl-Alt-G"
     assert keys.key_of(keys.SEGMENT) == "Ctrl-Alt-G"
-    found.shortcuts.segment = "no such key"
+    found.keybindings.segment = "no such key"
     assert keys.key_of(keys.SEGMENT) == "Shift-S"
     assert "is no key" in caplog.text
-    found.shortcuts.segment = ""
+    found.keybindings.segment = ""
     assert keys.key_of(keys.SEGMENT) == "Shift-S"
 
 

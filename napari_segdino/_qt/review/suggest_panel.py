@@ -38,6 +38,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         self.doubt = QCheckBox("Show uncertainty")
         self.list = QListWidget()
         self._lay_out()
+        keys.follow_keys(self, self._explain)
         self.kind.textActivated.connect(self.listed)
         self.list.itemClicked.connect(self._on_clicked)
 
@@ -74,7 +75,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         if thing is not None:
             self.picked.emit(thing)
 
-    def _lay_out(self) -> None:
+    def _explain(self) -> None:
         names = (keys.NEXT_PLACE, keys.NEXT_SLICE)
         place, plane = (keys.key_of(name) for name in names)
         self.next_place.setToolTip(
@@ -84,6 +85,8 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         self.next_slice.setToolTip(
             f"Go to the slice where the probe is most in doubt ({plane})"
         )
+
+    def _lay_out(self) -> None:
         self.kind.setToolTip("What is listed, most doubtful first")
         self.doubt.setToolTip(
             "A layer that is bright where the probe is in doubt; it follows Retrain"
