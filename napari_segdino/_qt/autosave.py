@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -25,9 +24,10 @@ DELAY = 2000
 
 
 class Autosaver(QObject):  # type: ignore[misc]
-    """Keeps masks, marks, classes, settings and probes for after a crash.
+    """Keeps masks, marks, classes, settings and probes until a project has them.
 
-    A program that ends as it should removes what was kept.
+    What is in no project when the program ends, in whatever way, is offered at
+    the next start.
 
     Parameters
     ----------
@@ -46,24 +46,42 @@ class Autosaver(QObject):  # type: ignore[misc]
         self, engine: Engine, root: Path, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._engine = engine
-        self.kept = Autosave(root)
+        self._engine, self._root = engine, root
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="segdino-autosave")
-        self._asked = 0
-        self._told = self._writing = False
+        self._asked = self._kept_up_to = 0
+        self._told = self._writing = self._without_probe = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._save)
         self._written.connect(self._on_written)
         session = engine.session
         engine.works.marks_changed.connect(self.ask)
-        engine.works.settled.connect(self.ask)
-        engine.drawn.connect(self.ask)
-        engine.runner.idle.connect(self.ask)
+        engine.works.mask_changed.connect(self.ask)
+        engine.runner.idle.connect(self._on_idle)
         session.classes_changed.connect(self.ask)
         session.settings_changed.connect(self.ask)
         session.probe_changed.connect(self.ask)
-        atexit.register(self.kept.discard)
+
+    @property
+    def kept(self) -> Autosave:
+        """Where the window's work is kept; one folder for all of its docks."""
+        state = self._engine.state
+        if state.autosave is None:
+            state.autosave = Autosave(self._root)
+        return state.autosave
+
+    @property
+    def asked(self) -> int:
+        """Grows with every change there is to keep."""
+        return self._asked
+
+    def forget(self, asked: int) -> None:
+        """Remove what is kept if nothing has changed since this value of `asked`."""
+        if asked == self._asked and not self._writing:
+            self._timer.stop()
+            self._kept_up_to = asked
+            self.kept.discard()
+            self._engine.state.autosave = None
 
     def ask(self, *_: object) -> int:
         """Save soon; returns the number that `saved` will reach."""
@@ -72,13 +90,21 @@ class Autosaver(QObject):  # type: ignore[misc]
             self._timer.start(DELAY)
         return self._asked
 
+    def _on_idle(self) -> None:
+        """Keep the probe that was being trained at the last save."""
+        if self._without_probe:
+            self.ask()
+
     def close(self) -> None:
-        """Stop; what is kept stays until the program ends as it should."""
+        """Keep what is not kept yet, and stop."""
         self._timer.stop()
         session = self._engine.session
         session.classes_changed.disconnect(self.ask)
         session.settings_changed.disconnect(self.ask)
         session.probe_changed.disconnect(self.ask)
+        if self._asked > self._kept_up_to:
+            self._writing = False
+            self._save()
         self._pool.shutdown(wait=True)
 
     def _save(self) -> None:
@@ -91,7 +117,8 @@ class Autosaver(QObject):  # type: ignore[misc]
             return
         self._writing = True
         engine = self._engine
-        state = take_state(engine.session, works, engine.rounds, engine.runner.busy)
+        busy = self._without_probe = engine.runner.busy
+        state = take_state(engine.session, works, engine.rounds, busy)
         number = self._asked
 
         def done(future: Future[None]) -> None:
@@ -106,8 +133,8 @@ class Autosaver(QObject):  # type: ignore[misc]
     def _on_written(self, number: int, error: str) -> None:
         self._writing = False
         if not error:
-            self._told = False
+            self._told, self._kept_up_to = False, number
             self.saved.emit(number)
         elif not self._told:
             self._told = True
-            self.failed.emit(f"Your work could not be saved for a crash: {error}")
+            self.failed.emit(f"Your work could not be kept: {error}")

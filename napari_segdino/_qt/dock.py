@@ -28,7 +28,6 @@ from napari_segdino._qt.panels import (
     StatusPanel,
     stacked,
 )
-from napari_segdino._qt.preferences import new_session
 from napari_segdino._qt.project import Projects
 from napari_segdino._qt.review.panel import ReviewPanel
 from napari_segdino._qt.scroll import ColumnScroll
@@ -36,6 +35,7 @@ from napari_segdino._qt.series import SeriesController
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.warm import start_warming
+from napari_segdino._qt.window_state import state_of
 from napari_segdino._qt.works import NO_MASK
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
@@ -56,7 +56,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     napari_viewer : napari.viewer.Viewer
         The window.
     session : Session, optional
-        What it knows; a new one if not given.
+        What a window that had no dock yet knows; a new one if not given.
     """
 
     def __init__(
@@ -67,8 +67,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.viewer = napari_viewer
-        self.session = session or new_session()
-        self.engine = Engine(napari_viewer, self.session, self)
+        state = state_of(napari_viewer, session)
+        self.session = state.session
+        self.engine = Engine(napari_viewer, state, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
@@ -175,7 +176,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.actions.cancel.clicked.connect(self._cancel)
         self.files.save.clicked.connect(self._save)
         self.files.load.clicked.connect(self._load)
-        self.files.export.clicked.connect(self._export)
+        self.files.export.clicked.connect(self.export)
         self.files.new.clicked.connect(self._new)
         self.engine.said.connect(self.status.say)
         for tool in (self.corrector, self.clicks):
@@ -229,6 +230,17 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """Learn from the corrections and draw the mask again."""
         self.engine.retrain(self.image)
 
+    def export(self) -> None:
+        """Ask for a file and write the mask to it."""
+        work = self.engine.works.drawn(self.image)
+        if work is None:
+            self.status.say(NO_MASK, failed=True)
+            return
+        suffix = proposed_suffix(work.mask)
+        path = dialogs.ask_export_mask(self, f"{work.image.name}-mask", suffix)
+        if path is not None:
+            self.engine.export_mask(self.image, path)
+
     def pick_class(self, label: int) -> None:
         """Paint this label from now on; 0 is background."""
         work = self._current_work()
@@ -254,16 +266,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         path = dialogs.ask_load_probe(self)
         if path is not None:
             self.engine.load_probe(path)
-
-    def _export(self) -> None:
-        work = self.engine.works.drawn(self.image)
-        if work is None:
-            self.status.say(NO_MASK, failed=True)
-            return
-        suffix = proposed_suffix(work.mask)
-        path = dialogs.ask_export_mask(self, f"{work.image.name}-mask", suffix)
-        if path is not None:
-            self.engine.export_mask(self.image, path)
 
     def _new(self) -> None:
         self.engine.rounds.renew()

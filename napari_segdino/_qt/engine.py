@@ -15,13 +15,12 @@ from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
 from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.outlook import Notice
-from napari_segdino._qt.rounds import Rounds
+from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import NO_MASK, Work, Works
 from napari_segdino.errors import SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.session import Session
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -44,7 +43,7 @@ class Engine(QObject):  # type: ignore[misc]
     ----------
     viewer : napari.viewer.Viewer
         The window.
-    session : Session
+    state : WindowState
         What it knows.
     """
 
@@ -62,13 +61,13 @@ class Engine(QObject):  # type: ignore[misc]
     """Retrain has learned and drawn; emitted after `drawn`."""
 
     def __init__(
-        self, viewer: Viewer, session: Session, parent: QObject | None = None
+        self, viewer: Viewer, state: WindowState, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self.viewer, self.session = viewer, session
-        self.works = Works(viewer, session, self)
+        self.viewer, self.state = viewer, state
+        self.session, self.rounds = state.session, state.rounds
+        self.works = Works(viewer, state.session, state.masks, self)
         self.runner = TaskRunner(self)
-        self.rounds = Rounds(session)
         self.doubt_wanted: Callable[[], bool] = lambda: False
         self._then: Callable[[], None] | None = None
         self._drawing: Drawing | None = None
@@ -87,6 +86,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.works.marks_changed.connect(self._on_marks_changed)
         self.works.settled.connect(self._on_settled)
         self.works.lost.connect(self._on_lost)
+        self.works.resume()
 
     # -- what buttons do ---------------------------------------------------
 

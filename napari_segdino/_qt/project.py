@@ -63,6 +63,7 @@ class Projects(QObject):  # type: ignore[misc]
         self._folder = Path.home() / NAME
         self.panel.save.clicked.connect(self._ask_save)
         self.panel.open.clicked.connect(self._ask_open)
+        self.restorer.restored.connect(self._on_restored)
         self.autosaver.failed.connect(engine.failed)
         engine.busy_changed.connect(self._on_busy)
 
@@ -74,11 +75,12 @@ class Projects(QObject):  # type: ignore[misc]
             return
         engine = self._engine
         state = take_state(engine.session, works, engine.rounds)
+        asked = self.autosaver.asked
         self._engine.runner.start(
             Job(
                 "Save project",
                 partial(ProjectWriter(folder).iter_write, state),
-                on_done=lambda _: self._on_saved(folder),
+                on_done=lambda _: self._on_saved(folder, asked),
                 on_error=self._engine.refuse,
             )
         )
@@ -113,9 +115,15 @@ class Projects(QObject):  # type: ignore[misc]
         if chosen:
             self.open(Path(chosen))
 
-    def _on_saved(self, folder: Path) -> None:
+    def _on_saved(self, folder: Path, asked: int) -> None:
         self._folder = folder
+        self.autosaver.forget(asked)
         self._engine.said.emit(f"The project was saved to {folder}.")
+
+    def _on_restored(self, folder: Path) -> None:
+        """What was just read from a project need not be kept."""
+        if folder == self._folder and not self.restorer.waiting:
+            self.autosaver.forget(self.autosaver.asked)
 
     def _on_busy(self, busy: bool) -> None:
         self.panel.setEnabled(not busy)

@@ -1,4 +1,4 @@
-"""Offers the work that a crash left, in a bar of the dock."""
+"""Offers the work that earlier windows left, in a bar of the dock."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RecoveryBar(QFrame):  # type: ignore[misc]
 
 
 class Recovery(QObject):  # type: ignore[misc]
-    """Finds what crashes left, and keeps it until it is safe elsewhere.
+    """Finds what earlier windows left, and keeps it until it is safe elsewhere.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _offer(folder: Path) -> str:
     try:
         project = read_project(folder)
     except ProjectError:
-        return "Work of a window that crashed was left, but it cannot be read."
+        return "Work of an earlier window was left, but it cannot be read."
     names = [image.name for image in project.images]
     when = datetime.fromisoformat(project.saved)
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""

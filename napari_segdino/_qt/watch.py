@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,40 @@ UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
 
 
+@dataclass
+class MaskState:
+    """What was seen of a mask: outlives who watches it.
+
+    Parameters
+    ----------
+    layer : hashable
+        Id of the mask layer.
+    seen : array of int
+        The mask as it was last seen or written.
+    fresh : bool
+        The mask was new and empty.
+    histories : dict of int to PlaneHistory
+        By plane, what was done to it.
+    """
+
+    layer: Any
+    seen: Any
+    fresh: bool
+    histories: dict[int, PlaneHistory] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, mask: Labels, fresh: bool = False) -> MaskState:
+        """Return the state of a mask that nobody has watched yet."""
+        # np.zeros takes no memory until it is written to.
+        new = np.zeros(mask.data.shape, mask.data.dtype) if fresh else None
+        return cls(mask.unique_id, np.array(mask.data) if new is None else new, fresh)
+
+    def fits(self, mask: Labels) -> bool:
+        """Whether this is what was seen of a layer."""
+        same = self.layer == mask.unique_id
+        return bool(same and self.seen.shape == tuple(mask.data.shape))
+
+
 class MaskWatch(QObject):  # type: ignore[misc]
     """Keeps the marks layer in step with what the user does to the mask.
 
@@ -49,8 +84,8 @@ class MaskWatch(QObject):  # type: ignore[misc]
         Its layers.
     shown : callable
         Returns the index of the plane on screen.
-    fresh : bool
-        The mask is new and empty.
+    state : MaskState
+        What was seen of the mask so far.
 
     Attributes
     ----------
@@ -76,18 +111,14 @@ class MaskWatch(QObject):  # type: ignore[misc]
         mask: Labels,
         marks: Labels,
         shown: Callable[[], int],
-        fresh: bool = False,
+        state: MaskState,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.planes, self.mask, self.marks, self.shown = planes, mask, marks, shown
         self.stroking = False
-        self._fresh = fresh
-        # np.zeros takes no memory until it is written to.
-        self._seen: Any = (
-            np.zeros(mask.data.shape, mask.data.dtype) if fresh else np.array(mask.data)
-        )
-        self._histories: dict[int, PlaneHistory] = {}
+        self._fresh, self._seen = state.fresh, state.seen
+        self._histories = state.histories
         self._silent = 0
         self._suspects: set[int] = set()
         self._painted = False

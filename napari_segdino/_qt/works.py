@@ -17,7 +17,7 @@ from napari_segdino._qt.layers import (
     make_layer,
     plane_shown,
 )
-from napari_segdino._qt.watch import MaskWatch
+from napari_segdino._qt.watch import MaskState, MaskWatch
 from napari_segdino._qt.writer import MaskWriter
 from napari_segdino.arrays import Planes
 from napari_segdino.session import MAX_LABEL, Plane
@@ -45,8 +45,8 @@ class Work(QObject):  # type: ignore[misc]
         Its pixels.
     mask, marks : napari.layers.Labels
         Its layers.
-    fresh : bool
-        The mask is new and empty.
+    state : MaskState
+        What was seen of the mask so far.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Work(QObject):  # type: ignore[misc]
         planes: Planes,
         mask: Labels,
         marks: Labels,
-        fresh: bool,
+        state: MaskState,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.viewer, self.image, self.planes = viewer, image, planes
         self.mask, self.marks = mask, marks
-        self.watch = MaskWatch(planes, mask, marks, self.shown, fresh, self)
+        self.watch = MaskWatch(planes, mask, marks, self.shown, state, self)
         self.writer = MaskWriter(self.watch, self)
 
     @property
@@ -117,6 +117,8 @@ class Works(QObject):  # type: ignore[misc]
         The window.
     session : Session
         Its classes.
+    states : dict of hashable to MaskState
+        What earlier docks of the window saw of masks, by the image's id.
     """
 
     marks_changed = Signal(object)
@@ -135,10 +137,14 @@ class Works(QObject):  # type: ignore[misc]
     """This Work ended; the sentence says why."""
 
     def __init__(
-        self, viewer: Viewer, session: Session, parent: QObject | None = None
+        self,
+        viewer: Viewer,
+        session: Session,
+        states: dict[Any, MaskState],
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._session = viewer, session
+        self._viewer, self._session, self._states = viewer, session, states
         self._works: dict[Any, Work] = {}
         self._fresh: set[Any] = set()
         viewer.layers.events.removed.connect(self._on_removed)
@@ -196,11 +202,29 @@ class Works(QObject):  # type: ignore[misc]
         fresh = image.unique_id in self._fresh
         self._fresh.discard(image.unique_id)
         assert mask is not None
-        work = Work(self._viewer, image, planes, mask, marks, fresh, self)
+        state = self._states.get(image.unique_id)
+        if state is None or not state.fits(mask):
+            state = self._states[image.unique_id] = MaskState.of(mask, fresh)
+        work = Work(self._viewer, image, planes, mask, marks, state, self)
         self._works[image.unique_id] = work
         self._recolor()
         self._follow(work)
         return work
+
+    def resume(self) -> None:
+        """Go on with all images of which an earlier dock left mask and marks.
+
+        What was painted in the meantime counts.
+        """
+        for image in list(self._viewer.layers):
+            state = self._states.get(image.unique_id)
+            if state is None:
+                continue
+            shape = tuple(state.seen.shape)
+            mask = find_layer(self._viewer, image, "mask", shape)
+            marks = find_layer(self._viewer, image, "marks", shape)
+            if mask is not None and marks is not None and state.fits(mask):
+                self.ensure(image).watch.look_at_all()
 
     def restore(self, image: Image, mask: Plane, marks: Plane) -> Work:
         """Return the work on an image, with a mask and marks that were saved.

@@ -1,4 +1,4 @@
-"""Where unsaved work is kept, and what a crash left of it."""
+"""Where unsaved work is kept, and what was left of it by earlier windows."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Autosave(Kept):
         self._writer = ProjectWriter(self.folder)
 
     def write(self, state: State) -> None:
-        """Write what changed; nothing before something is drawn.
+        """Write what changed; nothing before something is marked or learned.
 
         Raises
         ------
@@ -81,24 +81,22 @@ class Autosave(Kept):
             If the system refuses.
         """
         if not self._lock.is_locked:
-            if not any(_is_drawn(image) for image in state.images):
+            learned = state.probes or state.keep_probes
+            if not learned and not any(map(_is_marked, state.images)):
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
             self.take()
         self._writer.write(state)
 
 
-def _is_drawn(image: ImageState) -> bool:
-    """Whether there is anything in the mask or the marks."""
-    return any(
-        np.asarray(labels[plane]).any()
-        for labels in (image.marks, image.mask)
-        for plane in np.ndindex(*labels.shape[:-2])
-    )
+def _is_marked(image: ImageState) -> bool:
+    """Whether the user has marked anything; a mask alone is soon found again."""
+    marks = image.marks
+    return any(np.asarray(marks[at]).any() for at in np.ndindex(*marks.shape[:-2]))
 
 
 def find_left(root: Path) -> list[Kept]:
-    """Find work that processes left when they died.
+    """Find work that processes left, whether they crashed or ended.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def test_set_pixels_is_one_step() -> None:
 def work(qtbot: Any, fake_segmenter: type) -> Iterator[Work]:
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((3, 20, 20), np.uint8))
-    works = Works(viewer, Session(fake_segmenter, Settings("fake")))
+    works = Works(viewer, Session(fake_segmenter, Settings("fake")), {})
     work = works.ensure(image)
     # pytest-qt only looks after widgets.
     work._works = works

@@ -18,8 +18,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QComboBox
 
-from napari_segdino._qt import commands, preferences, warm
-from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt import preferences, warm
 from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
 from napari_segdino._qt.opening import open_files, open_path
 from napari_segdino.encoders import EncoderStatus, get_spec
@@ -132,28 +131,6 @@ def test_what_is_dropped_on_the_window(
     drop(viewer, tmp_path / "a.tif")
     assert len(asked) == 1
     assert viewer.layers[-1].metadata["segdino"]["path"] == asked[0]
-
-
-def test_commands_share_one_dock(make_napari_viewer: Any) -> None:
-    viewer = make_napari_viewer()
-    commands.segment(viewer)
-    dock = commands.open_dock(viewer)
-    commands.retrain(viewer)
-    assert commands.open_dock(viewer) is dock
-    assert "Open an image first" in dock.status.label.text()
-    dock.release()
-
-
-def test_dock_opens_from_the_plugin_and_closes(make_napari_viewer: Any) -> None:
-    viewer = make_napari_viewer()
-    viewer.add_image(np.zeros((8, 8)))
-    docked, dock = viewer.window.add_plugin_dock_widget(NAME, "SegDINO")
-    assert isinstance(dock, SegmentDock)
-    assert dock.image is viewer.layers[0]
-    viewer.window.remove_dock_widget(docked)
-    dock.close()
-    viewer.add_image(np.zeros((8, 8)))
-    viewer.layers.clear()
 
 
 def test_preferences_are_heeded(

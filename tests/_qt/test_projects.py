@@ -19,7 +19,7 @@ from test_dock import correct
 
 from napari_segdino._qt import hand
 from napari_segdino.io.read import read_scan
-from napari_segdino.project import find_left, read_project
+from napari_segdino.project import find_left, read_labels, read_project
 
 TESTS = Path(__file__).parent.parent
 
@@ -334,11 +334,12 @@ def test_a_disk_that_is_full_is_told_once(
     monkeypatch.setattr("napari_segdino.project.write.ProjectWriter.write", full)
     user.open(plane)
     user.segment()
+    correct(user)
     user.wait(lambda: bool(told))
     correct(user)
     QTest.qWait(200)
     assert len(told) == 1
-    assert "could not be saved for a crash" in told[0]
+    assert "could not be kept" in told[0]
 
 
 SCRIPT = """
@@ -438,9 +439,52 @@ def test_what_is_not_answered_is_offered_again(
     again.wait(again.dock.projects.recovery.bar.isVisible)
 
 
-def test_a_program_that_ends_as_it_should_leaves_nothing(
-    plane: Any, autosaves: Path, tmp_path: Path
+def test_unsaved_work_is_offered_after_a_program_that_ended_as_it_should(
+    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
 ) -> None:
     tifffile.imwrite(tmp_path / "scan.tif", plane)
     assert run(autosaves, tmp_path / "scan.tif", "viewer.close(); sys.exit(0)") == 0
+    user = make_user(show=True)
+    bar = user.dock.projects.recovery.bar
+    user.wait(bar.isVisible)
+    hand.click(bar.restore)
+    user.wait(lambda: user.dock.image is not None and user.work is not None)
+    user.rest()
+    assert user.work.marks.data[50, 60] == 2
+
+
+def test_what_a_project_has_is_not_offered_again(
+    user: Any, plane: Any, autosaves: Path, tmp_path: Path
+) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    assert kept(user).is_dir()
+    user.dock.projects.save(tmp_path / "mine.segproject")
+    user.rest()
+    user.wait(lambda: not list(autosaves.glob("*/project.json")))
+    user.dock.release()
     assert not list(autosaves.glob("*/project.json"))
+
+
+def test_a_change_after_saving_is_kept_again(
+    user: Any, plane: Any, autosaves: Path, tmp_path: Path
+) -> None:
+    user.open(plane)
+    user.segment()
+    correct(user)
+    user.dock.projects.save(tmp_path / "mine.segproject")
+    user.rest()
+    user.work.mask.paint((5, 5), 1)
+    user.dock.release()
+    (left,) = autosaves.glob("*/project.json")
+    project = read_project(left.parent)
+    _, marks = read_labels(left.parent, project, project.images[0])
+    assert marks[5, 5] == 2
+
+
+def test_a_first_guess_alone_is_no_work(user: Any, plane: Any, autosaves: Path) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.release()
+    assert not autosaves.exists()

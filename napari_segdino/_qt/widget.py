@@ -1,0 +1,163 @@
+"""What napari docks: holds the dock while it is on screen, and nothing else.
+
+napari closes a plugin's widget in four ways, and none of them is a close event
+of that widget: the x and ``remove_dock_widget`` take its parent away, the Window
+menu hides it, and closing the window hides the window.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
+
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtGui import QHideEvent, QShowEvent
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segdino._qt.dock import SegmentDock
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_widgets: WeakKeyDictionary[Any, ReferenceType[SegDINOWidget]] = WeakKeyDictionary()
+"""The widget of each window that holds its dock, or held it last."""
+
+
+def open_dock(viewer: Viewer) -> SegmentDock | None:
+    """Bring the dock of a window to the front; None if it has none."""
+    widget = _first(getattr(viewer, "__wrapped__", viewer))
+    if widget is None:
+        return None
+    widget.bring_to_front()
+    widget.open()
+    return widget.dock
+
+
+def _first(window: Any) -> SegDINOWidget | None:
+    known = _widgets.get(window)
+    return None if known is None else known()
+
+
+class SegDINOWidget(QWidget):  # type: ignore[misc]
+    """The dock of a window, made anew whenever it is shown.
+
+    What the window knows is kept while it is closed: see
+    :mod:`napari_segdino._qt.window_state`. A second widget of one window shows
+    where the first is.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The window.
+
+    Attributes
+    ----------
+    dock : SegmentDock or None
+        None while it is closed, and in a second widget of the window.
+    """
+
+    def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = napari_viewer
+        self._window = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.dock: SegmentDock | None = None
+        self._notice: QWidget | None = None
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self.open()
+
+    def open(self) -> None:
+        """Make the dock, unless the window has one already."""
+        if self.dock is not None:
+            return
+        first = _first(self._window)
+        if first is not None and first.dock is not None:
+            first.bring_to_front()
+            self._say_where()
+            return
+        self._forget_notice()
+        _widgets[self._window] = ref(self)
+        self.dock = SegmentDock(self._viewer)
+        self._column.addWidget(self.dock)
+
+    def shut(self) -> None:
+        """Close the dock: it lets go of keys, timers and layers."""
+        if self.dock is None:
+            return
+        dock, self.dock = self.dock, None
+        dock.release()
+        self._column.removeWidget(dock)
+        dock.hide()
+        dock.deleteLater()
+
+    def bring_to_front(self) -> None:
+        """Show the widget, before others of its place."""
+        holder = self.parentWidget()
+        if isinstance(holder, QDockWidget):
+            holder.show()
+            holder.raise_()
+
+    # -- what napari does --------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Bring the dock back if it was closed."""
+        super().showEvent(event)
+        self.open()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Close with the window; a dock that only floats is shown again at once."""
+        super().hideEvent(event)
+        if event.spontaneous():
+            return
+        if _is_closing(self):
+            self.shut()
+        else:
+            QTimer.singleShot(0, self._shut_if_hidden)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Close when napari takes the parent away."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+            self.shut()
+            if _first(self._window) is self:
+                del _widgets[self._window]
+
+    def _shut_if_hidden(self) -> None:
+        if not self.isVisible():
+            self.shut()
+
+    # -- a second one ------------------------------------------------------
+
+    def _say_where(self) -> None:
+        if self._notice is not None:
+            return
+        self._notice = QWidget()
+        column = QVBoxLayout(self._notice)
+        said = QLabel("SegDINO is open in this window already.")
+        said.setWordWrap(True)
+        show = QPushButton("Show it")
+        show.clicked.connect(self.open)
+        column.addWidget(said)
+        column.addWidget(show)
+        column.addStretch(1)
+        self._column.addWidget(self._notice)
+
+    def _forget_notice(self) -> None:
+        if self._notice is not None:
+            self._notice.deleteLater()
+            self._notice = None
+
+
+def _is_closing(widget: QWidget) -> bool:
+    """Whether the main window goes: nothing will run after this."""
+    window: Any = widget.parentWidget()
+    while window is not None and not isinstance(window, QMainWindow):
+        window = window.parentWidget()
+    return window is not None and not window.isVisible()
