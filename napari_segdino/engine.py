@@ -32,6 +32,7 @@ from napari_segdino.progress import Steps
 from napari_segdino.training.alike import SPARE, ClickedGroups, give_groups
 from napari_segdino.training.cluster import Groups, iter_find_groups
 from napari_segdino.training.learners import Learner, MvrLearner
+from napari_segdino.training.parts import share_cuts
 from napari_segdino.training.remember import iter_remember
 from napari_segdino.training.samples import Sample
 
@@ -94,7 +95,9 @@ class Engine:
         """Keep what is marked on some images, and planes of each, in `memory`."""
         each = zip(pairs, planes, spacings, strict=True)
         for (image, marks), wanted, spacing in each:
-            for axis, cut in self._cuts(image, spacing).items():
+            cuts = self._cuts(image, spacing)
+            shares = share_cuts(image, cuts, marks)
+            for (axis, cut), share in zip(cuts.items(), shares, strict=True):
                 yield from iter_remember(
                     memory,
                     self.learner,
@@ -104,6 +107,7 @@ class Engine:
                     wanted if axis == "Z" else None,
                     self.shown,
                     self.seed,
+                    share,
                 )
 
     def _cuts(self, image: Planes, spacing: Spacing) -> dict[str, Planes]:

@@ -28,6 +28,7 @@ from napari_segdino.inference.smoothing import smooth_along_z
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.progress import Progress, drive
 from napari_segdino.training.recipes import VIEWS
+from napari_segdino.training.samples import GUESS
 
 
 @pytest.fixture
@@ -173,6 +174,49 @@ def test_a_stroke_more_corrects_the_mask_that_was_there(segmenter):
     assert not np.allclose(corrected, fresh, atol=1e-3)
     again = segmenter.fit(image, marks).predict_proba(image)
     assert np.array_equal(again, corrected)
+
+
+VIEWS_OF = FeatureSettings(sides=(0, 128), flips=True)
+TILES_OF = FeatureSettings(tile=64, overlap=32)
+
+
+@pytest.mark.parametrize("features", [VIEWS_OF, TILES_OF])
+@pytest.mark.parametrize("strokes", [2, 5])
+def test_strokes_are_counted_as_they_were_painted(segmenter, features, strokes):
+    image, marks = scribbled(strokes)
+    other = clone(segmenter).set_params(features=features)
+    for one in (segmenter, other):
+        drive(one.iter_cluster(image))
+        one.partial_fit(image, marks)
+    assert len(other.memory_) > len(segmenter.memory_)
+    assert segmenter.model_.strokes == other.model_.strokes == strokes
+    assert segmenter.model_.temperature == other.model_.temperature
+    weight = [
+        float(sum(kept.weights.sum() for k, kept in one.memory_.items() if k != GUESS))
+        for one in (segmenter, other)
+    ]
+    assert weight == pytest.approx([strokes, strokes], rel=1e-5)
+
+
+@pytest.mark.parametrize("slices", ["Z", "ZYX"])
+def test_a_volume_cut_across_all_axes_has_no_more_strokes(segmenter, slices):
+    image, marks = scribbled(3)
+    volume = np.stack([image] * 20) + np.arange(20, dtype=np.uint8)[:, None, None]
+    said = np.zeros(volume.shape, np.uint8)
+    said[4], said[9] = marks, scribbled(2)[1]
+    segmenter.set_params(features=FeatureSettings(slices=slices))
+    segmenter.fit(volume, said, volume=True)
+    assert segmenter.model_.strokes == 5
+    total = float(sum(kept.weights.sum() for kept in segmenter.memory_.values()))
+    assert total == pytest.approx(5, rel=1e-5)
+
+
+@pytest.mark.parametrize("features", [VIEWS_OF, TILES_OF])
+def test_one_whole_mask_is_one_mask(segmenter, features):
+    image, mask, _ = square()
+    segmenter.set_params(features=features).fit(image, marks_from_mask(mask))
+    assert len(segmenter.memory_) >= 4
+    assert segmenter.model_.strokes == 1
 
 
 def test_groups_are_no_strokes(segmenter):

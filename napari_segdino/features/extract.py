@@ -123,6 +123,11 @@ class Extractor:
         return [level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded]
 
 
+def tile_of(key: str) -> str:
+    """Return what the keys of one tile in several views have in common."""
+    return key.partition(", (View(")[0]
+
+
 def triples(image: torch.Tensor) -> Sequence[torch.Tensor]:
     """Split channels into the threes that an encoder takes.
 

@@ -199,4 +199,5 @@ def weigh(sample: Sample, times: NDArray[np.int64]) -> Sample:
         codes=sample.codes[kept],
         weights=sample.weights[kept] * often,
         strokes=sample.strokes[kept],
+        parts=sample.parts[kept],
     )

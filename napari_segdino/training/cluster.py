@@ -152,6 +152,7 @@ def first_guess(groups: AnyGroups, samples: Sequence[Sample]) -> Sample:
         codes,
         1 / sizes[group[rows]],
         group[rows],
+        torch.ones(len(rows)),
         samples[0].context,
         widths,
     )

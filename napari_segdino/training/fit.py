@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segdino.errors import InputError
+from napari_segdino.features.extract import tile_of
 from napari_segdino.heads.basis import Basis
 from napari_segdino.heads.mvr import OWN, NetworkProbe, Probe, RadialProbe, radial
 from napari_segdino.progress import Progress, Steps
@@ -91,7 +92,7 @@ def iter_fit_probe(
             "Only one class is marked: mark at least two (background counts; "
             "erasing marks background)."
         )
-    if sum(s.whole for s in samples) >= NETWORK_FROM:
+    if count_masks(memory) >= NETWORK_FROM:
         return (yield from _iter_fit_network(samples, basis, present, seed))
     yield Progress(0, 1, "Training")
     return fit_radial(memory, basis, present, before)
@@ -150,6 +151,7 @@ def fit_radial(
     contests = classes[1:] if len(classes) == 2 else classes
     betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
     strokes = count_strokes(memory)
+    painted = {tile_of(key) for key in memory if key != GUESS}
     keep, last = 0.0, torch.zeros_like(betas)
     if before is not None and torch.equal(before.present, present):
         keep = KEEP ** max(1, strokes - before.strokes)
@@ -163,7 +165,7 @@ def fit_radial(
             betas[:, classes[0]] = -betas[:, classes[1]]
         betas = (1 - keep) * betas + keep * last
         wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
-        if len(samples) == 1 or not wrong.any():
+        if len(painted) == 1 or not wrong.any():
             break
         weights = torch.where(wrong, INSIST * weights, weights)
     weight = (1 - OWN) * (back @ betas).float()
@@ -174,9 +176,20 @@ def fit_radial(
 
 
 def count_strokes(memory: Mapping[str, Sample]) -> int:
-    """How many strokes there are; a whole mask is one, a first guess none."""
+    """How many strokes were painted; a whole mask is one, a first guess none."""
     said = (sample for key, sample in memory.items() if key != GUESS)
-    return sum(len(sample.strokes.unique()) for sample in said)
+    return round(sum(_painted(sample) for sample in said))
+
+
+def count_masks(memory: Mapping[str, Sample]) -> int:
+    """How many whole masks there are."""
+    return round(sum(_painted(sample) for sample in memory.values() if sample.whole))
+
+
+def _painted(sample: Sample) -> float:
+    """How many strokes of those painted a sample is."""
+    _, first = np.unique(sample.strokes.numpy(), return_index=True)
+    return float(sample.parts.numpy()[first].sum())
 
 
 def _scores(probe: RadialProbe, memory: Mapping[str, Sample]) -> torch.Tensor:

@@ -31,7 +31,7 @@ from napari_segdino.training.named import (
     pad_rows,
     unpack_probe,
 )
-from napari_segdino.training.samples import GUESS, Sample, take_sample
+from napari_segdino.training.samples import GUESS, Parts, Sample, take_sample
 
 if TYPE_CHECKING:
     from napari_segdino.heads.decoder import DenseHead
@@ -60,7 +60,12 @@ class Learner(Protocol):
         """How tiles are shown to the encoder unless the user says otherwise."""
 
     def take(
-        self, grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Any
+        self,
+        grid: FeatureGrid,
+        marks: NDArray[Any],
+        seed: int,
+        before: Any,
+        parts: Parts | None,
     ) -> Any:
         """Keep S of a marked tile, of which `before` was kept so far, or None."""
 
@@ -128,10 +133,15 @@ class MvrLearner:
         return FeatureSettings()
 
     def take(
-        self, grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Sample | None
+        self,
+        grid: FeatureGrid,
+        marks: NDArray[Any],
+        seed: int,
+        before: Sample | None,
+        parts: Parts | None,
     ) -> Sample:
         """See :func:`take_sample`."""
-        return take_sample(grid, marks, seed, before)
+        return take_sample(grid, marks, seed, before, parts)
 
     def copies(self, marks: NDArray[Any]) -> int:
         """None: strokes of a few images leave nothing to wait for."""
@@ -185,26 +195,27 @@ class MvrLearner:
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`pack`."""
         fields = [f.name for f in dataclasses.fields(Sample)]
-        memory = {
-            key: _with_colour(Sample(*(tensors[f"memory.{i}.{f}"] for f in fields)))
-            for i, key in enumerate(meta["memory"])
-        }
+        memory = {}
+        for i, key in enumerate(meta["memory"]):
+            kept = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
+            memory[key] = _as_now(kept)
         return unpack_probe(tensors, meta), memory
 
 
-def _with_colour(sample: Sample) -> Sample:
-    """Give a grey sample of an earlier file the features of colour, which are 0."""
-    missing = missing_colour(int(sample.widths[-1]))
-    if not missing:
-        return sample
-    widths = sample.widths.clone()
-    widths[-1] += missing
-    features, context = (
-        pad_rows(t.T, missing).T.contiguous() for t in (sample.features, sample.context)
-    )
-    return dataclasses.replace(
-        sample, features=features, context=context, widths=widths
-    )
+def _as_now(kept: dict[str, Any]) -> Sample:
+    """Make a sample of what a file holds.
+
+    Earlier ones did not know of parts, and had no features of colour in grey, which
+    are 0.
+    """
+    if kept["parts"] is None:
+        kept["parts"] = kept["weights"].new_ones(len(kept["weights"]))
+    if missing := missing_colour(int(kept["widths"][-1])):
+        kept["widths"] = kept["widths"].clone()
+        kept["widths"][-1] += missing
+        for name in ("features", "context"):
+            kept[name] = pad_rows(kept[name].T, missing).T.contiguous()
+    return Sample(**kept)
 
 
 def _corrected(
@@ -278,7 +289,12 @@ class DenseLearner:
         """None: a decoder needs tiles, not pixels."""
 
     def take(
-        self, grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Any
+        self,
+        grid: FeatureGrid,
+        marks: NDArray[Any],
+        seed: int,
+        before: Any,
+        parts: Parts | None,
     ) -> DenseExample:
         """Keep the levels and the marks."""
         import torch

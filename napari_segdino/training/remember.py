@@ -16,6 +16,8 @@ from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.augment import augmented
 from napari_segdino.training.learners import COPY, Learner
+from napari_segdino.training.parts import ALONE, CutShare, share_tiles
+from napari_segdino.training.samples import Parts
 
 TEXT = "Encoding marked planes"
 
@@ -29,6 +31,7 @@ def iter_remember(
     planes: Sequence[int] | None,
     settings: FeatureSettings,
     seed: int,
+    share: CutShare = ALONE,
 ) -> Steps[None]:
     """Keep the marked tiles of an image; forget those without marks.
 
@@ -50,6 +53,8 @@ def iter_remember(
         Tiles and views.
     seed : int
         Seed of what is taken by chance.
+    share : CutShare
+        What marks count here, if the image is one of several cuts.
 
     Yields
     ------
@@ -64,7 +69,9 @@ def iter_remember(
         if not memory and not said.any():
             continue
         plane = image.read(index)
-        for tile in cut_tiles(image.plane_shape, settings.tile, settings.overlap):
+        tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
+        shares = share_tiles(said, tiles, len(views_of(settings)), share)
+        for tile, parts in zip(tiles, shares, strict=True):
             pixels, tile_marks = plane[tile.slices], said[tile.slices]
             for key, kept in _kept(
                 memory,
@@ -75,6 +82,7 @@ def iter_remember(
                 intensity,
                 settings,
                 seed,
+                parts,
             ):
                 if not kept and key in said_now:
                     continue  # a plane of the same pixels without marks of its own
@@ -94,6 +102,7 @@ def _kept(
     intensity: Intensity,
     settings: FeatureSettings,
     seed: int,
+    parts: Parts,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key of a tile in each view, and what is kept of it and of its copies."""
     for views in views_of(settings):
@@ -102,7 +111,7 @@ def _kept(
             yield key, {}
             continue
         grid = extractor.grid(pixels, intensity, views)
-        kept = {key: learner.take(grid, marks, seed, memory.get(key))}
+        kept = {key: learner.take(grid, marks, seed, memory.get(key), parts)}
         if count := learner.copies(marks):
             scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
             unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
@@ -110,5 +119,6 @@ def _kept(
                 augmented(scaled, marks, count, seed)
             ):
                 grid = extractor.grid(image, unit, views)
-                kept[f"{key}{COPY}{number}"] = learner.take(grid, said, seed, None)
+                copy = learner.take(grid, said, seed, None, None)
+                kept[f"{key}{COPY}{number}"] = copy
         yield key, kept

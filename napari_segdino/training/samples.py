@@ -49,10 +49,13 @@ class Sample:
     codes : torch.Tensor, shape (N,), uint8
         Marks of these pixels.
     weights : torch.Tensor, shape (N,), float32
-        They sum to 1 over each stroke, or to :data:`WHOLE_WEIGHT` over a
-        whole mask.
+        They sum to 1 over each stroke, or to :data:`WHOLE_WEIGHT` over a whole mask,
+        in all views, tiles and cuts together; see :mod:`~.training.parts`.
     strokes : torch.Tensor, shape (N,), int64
         Number of the stroke of each pixel; -1 in a whole mask.
+    parts : torch.Tensor, shape (N,), float32
+        How much of what was painted the stroke of each pixel is here, or the whole
+        mask.
     context : torch.Tensor, shape (M, D), float16
         The same features at pixels spread over the tile.
     widths : torch.Tensor, shape (B,), int64
@@ -64,6 +67,7 @@ class Sample:
     codes: torch.Tensor
     weights: torch.Tensor
     strokes: torch.Tensor
+    parts: torch.Tensor
     context: torch.Tensor
     widths: torch.Tensor
 
@@ -74,12 +78,33 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """How much of what was painted the marks of a tile are.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray of float64, shape (Y, X)
+        Part of its stroke that a marked pixel's stroke is here.
+    weights : numpy.ndarray of float64, shape (Y, X)
+        What this stroke weighs.
+    """
+
+    counts: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Picked:
     """Pixels taken from marks: flat indices, weights and strokes, each (N,)."""
 
     pixels: NDArray[np.intp]
     weights: NDArray[np.float32]
     strokes: NDArray[np.int64]
+
+
+def is_whole(marks: NDArray[Any]) -> bool:
+    """Whether the marks (Y, X) of a tile are a whole mask."""
+    return bool(np.count_nonzero(marks) >= WHOLE * marks.size)
 
 
 def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
@@ -176,7 +201,11 @@ def pick_from_mask(
 
 
 def take_sample(
-    grid: FeatureGrid, marks: NDArray[Any], seed: int, before: Sample | None = None
+    grid: FeatureGrid,
+    marks: NDArray[Any],
+    seed: int,
+    before: Sample | None = None,
+    parts: Parts | None = None,
 ) -> Sample:
     """Keep of a marked tile what a probe learns from.
 
@@ -190,6 +219,8 @@ def take_sample(
         Seed of what is taken by chance.
     before : Sample, optional
         What was kept of this tile so far: its context is the same.
+    parts : Parts, optional
+        How much of what was painted the marks are; None is all of it.
 
     Returns
     -------
@@ -197,15 +228,21 @@ def take_sample(
     """
     import torch
 
-    whole = np.count_nonzero(marks) >= WHOLE * marks.size
+    whole = is_whole(marks)
     picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
     blocks = _read(grid, picked.pixels)
+    weights = torch.from_numpy(picked.weights)
+    counts = torch.ones_like(weights)
+    if parts is not None:
+        counts *= torch.from_numpy(parts.counts.ravel()[picked.pixels])
+        weights *= torch.from_numpy(parts.weights.ravel()[picked.pixels])
     return Sample(
         torch.from_numpy(np.ascontiguousarray(marks, np.uint8)),
         torch.cat(blocks, 1).half(),
         torch.from_numpy(marks.ravel()[picked.pixels].astype(np.uint8)),
-        torch.from_numpy(picked.weights),
+        weights,
         torch.from_numpy(picked.strokes),
+        counts,
         _context(grid, seed) if before is None else before.context,
         torch.tensor([b.shape[1] for b in blocks]),
     )

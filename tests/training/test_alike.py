@@ -29,6 +29,7 @@ def clicks(*values_and_codes):
         torch.tensor(codes, dtype=torch.uint8),
         torch.ones(len(codes)),
         torch.arange(len(codes)),
+        torch.ones(len(codes)),
         torch.zeros(1, 1).half(),
         torch.tensor([1]),
     )

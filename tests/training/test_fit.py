@@ -31,6 +31,7 @@ def sample(codes, seed=0, whole=False):
         codes=codes,
         weights=torch.ones(len(codes)),
         strokes=torch.full((len(codes),), -1 if whole else 0),
+        parts=torch.ones(len(codes)),
         context=context.half(),
         widths=torch.tensor([3, 1]),
     )
