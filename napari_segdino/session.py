@@ -264,17 +264,23 @@ class Session:
         return self._segmenter is not None and bool(self._segmenter.is_fitted)
 
     def change(self, **changes: Any) -> None:
-        """Change settings; another encoder, head or view means a new probe.
-
-        Marks that were learned stay known and are learned anew.
-        """
+        """Change settings that the probe is not bound to; see :meth:`switch`."""
         before, self.settings = self.settings, replace(self.settings, **changes)
         if before == self.settings:
             return
-        if before.probe != self.settings.probe:
-            self._start(None)
-        elif before.parameters() != self.settings.parameters():
+        if before.parameters() != self.settings.parameters():
             self.segmenter.set_params(**self.settings.parameters())
+        self.settings_changed.emit()
+
+    def candidate(self, **changes: Any) -> Any:
+        """Return a new segmenter made with other settings; the present one stays."""
+        return self._make(**replace(self.settings, **changes).parameters())
+
+    def switch(self, segmenter: Any, **changes: Any) -> None:
+        """Go on with a segmenter that was made with these changes of settings."""
+        self.settings = replace(self.settings, **changes)
+        segmenter.set_params(**self.settings.parameters())
+        self._start(segmenter)
         self.settings_changed.emit()
 
     def change_machine(self, **changes: Any) -> None:
@@ -363,6 +369,10 @@ class Session:
             :attr:`learned` as it was then.
         """
         teach(self.segmenter)
+        settings = self.settings.taking(self.segmenter)
+        if settings != self.settings:
+            self.settings = settings
+            self.settings_changed.emit()
         self.learned = {image: dict(prints) for image, prints in learned.items()}
         self.probe_changed.emit()
 

@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from napari_segdino.arrays import as_planes
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.errors import InputError, ModelFileError
+from napari_segdino.errors import InputError, ModelFileError, WeightsError
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
 
@@ -71,6 +71,12 @@ class FakeSegmenter:
 
     def check_channels(self, images: Iterable[Any], anew: bool = False) -> None:
         """Any channels will do."""
+
+    def iter_engine(self) -> Steps[None]:
+        """Load the encoder; one that is called "missing" cannot be had."""
+        yield Progress(0, 1, "Loading")
+        if self.encoder == "missing":
+            raise WeightsError("missing cannot be fetched: there is no network.")
 
     def iter_partial_fit(
         self,

@@ -150,7 +150,7 @@ def test_change_class_tells_once(session: Session) -> None:
     assert len(told) == 1
 
 
-def test_another_encoder_means_a_new_probe(session: Session) -> None:
+def test_a_candidate_takes_over_only_when_it_is_told_to(session: Session) -> None:
     first = session.segmenter
     session.note_learned("image", {0: 5})
     session.change(live=True)
@@ -158,9 +158,13 @@ def test_another_encoder_means_a_new_probe(session: Session) -> None:
     assert session.segmenter is first
     assert first.device == "cpu"
     assert session.learned == {"image": {0: 5}}
-    session.change(encoder="two")
-    assert session.segmenter is not first
-    assert session.segmenter.encoder == "two"
+    new = session.candidate(encoder="two")
+    assert session.segmenter is first and session.settings.encoder != "two"
+    session.change(device="mps")
+    session.switch(new, encoder="two")
+    assert session.segmenter is new
+    assert (new.encoder, new.device) == ("two", "mps")
+    assert session.settings.encoder == "two"
     assert session.learned == {}, "all marks are learned anew"
 
 
@@ -195,16 +199,11 @@ def test_forget(session: Session) -> None:
     assert not session.segmenter.is_fitted
 
 
-def test_another_head_means_a_new_probe_and_another_fusion_does_not(
-    session: Session,
-) -> None:
+def test_another_fusion_needs_no_new_probe(session: Session) -> None:
     first = session.segmenter
     session.note_learned("image", {0: 5})
     session.change(predicting=PredictSettings("mean"))
     assert session.segmenter is first
     assert first.predicting.fusion == "mean"
-    session.change(head="segdino")
-    assert session.segmenter is not first
-    assert session.segmenter.head == "segdino"
-    assert session.segmenter.predicting.fusion == "mean"
-    assert session.learned == {}, "all marks are learned anew"
+    assert session.candidate(head="segdino").predicting.fusion == "mean"
+    assert session.learned == {"image": {0: 5}}

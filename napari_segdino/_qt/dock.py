@@ -32,6 +32,7 @@ from napari_segdino._qt.project import Projects
 from napari_segdino._qt.review.panel import ReviewPanel
 from napari_segdino._qt.scroll import ColumnScroll
 from napari_segdino._qt.series import SeriesController
+from napari_segdino._qt.switch import ProbeSwitch
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.warm import start_warming
@@ -70,6 +71,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         state = state_of(napari_viewer, session)
         self.session = state.session
         self.engine = Engine(napari_viewer, state, self)
+        self.switch = ProbeSwitch(self.engine, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
@@ -298,13 +300,16 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _on_setting(self, name: str, value: object) -> None:
         if name in ("encoder", "head", "features"):
-            self.engine.cancel()
-            self.status.say("A new probe: Retrain learns all your marks anew.")
-        self.session.change(**{name: value})
+            self.switch.switch(self.image, **{name: value})
+        else:
+            self.session.change(**{name: value})
 
     def _on_busy(self, busy: bool) -> None:
         self.actions.set_busy(busy)
         self.files.setEnabled(not busy)
+        if not busy:
+            # What was picked and could not be had is not shown any more.
+            self._show_settings()
 
     def _on_drawn(self) -> None:
         work = self._current_work()

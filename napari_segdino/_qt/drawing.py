@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino._qt.jobs import Doubted, Known, Learned, Redrawn
+from napari_segdino._qt.jobs import Doubted, Known, Learned, Redrawn, Switched
 from napari_segdino._qt.rounds import Redraw, Rounds
 from napari_segdino.inference.predict import PartResult, PlaneResult
 
@@ -54,6 +54,8 @@ class Drawing:
                 self.work.writer.add_part(result.index, result.labels, at, self._redraw)
             case Learned():
                 self._session.note_learned(result.image, result.prints)
+            case Switched():
+                self._rounds.switch(result.segmenter, **result.changes)
             case Known():
                 self.known = result
                 self._redraw = self._rounds.learned(self.work.key, result)

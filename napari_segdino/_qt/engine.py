@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt import messages
+from napari_segdino._qt import messages, switch
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
@@ -236,21 +236,22 @@ class Engine(QObject):  # type: ignore[misc]
             work.centre(),
             voxel_spacing(work.image),
         )
-        self._draw(work, "Segment", steps)
+        self.draw(work, "Segment", steps)
 
     def _start(self, work: Work) -> None:
         steps = partial(
             iter_start,
             self.session.segmenter,
-            self._marked(work, {}),
+            self.marked(work, {}),
             work.mask.data,
             work.wanted(self.session.settings.whole_volume),
             work.centre(),
         )
-        self._draw(work, "Click", steps)
+        self.draw(work, "Click", steps)
 
     @staticmethod
-    def _marked(work: Work, known: Mapping[int, int]) -> Marked:
+    def marked(work: Work, known: Mapping[int, int]) -> Marked:
+        """Return an image with its marks; `known` are those that are learned."""
         spacing = voxel_spacing(work.image)
         return Marked(work.key, work.planes, work.marks.data, dict(known), spacing)
 
@@ -264,7 +265,7 @@ class Engine(QObject):  # type: ignore[misc]
             return
         self._retrain_wanted = None
         learned = self.session.learned
-        marked = [self._marked(w, learned.get(w.key, {})) for w in self.works]
+        marked = [self.marked(w, learned.get(w.key, {})) for w in self.works]
         wanted = work.wanted(self.session.settings.whole_volume)
         steps = partial(
             iter_retrain,
@@ -276,9 +277,10 @@ class Engine(QObject):  # type: ignore[misc]
             work.centre(),
             self.doubt_wanted(),
         )
-        self._draw(work, "Retrain", steps)
+        self.draw(work, "Retrain", steps)
 
-    def _draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
+    def draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
+        """Run a job that draws the mask of an image."""
         self._work = work
         drawing = self._drawing = Drawing(work, self.session, self.rounds)
         grouped = not self.session.is_fitted and title == "Segment"
@@ -310,7 +312,7 @@ class Engine(QObject):  # type: ignore[misc]
 
         def finished() -> None:
             writer.finished.disconnect(finished)
-            self.said.emit(_summary(title, grouped))
+            self.said.emit(_summary(title, grouped, self.session.is_fitted))
             self.drawn.emit()
             if drawing.known is not None:
                 self.trained.emit(drawing)
@@ -384,7 +386,9 @@ class Engine(QObject):  # type: ignore[misc]
             self.retrain(image)
 
 
-def _summary(title: str, grouped: bool) -> str:
+def _summary(title: str, grouped: bool, fitted: bool) -> str:
+    if title == switch.TITLE:
+        return switch.summary(fitted)
     if grouped:
         weak = "your strokes soon outweigh it"
         return f"A first guess, grouped without labels; {weak}. {NEXT_STEP}"

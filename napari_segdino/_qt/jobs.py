@@ -80,6 +80,22 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Switched:
+    """Yielded when another segmenter is ready to take the place of the present one.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Its encoder is loaded, and it has learned the marks there are.
+    changes : mapping of str to object
+        Settings that it was made with.
+    """
+
+    segmenter: Any
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Redrawn:
     """Yielded after the prediction of a plane: its mask before and after.
 
@@ -226,6 +242,64 @@ def iter_retrain(
     before = learned_of(segmenter)
     yield from iter_learn(segmenter, images)
     yield Known(before, learned_of(segmenter))
+    yield from _iter_redraw(segmenter, target, mask, planes, centre, doubt)
+
+
+def iter_switch(
+    present: Any,
+    candidate: Any,
+    changes: Mapping[str, Any],
+    images: Sequence[Marked],
+    target: Marked | None = None,
+    mask: Any = None,
+    planes: Sequence[int] = (),
+    centre: tuple[float, float] | None = None,
+    doubt: bool = False,
+) -> Steps[None]:
+    """Load another encoder, teach it the marks, and only then let it take over.
+
+    Parameters
+    ----------
+    present, candidate : Segmenter
+        The probe there is, which is not touched, and a new one.
+    changes : mapping of str to object
+        Settings that the new one was made with.
+    images, target, mask, planes, centre, doubt
+        As for :func:`iter_retrain`; none of the marks is known. Without a target
+        nothing is drawn.
+
+    Yields
+    ------
+    Progress, Switched, and then what :func:`iter_retrain` yields
+    """
+    before = learned_of(present)
+    yield from candidate.iter_engine()
+    learned: list[Learned] = []
+    marked = [m for m in images if np.any(m.marks)]
+    try:
+        for step in iter_learn(candidate, marked) if marked else ():
+            if isinstance(step, Learned):
+                learned.append(step)
+            else:
+                yield step
+    except InputError:
+        # Marks of one class alone, say: it begins as a new probe does.
+        learned.clear()
+    yield Switched(candidate, changes)
+    yield from learned
+    if candidate.is_fitted and target is not None:
+        yield Known(before, learned_of(candidate))
+        yield from _iter_redraw(candidate, target, mask, planes, centre, doubt)
+
+
+def _iter_redraw(
+    segmenter: Any,
+    target: Marked,
+    mask: Any,
+    planes: Sequence[int],
+    centre: tuple[float, float] | None,
+    doubt: bool,
+) -> Steps[None]:
     image = target.planes
     first: dict[int, NDArray[Any]] = {}
     steps = segmenter.iter_predict(

@@ -169,7 +169,7 @@ class ModelPanel(Fold):
         self.fill(inside)
 
     def _explain(self) -> None:
-        new = " Changing it starts a new probe; your marks are learned anew."
+        new = " Your marks are learned anew with it; until then nothing changes."
         self.head.setToolTip("What is trained on the frozen features." + new)
         windows = ", ".join(
             f"{name} {low:g} to {high:g}" for name, (low, high) in WINDOWS.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -140,13 +140,22 @@ class Rounds:
 
     def renew(self) -> None:
         """Begin a new probe; those there were can be gone back to."""
+        self._replace(self._session.forget)
+
+    def switch(self, segmenter: Any, **changes: Any) -> None:
+        """Go on with another segmenter; the one there was can be gone back to."""
+        self._replace(partial(self._session.switch, segmenter, **changes))
+
+    def _replace(self, act: Callable[[], None]) -> None:
+        """Have the session's probe replaced and go on with the history."""
         self.note()
-        followed = self._session.owns(self._owner)
-        self._session.forget()
-        if followed and self.history.states:
-            self._owner = self._session.segmenter
-            if self.history.states[self.history.now].learned:
-                self._record({}, None, {})
+        followed = self._session.owns(self._owner) and self.history.states
+        act()
+        if not followed:
+            return
+        self._owner = self._session.segmenter
+        if self.history.states[self.history.now].learned and not self._owner.is_fitted:
+            self._record({}, None, {})
 
     def _record(self, learned: Any, image: Hashable, prints: Prints) -> None:
         origin = Origin(self._count, image, prints)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,12 @@ LEARNED = (
     "channels_",
 )
 """Attributes of a segmenter that say what it has learned."""
+
+MADE_WITH = ("encoder", "head", "features", "recipe")
+"""Parameters of a segmenter that what it has learned is bound to."""
+
+PARAMS = "params"
+"""Where :func:`learned_of` puts them."""
 
 LIMIT = 20
 """Probes kept."""
@@ -72,6 +78,8 @@ class ProbeState:
 
     def teach(self, segmenter: Segmenter) -> None:
         """Make a segmenter know what it knew."""
+        if made_with := self.learned.get(PARAMS):
+            segmenter.set_params(**made_with)
         for name in LEARNED:
             if name in self.learned:
                 value = self.learned[name]
@@ -81,11 +89,20 @@ class ProbeState:
 
 
 def learned_of(segmenter: Segmenter) -> dict[str, Any]:
-    """Return what a segmenter knows: shared, not copied, as a refit makes new."""
-    learned = {n: getattr(segmenter, n) for n in LEARNED if hasattr(segmenter, n)}
+    """Return what a segmenter knows: shared, not copied, as a refit makes new.
+
+    With it go the parameters that it is bound to; empty before it learned anything.
+    """
+    learned = _attributes(segmenter, LEARNED)
+    if learned:
+        learned[PARAMS] = _attributes(segmenter, MADE_WITH)
     if "memory_" in learned:
         learned["memory_"] = dict(learned["memory_"])
     return learned
+
+
+def _attributes(segmenter: Segmenter, names: Iterable[str]) -> dict[str, Any]:
+    return {n: getattr(segmenter, n) for n in names if hasattr(segmenter, n)}
 
 
 class ProbeHistory:

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
+from napari_segdino._qt import hand
 from napari_segdino.errors import WeightsError
 from napari_segdino.progress import Progress
 
@@ -228,18 +231,82 @@ def test_next_image_same_probe(user: Any, plane: Any) -> None:
     assert len(user.segmenter.memory) == 1
 
 
-def test_another_encoder_learns_all_marks_anew(user: Any, plane: Any) -> None:
+def pick_next(combo: Any, name: str) -> None:
+    """Add an entry below the present one and go there with the keyboard."""
+    row = combo.currentIndex() + 1
+    combo.insertItem(row, name, name)
+    QTest.keyClick(combo, Qt.Key.Key_Down)
+    assert combo.currentText() == name
+
+
+def go_back(user: Any) -> None:
+    back = user.dock.review.change.panel.back
+    user.wait(back.isEnabled)
+    hand.click(back)
+    user.rest()
+
+
+def test_another_encoder_learns_the_marks_by_itself(shown: Any) -> None:
+    correct(shown)
+    shown.retrain()
+    old, learned = shown.segmenter, dict(shown.dock.session.learned)
+    means, marks = old.means, shown.work.marks.data.copy()
+    pick_next(shown.dock.inputs.encoder, "other")
+    shown.rest()
+    assert shown.segmenter.encoder == shown.dock.session.settings.encoder == "other"
+    assert shown.segmenter is not old and shown.segmenter.is_fitted
+    assert shown.dock.session.learned == learned
+    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    assert "learned anew" in shown.status
+    go_back(shown)
+    assert shown.segmenter.means is means
+    assert shown.segmenter.encoder == "efficientnet_lite0"
+    assert shown.dock.inputs.encoder.value() == "efficientnet_lite0"
+
+
+def test_an_encoder_that_cannot_be_had_changes_nothing(shown: Any) -> None:
+    correct(shown)
+    shown.retrain()
+    probe, mask = shown.segmenter, shown.work.mask.data.copy()
+    learned = dict(shown.dock.session.learned)
+    pick_next(shown.dock.inputs.encoder, "missing")
+    shown.rest()
+    assert "cannot be fetched" in shown.status
+    assert shown.segmenter is probe and probe.is_fitted
+    assert shown.dock.session.learned == learned
+    assert shown.dock.inputs.encoder.value() == "efficientnet_lite0"
+    assert shown.dock.inputs.encoder.currentText().startswith("efficientnet_lite0")
+    np.testing.assert_array_equal(shown.work.mask.data, mask)
+    shown.retrain()
+    assert shown.segmenter is probe
+
+
+def test_an_encoder_is_loaded_when_it_is_picked_with_nothing_open(user: Any) -> None:
+    pick_next(user.dock.inputs.encoder, "missing")
+    user.rest()
+    assert "cannot be fetched" in user.status
+    assert user.dock.session.settings.encoder == "efficientnet_lite0"
+    pick_next(user.dock.inputs.encoder, "other")
+    user.rest()
+    assert user.dock.session.settings.encoder == "other"
+    assert "Press Segment" in user.status
+
+
+def test_a_probe_without_marks_can_be_gone_back_to(
+    user: Any, plane: Any, tmp_path: Any
+) -> None:
     user.open(plane)
     user.segment()
-    correct(user)
-    user.retrain()
-    marks = user.work.marks.data.copy()
-    user.dock.inputs.encoder.valueChanged.emit("dinov3_vits16")
-    assert user.segmenter.encoder == "dinov3_vits16"
+    (tmp_path / "a.segdino").write_text("[20, 200]")
+    user.dock.engine.load_probe(tmp_path / "a.segdino")
+    user.rest()
+    probe = user.segmenter.means
+    pick_next(user.dock.inputs.encoder, "other")
+    user.rest()
     assert not user.segmenter.is_fitted
-    user.retrain()
-    assert user.segmenter.is_fitted
-    np.testing.assert_array_equal(user.work.marks.data, marks)
+    go_back(user)
+    assert user.segmenter.means is probe
+    assert user.dock.session.settings.encoder == "fake"
 
 
 # -- classes ---------------------------------------------------------------

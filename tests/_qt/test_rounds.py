@@ -17,7 +17,11 @@ from napari_segdino.settings import Settings
 class Probe:
     """Knows a number."""
 
-    encoder = "e"
+    encoder, head, features, recipe = "e", "mvr", None, None
+    predicting = Settings().predicting
+
+    def set_params(self, **params: Any) -> None:
+        vars(self).update(params)
 
 
 def start() -> tuple[Session, Rounds]:

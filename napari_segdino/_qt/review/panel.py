@@ -84,6 +84,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def _on_busy(self, busy: bool) -> None:
         self.score.panel.export.setEnabled(not busy)
         self.change.panel.set_busy(busy)
+        if not busy:
+            self.change.refresh()
 
     def _export(self) -> None:
         rows = self.score.rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_segdino.packed import Packed
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import Guard, StrokeScore
 from napari_segdino.session import LabelClass
+from napari_segdino.settings import made_for
 
 
 def part(plane: int, before: list[list[int]], after: list[list[int]]) -> Redrawn:
@@ -147,12 +149,20 @@ def test_earlier_corrections_are_really_asked(
     assert panel.verdict.text() == "All 2 earlier corrections hold."
 
 
-def test_a_probe_of_another_kind_has_no_past(
+def test_the_past_reaches_behind_other_views(
     teach: Callable[..., Any], plane: np.ndarray
 ) -> None:
     user = teach(plane)
     panel = user.dock.review.change.panel
     user.wait(lambda: panel.back.isEnabled())
-    user.dock.session.change(head="meddino")
-    assert not panel.back.isEnabled()
-    assert panel.place.text() == ""
+    before = user.segmenter.model_
+    mirrored = replace(made_for("mvr"), flips=True)
+    user.dock.model.changed.emit("features", mirrored)
+    user.rest()
+    assert user.segmenter.features == mirrored
+    assert user.segmenter.model_ is not before
+    user.wait(lambda: panel.back.isEnabled())
+    click(panel.back)
+    user.rest()
+    assert user.segmenter.features is user.dock.session.settings.features is None
+    assert user.segmenter.model_ is before
