@@ -12,7 +12,7 @@ from napari_segdino._qt import dialogs, keys
 from napari_segdino._qt.classes_panel import ClassesPanel
 from napari_segdino._qt.clicks import ClickTool
 from napari_segdino._qt.correct import Corrector
-from napari_segdino._qt.engine import NO_IMAGE, Engine
+from napari_segdino._qt.engine import NEXT_STEP, NO_IMAGE, Engine
 from napari_segdino._qt.export import proposed_suffix
 from napari_segdino._qt.folder import FolderController, FolderPanel
 from napari_segdino._qt.keys import Keys
@@ -215,6 +215,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def _welcome(self) -> str:
         if self.image is None:
             return NO_IMAGE
+        if self.engine.works.drawn(self.image) is not None:
+            return f"Go on where you stopped. {NEXT_STEP}"
         if self.session.settings.encoder == BUILTIN_ENCODER:
             return (
                 f"Press Segment for a first mask. {DEFAULT_ENCODER} is not on this "
@@ -289,6 +291,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.status.say(NO_IMAGE)
         elif self.status.label.text() == NO_IMAGE:
             self.status.say(self._welcome())
+        work = self._current_work()
+        if work is not None:
+            self.classes.setValue(int(work.mask.selected_label))
         self.clicks.put_down()
         self.engine.prepare(image)
         self._on_prepared()

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QMainWindow,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -69,6 +70,9 @@ class SegDINOWidget(QWidget):  # type: ignore[misc]
         self._window = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.dock: SegmentDock | None = None
         self._notice: QWidget | None = None
+        # Otherwise napari gives half of the height to an empty space below.
+        policy = QSizePolicy.Policy
+        self.setSizePolicy(policy.Preferred, policy.Expanding)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self.open()

@@ -147,6 +147,8 @@ def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
     ]
     assert window.dock.engine.rounds.place == place
     assert session.learned == learned
+    assert "Go on where you stopped" in window.dock.status.label.text()
+    assert window.dock.classes.value() == 0, "as in napari's own controls"
     assert len(window.viewer.layers) == 3, "no second mask"
     window.press(window.dock.actions.retrain)
     np.testing.assert_array_equal(window.work.marks.data, marks)
@@ -174,6 +176,11 @@ def test_undo_reaches_behind_a_closed_dock(window: Any) -> None:
     ctrl = Qt.KeyboardModifier.ControlModifier
     hand.press_key(Qt.Key.Key_Z, ctrl)
     np.testing.assert_array_equal(window.work.marks.data, before)
+
+
+def test_it_has_the_height_of_the_window(window: Any) -> None:
+    QTest.qWait(100)
+    assert window.dock.height() > 0.9 * window.holder.height()
 
 
 def test_floating_does_not_interrupt(window: Any) -> None:
