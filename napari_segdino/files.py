@@ -56,10 +56,15 @@ def reason(error: OSError) -> str:
     return error.strerror or "the system refused it"
 
 
+def new_token() -> str:
+    """Return a short name that no one else has."""
+    return secrets.token_hex(4)
+
+
 def temporary_name(path: Path) -> Path:
     """Name for a file in the making: hidden, same folder, same suffix."""
     stem, suffix = split_suffix(path)
-    return path.with_name(f".{stem[:100]}.{secrets.token_hex(4)}.part{suffix}")
+    return path.with_name(f".{stem[:100]}.{new_token()}.part{suffix}")
 
 
 def _claim(temporary: Path, mode: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -70,6 +71,23 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
         _log.error("Writing %s failed", path, exc_info=True)
         raise ModelFileError(f"The probe could not be saved: {error}.") from error
     return path
+
+
+def model_digest(model: ModelFile) -> str:
+    """Return a digest of all that masks depend on.
+
+    Names and colours of classes do not count, nor does the order in which a file
+    holds its parts.
+    """
+    import torch
+
+    meta = {k: v for k, v in model.meta.items() if k != "class_info"}
+    digest = hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16)
+    for name, tensor in sorted(model.tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content = tensor.contiguous().reshape(-1).view(torch.uint8)
+        digest.update(content.numpy().data)
+    return digest.hexdigest()
 
 
 def read_model(path: str | Path) -> ModelFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt.dialogs import ask_load_probe
 from napari_segdino._qt.worker import Job
 from napari_segdino.batch import Row
-from napari_segdino.batch.request import REPORT, Request, iter_request
+from napari_segdino.batch.record import RECORD, REPORT
+from napari_segdino.batch.request import Request, find_report, iter_request
 from napari_segdino.io.write import MASK_SUFFIXES
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.workers.setRange(0, MAX_WORKERS)
         self.workers.setSpecialValueText("none")
         self.scheduler = QLineEdit()
-        self.resume = QCheckBox("Leave masks that are there")
+        self.resume = QCheckBox("Skip masks that are up to date")
         self.resume.setChecked(True)
         self.start = QPushButton("Segment the folder")
         self.failures = QTreeWidget()
@@ -119,7 +121,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         )
 
     def show_failure(self, row: Row) -> None:
-        """List a file that failed."""
+        """List a file that failed or was left alone."""
         item = QTreeWidgetItem([Path(row.file).name, row.reason])
         item.setToolTip(0, row.file)
         item.setToolTip(1, row.reason)
@@ -144,7 +146,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         for field in (self.suffix, self.workers):
             policy = QSizePolicy.Policy
             field.setSizePolicy(policy.Expanding, policy.Fixed)
-        self.failures.setHeaderLabels(["File", "Why it failed"])
+        self.failures.setHeaderLabels(["File", "Why it was not segmented"])
         self.failures.setRootIsDecorated(False)
         self.failures.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.failures.setMaximumHeight(140)
@@ -161,7 +163,14 @@ class FolderPanel(QWidget):  # type: ignore[misc]
 
     def _explain(self) -> None:
         self.source.setToolTip("A folder, a file, or a pattern with * in it")
-        self.folder.setToolTip(f"Masks go here, and {REPORT} with a line for each file")
+        self.folder.setToolTip(
+            f"Masks go here, {REPORT} with a line for each file, and {RECORD}, which "
+            "says what was made from what"
+        )
+        self.resume.setToolTip(
+            "Made from the same image with the same probe and settings. What this "
+            "program did not make, or was changed since, is always left alone"
+        )
         self.probe.setToolTip("A probe file; empty is what this window has learned")
         self.suffix.setToolTip("Format of the masks")
         self.workers.setToolTip(
@@ -208,19 +217,24 @@ class FolderController(QObject):  # type: ignore[misc]
         )
 
     def _on_step(self, step: Any) -> None:
-        if isinstance(step, Row) and step.status == "failed":
+        if isinstance(step, Row) and step.status in ("failed", "left alone"):
             self._panel.show_failure(step)
 
     def _on_done(self, request: Request, rows: list[Row]) -> None:
-        failed = sum(row.status == "failed" for row in rows)
-        skipped = sum(row.status == "skipped" for row in rows)
-        done = len(rows) - failed - skipped
-        parts = [f"{_files(done)} segmented"]
-        if skipped:
-            parts.append(f"{skipped} done before")
+        count = Counter(row.status for row in rows)
+        failed = count["failed"]
+        parts = [f"{_files(count['done'])} segmented"]
+        if count["redone"]:
+            whys = dict.fromkeys(r.reason for r in rows if r.status == "redone")
+            why = " ".join(whys).rstrip(".")
+            parts.append(f"{count['redone']} done again ({why})")
+        if count["skipped"]:
+            parts.append(f"{count['skipped']} done before")
+        if count["left alone"]:
+            parts.append(f"{count['left alone']} left alone, listed in the Folder tab")
         if failed:
             parts.append(f"{failed} failed, listed in the Folder tab")
-        report = Path(request.folder) / REPORT
+        report = find_report(Path(request.folder))
         text = f"{'; '.join(parts)}. The report is {report}."
         self._engine.said.emit(text)
         if failed:

@@ -171,6 +171,6 @@ def _sweep(jobs: Sequence[Job]) -> None:
     stems = {(job.folder, split_suffix(job.target(".tif"))[0]) for job in jobs}
     for folder in {folder for folder, _ in stems}:
         for left in folder.glob(".*.part*"):
-            stem = left.name[1:].split(".part")[0].rpartition(".")[0]
+            stem = left.name.lstrip(".").split(".part")[0].rpartition(".")[0]
             if (folder, stem) in stems and left.is_file():
                 left.unlink(missing_ok=True)

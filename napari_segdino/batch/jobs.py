@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
+from napari_segdino.batch.names import masks_among, name_images
+from napari_segdino.batch.record import RECORD, Made, Record
 from napari_segdino.errors import InputError
-from napari_segdino.files import write_csv
+from napari_segdino.files import new_token, write_csv
 
-Status = Literal["done", "skipped", "failed"]
+Status = Literal["done", "redone", "skipped", "left alone", "failed"]
 
 ZARR_SUFFIX = ".ome.zarr"
 
@@ -29,11 +31,19 @@ class Job:
     suffix : str
         Of the mask; empty is the scan's own format.
     resume : bool
-        Leave a mask that is there, and go on with one that is half written.
+        Leave a mask that is up to date, and go on with one that is half written.
     series : str
         Which one of several in the scan, as for
         :func:`~napari_segdino.io.read_scan`; the mask is named after it. Empty
         is the largest or first one.
+    name : str
+        The mask is named after this; empty is the scan's own name.
+    made : tuple of Made
+        What the folder's record says of masks of this name.
+    run : str
+        Names the run: what it made itself, it does not make again.
+    mask_of : str
+        Name of the image whose mask this scan is; it is left alone then.
     """
 
     path: Path
@@ -41,20 +51,17 @@ class Job:
     suffix: str = ""
     resume: bool = False
     series: str = ""
+    name: str = ""
+    made: tuple[Made, ...] = ()
+    run: str = ""
+    mask_of: str = ""
 
     def target(self, suffix: str) -> Path:
         """Return where the mask goes, in a format."""
         from napari_segdino.io.pairs import mask_name
 
-        return self.folder / mask_name(self.path, suffix, self.series)
-
-    def finished(self) -> Path | None:
-        """Return the mask if it is there: masks are written whole or not at all."""
-        from napari_segdino.io.write import MASK_SUFFIXES
-
-        suffixes = (self.suffix,) if self.suffix else (*MASK_SUFFIXES, ZARR_SUFFIX)
-        targets = map(self.target, suffixes)
-        return next((target for target in targets if target.exists()), None)
+        named = Path(self.name or self.path.name)
+        return self.folder / mask_name(named, suffix, self.series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +74,11 @@ class Row:
         The scan, and its mask if there is one.
     seconds : float
         From reading to writing.
-    status : {"done", "skipped", "failed"}
-        Skipped is what was finished before.
+    status : {"done", "redone", "skipped", "left alone", "failed"}
+        Skipped is what is up to date; redone replaced an older mask; left alone is
+        what the program cannot show that it made.
     reason : str
-        Why it failed, one sentence.
+        Why it failed, was redone or left alone, one sentence.
     note : str
         What to know of the scan: missing slices, which of several series it is.
     """
@@ -112,8 +120,13 @@ def plan_jobs(
     Raises
     ------
     InputError
-        If nothing is found, the suffix is not known, or two files would be
-        written to one mask.
+        If nothing is found, or the suffix is not known.
+
+    Notes
+    -----
+    Masks among the images are left out if they were made here, and left alone if
+    they are named after an image beside them. Of images of one name, the first
+    gives its name to its mask, others their folder's name as well.
     """
     from napari_segdino.io.pairs import stem_of
     from napari_segdino.io.write import MASK_SUFFIXES
@@ -121,24 +134,47 @@ def plan_jobs(
     known = (*MASK_SUFFIXES, ZARR_SUFFIX)
     if suffix and suffix not in known:
         raise InputError(f"Masks are written as {', '.join(known)}, not {suffix!r}.")
-    paths = [found for one in inputs for path in _expand(one) for found in _of(path)]
-    paths = list(dict.fromkeys(paths))
-    seen: dict[str, Path] = {}
+    records = _Records()
+    given = [path for one in inputs for path in _expand(one)]
+    paths = list(dict.fromkeys(p for path in given for p in _images(path, records)))
+    if not paths:
+        raise InputError("There are only masks that were made here, and no image.")
+    masks, run = Path(folder).absolute(), new_token()
+    others, record = masks_among(paths), records.of(masks)
+    names = name_images([p for p in paths if p not in others], masks, series, record)
+    made: dict[str, list[Made]] = {}
+    for line in record.lines:
+        made.setdefault(stem_of(Path(line.mask)), []).append(line)
+    jobs = []
     for path in paths:
-        first = seen.setdefault(stem_of(path), path)
-        if first is not path:
-            raise InputError(
-                f"{first} and {path} would be written to one mask: "
-                "predict them into different folders."
-            )
-    masks = Path(folder).absolute()
-    return [Job(path, masks, suffix, resume, series) for path in paths]
+        job = Job(path, masks, suffix, resume, series, names.get(path, ""), run=run)
+        own = tuple(made.get(stem_of(job.target(".tif")), ()))
+        jobs.append(replace(job, made=own, mask_of=others.get(path, "")))
+    return jobs
 
 
-def _of(path: Path) -> list[Path]:
+class _Records:
+    """Records of folders, each read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, Record] = {}
+
+    def of(self, folder: Path) -> Record:
+        """Return the record of a folder."""
+        if folder not in self._read:
+            self._read[folder] = Record.read(folder)
+        return self._read[folder]
+
+
+def _images(path: Path, records: _Records) -> list[Path]:
+    """List the images at a path; none of the masks that were made there."""
     from napari_segdino.io.pairs import list_images
 
-    return [found.absolute() for found in list_images(path)]
+    path = path.absolute()
+    if path.name in {RECORD, *records.of(path.parent).masks}:
+        return []
+    leave_out = records.of(path).masks if path.is_dir() else ()
+    return list_images(path, leave_out)
 
 
 def _expand(given: Path | str) -> Sequence[Path]:

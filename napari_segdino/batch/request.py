@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from napari_segdino.batch.jobs import Row, plan_jobs, write_report
+from napari_segdino.batch.record import REPORT
 from napari_segdino.batch.run import BatchSettings, iter_run
 from napari_segdino.batch.work import Probe, read_probe
 from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress, Steps
-
-REPORT = "report.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Request:
     suffix : str
         Format of the masks; empty is each scan's own.
     resume : bool
-        Leave masks that are there.
+        Skip masks that are up to date.
     workers, scheduler
         As for :class:`BatchSettings`.
     """
@@ -104,8 +104,21 @@ def iter_request(
         order = {str(job.path): number for number, job in enumerate(jobs)}
         rows.sort(key=lambda row: order[row.file])
         if rows:
-            write_report(Path(request.folder) / REPORT, rows)
+            write_report(find_report(Path(request.folder)), rows)
     return rows
+
+
+def find_report(folder: Path) -> Path:
+    """Return where the report of a folder goes: never over another table."""
+    path = folder / REPORT
+    try:
+        with open(path, newline="") as file:
+            ours = next(csv.reader(file), []) == [f.name for f in fields(Row)]
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError, csv.Error):
+        ours = False
+    return path if ours else folder / f"segmented_{REPORT}"
 
 
 def _probe(

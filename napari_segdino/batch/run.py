@@ -6,10 +6,13 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari_segdino.batch.jobs import Job, Row
+from napari_segdino.batch.record import LOCK
 from napari_segdino.batch.work import Cancelled, Probe, run_job
 from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress, Steps
@@ -83,8 +86,20 @@ def iter_run(
     if settings.scheduler or settings.workers:
         from napari_segdino.batch.cluster import iter_run_cluster
 
-        return iter_run_cluster(jobs, probe, settings.workers, settings.scheduler)
-    return _iter_run_here(jobs, probe)
+        steps = iter_run_cluster(jobs, probe, settings.workers, settings.scheduler)
+    else:
+        steps = _iter_run_here(jobs, probe)
+    return _iter_and_tidy(steps, {job.folder for job in jobs})
+
+
+def _iter_and_tidy(steps: Steps[list[Row]], folders: set[Path]) -> Steps[list[Row]]:
+    """Leave no lock behind."""
+    try:
+        return (yield from steps)
+    finally:
+        for folder in folders:
+            with suppress(OSError):
+                (folder / LOCK).unlink(missing_ok=True)
 
 
 def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:

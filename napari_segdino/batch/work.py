@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import os
@@ -10,15 +9,28 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segdino.batch.jobs import ZARR_SUFFIX, Job, Row
+from napari_segdino.batch.jobs import ZARR_SUFFIX, Job, Row, Status
 from napari_segdino.batch.lazy import load
-from napari_segdino.errors import ModelFileError, SegDINOError
+from napari_segdino.batch.record import (
+    Made,
+    Record,
+    Verdict,
+    Wanted,
+    add,
+    digest_of,
+    judge,
+    measure,
+    measure_image,
+    seen_from,
+)
+from napari_segdino.errors import ModelFileError, ScanError, SegDINOError
+from napari_segdino.files import atomic_path, reason
 from napari_segdino.progress import Progress, drive
 
 if TYPE_CHECKING:
@@ -44,17 +56,15 @@ class Probe:
     ----------
     content : bytes
         Of the file.
+    digest : str
+        Names what masks depend on; two files of one probe have the same.
     device : str
         Where encoders compute.
     """
 
     content: bytes
+    digest: str
     device: str = "auto"
-
-    @property
-    def digest(self) -> str:
-        """Names the content."""
-        return hashlib.blake2b(self.content, digest_size=16).hexdigest()
 
 
 def read_probe(path: Path | str, device: str = "auto") -> Probe:
@@ -65,11 +75,11 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
     ModelFileError
         If it is missing, damaged, or no probe.
     """
-    from napari_segdino.model_file import read_model
+    from napari_segdino.model_file import model_digest, read_model
 
-    read_model(path)
+    digest = model_digest(read_model(path))
     try:
-        return Probe(Path(path).read_bytes(), device)
+        return Probe(Path(path).read_bytes(), digest, device)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read.") from error
 
@@ -97,16 +107,15 @@ def run_job(
     Row
     """
     start = time.perf_counter()
-    if job.resume and (target := job.finished()) is not None:
-        return Row(str(job.path), str(target), 0.0, "skipped")
     try:
-        written, note = _predict(job, probe, on_progress)
+        row = _run(job, probe, on_progress)
+    except _LeftAlone as why:
+        row = Row(str(job.path), "", 0.0, "left alone", str(why))
     except Exception as error:  # noqa: BLE001 - one file's failure is its own
         _log.warning("%s failed", job.path, exc_info=True)
-        seconds = time.perf_counter() - start
-        return Row(str(job.path), "", seconds, "failed", in_a_sentence(error))
-    seconds = time.perf_counter() - start
-    return Row(str(job.path), str(written), seconds, "done", note=note)
+        row = Row(str(job.path), "", 0.0, "failed", in_a_sentence(error))
+    seconds = 0.0 if row.status == "skipped" else time.perf_counter() - start
+    return replace(row, seconds=seconds)
 
 
 def in_a_sentence(error: BaseException) -> str:
@@ -119,25 +128,82 @@ def in_a_sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {first.strip()}"
 
 
-def _predict(
-    job: Job, probe: Probe, on_progress: Callable[[Progress], None] | None
-) -> tuple[Path, str]:
-    """Return where the mask is, and what to know of the scan."""
+class _LeftAlone(SegDINOError):
+    """There is something that the program cannot show that it made."""
+
+
+def _run(job: Job, probe: Probe, on_progress: Callable[[Progress], None] | None) -> Row:
+    """Segment a file, unless its mask is up to date or not ours."""
     from napari_segdino.io.read import read_scan
 
+    if job.mask_of:
+        raise _LeftAlone(f"{job.path.name} is a mask of {job.mask_of}, by its name.")
+    wanted = _wanted(job, probe)
+    if job.resume and (there := _up_to_date(job, wanted)):
+        return Row(str(job.path), str(there), 0.0, "skipped")
     scan = read_scan(job.path, series=job.series or None, lazy=True)
     target, note = _target(job, scan), " ".join(scan.warnings)
+    verdict = _look(job, target, wanted)
+    if verdict.action == "leave":
+        raise _LeftAlone(verdict.why)
+    if verdict.action == "skip" and job.run and verdict.run == job.run:
+        # By a worker that died before it could say so.
+        return Row(str(job.path), str(target), 0.0, "done", note=note)
 
     def show(step: Any) -> None:
         if on_progress is not None and isinstance(step, Progress):
             on_progress(step)
 
-    if target.name.endswith(ZARR_SUFFIX):
-        return _to_disk(job, scan, target, probe, show), note
-    labels = _in_memory(scan, probe, show)
-    from napari_segdino.io.write import write_mask
+    def publish(content: Path) -> None:
+        """Record a mask that is whole, before it takes its name."""
+        if _look(job, target, wanted) != verdict:
+            raise _LeftAlone(f"{target.name} changed meanwhile: it was left alone.")
+        size, changed = measure(content)
+        made: Any = asdict(wanted) | {"mask": target.name, "run": job.run}
+        digest = digest_of(content)
+        add(job.folder, Made(size=size, time=changed, digest=digest, **made))
 
-    return write_mask(target, labels, like=scan), note
+    if target.name.endswith(ZARR_SUFFIX):
+        _to_disk(job, scan, target, probe, show, publish)
+    else:
+        _to_file(scan, target, probe, show, publish)
+    status: Status = "redone" if verdict.action == "redo" else "done"
+    return Row(str(job.path), str(target), 0.0, status, verdict.why, note)
+
+
+def _wanted(job: Job, probe: Probe) -> Wanted:
+    """Say what the job's mask is to be made from.
+
+    Raises
+    ------
+    ScanError
+        If there is no such image.
+    """
+    try:
+        measured = measure_image(job.path)
+    except OSError as error:
+        why = f"{job.path.name} cannot be read: {reason(error)}."
+        raise ScanError(why) from error
+    image = seen_from(job.folder, job.path)
+    return Wanted(image, *measured, job.series, job.suffix, probe.digest)
+
+
+def _up_to_date(job: Job, wanted: Wanted) -> Path | None:
+    """Return the job's mask if nothing is left to do; the scan is not opened."""
+    names = dict.fromkeys(made.mask for made in reversed(job.made))
+    for path in (job.folder / name for name in names):
+        if judge(path, job.made, wanted).action == "skip":
+            return path
+    return None
+
+
+def _look(job: Job, target: Path, wanted: Wanted) -> Verdict:
+    """Judge what lies where the mask goes."""
+    verdict = judge(target, job.made, wanted)
+    if verdict.action != "leave":
+        return verdict
+    record = Record.read(job.folder)  # another process may have made it since
+    return judge(target, record.lines, wanted, record.damaged)
 
 
 def _target(job: Job, scan: Scan) -> Path:
@@ -146,6 +212,21 @@ def _target(job: Job, scan: Scan) -> Path:
     large = math.prod(scan.spatial_shape) > IN_MEMORY
     suffix = job.suffix or (ZARR_SUFFIX if large else own_suffix(scan))
     return job.target(suffix)
+
+
+def _to_file(
+    scan: Scan,
+    target: Path,
+    probe: Probe,
+    show: Callable[[Any], None],
+    publish: Callable[[Path], None],
+) -> None:
+    from napari_segdino.io.write import write_mask
+
+    labels = _in_memory(scan, probe, show)
+    with atomic_path(target) as whole:
+        write_mask(whole, labels, like=scan)
+        publish(whole)
 
 
 def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
@@ -191,8 +272,13 @@ def _load_small(scan: Scan) -> Any:
 
 
 def _to_disk(
-    job: Job, scan: Scan, target: Path, probe: Probe, show: Callable[[Any], None]
-) -> Path:
+    job: Job,
+    scan: Scan,
+    target: Path,
+    probe: Probe,
+    show: Callable[[Any], None],
+    publish: Callable[[Path], None],
+) -> None:
     from napari_segdino.batch.blocks import iter_predict_to
     from napari_segdino.batch.writer import BlockWriter
     from napari_segdino.inference.predict import label_dtype
@@ -204,11 +290,11 @@ def _to_disk(
             scan.header,
             dtype=label_dtype(segmenter.n_classes_),
             resume=job.resume,
-            made_by=probe.digest,
+            made_by=str(_wanted(job, probe)),
+            publish=publish,
         ) as writer:
             how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
             drive(iter_predict_to(segmenter, scan.data, writer, **how), show)
-    return target
 
 
 def warm_segmenter(probe: Probe) -> Segmenter:

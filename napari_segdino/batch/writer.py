@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +26,8 @@ class BlockWriter(MaskWriter):
     made_by : str
         Names the probe and settings: what another one left is not gone on
         with, but removed.
+    publish : callable, optional
+        Called with the whole mask, just before it takes its name.
 
     Raises
     ------
@@ -42,11 +44,12 @@ class BlockWriter(MaskWriter):
         class_names: Sequence[str] = (),
         resume: bool = False,
         made_by: str = "",
+        publish: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__(
             path, like, dtype=dtype, class_names=class_names, resume=resume
         )
-        self.made_by = made_by
+        self.made_by, self._publish = made_by, publish
         self._rows: dict[int, int] = {}
 
     def __enter__(self) -> Self:
@@ -61,6 +64,11 @@ class BlockWriter(MaskWriter):
         super()._open()
         note.write_text(wanted)
         self._rows = self._read_rows()
+
+    def _swap(self) -> None:
+        if self._publish is not None:
+            self._publish(self._content)
+        super()._swap()
 
     @property
     def _row_notes(self) -> Path:

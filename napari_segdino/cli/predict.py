@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     "[default: the largest, the first]",
 )
 @click.option(
-    "--resume", is_flag=True, help="Skip finished masks, go on with half-written ones."
+    "--resume",
+    is_flag=True,
+    help="Skip masks that are up to date, go on with half-written ones.",
 )
 @click.option("--csv", "report", type=ANY_PATH, help="Write a report of all files.")
 @device_option
@@ -66,6 +68,10 @@ def predict(
     hold masks; very large ones as OME-Zarr. A mask of a series that was chosen
     has it in its name. A file that fails does not stop the others; the failures
     are listed at the end, and the status is then 1.
+
+    What was made from what stands in segmented.jsonl beside the masks. A file
+    that is not in it, or was changed since, is never overwritten but named;
+    without --resume, the status is then 1 as well.
     """
     from napari_segdino.batch import BatchSettings, iter_run, plan_jobs, write_report
     from napari_segdino.batch.work import read_probe
@@ -78,7 +84,7 @@ def predict(
 
     def take(row: Any) -> None:
         rows.append(row)
-        if row.status == "done":
+        if row.status in ("done", "redone"):
             click.echo(row.output)
 
     try:
@@ -86,25 +92,33 @@ def predict(
     finally:
         if report is not None:
             write_report(report, rows)
-    _tell(rows)
+    _tell(rows, resume)
 
 
-def _tell(rows: list[Row]) -> None:
-    """Say what to know of the scans, and list what failed.
+def _tell(rows: list[Row], resume: bool) -> None:
+    """Say what to know of the scans, and list what was not done.
 
     Raises
     ------
     click.ClickException
-        If anything has.
+        If anything failed, or was left alone without `resume`.
     """
     skipped = sum(row.status == "skipped" for row in rows)
     if skipped:
         click.echo(f"{skipped} files were finished before.", err=True)
     for row in rows:
+        if row.status == "redone":
+            click.echo(f"{row.output} was done again: {row.reason}", err=True)
         if row.note:
             click.echo(f"{Path(row.file).name}: {row.note}", err=True)
+    left = [row for row in rows if row.status == "left alone"]
     failed = [row for row in rows if row.status == "failed"]
-    for row in failed:
+    for row in left + failed:
         click.echo(f"{row.file}: {row.reason}", err=True)
     if failed:
         raise click.ClickException(f"{len(failed)} of {len(rows)} files failed.")
+    if left and not resume:
+        raise click.ClickException(
+            f"{len(left)} of {len(rows)} files were left alone: remove what is in the "
+            "way, or choose another folder."
+        )

@@ -198,15 +198,23 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
             self._array.flush()
             self._array = None
             sync(self._content)
-            os.replace(self._content, self.path)
         else:
-            from napari_segdino.io.write_zarr import finish_labels, register_label
+            from napari_segdino.io.write_zarr import finish_labels
 
             finish_labels(self._content, self.like, self.class_names)
             self._array = None
+        self._swap()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _swap(self) -> None:
+        """Give the mask, which is whole, its name."""
+        if self._suffix == ".npy":
+            os.replace(self._content, self.path)
+        else:
+            from napari_segdino.io.write_zarr import register_label
+
             swap_folder(self._content, self.path)
             register_label(self.path)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _refused(self, error: OSError) -> None:
         self._leave()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from napari_segdino.errors import InputError
@@ -38,7 +38,7 @@ def is_mask_name(path: Path) -> bool:
     return key_of(path) != stem_of(path)
 
 
-def list_images(path: Path) -> list[Path]:
+def list_images(path: Path, leave_out: Collection[str] = ()) -> list[Path]:
     """List the images at a path.
 
     Parameters
@@ -46,6 +46,8 @@ def list_images(path: Path) -> list[Path]:
     path : pathlib.Path
         A file, a folder of images, or a folder that is one image (a DICOM
         series, OME-Zarr). Images in a folder may be folders themselves.
+    leave_out : collection of str
+        Names in the folder that are no images.
 
     Returns
     -------
@@ -61,9 +63,8 @@ def list_images(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InputError(f"There is no file or folder {path}.")
-    found = sorted(
-        p for p in path.iterdir() if not p.name.startswith(".") and can_read(p)
-    )
+    shown = (p for p in path.iterdir() if not p.name.startswith("."))
+    found = sorted(p for p in shown if p.name not in leave_out and can_read(p))
     files = [p for p in found if p.is_file()]
     one_series = bool(files) and all(p.suffix.lower() in _SERIES for p in files)
     if (one_series or not found or _is_zarr(path)) and can_read(path):

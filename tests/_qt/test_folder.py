@@ -113,3 +113,26 @@ def test_without_a_probe(user: Any, scans: Path, tmp_path: Path) -> None:
     user.dock.folders.start()
     user.rest()
     assert "no probe yet" in user.status
+
+
+def test_what_is_redone_and_left_alone_is_said(
+    make_user: Any, scans: Path, probe: Path, tmp_path: Path
+) -> None:
+    user = make_user(show=True)
+    out = tmp_path / "out"
+    (scans / "1.tif").unlink()
+    panel = fill_in(user, scans, out, probe)
+    hand.click(panel.start)
+    user.wait(lambda: "report" in user.status, 60)
+    user.wait(panel.start.isEnabled)
+    corrected = np.full((64, 64), 1, np.uint8)
+    tifffile.imwrite(out / "0_mask.tif", corrected)
+    tifffile.imwrite(scans / "2.tif", np.full((64, 64), 20, np.uint8))
+    hand.click(panel.start)
+    user.wait(lambda: "left alone" in user.status, 60)
+    assert "1 done again (The image has changed)" in user.status
+    assert "1 left alone, listed in the Folder tab" in user.status
+    assert (read_mask(out / "0_mask.tif") == corrected).all()
+    item = panel.failures.topLevelItem(0)
+    assert item.text(0) == "0.tif"
+    assert "0_mask.tif was changed after it was made" in item.text(1)

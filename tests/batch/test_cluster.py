@@ -37,7 +37,8 @@ def check(rows, jobs, out):
     assert [row.file for row in rows] == [str(job.path) for job in jobs]
     assert [(row.status, row.reason) for row in rows] == [("done", "")] * len(jobs)
     assert sorted(p.name for p in out.iterdir()) == [
-        f"scan{n:02}_mask.tif" for n in range(len(jobs))
+        *(f"scan{n:02}_mask.tif" for n in range(len(jobs))),
+        "segmented.jsonl",
     ]
     for number, row in enumerate(rows):
         assert (read_mask(row.output) == scene(seed=number)[1]).mean() > 0.97

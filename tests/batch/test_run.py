@@ -30,7 +30,8 @@ def test_every_file_has_one_mask_and_one_row(probe, folder_of, tmp_path):
     assert [row.file for row in rows] == [str(job.path) for job in jobs]
     assert {row.status for row in rows} == {"done"}
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        f"scan{n:02}_mask.tif" for n in range(5)
+        *(f"scan{n:02}_mask.tif" for n in range(5)),
+        "segmented.jsonl",
     ]
     for number, row in enumerate(rows):
         assert (read_mask(row.output) == scene(seed=number)[1]).mean() > 0.98
@@ -55,7 +56,7 @@ def test_a_file_that_fails_does_not_stop_the_others(probe, folder_of, tmp_path):
     rows = drive(iter_run(plan_jobs([folder], tmp_path / "out"), probe))
     assert [row.status for row in rows] == ["done", "failed", "done"]
     assert "scan01.tif" in rows[1].reason and not rows[1].output
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(list((tmp_path / "out").glob("*_mask.tif"))) == 2
 
 
 def test_bugs_are_rows_too(probe, folder_of, tmp_path, monkeypatch):
@@ -126,13 +127,10 @@ def test_patterns_and_repeats(folder_of, tmp_path):
         (["nothing*.tif"], {}, "no file like"),
         (["nothing.tif"], {}, "no file or folder"),
         (["scans"], {"suffix": ".jpg"}, "not '.jpg'"),
-        (["scans", "more"], {}, "one mask"),
     ],
 )
 def test_what_cannot_be_planned(folder_of, tmp_path, inputs, options, why):
     folder_of(1)
-    (tmp_path / "more").mkdir()
-    tifffile.imwrite(tmp_path / "more" / "scan00.tif", scene()[0])
     with pytest.raises(InputError, match=why):
         plan_jobs([tmp_path / name for name in inputs], tmp_path / "out", **options)
 

@@ -59,7 +59,7 @@ def test_failures_are_listed_at_the_end_and_the_rest_goes_on(work):
     assert result.exit_code == 1
     assert "b.tif" in result.stderr and "1 of 3 files failed" in result.stderr
     assert ("b.tif", "failed") in report("report.csv")
-    assert len(list((work / "out").iterdir())) == 2
+    assert len(list((work / "out").glob("*_mask.tif"))) == 2
 
 
 def test_resume(work):
@@ -79,7 +79,29 @@ def test_one_place_to_work(work):
 def test_two_files_of_one_name(work):
     tifffile.imwrite(work / "a.tif", np.zeros((9, 9), np.uint8))
     result = invoke("a.tif", "in/a.tif")
-    assert result.exit_code == 1 and "one mask" in result.stderr
+    assert result.exit_code == 0, result.output
+    assert read_scan(work / "out" / "a_mask.tif").shape == (9, 9)
+    assert read_scan(work / "out" / "in_a_mask.tif").shape == (48, 48)
+
+
+def test_what_is_redone_and_left_alone_is_said(work):
+    assert invoke("in/a.tif", "in/b.tif").exit_code == 0
+    tifffile.imwrite(work / "in" / "a.tif", np.zeros((60, 60), np.uint8))
+    theirs = work / "out" / "c_mask.tif"
+    tifffile.imwrite(theirs, np.full((48, 48), 9, np.uint8))
+    before = theirs.read_bytes()
+    result = invoke("in", "--resume", "--csv", "report.csv")
+    assert result.exit_code == 0, result.output
+    assert "a_mask.tif was done again: The image has changed." in result.stderr
+    assert "c_mask.tif was not made by this program" in result.stderr
+    assert "1 files were finished before" in result.stderr
+    assert "a_mask.tif" in result.stdout and "c_mask.tif" not in result.stdout
+    wanted = [("a.tif", "redone"), ("b.tif", "skipped"), ("c.tif", "left alone")]
+    assert sorted(report("report.csv")) == wanted
+    result = invoke("in")
+    assert result.exit_code == 1
+    assert "1 of 3 files were left alone" in result.stderr
+    assert theirs.read_bytes() == before
 
 
 @pytest.fixture
