@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
+from napari_segdino.marks import as_codes
 
 MAX_CHANNELS = 64
 """More entries than this on a last axis are never read as channels."""
@@ -32,7 +33,13 @@ def marks_from_mask(mask: ArrayLike) -> NDArray[np.integer]:
     Returns
     -------
     numpy.ndarray
-        ``mask + 1``, same shape: 1 background, 2.. classes.
+        ``mask + 1``, same shape: 1 background, 2.. classes. Classes above
+        :data:`~napari_segdino.marks.MAX_LABEL` are refused where they are learned.
+
+    Raises
+    ------
+    InputError
+        If it holds fractions or negative numbers.
     """
     mask = np.asarray(mask)
     if mask.dtype == bool:
@@ -258,8 +265,8 @@ def check_marks(marks: Any, planes: Planes) -> Any:
     Raises
     ------
     InputError
-        If the shape differs from the image's spatial shape or the values are
-        not whole numbers.
+        If the shape differs from the image's spatial shape, the values are
+        not whole numbers or, of marks in memory, no codes of marks.
     """
     if not (hasattr(marks, "shape") and hasattr(marks, "dtype")):
         marks = np.asarray(marks)
@@ -270,7 +277,8 @@ def check_marks(marks: Any, planes: Planes) -> Any:
         )
     if np.dtype(marks.dtype).kind not in "iub":
         raise InputError(f"Marks are whole numbers, not {marks.dtype}.")
-    return marks
+    # Others are read, and looked at, plane by plane.
+    return as_codes(marks) if isinstance(marks, np.ndarray) else marks
 
 
 def pair_up(

@@ -369,11 +369,11 @@ class Segmenter(Estimator):
         Raises
         ------
         InputError
-            If no class is marked.
+            If no class is marked, or marks do not fit.
         """
-        source = as_planes(image, volume, axes)
+        ((source, said),) = pair_up([image], [marks], volume, axes)
         engine = yield from self.iter_engine()
-        yield from engine.iter_alike(source, marks, planes, centre)
+        yield from engine.iter_alike(source, said, planes, centre)
 
 
 def _planes_of(

@@ -14,21 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_segdino.errors import InputError
+from napari_segdino.marks import MAX_LABEL, Plane, too_high
 from napari_segdino.settings import Settings, first_encoder
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
 
-Plane = NDArray[Any]
-
 BACKGROUND_MARK = 1
-MAX_LABEL = 254
-"""Marks are label + 1 and are kept in 8 bits."""
-
 COLORS = (
     "#ff7f0e",
     "#17becf",
@@ -53,83 +48,20 @@ class LabelClass:
         For people.
     color : str
         ``"#rrggbb"``.
+
+    Raises
+    ------
+    InputError
+        If the label is above :data:`~napari_segdino.marks.MAX_LABEL`.
     """
 
     label: int
     name: str
     color: str
 
-
-# -- corrections -----------------------------------------------------------
-
-
-def corrections(baseline: Plane, current: Plane, marks: Plane) -> Plane:
-    """Add what the user changed in a mask to the marks.
-
-    Parameters
-    ----------
-    baseline : numpy.ndarray of int
-        The mask as the program last wrote or saw it.
-    current : numpy.ndarray of int, same shape
-        The mask now.
-    marks : numpy.ndarray of int, same shape
-        0 not said, 1 background, 2.. classes.
-
-    Returns
-    -------
-    numpy.ndarray, same shape
-        `marks`, with ``current + 1`` wherever the mask was changed. Erasing
-        to 0 therefore says background.
-    """
-    changed = baseline != current
-    out: Plane = marks.copy()
-    out[changed] = current[changed] + 1
-    return out
-
-
-def confirmations(
-    current: Plane, footprint: NDArray[np.bool_], label: int, marks: Plane
-) -> Plane:
-    """Add what a stroke said again of pixels that had its colour already.
-
-    Parameters
-    ----------
-    current : numpy.ndarray of int
-        The mask after the stroke.
-    footprint : numpy.ndarray of bool, same shape
-        Where the brush passed.
-    label : int
-        What it painted.
-    marks : numpy.ndarray of int, same shape
-        Marks so far.
-
-    Returns
-    -------
-    numpy.ndarray, same shape
-    """
-    out: Plane = marks.copy()
-    out[footprint & (current == label)] = label + 1
-    return out
-
-
-def apply_marks(prediction: Plane, marks: Plane) -> Plane:
-    """Return the mask to show: what the user said, else the prediction.
-
-    Parameters
-    ----------
-    prediction : numpy.ndarray of int
-        0 background, 1.. classes.
-    marks : numpy.ndarray of int, same shape
-        0 not said, 1 background, 2.. classes.
-
-    Returns
-    -------
-    numpy.ndarray, same shape, the prediction's type
-    """
-    out: Plane = prediction.copy()
-    said = marks > 0
-    out[said] = (marks[said] - 1).astype(out.dtype)
-    return out
+    def __post_init__(self) -> None:
+        if self.label > MAX_LABEL:
+            raise InputError(too_high(self.label))
 
 
 def fingerprint(plane: Plane) -> int:
@@ -146,6 +78,8 @@ def why_not_trainable(codes: Iterable[int]) -> str | None:
         The mark codes there are, 0 ignored.
     """
     said = set(codes) - {0}
+    if (top := max(said, default=0) - 1) > MAX_LABEL:
+        return too_high(int(top))
     if not said:
         return "Nothing is marked yet: paint over what is wrong in the mask first."
     if said == {BACKGROUND_MARK}:

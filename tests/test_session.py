@@ -10,13 +10,10 @@ from hypothesis.extra.numpy import arrays
 
 from napari_segdino.config import PredictSettings
 from napari_segdino.errors import InputError
+from napari_segdino.marks import MAX_LABEL, apply_marks, confirmations, corrections
 from napari_segdino.session import (
     BACKGROUND_MARK,
-    MAX_LABEL,
     Session,
-    apply_marks,
-    confirmations,
-    corrections,
     fingerprint,
     why_not_trainable,
 )

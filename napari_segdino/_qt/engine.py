@@ -86,6 +86,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.works.marks_changed.connect(self._on_marks_changed)
         self.works.settled.connect(self._on_settled)
         self.works.lost.connect(self._on_lost)
+        self.works.told.connect(self.said)
         self.works.resume()
 
     # -- what buttons do ---------------------------------------------------

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.session import Plane, confirmations, corrections, fingerprint
+from napari_segdino.marks import Plane, accepted, confirmations, corrections
+from napari_segdino.session import fingerprint
 
 LIMIT = 200
 """States kept per plane; napari keeps 100 steps of a layer."""
@@ -174,8 +175,7 @@ class PlaneHistory:
         current, marks : numpy.ndarray of int, shape (Y, X)
             The mask, and the marks so far, which stay.
         """
-        after = np.where(marks > 0, marks, current.astype(marks.dtype) + 1)
-        return self._say(marks, after.astype(marks.dtype), alone=True)
+        return self._say(marks, accepted(current, marks), alone=True)
 
     def _say(self, marks: Plane, after: Plane, alone: bool) -> Plane:
         edit = Edit.between(marks, after)

@@ -14,10 +14,11 @@ from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.inference.uncertainty import entropy
+from napari_segdino.marks import apply_marks
 from napari_segdino.packed import Packed
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.history import learned_of
-from napari_segdino.session import apply_marks, fingerprint, why_not_trainable
+from napari_segdino.session import fingerprint, why_not_trainable
 
 FULL = 255
 """Doubt is kept in 8 bits; this is 1."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.errors import InputError
+from napari_segdino.marks import type_for
 from napari_segdino.session import BACKGROUND_MARK, LabelClass
 
 if TYPE_CHECKING:
@@ -221,6 +222,8 @@ def set_pixels(
 ) -> None:
     """Change pixels of one plane as one step that can be undone.
 
+    A layer of a number type that is too small for the values gets a wider one.
+
     Parameters
     ----------
     layer : napari.layers.Labels
@@ -236,6 +239,8 @@ def set_pixels(
     """
     if not at.size:
         return
+    if (kind := type_for(values, layer.data.dtype)) != layer.data.dtype:
+        layer.data = np.asarray(layer.data).astype(kind)
     shape = layer.data.shape
     small = np.uint16 if max(shape) <= np.iinfo(np.uint16).max else np.int64
     rows, columns = np.unravel_index(at, shape[-2:])

@@ -21,7 +21,7 @@ from napari_segdino._qt.footprints import (
 from napari_segdino._qt.history import PlaneHistory
 from napari_segdino._qt.layers import read_plane, set_pixels
 from napari_segdino.arrays import Planes
-from napari_segdino.session import Plane
+from napari_segdino.marks import MAX_LABEL, Plane, too_high
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -97,6 +97,8 @@ class MaskWatch(QObject):  # type: ignore[misc]
     """The marks changed."""
     mask_changed = Signal(int)
     """This plane of the mask changed, whoever drew."""
+    too_high = Signal(str)
+    """A class was marked that is too high to be learned; says so."""
     pressed = Signal()
     """A mouse button went down on the mask, or undo is about to happen."""
     released = Signal()
@@ -262,8 +264,11 @@ class MaskWatch(QObject):  # type: ignore[misc]
         at = np.flatnonzero(before != after)
         with self.silent():
             set_pixels(self.marks, index, at, after.ravel()[at], plane == self.shown())
-        if at.size:
-            self.changed.emit()
+        if not at.size:
+            return
+        self.changed.emit()
+        if (label := int(after.ravel()[at].max()) - 1) > MAX_LABEL:
+            self.too_high.emit(too_high(label))
 
     def _scan(self) -> None:
         """Look at some of the suspects; come back for the rest."""

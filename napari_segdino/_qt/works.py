@@ -20,7 +20,7 @@ from napari_segdino._qt.layers import (
 from napari_segdino._qt.watch import MaskState, MaskWatch
 from napari_segdino._qt.writer import MaskWriter
 from napari_segdino.arrays import Planes
-from napari_segdino.session import MAX_LABEL, Plane
+from napari_segdino.marks import MAX_LABEL, Plane, too_high
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -121,6 +121,8 @@ class Works(QObject):  # type: ignore[misc]
         What earlier docks of the window saw of masks, by the image's id.
     """
 
+    told = Signal(str)
+    """Something that the user should know of a label."""
     marks_changed = Signal(object)
     """The marks of this Work changed."""
     mask_changed = Signal(object, int)
@@ -274,6 +276,7 @@ class Works(QObject):  # type: ignore[misc]
         work.watch.mask_changed.connect(partial(self.mask_changed.emit, work))
         work.watch.settled.connect(lambda: self.settled.emit(work))
         work.watch.pressed.connect(self.pressed)
+        work.watch.too_high.connect(self.told)
         work.watch.travelled.connect(partial(self.travelled.emit, work))
         work.mask.events.selected_label.connect(self._on_label)
         work.marks.events.selected_label.connect(self._on_label)
@@ -299,7 +302,10 @@ class Works(QObject):  # type: ignore[misc]
         for work in self:
             if event.source is work.mask:
                 label = int(work.mask.selected_label)
-                work.marks.selected_label = min(label, MAX_LABEL) + 1
+                if label > MAX_LABEL:
+                    self.told.emit(too_high(label))
+                    return
+                work.marks.selected_label = label + 1
             elif event.source is work.marks and work.marks.selected_label:
                 label = int(work.marks.selected_label) - 1
                 work.mask.selected_label = label

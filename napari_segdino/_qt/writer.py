@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.layers import read_plane, set_pixels
 from napari_segdino._qt.watch import MaskWatch
-from napari_segdino.session import Plane, apply_marks
+from napari_segdino.marks import Plane, apply_marks
 
 PIECE = 200_000
 """Pixels drawn in one go: some 10 to 20 ms."""

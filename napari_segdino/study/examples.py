@@ -16,6 +16,7 @@ from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.slices import cuts_of
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.io.cases import Case
+from napari_segdino.marks import as_codes
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.study.read import CaseReader, Loaded
 from napari_segdino.training.augment import augmented
@@ -130,5 +131,5 @@ def _example(
     from napari_segdino.training.batches import DenseExample
 
     grid = engine.extractor.grid(pixels, intensity, views)
-    said = torch.from_numpy(np.ascontiguousarray(marks, np.uint8))
+    said = torch.from_numpy(np.ascontiguousarray(as_codes(marks)))
     return DenseExample(grid.levels, said, image)

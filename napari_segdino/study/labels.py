@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.io.read import read_mask
+from napari_segdino.marks import MAX_LABEL, too_high
 from napari_segdino.progress import Progress, Steps
-
-MAX_LABEL = 254
-"""Marks are label + 1 and are kept in 8 bits."""
 
 FEWEST_INSTANCES = 8
 """Masks numbered 1 to n, n changing and at least this once, number instances."""
@@ -134,10 +132,8 @@ def decide(
             )
             return LabelRule(True, text, labels)
     if labels[-1] > MAX_LABEL:
-        raise InputError(
-            f"The masks hold labels up to {labels[-1]}, and {MAX_LABEL} is the "
-            "highest class: --binary merges all labels above 0."
-        )
+        way_out = "merge all labels above 0 into one (--binary)"
+        raise InputError(too_high(labels[-1], way_out))
     if labels == (1,) and not names:
         text = "The masks hold 0 and 1 (in a picture, 255 is read as 1)."
         return LabelRule(False, text, labels)

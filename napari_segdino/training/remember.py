@@ -13,6 +13,7 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.marks import as_codes
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.training.augment import augmented
 from napari_segdino.training.learners import COPY, Learner
@@ -65,7 +66,7 @@ def iter_remember(
     said_now: set[str] = set()
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), TEXT)
-        said = np.asarray(marks[image.index(index)])
+        said = as_codes(marks[image.index(index)])
         if not memory and not said.any():
             continue
         plane = image.read(index)

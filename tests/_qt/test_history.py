@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_segdino._qt.history import Edit, PlaneHistory
-from napari_segdino.session import apply_marks
+from napari_segdino.marks import apply_marks
 
 SHAPE = (3, 4)
 

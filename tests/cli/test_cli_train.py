@@ -82,8 +82,14 @@ def test_masks_never_overwrite_one_another(run, folders, fake, tmp_path):
     probe = tmp_path / "a.segdino"
     run("train", base, "-o", probe)
     args = (base / "images", other / "images", "-m", probe, "-o", tmp_path / "o")
-    assert "written to one mask" in run("predict", *args, status=1).stderr
-    assert not (tmp_path / "o").exists()
+    paths = run("predict", *args).stdout.split()
+    assert len(set(paths)) == 4
+    assert {p.name for p in (tmp_path / "o").glob("*_mask.png")} == {
+        "p0_0_mask.png",
+        "p0_1_mask.png",
+        "images_p0_0_mask.png",
+        "images_p0_1_mask.png",
+    }
 
 
 def test_a_recipe_splits_trains_and_scores(run, folders, fake, tmp_path):
@@ -270,3 +276,18 @@ def test_volumes_are_cut_with_their_spacing(run, fake, tmp_path, volumes, recipe
         known |= set(own.memory_)
     assert set(found.memory_) <= known
     assert found.memory_
+
+
+@pytest.mark.parametrize("command", ["train", "fewshot"])
+def test_a_class_that_is_too_high_is_refused(folders, fake, run, tmp_path, command):
+    base = folders()
+    for path in (base / "masks").iterdir():
+        mask = np.asarray(Image.open(path)).astype(np.uint16)
+        mask[mask > 0] = 3000
+        mask[0, 0] = 1
+        Image.fromarray(mask).save(path)
+    out = ("-o", tmp_path / "a.segdino") if command == "train" else ()
+    where = (base / "images", base / "masks") if command == "train" else (base,)
+    result = run(command, *where, *out, "--encoder", "fake", status=1)
+    assert "There is a class 3000, and 254 is the highest" in result.stderr
+    assert "--binary" in result.stderr

@@ -1,0 +1,155 @@
+"""Labels and marks: a mark is a label + 1, and 0 says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.errors import InputError
+
+Plane = NDArray[Any]
+
+MAX_LABEL = 254
+"""The highest class: marks are label + 1 and are learned from in 8 bits."""
+
+MERGE = "merge numbers of objects into one class (mask > 0)"
+
+
+def too_high(label: int, way_out: str = MERGE) -> str:
+    """Say that there is no such class.
+
+    Parameters
+    ----------
+    label : int
+        In a mask.
+    way_out : str
+        What to do where the numbers are not meant as classes.
+    """
+    return (
+        f"There is a class {label}, and {MAX_LABEL} is the highest: number the classes "
+        f"1, 2, 3 and on, or {way_out}."
+    )
+
+
+def as_codes(marks: Any) -> NDArray[np.uint8]:
+    """Return marks as they are learned from.
+
+    Raises
+    ------
+    InputError
+        If they are not whole, negative, or of a class that is too high.
+    """
+    marks = np.asarray(marks)
+    if marks.dtype.kind not in "iub":
+        raise InputError(f"Marks are whole numbers, not {marks.dtype}.")
+    if marks.size and int(marks.min()) < 0:
+        raise InputError(
+            f"There is a mark {int(marks.min())}: marks are 0 for not said, 1 for "
+            "background, 2 and on for classes."
+        )
+    if (top := int(marks.max(initial=0))) > MAX_LABEL + 1:
+        raise InputError(too_high(top - 1))
+    codes: NDArray[np.uint8] = marks.astype(np.uint8, copy=False)
+    return codes
+
+
+def corrections(baseline: Plane, current: Plane, marks: Plane) -> Plane:
+    """Add what the user changed in a mask to the marks.
+
+    Parameters
+    ----------
+    baseline : numpy.ndarray of int
+        The mask as the program last wrote or saw it.
+    current : numpy.ndarray of int, same shape
+        The mask now.
+    marks : numpy.ndarray of int, same shape
+        0 not said, 1 background, 2.. classes.
+
+    Returns
+    -------
+    numpy.ndarray, same shape
+        `marks`, with ``current + 1`` wherever the mask was changed. Erasing
+        to 0 therefore says background. Of a type that holds them all.
+    """
+    changed = baseline != current
+    return _marked(marks, changed, current)
+
+
+def _marked(marks: Plane, where: NDArray[np.bool_], mask: Plane) -> Plane:
+    """Add ``mask + 1`` to marks, which are never cut to fewer bits."""
+    codes = mask[where].astype(np.int64) + 1
+    out: Plane = marks.astype(type_for(codes, marks.dtype))
+    out[where] = codes
+    return out
+
+
+def type_for(values: Plane, kind: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a number type, or a wider one if it cannot hold some values."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+        return kind
+    wider = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
+    return np.promote_types(kind, wider)
+
+
+def confirmations(
+    current: Plane, footprint: NDArray[np.bool_], label: int, marks: Plane
+) -> Plane:
+    """Add what a stroke said again of pixels that had its colour already.
+
+    Parameters
+    ----------
+    current : numpy.ndarray of int
+        The mask after the stroke.
+    footprint : numpy.ndarray of bool, same shape
+        Where the brush passed.
+    label : int
+        What it painted.
+    marks : numpy.ndarray of int, same shape
+        Marks so far.
+
+    Returns
+    -------
+    numpy.ndarray, same shape
+    """
+    return _marked(marks, footprint & (current == label), current)
+
+
+def accepted(current: Plane, marks: Plane) -> Plane:
+    """Count a whole mask as said where nothing is marked.
+
+    Parameters
+    ----------
+    current : numpy.ndarray of int
+        The mask.
+    marks : numpy.ndarray of int, same shape
+        Marks so far, which stay.
+
+    Returns
+    -------
+    numpy.ndarray, same shape
+    """
+    return _marked(marks, marks == 0, current)
+
+
+def apply_marks(prediction: Plane, marks: Plane) -> Plane:
+    """Return the mask to show: what the user said, else the prediction.
+
+    Parameters
+    ----------
+    prediction : numpy.ndarray of int
+        0 background, 1.. classes.
+    marks : numpy.ndarray of int, same shape
+        0 not said, 1 background, 2.. classes.
+
+    Returns
+    -------
+    numpy.ndarray, same shape, of a type that holds both
+    """
+    said = marks > 0
+    labels = marks[said] - 1
+    out: Plane = prediction.astype(type_for(labels, prediction.dtype))
+    out[said] = labels
+    return out
