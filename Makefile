@@ -1,6 +1,7 @@
 SHELL := /bin/bash
 # make demo   install the program and run the main job on a real sample
-# make test   install what the tests need and run the whole suite
+# make test   install what the tests need and run the whole suite: what knows no Qt
+#             once, the window with each binding of Qt; two at a time
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -11,13 +12,21 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
   libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libglib2.0-0
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
-.PHONY: demo test lint system clean
+SUITES := test-pyqt5 test-pyqt6 test-pyside6 test-core
+
+.PHONY: demo test lint system clean $(SUITES)
 
 demo: $(VENV)/.app system
 	$(BIN)/napari-segdino demo
 
 test: $(VENV)/.test system lint
-	QT_API=pyqt5 NAPARI_STRICT_QT=1 $(XVFB) $(BIN)/python -m pytest
+	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES)
+
+test-core: $(VENV)/.test system
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/_qt
+
+test-pyqt5 test-pyqt6 test-pyside6: test-%: $(VENV)/.test system
+	QT_API=$* NAPARI_STRICT_QT=1 OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest tests/_qt
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

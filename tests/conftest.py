@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pytest
+import qtpy
 from hypothesis import settings
 
 from napari_segdino.arrays import as_planes
@@ -16,6 +18,9 @@ from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, WeightsError
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
+
+# What QT_API chooses, or the first that is there: pytest-qt looks in another order.
+os.environ.setdefault("PYTEST_QT_API", qtpy.API)
 
 # Two cores are shared by many: how long an example takes says nothing.
 settings.register_profile("suite", deadline=None)

@@ -15,6 +15,7 @@ from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
 from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.outlook import Notice
+from napari_segdino._qt.warm import start_for_layers
 from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import NO_MASK, Work, Works
@@ -72,6 +73,7 @@ class Engine(QObject):  # type: ignore[misc]
         self._then: Callable[[], None] | None = None
         self._drawing: Drawing | None = None
         self._work: Work | None = None
+        self._imports = start_for_layers()
         self._preparing: Image | None = None
         self._wanted: Callable[[Work], None] | None = None
         self._stopping = False
@@ -195,7 +197,10 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _add_mask(self) -> None:
         """Make one layer, let the window breathe, then the other."""
-        self._make(self.works.add_mask, self._add_marks)
+        if self._imports.is_alive():
+            QTimer.singleShot(BREATH, self._add_mask)
+        else:
+            self._make(self.works.add_mask, self._add_marks)
 
     def _add_marks(self) -> None:
         self._make(self.works.ensure, self._prepared)

@@ -1,7 +1,7 @@
 """Keys of the dock, bound in the viewer while the dock is open.
 
 napari's table of shortcuts holds only its own actions, so that the keys are
-settings of the plugin: Preferences > SegDINO > Keys.
+settings of the plugin: Preferences > napari-segdino > Keys.
 """
 
 from __future__ import annotations

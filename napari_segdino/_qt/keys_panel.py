@@ -20,7 +20,7 @@ class KeysPanel(Fold):
     """Lists every key; folded at first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Keys", "Change them in Preferences > SegDINO", parent)
+        super().__init__("Keys", "Change them in Preferences > napari-segdino", parent)
         inside = QWidget()
         grid = QGridLayout(inside)
         grid.setContentsMargins(4, 0, 0, 4)

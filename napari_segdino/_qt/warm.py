@@ -23,16 +23,18 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
+LAYER_MODULES = ("pandas", "skimage.color", "scipy.ndimage")
+"""What napari imports when the first Labels layer is made."""
+
 MODULES = (
-    # What napari imports when the first Labels layer is made.
-    "pandas",
-    "skimage.color",
-    "scipy.ndimage",
+    *LAYER_MODULES,
     "torch",
     "torchvision",
     "timm",
@@ -51,15 +53,21 @@ def warm_up() -> None:
 
     May be called from any thread, any number of times.
     """
+    if is_warm():
+        return
+    _import(MODULES, _open_libraries)
+
+
+def _import(names: Iterable[str], before: Callable[[], None] = lambda: None) -> None:
     with _lock:
-        if is_warm():
+        if not _warming.is_set() and all(name in sys.modules for name in names):
             return
         _warming.set()
-        _open_libraries()
+        before()
         was_on = gc.isenabled()
         gc.disable()
         try:
-            for name in MODULES:
+            for name in names:
                 import_module(name)
         finally:
             gc.freeze()
@@ -76,17 +84,28 @@ def is_warm() -> bool:
 
 def start_warming() -> threading.Thread:
     """Begin :func:`warm_up` in the background and return its thread."""
-    thread = threading.Thread(target=_try_to_warm, name="segdino-warm", daemon=True)
+    return _start(warm_up)
+
+
+def start_for_layers() -> threading.Thread:
+    """Begin to import what the first Labels layer needs; return the thread."""
+    return _start(partial(_import, LAYER_MODULES))
+
+
+def _start(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(
+        target=_try, args=(target,), name="segdino-warm", daemon=True
+    )
     thread.start()
     return thread
 
 
-def _try_to_warm() -> None:
+def _try(target: Callable[[], None]) -> None:
     try:
-        warm_up()
+        target()
     except ImportError:
-        # The first Segment meets the same error and tells the user.
-        _log.warning("torch or timm cannot be imported", exc_info=True)
+        # Whoever needs it meets the same error and tells the user.
+        _log.warning("What is needed later cannot be imported", exc_info=True)
 
 
 def _open_libraries() -> None:

@@ -152,6 +152,12 @@ def find_source(source: Source) -> Path | None:
 
 def find_cached(source: Source) -> Path | None:
     """Find a source's weights in the Hugging Face cache, without network."""
+    from huggingface_hub import constants
+
+    # The rest of the library takes long to import: only where there is something.
+    repo = "models--" + source.repo.replace("/", "--")
+    if not (Path(constants.HF_HUB_CACHE) / repo).is_dir():
+        return None
     from huggingface_hub import try_to_load_from_cache
 
     for file in source.files:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_segdino.features.grid import grid_step
 
@@ -117,6 +116,7 @@ def _filtered(
 def _matrix(length: int, step: int, sigma: float, order: int) -> torch.Tensor:
     """What makes cells of pixels along one axis, shape (cells, length)."""
     import torch
+    from scipy import ndimage
 
     each = np.eye(length, dtype=np.float32)
     filtered = ndimage.gaussian_filter1d(each, sigma, 0, order, mode="nearest")

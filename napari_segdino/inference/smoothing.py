@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import PlaneResult, label_dtype
@@ -103,6 +102,8 @@ def smooth_plane(
     -------
     numpy.ndarray, shape (K, Y, X), float32
     """
+    from scipy import ndimage
+
     pixels = sigma * max(probabilities.shape[1:]) / SCALE
     if pixels <= 0:
         return probabilities
@@ -130,6 +131,8 @@ def remove_small(
     numpy.ndarray, shape (Y, X)
         A copy.
     """
+    from scipy import ndimage
+
     kept = labels.copy()
     for label in np.unique(labels[labels > 0]):
         parts, _ = ndimage.label(labels == label, np.ones((3, 3)))
@@ -156,6 +159,8 @@ def smooth_along_z(
     numpy.ndarray, shape (K, Z, Y, X), float32
         The first and last planes count as going on for ever.
     """
+    from scipy import ndimage
+
     smooth: NDArray[np.float32] = ndimage.correlate1d(
         probabilities.astype(np.float32), kernel(sigma), 1, mode="nearest"
     )

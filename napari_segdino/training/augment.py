@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 CHANCE = 0.5
 """Of each flip, of the rotation and of the colours (arXiv 2606.17972's code)."""
@@ -79,6 +78,8 @@ def turn(
     image, marks : numpy.ndarray
         Of the same shapes.
     """
+    from scipy import ndimage
+
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.array([[cos, -sin], [sin, cos]])
     middle = (np.array(marks.shape) - 1) / 2

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.basis import gather
@@ -122,6 +121,8 @@ def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     pixels : numpy.ndarray, shape (N,)
         Flat indices of the stroke's pixels, row by row.
     """
+    from scipy import ndimage
+
     for code in np.unique(marks[marks > 0]):
         labelled, count = ndimage.label(marks == code)
         flat = np.flatnonzero(labelled)

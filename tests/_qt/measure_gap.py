@@ -13,19 +13,27 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 INTERVAL = 10
 
 
 class GapTimer:
-    """Measures the longest time in which the event loop did not turn."""
+    """Measures the longest time in which the event loop did not turn.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock : callable
+        What counts as time: of the clock, or of work.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         from qtpy.QtCore import Qt, QTimer
 
         self.gaps: list[float] = []
-        self._last = time.perf_counter()
+        self._clock = clock
+        self._last = clock()
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
@@ -34,10 +42,10 @@ class GapTimer:
     def start(self) -> None:
         """Begin anew."""
         self.gaps = []
-        self._last = time.perf_counter()
+        self._last = self._clock()
 
     def _tick(self) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         self.gaps.append(1000 * (now - self._last))
         self._last = now
 

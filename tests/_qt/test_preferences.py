@@ -50,13 +50,10 @@ class Dialog:
     def __init__(self, viewer: Any) -> None:
         viewer.window._open_preferences_dialog()
         self.dialog = viewer.window._pref_dialog
-        row = self.dialog._list.findItems("SegDINO", Qt.MatchFlag.MatchExactly)[0]
-        rect = self.dialog._list.visualItemRect(row)
-        QTest.mouseClick(
-            self.dialog._list.viewport(),
-            Qt.MouseButton.LeftButton,
-            pos=rect.center(),
-        )
+        pages = self.dialog._list
+        (row,) = pages.findItems("napari-segdino", Qt.MatchFlag.MatchExactly)
+        middle = pages.visualItemRect(row).center()
+        QTest.mouseClick(pages.viewport(), Qt.MouseButton.LeftButton, pos=middle)
         self.page = self.dialog._stack.currentWidget()
 
     def find(self, label: str, kind: type) -> Any:
