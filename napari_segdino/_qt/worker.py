@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -168,6 +169,9 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._worker = worker = create_worker(
             _run, job.steps, _worker_class=TaskWorker, _ignore_errors=True
         )
+        with suppress(TypeError, RuntimeError):
+            # napari's own slot takes no error (0.9.2, 0.10), and PySide6 gives it one.
+            worker.errored.disconnect()
         worker.yielded.connect(partial(self._on_yielded, mine))
         worker.returned.connect(partial(self._on_returned, mine))
         worker.errored.connect(partial(self._on_errored, mine))
