@@ -196,7 +196,7 @@ def as_planes(
         See :func:`guess_axes`.
     axes : str, optional
         One letter per axis, such as ``"TZYX"`` or ``"CYX"``; decides over
-        `volume`.
+        `volume`. Four channels of 8 bits are RGBA only if they come last.
 
     Returns
     -------
@@ -244,12 +244,22 @@ def _has_alpha(image: NDArray[Any]) -> bool:
 
 def _channels_last(image: Any, axis: int) -> Any:
     """Move an axis to the end, lazily where the image is not in memory."""
+    dtype = dtype_of_channels(np.dtype(image.dtype), int(image.shape[axis]))
     if isinstance(image, np.ndarray):
-        return np.moveaxis(image, axis, -1)
+        return np.moveaxis(image, axis, -1).astype(dtype, copy=False)
     import dask.array
 
     lazy = image if hasattr(image, "dask") else dask.array.from_array(image)
-    return dask.array.moveaxis(lazy, axis, -1)
+    return dask.array.moveaxis(lazy, axis, -1).astype(dtype)
+
+
+def dtype_of_channels(dtype: np.dtype[Any], count: int) -> np.dtype[Any]:
+    """Return the number type to hold channels that are no colours.
+
+    Four of 8 bits would be taken for RGBA, and the last one left out as alpha.
+    """
+    rgba = dtype == np.uint8 and count == 4
+    return np.dtype(np.uint16) if rgba else dtype
 
 
 def check_marks(marks: Any, planes: Planes) -> Any:

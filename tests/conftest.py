@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,9 +13,14 @@ import pytest
 import qtpy
 from hypothesis import settings
 
-from napari_segdino.arrays import as_planes
+from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.errors import InputError, ModelFileError, WeightsError
+from napari_segdino.errors import (
+    ChannelsError,
+    InputError,
+    ModelFileError,
+    WeightsError,
+)
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
 
@@ -74,8 +79,16 @@ class FakeSegmenter:
             setattr(self, name, value)
         return self
 
-    def check_channels(self, images: Iterable[Any], anew: bool = False) -> None:
-        """Any channels will do."""
+    def check_channels(self, images: Sequence[Planes], anew: bool = False) -> int:
+        """As Segmenter: grey and RGB share a probe."""
+        have = {image.array.shape[-1] if "C" in image.axes else 1 for image in images}
+        known = set()
+        if self.is_fitted and not anew:
+            known = {getattr(self, "channels_", 3)}
+        kinds = {3 if n in (1, 4) else n for n in have | known}
+        if len(kinds) > 1:
+            raise ChannelsError(f"This image has {have}, the probe knows {known}.")
+        return kinds.pop()
 
     def iter_engine(self) -> Steps[None]:
         """Load the encoder; one that is called "missing" cannot be had."""
@@ -95,6 +108,7 @@ class FakeSegmenter:
         self.spacing = spacing
         source = as_planes(image, axes=axes)
         wanted = list(range(len(source)) if planes is None else planes)
+        self.channels_ = self.check_channels([source])
         self.calls.append(("partial_fit", wanted))
         for plane in wanted:
             yield Progress(0, 1, "Training")
@@ -117,6 +131,7 @@ class FakeSegmenter:
 
     def iter_predict(self, image: Any, **kwargs: Any) -> Steps[None]:
         assert self.means is not None
+        self.check_channels([as_planes(image, axes=kwargs.get("axes"))])
         return self._draw("predict", self.means, image, **kwargs)
 
     def iter_cluster(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from napari_segdino import marks_from_mask
 from napari_segdino.arrays import as_planes, check_marks, guess_axes
 from napari_segdino.errors import InputError
+from napari_segdino.features.intensity import colour_channels
 
 
 def test_marks_from_mask_says_every_pixel():
@@ -117,3 +118,12 @@ def test_any_shape_is_read_or_refused(shape):
         return
     assert len(planes) * np.prod(planes.plane_shape) == np.prod(planes.spatial_shape)
     assert planes.read(len(planes) - 1).shape[:2] == planes.plane_shape
+
+
+def test_four_channels_of_eight_bits_that_come_first_are_no_alpha():
+    data = np.arange(4 * 6, dtype=np.uint8).reshape(4, 2, 3)
+    first = as_planes(data, axes="CYX")
+    assert colour_channels(first.read(0)).shape == (2, 3, 4)
+    np.testing.assert_array_equal(first.read(0)[..., 3], data[3])
+    last = as_planes(np.moveaxis(data, 0, -1), axes="YXC")
+    assert colour_channels(last.read(0)).shape == (2, 3, 3)

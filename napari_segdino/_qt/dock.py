@@ -9,14 +9,16 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
+from napari_segdino._qt.channels import Channel, image_of, use
 from napari_segdino._qt.classes_panel import ClassesPanel
 from napari_segdino._qt.clicks import ClickTool
 from napari_segdino._qt.correct import Corrector
-from napari_segdino._qt.engine import NEXT_STEP, NO_IMAGE, Engine
+from napari_segdino._qt.engine import NO_IMAGE, Engine
 from napari_segdino._qt.export import proposed_suffix
 from napari_segdino._qt.folder import FolderController, FolderPanel
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.keys_panel import KeysPanel
+from napari_segdino._qt.layers import title
 from napari_segdino._qt.model_panel import ModelPanel
 from napari_segdino._qt.objects.controller import ObjectsController
 from napari_segdino._qt.objects.panel import ObjectsPanel
@@ -32,6 +34,7 @@ from napari_segdino._qt.project import Projects
 from napari_segdino._qt.review.panel import ReviewPanel
 from napari_segdino._qt.scroll import ColumnScroll
 from napari_segdino._qt.series import SeriesController
+from napari_segdino._qt.summary import NEXT_STEP
 from napari_segdino._qt.switch import ProbeSwitch
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
@@ -43,7 +46,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.session import Session
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
     from napari_segdino._qt.works import Work
@@ -90,7 +93,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.series = SeriesController(
             self.inputs.series, self.engine, lambda: self.image, pick, self
         )
-        self.review = ReviewPanel(self.engine, self._current_work, pick)
+        self.review = ReviewPanel(self.engine, self._current_work, self._go_to)
         self.tools = ToolsPanel()
         self.corrector = Corrector(self.tools, self.engine, self._current_work, self)
         self.clicks = ClickTool(
@@ -98,6 +101,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         )
         self.keys_list = KeysPanel()
         self._closed = False
+        self._at_segment: tuple[Layer | None, ...] = ()
+        self._said_last = ""
         self._lay_out()
         self._connect()
         self._keys = Keys(self.viewer, {})
@@ -167,6 +172,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _connect(self) -> None:
         self.inputs.image.valueChanged.connect(self._on_image)
+        self.inputs.image.picked.connect(self._show_picked)
+        self.inputs.image.listed.connect(self._on_listed)
+        self.inputs.channels.changed.connect(self._choose_channels)
         self.inputs.changed.connect(self._on_setting)
         self.model.changed.connect(self._on_setting)
         self.model.refused.connect(partial(self.status.say, failed=True))
@@ -184,6 +192,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         for tool in (self.corrector, self.clicks):
             tool.refused.connect(partial(self.status.say, failed=True))
         self.engine.failed.connect(partial(self.status.say, failed=True))
+        self.engine.channels.differ.connect(self._offer_new)
         self.engine.progressed.connect(self.actions.show_progress)
         self.engine.busy_changed.connect(self._on_busy)
         self.engine.drawn.connect(self._on_drawn)
@@ -217,6 +226,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             return NO_IMAGE
         if self.engine.works.drawn(self.image) is not None:
             return f"Go on where you stopped. {NEXT_STEP}"
+        if self.session.is_fitted:
+            return "Press Segment: the probe draws the mask of this image."
         if self.session.settings.encoder == BUILTIN_ENCODER:
             return (
                 f"Press Segment for a first mask. {DEFAULT_ENCODER} is not on this "
@@ -227,8 +238,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     # -- what the user does ------------------------------------------------
 
     def segment(self) -> None:
-        """Draw the mask."""
-        self.engine.segment(self.image)
+        """Draw the mask of the image, which is brought on screen if it is not there."""
+        image = self.image
+        if image is not None and not self.engine.screen.shows(image):
+            self.engine.screen.show(image)
+        self._at_segment = (self.viewer.layers.selection.active,)
+        self.engine.segment(image)
 
     def retrain(self) -> None:
         """Learn from the corrections and draw the mask again."""
@@ -241,7 +256,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.status.say(NO_MASK, failed=True)
             return
         suffix = proposed_suffix(work.mask)
-        path = dialogs.ask_export_mask(self, f"{work.image.name}-mask", suffix)
+        path = dialogs.ask_export_mask(self, f"{title(work.image)}-mask", suffix)
         if path is not None:
             self.engine.export_mask(self.image, path)
 
@@ -279,6 +294,28 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             "the Review tab brings the old one."
         )
 
+    def _go_to(self, image: Image) -> None:
+        self.inputs.image.setValue(image)
+        self._show_picked(image)
+
+    def _show_picked(self, image: Image) -> None:
+        """Bring an image that was picked in the list on screen, ready to work on."""
+        self.engine.screen.show(image)
+        work = self.engine.works.drawn(image)
+        active = self.viewer.layers.selection.active
+        if active is None or image_of(self.viewer, active) != image:
+            self.viewer.layers.selection.active = work.mask if work else image
+
+    def _choose_channels(self, chosen: list[Channel]) -> None:
+        image = self.image
+        if image is not None:
+            use(self.viewer, image, chosen)
+            self.inputs.image.refresh()
+
+    def _offer_new(self, work: Work) -> None:
+        act = partial(self.engine.channels.renew_for, work.image)
+        self.status.offer("New probe for this image", act)
+
     def _current_work(self) -> Work | None:
         return self.engine.works.get(self.image) if self.image else None
 
@@ -289,7 +326,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.series.show_image(image)
         if image is None:
             self.status.say(NO_IMAGE)
-        elif self.status.label.text() == NO_IMAGE:
+        elif self.status.label.text() in (NO_IMAGE, self._said_last):
+            # What was said of the mask of another image is not true of this one.
             self.status.say(self._welcome())
         work = self._current_work()
         if work is not None:
@@ -298,6 +336,10 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.prepare(image)
         self._on_prepared()
         self.review.refresh()
+
+    def _on_listed(self) -> None:
+        self.engine.works.follow_channels()
+        self.inputs.show_channels(self.image)
 
     def _on_prepared(self) -> None:
         self.object_finder.show_image(self.image)
@@ -318,8 +360,10 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _on_drawn(self) -> None:
         work = self._current_work()
-        if work is not None:
-            take_brush(self.viewer, work, self.classes.value())
+        self._said_last = self.status.label.text()
+        before, self._at_segment = self._at_segment, ()
+        if work is not None and not self.tools.alike.isChecked():
+            take_brush(self.viewer, work, self.classes.value(), *before)
         # The layers of a project are there before anybody asks how they look.
         self.corrector.refresh()
 

@@ -9,17 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt import messages, switch
+from napari_segdino._qt import messages
+from napari_segdino._qt.channel_keeper import ChannelKeeper
+from napari_segdino._qt.channels import bind
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
-from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
+from napari_segdino._qt.jobs import (
+    LeftOut,
+    Marked,
+    iter_retrain,
+    iter_segment,
+    iter_start,
+)
 from napari_segdino._qt.layers import voxel_spacing
+from napari_segdino._qt.on_screen import Screen
 from napari_segdino._qt.outlook import Notice
+from napari_segdino._qt.summary import NEXT_STEP, summary, unseen
 from napari_segdino._qt.warm import start_for_layers
 from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.worker import Job, TaskRunner
 from napari_segdino._qt.works import NO_MASK, Work, Works
-from napari_segdino.errors import SegDINOError
+from napari_segdino.errors import ChannelsError, SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
 
@@ -33,7 +43,6 @@ LIVE_DELAY = 350
 BREATH = 20
 """Milliseconds for the window between two things that take it long."""
 
-NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
 NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
 
 
@@ -69,6 +78,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.session, self.rounds = state.session, state.rounds
         self.works = Works(viewer, state.session, state.masks, self)
         self.runner = TaskRunner(self)
+        self.screen = Screen(viewer)
         self.doubt_wanted: Callable[[], bool] = lambda: False
         self._then: Callable[[], None] | None = None
         self._drawing: Drawing | None = None
@@ -88,6 +98,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.works.marks_changed.connect(self._on_marks_changed)
         self.works.settled.connect(self._on_settled)
         self.works.lost.connect(self._on_lost)
+        self.channels = ChannelKeeper(self)
         self.works.told.connect(self.said)
         self.works.resume()
 
@@ -190,6 +201,7 @@ class Engine(QObject):  # type: ignore[misc]
         if image is None or image not in self.viewer.layers:
             self.refuse(SegDINOError(NO_IMAGE))
         elif (work := self.works.get(image)) is not None and work.watch.intact:
+            bind(self.viewer, image)
             act(work)
         else:
             self._preparing, self._wanted = image, act
@@ -223,6 +235,7 @@ class Engine(QObject):  # type: ignore[misc]
         act = self._stop_preparing()
         work = None if image is None else self.works.get(image)
         if act is not None and work is not None:
+            bind(self.viewer, work.image)
             act(work)
 
     def _stop_preparing(self) -> Callable[[Work], None] | None:
@@ -240,7 +253,7 @@ class Engine(QObject):  # type: ignore[misc]
             wanted,
             self.session.n_groups,
             work.centre(),
-            voxel_spacing(work.image),
+            voxel_spacing(work.mask),
         )
         self.draw(work, "Segment", steps)
 
@@ -258,7 +271,7 @@ class Engine(QObject):  # type: ignore[misc]
     @staticmethod
     def marked(work: Work, known: Mapping[int, int]) -> Marked:
         """Return an image with its marks; `known` are those that are learned."""
-        spacing = voxel_spacing(work.image)
+        spacing = voxel_spacing(work.mask)
         return Marked(work.key, work.planes, work.marks.data, dict(known), spacing)
 
     def _retrain(self, work: Work) -> None:
@@ -310,15 +323,20 @@ class Engine(QObject):  # type: ignore[misc]
     def _take(self, drawing: Drawing, step: Any) -> None:
         if isinstance(step, Notice):
             self.said.emit(step.text)
+        elif isinstance(step, LeftOut):
+            self.channels.note_left_out(drawing.work, step)
         else:
             drawing.take(step)
 
-    def _finish(self, drawing: Drawing, title: str, grouped: bool) -> None:
+    def _finish(self, drawing: Drawing, job: str, grouped: bool) -> None:
         writer = drawing.work.writer
 
         def finished() -> None:
             writer.finished.disconnect(finished)
-            self.said.emit(_summary(title, grouped, self.session.is_fitted))
+            seen = self.screen.shows(drawing.work.image)
+            fitted = self.session.is_fitted
+            said = summary(job, grouped, fitted) if seen else unseen(drawing.work)
+            self.said.emit(self.channels.left_out() + said)
             self.drawn.emit()
             if drawing.known is not None:
                 self.trained.emit(drawing)
@@ -348,6 +366,9 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _on_error(self, work: Work, error: Exception) -> None:
         work.writer.finish()
+        if isinstance(error, ChannelsError):
+            self.channels.refuse(work, error)
+            return
         if self.session.settings.live and isinstance(error, SegDINOError):
             # In live mode the marks may well not suffice yet: no popup for that.
             self.said.emit(str(error))
@@ -390,16 +411,3 @@ class Engine(QObject):  # type: ignore[misc]
         self._live_image = None
         if work is not None and self.session.settings.live:
             self.retrain(image)
-
-
-def _summary(title: str, grouped: bool, fitted: bool) -> str:
-    if title == switch.TITLE:
-        return switch.summary(fitted)
-    if grouped:
-        weak = "your strokes soon outweigh it"
-        return f"A first guess, grouped without labels; {weak}. {NEXT_STEP}"
-    if title == "Click":
-        return "Drawn after your clicks. Click what is missing, or correct it by hand."
-    if title == "Retrain":
-        return f"Learned your corrections; Ctrl-Z takes the redraw back. {NEXT_STEP}"
-    return f"The probe was applied. {NEXT_STEP}"

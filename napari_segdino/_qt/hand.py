@@ -129,6 +129,20 @@ def click(button: QWidget) -> None:
     QTest.mouseClick(button, LEFT)
 
 
+def select(
+    viewer: Viewer, layer: Layer, modifiers: Any = Qt.KeyboardModifier.NoModifier
+) -> None:
+    """Click on a layer in the window's list of layers."""
+    lists = [x for x in QApplication.allWidgets() if type(x).__name__ == "QtLayerList"]
+    view = next(x for x in lists if x.isVisible())
+    rows = [view.model().index(r, 0) for r in range(view.model().rowCount())]
+    index = next(x for x in rows if x.data(Qt.ItemDataRole.UserRole) is layer)
+    view.scrollTo(index)
+    place = view.visualRect(index).center()
+    QTest.mouseClick(view.viewport(), LEFT, modifiers, place)
+    QTest.qWait(PAUSE)
+
+
 def _send(canvas: QWidget, kind: Any, place: QPoint, button: Any, buttons: Any) -> None:
     event = QMouseEvent(
         kind,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segdino._qt.outlook import foretell, memory_notice
 from napari_segdino.arrays import Planes
-from napari_segdino.errors import InputError
+from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.marks import apply_marks
@@ -63,6 +63,19 @@ class Learned:
 
     image: Hashable
     prints: dict[int, int]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Yielded when images have marks that a probe cannot learn with the others.
+
+    Parameters
+    ----------
+    images : tuple of hashable
+        They have other channels than the one that is drawn.
+    """
+
+    images: tuple[Hashable, ...]
 
 
 @dataclass(frozen=True)
@@ -168,12 +181,12 @@ def take_snapshot(marked: Marked) -> Snapshot:
     return Snapshot(copy, sorted(prints), prints, codes - {0})
 
 
-def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
-    """Learn every mark that is new.
+def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Steps[None]:
+    """Learn every mark that is new, of images that can share a probe with one.
 
     Yields
     ------
-    Progress, Learned, Notice
+    Progress, Learned, LeftOut, Notice
 
     Raises
     ------
@@ -181,6 +194,12 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
         If the marks do not suffice to learn from.
     """
     yield Progress(0, 0, "Reading the marks")
+    fitting = [m for m in images if fits(segmenter, m.planes, target.planes, anew=True)]
+    others = [m for m in images if m not in fitting]
+    left = tuple(m.image for m in others if take_snapshot(m).codes)
+    if left:
+        yield LeftOut(left)
+    images = fitting
     snapshots = [take_snapshot(m) for m in images]
     codes = set().union(*(s.codes for s in snapshots))
     reason = why_not_trainable(codes)
@@ -206,6 +225,18 @@ def iter_learn(segmenter: Any, images: Sequence[Marked]) -> Steps[None]:
         )
         yield from foretell(steps)
         yield Learned(marked.image, snapshot.prints)
+
+
+def fits(segmenter: Any, image: Planes, *others: Planes, anew: bool = False) -> bool:
+    """Whether a probe, or a new one, can learn from all of these images.
+
+    They need the channels that it learned from, or all the same.
+    """
+    try:
+        segmenter.check_channels([image, *others], anew=anew)
+    except ChannelsError:
+        return False
+    return True
 
 
 def iter_retrain(
@@ -241,7 +272,7 @@ def iter_retrain(
     Progress, Learned, Known, PartResult, PlaneResult, Redrawn, Doubted, Notice
     """
     before = learned_of(segmenter)
-    yield from iter_learn(segmenter, images)
+    yield from iter_learn(segmenter, images, target)
     yield Known(before, learned_of(segmenter))
     yield from _iter_redraw(segmenter, target, mask, planes, centre, doubt)
 
@@ -277,8 +308,11 @@ def iter_switch(
     yield from candidate.iter_engine()
     learned: list[Learned] = []
     marked = [m for m in images if np.any(m.marks)]
+    first = [m for m in marked if target is not None and m.image == target.image]
     try:
-        for step in iter_learn(candidate, marked) if marked else ():
+        for step in (
+            iter_learn(candidate, marked, (first or marked)[0]) if marked else ()
+        ):
             if isinstance(step, Learned):
                 learned.append(step)
             else:

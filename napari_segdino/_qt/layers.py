@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -9,8 +10,10 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_segdino._qt.channel_stack import ChannelStack, Part
 from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.errors import InputError
+from napari_segdino.io.tiff import tiff_axes
 from napari_segdino.marks import type_for
 from napari_segdino.session import BACKGROUND_MARK, LabelClass
 
@@ -25,6 +28,9 @@ BACKGROUND_COLOR = "#5b8cff"
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _LEADING = "TZWVUSRQPON"
 _KEY = "segdino_layer"
+_ON = "segdino_channels"
+_TITLE = "segdino_title"
+_CHANNEL_LABELS = ("c", "ch", "channel", "channels")
 
 
 def image_planes(image: Image) -> Planes:
@@ -45,18 +51,74 @@ def image_planes(image: Image) -> Planes:
     InputError
         If the layer cannot be segmented.
     """
-    data = image.data[0] if image.multiscale else image.data
-    lead = len(data.shape) - (3 if image.rgb else 2)
+    data = full_resolution(image)
+    axis = channel_axis(image)
+    if axis is not None:
+        data = ChannelStack([Part(data, axis, i) for i in channels_on(image)])
+    return planes_like(image, data, image.rgb or axis is not None)
+
+
+def full_resolution(image: Image) -> Any:
+    """Return the pixels of an image layer as they lie, the largest of several."""
+    return image.data[0] if image.multiscale else image.data
+
+
+def planes_like(image: Image, data: Any, channels: bool) -> Planes:
+    """Read an array as planes whose axes are those of an image layer.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        Names the axes.
+    data : array
+        (..., Y, X), or (..., Y, X, C) with `channels`.
+    channels : bool
+        Whether the last axis holds channels.
+
+    Raises
+    ------
+    InputError
+        If it cannot be segmented.
+    """
+    lead = len(data.shape) - (3 if channels else 2)
     if lead < 0:
         raise InputError("A line of pixels is no image: it needs height and width.")
     if lead > len(_LEADING):
         raise InputError(f"An image of {len(data.shape)} axes has too many of them.")
-    over_time = lead == 1 and str(image.axis_labels[0]).lower() in ("t", "time")
+    over_time = lead == 1 and str(image.axis_labels[-3]).lower() in ("t", "time")
     letters = {0: "", 1: "T" if over_time else "Z"}.get(lead, _LEADING[:lead])
     if lead > 2:
         letters = _LEADING[2:lead] + "TZ"
-    axes = letters + ("YXC" if image.rgb else "YX")
-    return as_planes(data, axes=axes)
+    return as_planes(data, axes=letters + ("YXC" if channels else "YX"))
+
+
+def channel_axis(image: Image) -> int | None:
+    """Return the axis of a layer that holds channels, None if there is none.
+
+    It is labelled so, or the TIFF that was read says so: napari's own reader shows
+    channels as a slider.
+    """
+    if image.rgb:
+        return None
+    labels = [str(label).lower() for label in image.axis_labels]
+    named = [i for i, label in enumerate(labels[:-2]) if label in _CHANNEL_LABELS]
+    if named or len(labels) < 3 or not image.source.path:
+        return named[0] if named else None
+    axes = tiff_axes(image.source.path, tuple(full_resolution(image).shape))
+    return axes.index("C") if "C" in axes[:-2] else None
+
+
+def channels_on(image: Image) -> tuple[int, ...]:
+    """Return which places on the axis of channels are used; all, if not chosen."""
+    axis = channel_axis(image)
+    count = 0 if axis is None else int(full_resolution(image).shape[axis])
+    chosen = tuple(i for i in image.metadata.get(_ON, ()) if i < count)
+    return chosen or tuple(range(count))
+
+
+def choose_channels(image: Image, on: Sequence[int]) -> None:
+    """Use only some places on the axis of channels from now on."""
+    image.metadata[_ON] = tuple(sorted(on))
 
 
 def voxel_spacing(image: Image) -> tuple[float, ...] | None:
@@ -76,7 +138,7 @@ def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:
     if not count:
         return 0
     slope, start = _slider_map(image, count)
-    first = viewer.dims.ndim - image.ndim
+    first = viewer.dims.ndim - 2 - count
     at = np.round(slope @ viewer.dims.point[first : first + count] + start).astype(int)
     lead = np.clip(at, 0, np.array(planes.lead_shape) - 1)
     return int(np.ravel_multi_index(tuple(lead), planes.lead_shape))
@@ -91,7 +153,7 @@ def slider_point(image: Image, index: tuple[int, ...]) -> list[float]:
 def move_sliders(viewer: Viewer, image: Image, index: tuple[int, ...]) -> None:
     """Show the plane of an image at this index over its leading axes."""
     if index:
-        first = viewer.dims.ndim - image.ndim
+        first = viewer.dims.ndim - 2 - len(index)
         axes = list(range(first, first + len(index)))
         viewer.dims.set_point(axes, slider_point(image, index))
 
@@ -99,12 +161,14 @@ def move_sliders(viewer: Viewer, image: Image, index: tuple[int, ...]) -> None:
 def _slider_map(image: Image, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Slope and start of what napari makes of slider positions.
 
-    Of a tilted layer napari shows the plane that lies under the world's origin of
-    the axes on screen.
+    `count` is the number of axes before y and x that count; a first axis of
+    channels does not. Of a tilted layer napari shows the plane that lies under the
+    world's origin of the axes on screen.
     """
-    start = np.array(image.world_to_data(np.zeros(image.ndim)))[:count]
-    units = np.eye(image.ndim)[:count]
-    ends = [np.array(image.world_to_data(unit))[:count] for unit in units]
+    axes = slice(image.ndim - 2 - count, image.ndim - 2)
+    start = np.array(image.world_to_data(np.zeros(image.ndim)))[axes]
+    units = np.eye(image.ndim)[axes]
+    ends = [np.array(image.world_to_data(unit))[axes] for unit in units]
     return np.stack(ends, 1) - start[:, None], start
 
 
@@ -172,9 +236,27 @@ def make_layer(
 
 def placed_like(image: Image, shape: tuple[int, ...]) -> dict[str, Any]:
     """Return what makes a layer of this shape lie on an image."""
-    if image.ndim != len(shape):
-        return {}
-    return {name: getattr(image, name) for name in _PLACE}
+    axis = channel_axis(image)
+    if axis is None or image.ndim - len(shape) not in (0, 1):
+        same = image.ndim == len(shape)
+        return {name: getattr(image, name) for name in _PLACE} if same else {}
+    if image.ndim > len(shape):
+        kept = list(range(1, image.ndim))
+        return {
+            "scale": image.scale[1:],
+            "translate": image.translate[1:],
+            "rotate": np.asarray(image.rotate)[1:, 1:],
+            "affine": image.affine.set_slice(kept),
+            "units": image.units[1:],
+            "axis_labels": image.axis_labels[1:],
+        }
+    # One place that reaches over all channels: the mask lies on each of them.
+    place = {name: getattr(image, name) for name in _PLACE}
+    count, scale = full_resolution(image).shape[axis], np.array(image.scale)
+    translate = np.array(image.translate)
+    translate[axis] += scale[axis] * (count - 1) / 2
+    scale[axis] *= count
+    return place | {"scale": scale, "translate": translate}
 
 
 def mark_as_ours(layer: Layer, kind: str, image: Image) -> None:
@@ -188,6 +270,11 @@ def made_for(viewer: Viewer, image: Image) -> list[Layer]:
     return [x for x in viewer.layers if (x.metadata.get(_KEY) or ("",))[-1] == key]
 
 
+def owner_of(layer: Layer) -> Any:
+    """Return the id of the image that the program made a layer for, if it did."""
+    return (layer.metadata.get(_KEY) or (None,))[-1]
+
+
 def is_ours(layer: Layer) -> bool:
     """Whether the program made a layer: it is no image to segment."""
     return _KEY in layer.metadata
@@ -195,7 +282,18 @@ def is_ours(layer: Layer) -> bool:
 
 def layer_name(image: Image, role: Role) -> str:
     """Return the name of a layer that is made for an image."""
-    return f"{image.name} {role}"
+    return f"{title(image)} {role}"
+
+
+def title(image: Image) -> str:
+    """Return the name of an image: what its channels' names have in common."""
+    named, words = image.metadata.get(_TITLE, (None, ""))
+    return words if named == image.unique_id else str(image.name)
+
+
+def set_title(image: Image, words: str) -> None:
+    """Give an image of several layers a name, held by the one that stands for it."""
+    image.metadata[_TITLE] = image.unique_id, words
 
 
 def color_layer(layer: Labels, role: Role, classes: tuple[LabelClass, ...]) -> None:

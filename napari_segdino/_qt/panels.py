@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -24,8 +25,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt import keys
+from napari_segdino._qt.channels import channels_of
+from napari_segdino._qt.channels_panel import ChannelsPanel
 from napari_segdino._qt.encoder_combo import EncoderCombo
-from napari_segdino._qt.layer_combo import LayerCombo
+from napari_segdino._qt.layer_combo import ImageCombo
+from napari_segdino._qt.layers import channel_axis
 from napari_segdino._qt.series import SeriesCombo
 from napari_segdino.encoders import DEVICES
 from napari_segdino.progress import Progress
@@ -85,8 +89,10 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self, viewer: Viewer, settings: Settings, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self.image = LayerCombo(viewer)
+        self._viewer = viewer
+        self.image = ImageCombo(viewer)
         self.series = SeriesCombo()
+        self.channels = ChannelsPanel()
         self.slice = QRadioButton("Slice")
         self.volume = QRadioButton("Volume")
         self.encoder = EncoderCombo(settings.encoder)
@@ -107,14 +113,24 @@ class InputPanel(QWidget):  # type: ignore[misc]
     def show_image(self, image: Image | None) -> None:
         """Offer a choice of slices, and of series, only where there are any."""
         sliders = 0 if image is None else image.ndim - 2
+        if sliders and channel_axis(image) is not None:
+            sliders -= 1
         self.scope.setEnabled(sliders > 0)
+        self.show_channels(image)
         self.series.show_image(image)
         several = self.series.count() > 1
         self.series.setVisible(several)
         self._series_label.setVisible(several)
 
+    def show_channels(self, image: Image | None) -> None:
+        """Offer a choice of channels where there is one."""
+        channels = [] if image is None else channels_of(self._viewer, image)
+        self.channels.setValue(channels)
+        self.channels.setVisible(bool(channels))
+        self._channels_label.setVisible(bool(channels))
+
     def _lay_out(self) -> None:
-        self.image.setToolTip("The image layer to segment")
+        self.image.setToolTip("The image to segment: that of the selected layer")
         self.series.setToolTip(
             "The folder or file holds several images: choose another one; those that "
             "are open stay, with their masks"
@@ -142,6 +158,8 @@ class InputPanel(QWidget):  # type: ignore[misc]
         form.addRow("Image", self.image)
         self._series_label = QLabel("Series")
         form.addRow(self._series_label, self.series)
+        self._channels_label = QLabel("Channels")
+        form.addRow(self._channels_label, self.channels)
         form.addRow("Draw", self.scope)
         form.addRow("Encoder", self.encoder)
 
@@ -252,9 +270,13 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         self.label = QLabel()
         self.label.setWordWrap(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.way_out = QPushButton()
+        self._act: Callable[[], None] = lambda: None
+        self.way_out.clicked.connect(lambda: self._act())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self.label)
+        layout.addWidget(self.way_out)
         self.say("")
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -267,9 +289,16 @@ class StatusPanel(QFrame):  # type: ignore[misc]
 
     def say(self, text: str, failed: bool = False) -> None:
         """Show a sentence."""
+        self.way_out.hide()
         self.label.setText(text)
         color = "#d9534f" if failed else "#2f6fde"
         self.setStyleSheet(
             f"StatusPanel {{ border-left: 3px solid {color}; "
             "background: rgba(127, 127, 127, 30); }"
         )
+
+    def offer(self, text: str, act: Callable[[], None]) -> None:
+        """Show a button below the sentence, until there is another one."""
+        self._act = act
+        self.way_out.setText(text)
+        self.way_out.show()

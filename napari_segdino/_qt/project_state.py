@@ -6,14 +6,21 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from napari_segdino._qt.layers import image_planes
+from napari_segdino._qt.channels import members_of, part
+from napari_segdino._qt.layers import image_planes, title
 from napari_segdino._qt.opening import open_path
+from napari_segdino._qt.origin import origin
 from napari_segdino._qt.preferences import PLUGIN
+from napari_segdino._qt.project_channels import (
+    channel_entries,
+    find_channels,
+    found_beside,
+)
 from napari_segdino._qt.rounds import Saved
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError, ScanError, SegDINOError
@@ -108,7 +115,7 @@ def _image_state(work: Work, all_learned: Mapping[Any, Any]) -> ImageState:
     came = origin(work.image)
     learned = all_learned.get(work.key, {})
     entry = ImageEntry(
-        work.image.name,
+        title(work.image),
         work.planes.spatial_shape,
         0,
         came.path,
@@ -116,38 +123,9 @@ def _image_state(work: Work, all_learned: Mapping[Any, Any]) -> ImageState:
         came.reader,
         came.sample,
         dict(learned),
+        channels=channel_entries(work),
     )
     return ImageState(work.key, entry, work.planes, work.mask.data, work.marks.data)
-
-
-class Origin(NamedTuple):
-    """Where an image came from; each is empty if not known.
-
-    Parameters
-    ----------
-    path, series, reader, sample
-        As for :class:`~napari_segdino.project.ImageEntry`.
-    """
-
-    path: str = ""
-    series: str = ""
-    reader: str = ""
-    sample: tuple[str, ...] = ()
-
-
-def origin(image: Image) -> Origin:
-    """Return where a layer came from."""
-    source = image.source
-    if source.sample:
-        return Origin(sample=tuple(source.sample))
-    header = image.metadata.get("segdino")
-    if isinstance(header, dict) and header.get("path"):
-        path = str(Path(header["path"]).absolute())
-        return Origin(path, header.get("series", ""), PLUGIN)
-    if source.path:
-        path = str(Path(source.path).absolute())
-        return Origin(path, reader=source.reader_plugin or "")
-    return Origin()
 
 
 def iter_load(
@@ -241,30 +219,61 @@ def bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
         for data, kwargs, kind in saved.layers:
             if kind == "image":
                 viewer.add_image(data, **kwargs)
-    elif not _reopen(viewer, saved.entry):
+    elif not _reopen(viewer, saved.entry) and not saved.entry.channels:
         return None
+    if saved.entry.channels:
+        _open_channels(viewer, saved.entry)
+        return find_channels(viewer, saved.entry)
     new = [layer for layer in viewer.layers if layer not in before]
-    return _best([x for x in new if isinstance(x, Image)], saved.entry)
+    return _alone(viewer, _best([x for x in new if isinstance(x, Image)], saved.entry))
+
+
+def _open_channels(viewer: Viewer, entry: ImageEntry) -> None:
+    """Open the files of channels that lie in other files than the image."""
+    here = {origin(x).path for x in viewer.layers if isinstance(x, Image)}
+    for channel in entry.channels:
+        path = found_beside(channel.path, entry.path)
+        if path and str(path) not in here:
+            here.add(str(path))
+            _open_file(viewer, str(path), channel.reader)
 
 
 def _reopen(viewer: Viewer, entry: ImageEntry) -> bool:
     """Have napari open a sample or a file that another plugin reads."""
-    try:
-        if entry.sample:
+    if entry.sample:
+        try:
             viewer.open_sample(*entry.sample)
-        elif entry.path and entry.reader != PLUGIN and Path(entry.path).exists():
-            open_path(viewer, entry.path, entry.reader)
-        else:
+        except Exception:  # noqa: BLE001 - other plugins raise what they like
+            _log.warning("%s could not be opened again", entry.name, exc_info=True)
             return False
+        return True
+    if not entry.path or entry.reader == PLUGIN or not Path(entry.path).exists():
+        return False
+    return _open_file(viewer, entry.path, entry.reader)
+
+
+def _open_file(viewer: Viewer, path: str, reader: str) -> bool:
+    try:
+        open_path(viewer, path, reader)
     except Exception:  # noqa: BLE001 - other plugins raise what they like
-        _log.warning("%s could not be opened again", entry.name, exc_info=True)
+        _log.warning("%s could not be opened again", path, exc_info=True)
         return False
     return True
 
 
 def find_image(viewer: Viewer, entry: ImageEntry) -> Image | None:
-    """Find an open image that is the one saved."""
-    return _best([x for x in viewer.layers if isinstance(x, Image)], entry)
+    """Find an open image that is the one saved; its channels are as they were."""
+    if entry.channels:
+        return find_channels(viewer, entry)
+    images = [x for x in viewer.layers if isinstance(x, Image)]
+    return _alone(viewer, _best(images, entry))
+
+
+def _alone(viewer: Viewer, image: Image | None) -> Image | None:
+    """Part a layer from others of its file: it was saved as an image of its own."""
+    if image is not None and len(members_of(viewer, image)) > 1:
+        part(image)
+    return image
 
 
 def _best(images: Sequence[Image], entry: ImageEntry) -> Image | None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_segdino._qt.origin import origin
 from napari_segdino._qt.project_state import (
     Loaded,
     SavedImage,
     bring_image,
     find_image,
     iter_load,
-    origin,
 )
 from napari_segdino._qt.worker import Job
 from napari_segdino.errors import SegDINOError

@@ -20,7 +20,7 @@ from napari_segdino._qt.layers import (
     move_sliders,
     plane_shown,
 )
-from napari_segdino._qt.project_state import origin
+from napari_segdino._qt.origin import origin
 from napari_segdino._qt.worker import Job
 from napari_segdino.io.napari_plugin import wants_lazy
 from napari_segdino.io.read import iter_read_scan

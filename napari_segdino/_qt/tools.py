@@ -9,19 +9,42 @@ import numpy as np
 from napari_segdino._qt.layers import read_plane, set_pixels
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
     from napari.viewer import Viewer
 
     from napari_segdino._qt.works import Work, Works
     from napari_segdino.session import Session
 
 
-def take_brush(viewer: Viewer, work: Work, label: int) -> None:
-    """Select the mask, ready to paint, unless the user is at something else."""
-    if viewer.layers.selection.active not in (None, work.image):
+def take_brush(
+    viewer: Viewer, work: Work, label: int, before: Layer | None = None
+) -> None:
+    """Select the mask, ready to paint, unless the user is at something else.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    work : Work
+        Whose mask.
+    label : int
+        What to paint.
+    before : napari.layers.Layer, optional
+        What was selected when the mask was asked for. Where it still is, the brush
+        is wanted next, except by those who paint in the marks.
+    """
+    active = viewer.layers.selection.active
+    # napari hands plugins proxies of layers: they are equal, not the same.
+    at_ease = active is None or active in work.layers
+    waiting = active == before and active != work.marks
+    if not (at_ease or waiting):
         return
-    viewer.layers.selection.active = work.mask
-    side = min(work.planes.plane_shape)
-    work.mask.brush_size = int(np.clip(side // 40, 3, 30))
+    if active != work.mask:
+        viewer.layers.selection.active = work.mask
+        side = min(work.planes.plane_shape)
+        work.mask.brush_size = int(np.clip(side // 40, 3, 30))
+    elif work.mask.mode != "pan_zoom":
+        return
     pick_label(viewer, work, label)
 
 

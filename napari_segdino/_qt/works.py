@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_segdino._qt.channels import (
+    bind,
+    images_of,
+    members_of,
+    planes_of,
+    used_key,
+)
 from napari_segdino._qt.layers import (
     Role,
     centre_shown,
     color_layer,
     find_layer,
-    image_planes,
     make_layer,
     plane_shown,
 )
@@ -47,6 +53,13 @@ class Work(QObject):  # type: ignore[misc]
         Its layers.
     state : MaskState
         What was seen of the mask so far.
+
+    Attributes
+    ----------
+    layers : list of napari.layers.Image
+        The channels of the image, used or not; `image` stands for them.
+    channels : tuple
+        Names those that are used.
     """
 
     def __init__(
@@ -62,6 +75,8 @@ class Work(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self.viewer, self.image, self.planes = viewer, image, planes
         self.mask, self.marks = mask, marks
+        self.layers = members_of(viewer, image)
+        self.channels = used_key(self.layers)
         self.watch = MaskWatch(planes, mask, marks, self.shown, state, self)
         self.writer = MaskWriter(self.watch, self)
 
@@ -69,6 +84,13 @@ class Work(QObject):  # type: ignore[misc]
     def key(self) -> Any:
         """Names the image in the session."""
         return self.image.unique_id
+
+    def read(
+        self, planes: Planes, layers: list[Image], channels: tuple[Any, ...]
+    ) -> None:
+        """Read the image as these planes of the same shape from now on."""
+        self.planes = self.watch.planes = planes
+        self.layers, self.channels = layers, channels
 
     def shown(self) -> int:
         """Return the plane that is on screen."""
@@ -137,6 +159,8 @@ class Works(QObject):  # type: ignore[misc]
     """This Work, and what :attr:`MaskWatch.travelled` says."""
     lost = Signal(object, str)
     """This Work ended; the sentence says why."""
+    channels_changed = Signal(object)
+    """The image of this Work is segmented on other channels from now on."""
 
     def __init__(
         self,
@@ -176,7 +200,7 @@ class Works(QObject):  # type: ignore[misc]
         InputError
             If the image cannot be segmented.
         """
-        shape = image_planes(image).spatial_shape
+        shape = planes_of(self._viewer, image).spatial_shape
         if find_layer(self._viewer, image, "mask", shape) is None:
             self._add_layer(image, "mask", shape)
             self._fresh.add(image.unique_id)
@@ -194,7 +218,7 @@ class Works(QObject):  # type: ignore[misc]
             return work
         if work is not None:
             self._drop(work)
-        planes = image_planes(image)
+        planes = planes_of(self._viewer, image)
         shape = planes.spatial_shape
         self.add_mask(image)
         mask = find_layer(self._viewer, image, "mask", shape)
@@ -258,11 +282,40 @@ class Works(QObject):  # type: ignore[misc]
         shape: tuple[int, ...],
         data: Plane | None = None,
     ) -> Labels:
+        if len(members_of(self._viewer, image)) > 1:
+            # The layer is called after what its channels have in common.
+            bind(self._viewer, image)
         active = self._viewer.layers.selection.active
         layer = make_layer(self._viewer, image, role, shape, data)
         color_layer(layer, role, self._session.classes)
         self._viewer.layers.selection.active = active
         return layer
+
+    def follow_channels(self) -> None:
+        """Read images whose channels were chosen anew, came, or are gone."""
+        images = {layers[0].unique_id: layers for layers in images_of(self._viewer)}
+        for work in self:
+            layers = images.get(work.key, [])
+            channels = used_key(layers)
+            if not layers:
+                self._clear(work)
+            if not layers or channels == work.channels:
+                continue
+            planes = planes_of(self._viewer, work.image)
+            if planes.spatial_shape == work.planes.spatial_shape:
+                for layer in work.layers:
+                    layer.events.data.disconnect(self._on_data)
+                work.read(planes, layers, channels)
+                for layer in layers:
+                    layer.events.data.connect(self._on_data)
+                self.channels_changed.emit(work)
+
+    def _clear(self, work: Work) -> None:
+        """Take away empty layers of what is a channel of another image now."""
+        if work.watch.blank and not work.marks.data.any():
+            self._drop(work)
+            for layer in (work.mask, work.marks):
+                self._viewer.layers.remove(layer)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -280,13 +333,12 @@ class Works(QObject):  # type: ignore[misc]
         work.watch.travelled.connect(partial(self.travelled.emit, work))
         work.mask.events.selected_label.connect(self._on_label)
         work.marks.events.selected_label.connect(self._on_label)
-        work.image.events.data.connect(self._on_data)
-        work.mask.events.data.connect(self._on_data)
-        work.marks.events.data.connect(self._on_data)
+        for layer in (*work.layers, work.mask, work.marks):
+            layer.events.data.connect(self._on_data)
 
     def _drop(self, work: Work) -> None:
         self._works.pop(work.key, None)
-        for layer in (work.image, work.mask, work.marks):
+        for layer in (*work.layers, work.mask, work.marks):
             layer.events.data.disconnect(self._on_data)
         for layer in (work.mask, work.marks):
             layer.events.selected_label.disconnect(self._on_label)
@@ -324,7 +376,7 @@ class Works(QObject):  # type: ignore[misc]
     def _on_data(self, event: Any) -> None:
         """React to a layer whose data was replaced."""
         for work in self:
-            if event.source is work.image:
+            if event.source in work.layers:
                 self._drop(work)
                 self.lost.emit(
                     work, f"The image {work.image.name} was replaced: press Segment."

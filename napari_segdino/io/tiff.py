@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
+from napari_segdino.io.formats import TIFF_SUFFIXES
 from napari_segdino.io.scan import PIXEL, Scan
 
 _log = logging.getLogger(__name__)
@@ -201,6 +203,28 @@ def read_tiff(path: Path, series: str | int | None = None, lazy: bool = False) -
         raise ScanError(
             f"{path.name} cannot be read: it is damaged or not a TIFF file."
         ) from error
+
+
+@lru_cache(maxsize=64)
+def tiff_axes(path: str, shape: tuple[int, ...]) -> str:
+    """Name the axes of the image of a TIFF that has this shape.
+
+    Returns
+    -------
+    str
+        In our letters; empty where there is none, or it is no TIFF.
+    """
+    import tifffile
+
+    if split_suffix(path)[1] not in TIFF_SUFFIXES:
+        return ""
+    try:
+        with tifffile.TiffFile(path) as tif:
+            found = [s.axes for s in tif.series if tuple(s.shape) == shape]
+        return napari_axes(found[0]) if found else ""
+    except Exception:  # noqa: BLE001 - tifffile raises many kinds on damaged files
+        _log.warning("the axes of %s are not known", path, exc_info=True)
+        return ""
 
 
 def _number(chosen: str | int | None, count: int) -> int:

@@ -16,13 +16,36 @@ from napari_segdino.errors import ProjectError
 
 PROJECT_FILE = "project.json"
 FORMAT = "napari-segdino project"
-VERSION = 3
-"""1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series."""
+VERSION = 4
+"""1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series, 3 no channels."""
 
 FIRST_PROBE = "probe.segdino"
 
 SAMPLE_SIDE = 256
 """Side, in pixels, of the middle of a plane that an image is told by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEntry:
+    """A channel of an image of a project.
+
+    Parameters
+    ----------
+    name : str
+        Of its layer.
+    used : bool
+        Whether the image is segmented on it.
+    path, reader : str
+        As for :class:`ImageEntry`; empty where it is that of the image.
+    place : int
+        On the axis of channels of the image's layer; -1 for a layer of its own.
+    """
+
+    name: str
+    used: bool = True
+    path: str = ""
+    reader: str = ""
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +72,8 @@ class ImageEntry:
         By plane, fingerprint of the marks that the probe knows.
     number : int
         Of its arrays in the project; given when it is written.
+    channels : tuple of ChannelEntry
+        The one that stands for the image first; empty where there is no choice.
     """
 
     name: str
@@ -60,6 +85,7 @@ class ImageEntry:
     sample: tuple[str, ...] = ()
     learned: Mapping[int, int] = field(default_factory=dict)
     number: int = 0
+    channels: tuple[ChannelEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +238,7 @@ def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
             "shape": tuple(int(n) for n in values["shape"]),
             "sample": tuple(values["sample"]),
             "learned": _numbers(values["learned"]),
+            "channels": tuple(ChannelEntry(**c) for c in values.get("channels", ())),
         }
     )
     moved = Path(os.path.normpath(folder / near)) if near else None

@@ -114,6 +114,8 @@ class User:
         """Wait until nothing is going on."""
         QTest.qWait(30)
         self.wait(lambda: not self.dock.engine.busy)
+        # The job is over, its last plane may not be drawn yet.
+        self.wait(lambda: not self.status.endswith("working..."))
         QTest.qWait(30)
 
     def segment(self) -> None:

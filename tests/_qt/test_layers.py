@@ -51,7 +51,9 @@ def test_multiscale_and_dask() -> None:
 
 def test_an_image_that_is_empty() -> None:
     # napari itself refuses to show one; a layer may still become empty.
-    layer = SimpleNamespace(data=np.zeros((0, 5)), multiscale=False, rgb=False)
+    layer = SimpleNamespace(
+        data=np.zeros((0, 5)), multiscale=False, rgb=False, axis_labels=("y", "x")
+    )
     with pytest.raises(InputError, match="empty"):
         image_planes(layer)
 

@@ -10,7 +10,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from napari_segdino._qt.layers import mark_as_ours, placed_like
+from napari_segdino._qt.layers import mark_as_ours, placed_like, title
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -86,7 +86,7 @@ class Overlay(QObject):  # type: ignore[misc]
     def _make(self, work: Work) -> Layer:
         shape = work.planes.spatial_shape
         how: dict[str, Any] = placed_like(work.image, shape)
-        how["name"] = f"{work.image.name} {self._kind}"
+        how["name"] = f"{title(work.image)} {self._kind}"
         blank = np.zeros(shape, np.uint8)
         if self._kind == "uncertainty":
             layer: Layer = Image(
@@ -96,7 +96,7 @@ class Overlay(QObject):  # type: ignore[misc]
                 opacity=0.7,
                 **how,
             )
-            below = work.image
+            below = max(work.layers, key=self._viewer.layers.index)
         else:
             layer, below = Labels(blank, opacity=0.8, **how), work.mask
         mark_as_ours(layer, self._kind, work.image)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_segdino._qt.dialogs import ask_export_table
 from napari_segdino._qt.idle import IdleWork
+from napari_segdino._qt.layers import title
 from napari_segdino._qt.panels import heading
 from napari_segdino._qt.review.change import ChangeReview
 from napari_segdino._qt.review.score import ScoreReview
@@ -95,7 +96,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
             )
             return
         work = self._current()
-        path = ask_export_table(self, f"{work.image.name}-scores" if work else "scores")
+        path = ask_export_table(
+            self, f"{title(work.image)}-scores" if work else "scores"
+        )
         if path is not None:
             self._engine.export_scores(rows, path)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject
 
+from napari_segdino._qt.layers import title
 from napari_segdino._qt.review.curve import Line, draw_curve
 from napari_segdino._qt.review.score_panel import CURVE, ScorePanel
 from napari_segdino._qt.review.travel import go_to
@@ -117,7 +118,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         work = self._current()
         if work is None or not self._engine.session.is_fitted:
             return None
-        spacing, now = spacing_of(work.image), self._round
+        spacing, now = spacing_of(work.mask), self._round
         steps = partial(
             iter_cross_validate,
             self._engine.session.segmenter,
@@ -125,7 +126,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
             work.marks.data,
             axes=work.planes.axes,
             spacing=spacing.steps[-2:],
-            case=work.image.name,
+            case=title(work.image),
         )
 
         def done(found: HeldOut | None) -> None:
@@ -156,13 +157,13 @@ class ScoreReview(QObject):  # type: ignore[misc]
             return None
         if tuple(layer.data.shape) != work.planes.spatial_shape:
             self._engine.said.emit(
-                f"{layer.name} has another shape than {work.image.name}: it is no "
+                f"{layer.name} has another shape than {title(work.image)}: it is no "
                 "reference for it."
             )
             return None
-        spacing, now = spacing_of(work.image), self._round
+        spacing, now = spacing_of(work.mask), self._round
         steps = partial(
-            _iter_reference, work.mask.data, layer.data, spacing, work.image.name
+            _iter_reference, work.mask.data, layer.data, spacing, title(work.image)
         )
 
         def done(found: Scores) -> None:

@@ -7,21 +7,24 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
 from qtpy.QtCore import QObject
 
-from napari_segdino._qt.layers import image_planes, is_ours, read_plane
+from napari_segdino._qt.channels import images_of, name_of, planes_of
+from napari_segdino._qt.jobs import fits
+from napari_segdino._qt.layers import read_plane
 from napari_segdino._qt.review.doubts import Doubts
 from napari_segdino._qt.review.look import Looked, iter_look, iter_rank, unranked
 from napari_segdino._qt.review.overlays import Marker, Overlay
 from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES, SuggestPanel
 from napari_segdino._qt.review.travel import go_to, in_sight, plane_name
 from napari_segdino._qt.worker import Job
+from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.review.places import Place, Slice
 from napari_segdino.session import fingerprint
 
 if TYPE_CHECKING:
+    from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_segdino._qt.drawing import Drawing
@@ -122,7 +125,8 @@ class Suggester(QObject):  # type: ignore[misc]
         """Go to what stands behind a row of the list."""
         work = self._current()
         if isinstance(thing, str):
-            named = [x for x in images_of(self._engine.viewer) if x.name == thing]
+            images = images_of(self._engine.viewer)
+            named = [layers[0] for layers in images if name_of(layers) == thing]
             if named:
                 self._pick(named[0])
         elif work is not None and isinstance(thing, Place):
@@ -171,8 +175,10 @@ class Suggester(QObject):  # type: ignore[misc]
         known.update({one.plane: unranked(one) for one in drawing.doubted})
 
     def _make_look(self) -> Job | None:
-        work = self._current()
-        if work is None or not self._engine.session.is_fitted:
+        work, session = self._current(), self._engine.session
+        if work is None or not session.is_fitted:
+            return None
+        if not fits(session.segmenter, work.planes):
             return None
         return self._job(work, [work.shown()], self._show_list)
 
@@ -246,7 +252,7 @@ class Suggester(QObject):  # type: ignore[misc]
             self._doubts.images = found
             self._show_list()
 
-        images = [(x.name, image_planes(x)) for x in images_of(self._engine.viewer)]
+        images = readable_images(self._engine.viewer)
         steps = partial(iter_rank, self._engine.session.segmenter, images)
         job = Job("Ranking images", steps, on_done=done, on_error=self._engine.refuse)
         self._engine.runner.start(job)
@@ -306,16 +312,14 @@ class Suggester(QObject):  # type: ignore[misc]
         self.panel.setValue(rows, hint)
 
 
-def images_of(viewer: Viewer) -> list[Image]:
-    """Return the images of a window that can be segmented."""
+def readable_images(viewer: Viewer) -> list[tuple[str, Planes]]:
+    """Return the images of a window that can be segmented, with their names."""
     found = []
-    for layer in viewer.layers:
-        if isinstance(layer, Image) and not is_ours(layer):
-            try:
-                image_planes(layer)
-            except InputError:
-                continue
-            found.append(layer)
+    for layers in images_of(viewer):
+        try:
+            found.append((name_of(layers), planes_of(viewer, layers[0])))
+        except InputError:
+            continue
     return found
 
 

@@ -33,7 +33,7 @@ def go_to(
     index = work.planes.index(plane)
     move_sliders(viewer, work.image, index)
     if at is not None and viewer.dims.ndisplay == 2:
-        y, x = work.image.data_to_world((*index, *at))[-2:]
+        y, x = work.mask.data_to_world((*index, *at))[-2:]
         viewer.scene.camera.center = (0.0, float(y), float(x))
 
 

@@ -168,11 +168,13 @@ def test_images_of_the_window(
 ) -> None:
     user = teach(plane, show=True)
     user.open(volume, name="stack")
-    user.viewer.add_image(np.zeros((60, 80, 3), np.uint8), rgb=True, name="photo")
+    user.viewer.add_image(
+        np.zeros((2, 60, 80), np.uint8), name="cells", axis_labels=("c", "y", "x")
+    )
     user.dock.inputs.image.setValue(user.viewer.layers["scan"])
     choose(user, IMAGES)
     assert sorted(things(user)[:2]) == ["scan", "stack"]
-    assert rows(user)[2] == "–  photo", "of other channels: the probe cannot tell"
+    assert rows(user)[2] == "–  cells", "of other channels: the probe cannot tell"
     pick(user, things(user).index("stack"))
     assert user.dock.image.name == "stack"
 

@@ -1,0 +1,88 @@
+"""One probe, one kind of channels: what is said and done where images differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.jobs import LeftOut
+from napari_segdino._qt.layers import title
+from napari_segdino.session import BACKGROUND_MARK
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.works import Work
+    from napari_segdino.errors import ChannelsError
+
+
+class ChannelKeeper(QObject):  # type: ignore[misc]
+    """Begins new probes for other channels, and says what a probe leaves out.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    differ = Signal(object)
+    """The Work whose image has other channels than the probe learned from."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+        self._told: set[tuple[int, Any]] = set()
+        self._left_out = ""
+        engine.works.channels_changed.connect(self._on_channels)
+
+    def refuse(self, work: Work, error: ChannelsError) -> None:
+        """Say that a probe does not fit an image; the dock has a button for it."""
+        self._engine.said.emit(str(error))
+        self._engine.failed.emit(str(error))
+        self.differ.emit(work)
+
+    def renew_for(self, image: Image) -> None:
+        """Begin a new probe with what is marked on an image, and draw it at once."""
+        engine, work = self._engine, self._engine.works.get(image)
+        engine.rounds.renew()
+        some = work is not None and any(
+            (work.marks.data[work.planes.index(plane)] > BACKGROUND_MARK).any()
+            for plane in range(len(work.planes))
+        )
+        (engine.start if some else engine.segment)(image)
+
+    def note_left_out(self, work: Work, step: LeftOut) -> None:
+        """Note which images a probe cannot learn from as well."""
+        probe = id(self._engine.session.segmenter)
+        names = [
+            title(other.image)
+            for other in self._engine.works
+            if other.key in step.images and (probe, other.key) not in self._told
+        ]
+        self._told |= {(probe, key) for key in step.images}
+        if names:
+            self._left_out = (
+                f"The marks of {' and '.join(names)} were left out: other channels "
+                f"than {title(work.image)} has. "
+            )
+
+    def left_out(self) -> str:
+        """Return the sentence about images that were left out, once."""
+        said, self._left_out = self._left_out, ""
+        return said
+
+    def _on_channels(self, work: Work) -> None:
+        """Begin a new probe where the last one knows the image by other channels."""
+        session, planes = self._engine.session, work.planes
+        count = planes.array.shape[-1] if planes.axes.endswith("C") else 1
+        said = f"{title(work.image)} is read on {count} channel{'s' * (count != 1)} now"
+        fitted = session.is_fitted
+        if not fitted or session.learned.get(work.key):
+            self._engine.cancel()
+            self._engine.rounds.renew()
+            said += ", with a new probe" if fitted else ""
+        self._engine.said.emit(
+            f"{said}: press Retrain, or Segment where nothing is marked."
+        )
