@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +69,17 @@ class Engine:
     guess: Any = field(default=None, init=False)
     _guess_channels: int = field(default=GREY, init=False)
     _vectors: VectorStore = field(default_factory=VectorStore, init=False)
+
+    def with_settings(
+        self, features: FeatureSettings | None, predicting: PredictSettings, seed: int
+    ) -> Engine:
+        """Return an engine with other settings over the same encoder and cache."""
+        other = copy(self)
+        other.shown = features or self.learner.features()
+        other.predicting, other.seed = predicting, seed
+        if other.shown != self.shown:
+            other.guess = None
+        return other
 
     @property
     def along_z(self) -> Smoothing:

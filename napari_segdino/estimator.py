@@ -20,6 +20,9 @@ from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
 from napari_segdino.progress import Steps
 from napari_segdino.training.learners import make_learner
 
+ENCODED_BY = ("encoder", "device", "cache", "head", "recipe")
+"""Parameters that a loaded encoder, its levels and its cache hang on."""
+
 
 class Estimator(Params):
     """Parameters, a loaded encoder, a trained head, and a file of it.
@@ -80,7 +83,7 @@ class Estimator(Params):
             )
 
     def iter_engine(self) -> Steps[Engine]:
-        """Load the encoder once; load it anew when the parameters changed.
+        """Load the encoder once; load it anew when it or where it computes changes.
 
         Yields
         ------
@@ -98,8 +101,13 @@ class Estimator(Params):
         ModelFileError
             If the probe was trained on another encoder.
         """
-        wanted = self.get_params()
-        if getattr(self, "_engine_for", None) != wanted:
+        wanted, known = self.get_params(), getattr(self, "_engine_for", None)
+        if known is not None and all(known[n] == wanted[n] for n in ENCODED_BY):
+            if known != wanted:
+                settings = self.features, self.predicting, self.random_state
+                self._engine = self._engine.with_settings(*settings)
+                self._engine_for = wanted
+        else:
             engine = yield from iter_make_engine(
                 self.encoder,
                 self.device,

@@ -10,6 +10,7 @@ from typing import Any
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.model_file import ModelFile
 from napari_segdino.training.learners import make_learner
+from napari_segdino.training.recipes import get_recipe
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,11 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
         "predicting": PredictSettings(**meta["predicting"]),
         "recipe": meta["recipe"],
     }
-    learner = make_learner(meta["head"], meta["recipe"])
+    if meta["recipe"] is not None and get_recipe(meta["recipe"]).head != meta["head"]:
+        # Earlier versions wrote any recipe down; where it was another head's, it
+        # was never read.
+        params["recipe"] = None
+    learner = make_learner(params["head"], params["recipe"])
     model, memory = learner.unpack(file.tensors, meta["learned"])
     learned = Learned(
         model,

@@ -19,7 +19,7 @@ SPEC = EncoderSpec(
 class FakeEncoder(Encoder):
     def __init__(self, key="fake:1"):
         self.spec, self.key, self.device = SPEC, key, torch.device("cpu")
-        self.planes_encoded = 0
+        self.planes_encoded = self.loaded = 0
 
     def encode(self, batch, levels):
         self.planes_encoded += len(batch)

@@ -37,6 +37,7 @@ def encoder(monkeypatch):
 
     def load(name, device):
         yield Progress(0, 1, "Loading")
+        fake.loaded += 1
         return fake
 
     monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
@@ -737,3 +738,47 @@ def test_what_is_copied_is_what_was_learned(segmenter):
     fresh = clone(segmenter)
     assert not fresh.is_fitted
     assert fresh.get_params() == segmenter.get_params()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"predicting": PredictSettings(regularise=False)},
+        {"predicting": PredictSettings(fusion="mean")},
+        {"predicting": PredictSettings(z_sigma=1)},
+        {"random_state": 7},
+    ],
+)
+def test_what_the_encoder_has_no_part_in_never_encodes_again(
+    segmenter, encoder, change
+):
+    image, mask, marks = square()
+    segmenter.fit(image, marks)
+    before = segmenter.predict(image)
+    work = encoder.planes_encoded, encoder.loaded
+    segmenter.set_params(**change)
+    segmenter.fit(image, marks)
+    segmenter.predict(image)
+    assert (encoder.planes_encoded, encoder.loaded) == work
+    fresh = Segmenter(**segmenter.get_params())
+    np.testing.assert_array_equal(
+        fresh.fit(image, marks).predict(image), segmenter.predict(image)
+    )
+    segmenter.set_params(predicting=PredictSettings(), random_state=0)
+    np.testing.assert_array_equal(segmenter.fit(image, marks).predict(image), before)
+
+
+@pytest.mark.parametrize(
+    ("head", "recipe", "said"),
+    [
+        ("mvr", "segdino_quick", "is for the head segdino, not mvr"),
+        ("segdino", "meddino_quick", "is for the head meddino, not segdino"),
+        ("segdino", "nonsense", "no recipe named 'nonsense'"),
+        ("mvr", "nonsense", "no recipe named 'nonsense'"),
+    ],
+)
+def test_a_recipe_of_another_head_is_refused(encoder, head, recipe, said):
+    image, _, marks = square()
+    with pytest.raises(InputError, match=said):
+        Segmenter("fake", head=head, recipe=recipe).fit(image, marks)
+    assert encoder.planes_encoded == 0

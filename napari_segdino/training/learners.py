@@ -108,12 +108,16 @@ def make_learner(head: str, recipe: str | None) -> Learner:
     Raises
     ------
     InputError
-        If there is no such head.
+        If there is no such head or recipe, or the recipe is of another head.
     """
+    from napari_segdino.training.recipes import get_recipe
+
     if head not in HEADS:
         raise InputError(
             f"There is no head named {head!r}; there are {', '.join(HEADS)}."
         )
+    if recipe is not None and (other := get_recipe(recipe).head) != head:
+        raise InputError(f"The recipe {recipe!r} is for the head {other}, not {head}.")
     return MvrLearner() if head == "mvr" else DenseLearner(head, recipe)
 
 
