@@ -102,7 +102,8 @@ class Segmenter(Estimator):
         ChannelsError
             If images have other channels than each other.
         InputError
-            If shapes do not fit, or fewer than two classes are marked.
+            If shapes do not fit, or too little is marked. One class is enough for
+            ``mvr``: what is unlike its strokes is then taken for background.
         WeightsError
             If the encoder cannot be loaded.
         """
@@ -158,8 +159,8 @@ class Segmenter(Estimator):
 
         Notes
         -----
-        After :meth:`iter_cluster`, the mask that was found counts as one stroke
-        of each group at first, and no more after a few strokes.
+        After :meth:`iter_cluster`, classes without marks stay where that mask had
+        them.
         """
         guess = {GUESS: self._engine.guess} if self.has_guess else {}
         memory = getattr(self, "memory_", guess)

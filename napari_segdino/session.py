@@ -69,13 +69,15 @@ def fingerprint(plane: Plane) -> int:
     return zlib.crc32(np.ascontiguousarray(plane).data)
 
 
-def why_not_trainable(codes: Iterable[int]) -> str | None:
+def why_not_trainable(codes: Iterable[int], head: str = "") -> str | None:
     """Say what is missing before a probe can learn, or None.
 
     Parameters
     ----------
     codes : iterable of int
         The mark codes there are, 0 ignored.
+    head : str
+        For ``mvr`` one class is enough: what is unlike its strokes is background.
     """
     said = set(codes) - {0}
     if (top := max(said, default=0) - 1) > MAX_LABEL:
@@ -84,7 +86,7 @@ def why_not_trainable(codes: Iterable[int]) -> str | None:
         return "Nothing is marked yet: paint over what is wrong in the mask first."
     if said == {BACKGROUND_MARK}:
         return "Only background is marked: paint some of a class as well."
-    if BACKGROUND_MARK not in said and len(said) == 1:
+    if BACKGROUND_MARK not in said and len(said) == 1 and head != "mvr":
         return "Only one class is marked: erase or paint some background as well."
     return None
 

@@ -119,8 +119,8 @@ class FakeSegmenter:
             self.memory[pixels.tobytes()] = pixels[where], said[where]
         values = np.concatenate([v for v, _ in self.memory.values()])
         codes = np.concatenate([c for _, c in self.memory.values()])
-        if len(np.unique(codes)) < 2:
-            raise InputError("Fewer than two classes are marked.")
+        if set(codes) == {1}:
+            raise InputError("Only one class is marked.")
         self.means = np.array(
             [
                 values[codes == c].mean() if (codes == c).any() else np.inf

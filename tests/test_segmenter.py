@@ -476,9 +476,23 @@ def test_no_marks_and_marks_of_one_class(segmenter):
     image, mask, marks = square()
     with pytest.raises(InputError, match="Nothing is marked"):
         segmenter.fit(image, np.zeros_like(marks))
-    with pytest.raises(InputError, match="Only one class"):
-        segmenter.fit(image, np.where(mask, 2, 0))
+    for useless in (np.where(marks == 1, 1, 0), np.full_like(marks, 2)):
+        with pytest.raises(InputError, match="Only one class"):
+            segmenter.fit(image, useless)
     assert not segmenter.is_fitted
+    found = segmenter.fit(image, np.where(marks == 2, 2, 0)).predict(image)
+    assert agreement(found, mask) > 0.99
+
+
+def test_one_class_goes_on_after_it_is_saved(segmenter, tmp_path):
+    image, mask, marks = square()
+    segmenter.fit(image, np.where(marks == 2, 2, 0))
+    loaded = Segmenter.load(segmenter.save(tmp_path / "a.segdino"))
+    for one in (segmenter, loaded):
+        one.partial_fit(image, marks)
+    expected = segmenter.predict_proba(image)
+    assert np.array_equal(loaded.predict_proba(image), expected)
+    assert agreement(expected.argmax(0), mask) > 0.99
 
 
 def test_a_failed_fit_keeps_what_was_learned(segmenter):

@@ -202,7 +202,7 @@ def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Step
     images = fitting
     snapshots = [take_snapshot(m) for m in images]
     codes = set().union(*(s.codes for s in snapshots))
-    reason = why_not_trainable(codes)
+    reason = why_not_trainable(codes, segmenter.head)
     helped = segmenter.is_fitted or (codes and segmenter.has_guess)
     if reason and not helped:
         raise InputError(reason)

@@ -89,8 +89,8 @@ def iter_fit_probe(
     present = torch.bincount(codes, minlength=n_classes) > 0
     if int(present.sum()) < 2:
         raise InputError(
-            "Only one class is marked: mark at least two (background counts; "
-            "erasing marks background)."
+            "Only one class is marked: mark another one, or background (erasing marks "
+            "background)."
         )
     if count_masks(memory) >= NETWORK_FROM:
         return (yield from _iter_fit_network(samples, basis, present, seed))

@@ -32,6 +32,11 @@ from napari_segdino.training.named import (
     unpack_probe,
 )
 from napari_segdino.training.samples import GUESS, Parts, Sample, take_sample
+from napari_segdino.training.weak import (
+    BACKGROUND,
+    add_weak_marks,
+    background_everywhere,
+)
 
 if TYPE_CHECKING:
     from napari_segdino.heads.decoder import DenseHead
@@ -77,12 +82,14 @@ class Learner(Protocol):
 
     def iter_fit(
         self,
-        memory: Mapping[str, Any],
+        memory: dict[str, Any],
         n_classes: int,
         seed: int,
         last: tuple[Any, Mapping[str, Any]] | None = None,
     ) -> Steps[Any]:
         """Train on what was kept, by the key of the tile; return M.
+
+        A guess may be added: what the mask says where nothing is marked.
 
         Copies of a tile have its key, :data:`COPY` and a number. `last` is the M
         before and what it was trained on.
@@ -157,7 +164,7 @@ class MvrLearner:
 
     def iter_fit(
         self,
-        memory: Mapping[str, Sample],
+        memory: dict[str, Sample],
         n_classes: int,
         seed: int,
         last: tuple[Any, Mapping[str, Sample]] | None = None,
@@ -169,10 +176,12 @@ class MvrLearner:
         strokes = count_strokes(said)
         before = _corrected(last, said, strokes) if last else None
         whole = any(s.whole for s in said.values())
-        if GUESS in memory and strokes < FADE and not whole:
-            guess = memory[GUESS]
-            faded = guess.weights * (1 - strokes / FADE)
-            said[GUESS] = dataclasses.replace(guess, weights=faded)
+        codes = np.unique(np.concatenate([s.codes.numpy() for s in said.values()]))
+        if BACKGROUND not in codes and GUESS not in memory and not whole:
+            memory[GUESS] = background_everywhere(next(iter(said.values())))
+        fade = 1.0 if BACKGROUND not in codes else max(0.0, 1 - strokes / FADE)
+        if GUESS in memory and fade and not whole:
+            said = add_weak_marks(said, memory[GUESS], basis, n_classes, fade)
         return (yield from iter_fit_probe(said, n_classes, basis, seed, before))
 
     def _basis_of(self, memory: Mapping[str, Sample]) -> Basis:

@@ -214,8 +214,8 @@ def test_live_says_what_is_missing_without_a_popup(
     user.open(plane)
     user.segment()
     user.dock.actions.live.setChecked(True)
-    user.work.mask.paint((50, 60), 1)
-    user.wait(lambda: "Only one class" in user.status)
+    user.work.mask.data_setitem((np.array([20]), np.array([20])), 0)
+    user.wait(lambda: "Only background" in user.status)
     assert no_popups == []
 
 
@@ -369,13 +369,22 @@ def test_an_image_that_is_opened_is_no_longer_asked_for(
     assert "Press Segment" in user.status
 
 
-def test_one_class_only(user: Any, plane: Any, no_popups: list[str]) -> None:
+def test_one_class_is_learned(user: Any, plane: Any) -> None:
     user.open(plane)
     user.segment()
     user.work.mask.paint((50, 60), 1)
+    user.retrain()
+    assert user.segmenter.is_fitted
+    assert "Only one class" not in user.status
+
+
+def test_background_only(user: Any, plane: Any, no_popups: list[str]) -> None:
+    user.open(plane)
+    user.segment()
+    user.work.mask.data_setitem((np.array([20]), np.array([20])), 0)
     mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
     user.retrain()
-    assert "Only one class is marked" in user.status
+    assert "Only background is marked" in user.status
     assert len(no_popups) == 1
     np.testing.assert_array_equal(user.work.mask.data, mask)
     np.testing.assert_array_equal(user.work.marks.data, marks)

@@ -1,0 +1,168 @@
+"""A stroke of the object alone is enough, and takes no more than the object."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import skimage
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.color import rgb2hed
+from skimage.io import imread
+
+from napari_segdino import Segmenter
+from napari_segdino.errors import InputError
+from napari_segdino.progress import drive
+
+Scene = tuple[NDArray[Any], NDArray[np.bool_]]
+
+
+def photo(name: str) -> NDArray[Any]:
+    return imread(Path(skimage.__file__).parent / "data" / name)
+
+
+def round_one(shape: tuple[int, ...], y: float, x: float, r: float) -> NDArray[Any]:
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return (rows - y) ** 2 + (columns - x) ** 2 < r * r
+
+
+def where(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Clean a mask."""
+    opened = ndimage.binary_opening(values, iterations=2)
+    return np.asarray(ndimage.binary_fill_holes(opened))
+
+
+def coins() -> Scene:
+    image = photo("coins.png")[:160, :200]
+    return image, where(ndimage.gaussian_filter(image, 1) > 115) & (
+        ndimage.gaussian_filter(image, 30) < 170
+    )
+
+
+def cell() -> Scene:
+    image = photo("cell.png")[::2, ::2]
+    return image, round_one(image.shape, 188, 214, 33)
+
+
+def tissue() -> Scene:
+    image = photo("ihc.png")[::2, ::2]
+    brown = ndimage.gaussian_filter(rgb2hed(image)[..., 2], 3)
+    return image, where(brown > np.quantile(brown, 0.6))
+
+
+def retina() -> Scene:
+    """The optic disc, in a round picture on black."""
+    image = photo("retina.jpg")[::4, ::4]
+    return image, round_one(image.shape, 163, 48, 27)
+
+
+def camera() -> Scene:
+    image = photo("camera.png")[::2, ::2]
+    labels, _ = ndimage.label(where(ndimage.gaussian_filter(image, 1) < 60))
+    return image, labels == np.bincount(labels[labels > 0]).argmax()
+
+
+def ct() -> Scene:
+    """Bone."""
+    folder = Path(pydicom.__file__).parent / "data/test_files"
+    image = pydicom.dcmread(folder / "CT_small.dcm").pixel_array
+    return image, ndimage.gaussian_filter(image, 1) > 1150
+
+
+def striped() -> Scene:
+    """Texture on noise of the same brightness."""
+    random = np.random.default_rng(0)
+    image = random.normal(120, 25, (160, 160))
+    disc = round_one(image.shape, 60, 95, 30)
+    stripes = 120 + 35 * np.sign(np.sin(np.arange(160)))
+    image[disc] = np.broadcast_to(stripes, image.shape)[disc]
+    return image.clip(0, 255).astype(np.uint8), disc
+
+
+def blob() -> Scene:
+    """A small red spot on green."""
+    random = np.random.default_rng(0)
+    image = random.integers(40, 80, (160, 200, 3)).astype(np.uint8)
+    image[..., 1] += 60
+    spot = round_one(image.shape, 40, 150, 12)
+    image[spot] = image[spot][:, [1, 0, 2]]
+    return image, spot
+
+
+SCENES = [coins, cell, tissue, retina, camera, ct, striped, blob]
+
+
+def stroke_inside(thing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A dab in the middle of the largest part."""
+    depth = ndimage.distance_transform_edt(np.pad(thing, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return round_one(thing.shape, y, x, max(2, min(4, depth.max() - 1)))
+
+
+def upside_down(segmenter: Segmenter) -> None:
+    """Let the first guess call background what it called class 1."""
+    guess = segmenter._engine.guess
+    codes = 3 - guess.codes
+    segmenter._engine.guess = replace(guess, codes=codes, marks=codes[None].clone())
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    """One encoder and its features for all."""
+    return Segmenter("efficientnet_lite0")
+
+
+def anew(segmenter: Segmenter) -> Segmenter:
+    for name in ("model_", "memory_"):
+        if hasattr(segmenter, name):
+            delattr(segmenter, name)
+    return segmenter
+
+
+@pytest.mark.parametrize("code", [2, 3])
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_stroke_of_the_object_takes_little_else(
+    segmenter: Segmenter, scene: Callable[[], Scene], code: int
+) -> None:
+    image, thing = scene()
+    marks = np.where(stroke_inside(thing), code, 0).astype(np.uint8)
+
+    def check(way: str) -> None:
+        drawn = segmenter.predict(image) == code - 1
+        beside = (drawn & ~thing).sum() / thing.sum()
+        assert beside <= 2, f"{way}: {beside:.1f} times the object"
+        assert drawn[marks > 0].mean() > 0.9, way
+
+    anew(segmenter).fit(image, marks)
+    check("without a guess")
+    drive(anew(segmenter).iter_cluster(image))
+    segmenter.partial_fit(image, marks)
+    check("after a guess")
+    drive(anew(segmenter).iter_cluster(image))
+    upside_down(segmenter)
+    segmenter.partial_fit(image, marks)
+    check("after a guess upside down")
+
+
+def test_a_class_that_only_the_guess_knows_stays(segmenter: Segmenter) -> None:
+    random = np.random.default_rng(0)
+    disc = round_one((96, 96), 48, 48, 24)
+    image = (np.where(disc, 200, 50) + random.normal(0, 5, disc.shape)).astype(np.uint8)
+    drive(anew(segmenter).iter_cluster(image))
+    marks = np.zeros(image.shape, np.uint8)
+    marks[9:12, 9:22] = 3
+    found = segmenter.partial_fit(image, marks).predict(image)
+    assert (found[disc] == 1).mean() > 0.9
+    assert (found[marks > 0] == 2).all()
+
+
+def test_background_alone_is_not_enough(segmenter: Segmenter) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    marks = np.zeros(image.shape, np.uint8)
+    marks[5, 5:20] = 1
+    with pytest.raises(InputError, match="Only one class"):
+        anew(segmenter).fit(image, marks)
