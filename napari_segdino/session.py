@@ -64,6 +64,10 @@ class LabelClass:
             raise InputError(too_high(self.label))
 
 
+FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
+"""Those of a new session."""
+
+
 def fingerprint(plane: Plane) -> int:
     """Return a number that changes when a plane does."""
     return zlib.crc32(np.ascontiguousarray(plane).data)
@@ -125,7 +129,7 @@ class Session:
         self._make = make_segmenter or _make_segmenter
         self._machine = dict(machine or {})
         self.settings = settings or Settings(encoder=first_encoder())
-        self.classes: tuple[LabelClass, ...] = (LabelClass(1, "Class 1", COLORS[0]),)
+        self.classes: tuple[LabelClass, ...] = FIRST_CLASSES
         self.learned: dict[Hashable, dict[int, int]] = {}
         self._segmenter: Any = None
 

@@ -27,6 +27,8 @@ class Settings:
         Draw every plane, not only the one that is shown.
     live : bool
         Retrain while the user paints.
+    follow : bool
+        Draw the slice that the user goes to with the present probe.
     head : str
         What is trained: one of :data:`napari_segdino.heads.HEADS`.
     features : FeatureSettings, optional
@@ -39,6 +41,7 @@ class Settings:
     device: str = "auto"
     whole_volume: bool = False
     live: bool = False
+    follow: bool = True
     head: str = "mvr"
     features: FeatureSettings | None = None
     predicting: PredictSettings = field(default_factory=PredictSettings)

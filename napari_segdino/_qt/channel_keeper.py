@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
     from napari_segdino.errors import ChannelsError
 
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.works import NO_MASK
-
 if TYPE_CHECKING:
     from napari.layers import Labels
     from qtpy.QtWidgets import QAbstractButton
 
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 SHAKE = 3
 """Pixels of the canvas that a click may move."""
@@ -74,7 +72,7 @@ class ClickTool(QObject):  # type: ignore[misc]
         work = self._current()
         if work is None or not work.watch.intact:
             self.put_down()
-            self.refused.emit(NO_MASK)
+            self.refused.emit(self._engine.works.lacking())
             return
         self._work = work
         work.viewer.layers.selection.active = work.mask

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_segdino._qt.layers import read_plane
+from napari_segdino._qt.layers import MASK_OPACITY, read_plane
 from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.tools_panel import ToolsPanel
-from napari_segdino._qt.works import NO_MASK
+from napari_segdino._qt.writer import Piece
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 OUTLINE = 2
 """Pixels of an outline."""
@@ -56,7 +56,9 @@ class Corrector(QObject):  # type: ignore[misc]
     def refresh(self) -> None:
         """Show how the mask of the image that is picked is shown."""
         work = self._current()
-        if work is not None:
+        if work is None:
+            self._panel.show_mask(MASK_OPACITY, False)
+        else:
             self._panel.show_mask(work.mask.opacity, work.mask.contour > 0)
 
     # -- slices ------------------------------------------------------------
@@ -87,7 +89,7 @@ class Corrector(QObject):  # type: ignore[misc]
             self.refused.emit("There is no next slice.")
             return
         work.watch.look(plane)
-        work.writer.add(plane + 1, np.array(read_plane(work.mask, lead)))
+        work.writer.add(Piece(plane + 1, np.array(read_plane(work.mask, lead))))
         work.writer.finish()
         go_to(work.viewer, work, plane + 1)
         self._engine.said.emit(
@@ -98,7 +100,7 @@ class Corrector(QObject):  # type: ignore[misc]
         """Return the mask to work on, None while it cannot be."""
         work = self._current()
         if work is None or work.watch.blank or not work.watch.intact:
-            self.refused.emit(NO_MASK)
+            self.refused.emit(self._engine.works.lacking())
             return None
         if self._engine.busy:
             self.refused.emit(BUSY)
@@ -109,7 +111,7 @@ class Corrector(QObject):  # type: ignore[misc]
 
     def toggle_mask(self) -> None:
         """Turn the mask off, or on again."""
-        work = self._current()
+        work = self._followed()
         if work is not None:
             work.mask.visible = not work.mask.visible
 
@@ -118,11 +120,19 @@ class Corrector(QObject):  # type: ignore[misc]
         self._panel.outline.toggle()
 
     def _set_opacity(self, opacity: float) -> None:
-        work = self._current()
+        work = self._followed()
         if work is not None:
             work.mask.opacity = opacity
 
     def _set_outline(self, on: bool) -> None:
-        work = self._current()
+        work = self._followed()
         if work is not None:
             work.mask.contour = OUTLINE if on else 0
+
+    def _followed(self) -> Work | None:
+        """Return the mask whose look is wanted; without one nothing stays set."""
+        work = self._current()
+        if work is None:
+            self.refresh()
+            self.refused.emit(self._engine.works.lacking())
+        return work

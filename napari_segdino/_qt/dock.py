@@ -13,9 +13,10 @@ from napari_segdino._qt.channels import Channel, image_of, use
 from napari_segdino._qt.classes_panel import ClassesPanel
 from napari_segdino._qt.clicks import ClickTool
 from napari_segdino._qt.correct import Corrector
-from napari_segdino._qt.engine import NO_IMAGE, Engine
+from napari_segdino._qt.engine import Engine
 from napari_segdino._qt.export import proposed_suffix
 from napari_segdino._qt.folder import FolderController, FolderPanel
+from napari_segdino._qt.follow import Follower
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.keys_panel import KeysPanel
 from napari_segdino._qt.layers import title
@@ -40,7 +41,7 @@ from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.warm import start_warming
 from napari_segdino._qt.window_state import state_of
-from napari_segdino._qt.works import NO_MASK
+from napari_segdino._qt.works import NO_IMAGE, UNTAUGHT
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
 from napari_segdino.session import Session
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 
 class SegmentDock(QWidget):  # type: ignore[misc]
@@ -99,6 +100,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.clicks = ClickTool(
             self.tools.alike, self.engine, self._current_work, self.classes.value, self
         )
+        idle = self.review.idle
+        self.follower = Follower(self.engine, idle, self._current_work, self)
         self.keys_list = KeysPanel()
         self._closed = False
         self._at_segment: tuple[Layer | None, ...] = ()
@@ -107,7 +110,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._connect()
         self._keys = Keys(self.viewer, {})
         keys.follow_keys(self, self._bind_keys)
-        self._show_probe()
         self.status.say(self._welcome())
         # Importing torch would slow down what is done before.
         self.engine.prepared.connect(start_warming)
@@ -133,6 +135,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._closed = True
         self._keys.release()
         self.clicks.put_down()
+        self.follower.close()
         self.review.release()
         self.projects.close()
         self.object_finder.close()
@@ -140,7 +143,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.classes.release()
         self.inputs.image.release()
         self.session.settings_changed.disconnect(self._show_settings)
-        self.session.probe_changed.disconnect(self._show_probe)
 
     # -- building ----------------------------------------------------------
 
@@ -182,7 +184,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.classes.removed.connect(self._remove_class)
         self.actions.segment.clicked.connect(self.segment)
         self.actions.retrain.clicked.connect(self.retrain)
-        self.actions.live.toggled.connect(partial(self._on_setting, "live"))
+        self.actions.live.toggled.connect(self._on_live)
         self.actions.cancel.clicked.connect(self._cancel)
         self.files.save.clicked.connect(self._save)
         self.files.load.clicked.connect(self._load)
@@ -197,9 +199,10 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.busy_changed.connect(self._on_busy)
         self.engine.drawn.connect(self._on_drawn)
         self.engine.works.label_picked.connect(self.classes.setValue)
+        self.follower.noted.connect(self.inputs.note.setText)
+        self.follower.drew.connect(self.projects.autosaver.ask)
         self.projects.restorer.restored.connect(self.review.refresh)
         self.session.settings_changed.connect(self._show_settings)
-        self.session.probe_changed.connect(self._show_probe)
 
     def _bind_keys(self) -> None:
         if self._closed:
@@ -253,7 +256,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """Ask for a file and write the mask to it."""
         work = self.engine.works.drawn(self.image)
         if work is None:
-            self.status.say(NO_MASK, failed=True)
+            self.engine.refuse(self.engine.works.lacking())
             return
         suffix = proposed_suffix(work.mask)
         path = dialogs.ask_export_mask(self, f"{title(work.image)}-mask", suffix)
@@ -277,6 +280,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.status.say(str(error), failed=True)
 
     def _save(self) -> None:
+        if not self.session.is_fitted:
+            self.engine.refuse(self.engine.works.lacking(UNTAUGHT))
+            return
         path = dialogs.ask_save_probe(self)
         if path is not None:
             self.engine.save_probe(path)
@@ -287,6 +293,9 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.engine.load_probe(path)
 
     def _new(self) -> None:
+        if self.image is None and not self.session.is_fitted:
+            self.engine.refuse(NO_IMAGE)
+            return
         self.engine.rounds.renew()
         self.review.refresh()
         self.status.say(
@@ -336,6 +345,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.prepare(image)
         self._on_prepared()
         self.review.refresh()
+        self.follower.refresh()
 
     def _on_listed(self) -> None:
         self.engine.works.follow_channels()
@@ -350,6 +360,13 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.switch.switch(self.image, **{name: value})
         else:
             self.session.change(**{name: value})
+
+    def _on_live(self, on: bool) -> None:
+        if on and self.image is None:
+            self.actions.live.setChecked(False)
+            self.engine.refuse(NO_IMAGE)
+        else:
+            self._on_setting("live", on)
 
     def _on_busy(self, busy: bool) -> None:
         self.actions.set_busy(busy)
@@ -369,7 +386,5 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _show_settings(self) -> None:
         self.inputs.setValue(self.session.settings)
+        self.actions.show_live(self.session.settings.live)
         self.model.setValue(self.session.settings)
-
-    def _show_probe(self) -> None:
-        self.files.save.setEnabled(self.session.is_fitted)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segdino._qt.jobs import Doubted, Known, Learned, Redrawn, Switched
 from napari_segdino._qt.rounds import Redraw, Rounds
+from napari_segdino._qt.writer import Piece
 from napari_segdino.inference.predict import PartResult, PlaneResult
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
     from napari_segdino.session import Session
 
 
@@ -43,26 +44,32 @@ class Drawing:
         self._session, self._rounds = session, rounds
         self._redraw: Redraw | None = None
         rounds.begin()
+        self._probe = rounds.present
 
     def take(self, result: Any) -> None:
         """Draw it, or note it."""
         match result:
             case PlaneResult():
-                self.work.writer.add(result.index, result.labels, self._redraw)
+                self._draw(result)
             case PartResult():
-                at = result.y0, result.x0
-                self.work.writer.add_part(result.index, result.labels, at, self._redraw)
+                self._draw(result, at=(result.y0, result.x0), whole=False)
             case Learned():
                 self._session.note_learned(result.image, result.prints)
             case Switched():
                 self._rounds.switch(result.segmenter, **result.changes)
+                self._probe = self._rounds.present
             case Known():
                 self.known = result
                 self._redraw = self._rounds.learned(self.work.key, result)
+                self._probe = self._redraw.after
             case Redrawn():
                 self.parts.append(result)
             case Doubted():
                 self.doubted.append(result)
+
+    def _draw(self, result: PartResult | PlaneResult, **where: Any) -> None:
+        piece = Piece(result.index, result.labels, self._redraw, self._probe, **where)
+        self.work.writer.add(piece)
 
     def end(self, cancelled: bool) -> None:
         """Note the masks; forget what has not been drawn if it was cancelled."""

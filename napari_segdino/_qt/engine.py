@@ -27,9 +27,10 @@ from napari_segdino._qt.outlook import Notice
 from napari_segdino._qt.summary import NEXT_STEP, summary, unseen
 from napari_segdino._qt.warm import start_for_layers
 from napari_segdino._qt.window_state import WindowState
+from napari_segdino._qt.work import Work
 from napari_segdino._qt.worker import Job, TaskRunner
-from napari_segdino._qt.works import NO_MASK, Work, Works
-from napari_segdino.errors import ChannelsError, SegDINOError
+from napari_segdino._qt.works import NO_IMAGE, Works
+from napari_segdino.errors import ChannelsError, InputError, SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
 
@@ -42,8 +43,6 @@ LIVE_DELAY = 350
 
 BREATH = 20
 """Milliseconds for the window between two things that take it long."""
-
-NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
 
 
 class Engine(QObject):  # type: ignore[misc]
@@ -162,7 +161,7 @@ class Engine(QObject):  # type: ignore[misc]
         """Write the mask of an image to a file, with the image's geometry."""
         work = self.works.drawn(image)
         if work is None:
-            self.refuse(SegDINOError(NO_MASK))
+            self.refuse(self.works.lacking())
             return
         self._do(
             "Export",
@@ -199,7 +198,7 @@ class Engine(QObject):  # type: ignore[misc]
         """Do something with an image once it has its layers."""
         self._retrain_wanted = self._then = None
         if image is None or image not in self.viewer.layers:
-            self.refuse(SegDINOError(NO_IMAGE))
+            self.refuse(NO_IMAGE)
         elif (work := self.works.get(image)) is not None and work.watch.intact:
             bind(self.viewer, image)
             act(work)
@@ -226,7 +225,7 @@ class Engine(QObject):  # type: ignore[misc]
             make(image)
         except SegDINOError as error:
             if self._stop_preparing() is not None:
-                self.refuse(error)
+                self.refuse(str(error))
         else:
             QTimer.singleShot(BREATH, then)
 
@@ -301,6 +300,8 @@ class Engine(QObject):  # type: ignore[misc]
     def draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
         """Run a job that draws the mask of an image."""
         self._work = work
+        if not self.runner.busy:
+            self.rounds.note()
         drawing = self._drawing = Drawing(work, self.session, self.rounds)
         grouped = not self.session.is_fitted and title == "Segment"
         self.said.emit(f"{title}: working...")
@@ -354,15 +355,24 @@ class Engine(QObject):  # type: ignore[misc]
             return action()
 
         self._work = None
-        self.runner.start(Job(title, steps, on_done=done, on_error=self.refuse))
+        self.runner.start(Job(title, steps, on_done=done, on_error=self.alarm))
 
     # -- what happens ------------------------------------------------------
 
-    def refuse(self, error: Exception) -> None:
-        """Tell the user about an error."""
-        text = messages.report(error)
-        self.said.emit(text)
-        self.failed.emit(text)
+    def refuse(self, why: str) -> None:
+        """Say in the status line why nothing was done."""
+        self.failed.emit(why)
+
+    def report(self, error: Exception) -> None:
+        """Tell what became of a job: what cannot be used as given is refused."""
+        if isinstance(error, InputError):
+            self.refuse(str(error))
+        else:
+            self.alarm(error)
+
+    def alarm(self, error: Exception) -> None:
+        """Tell the user about a failure, wherever they are looking."""
+        self.refuse(messages.report(error))
 
     def _on_error(self, work: Work, error: Exception) -> None:
         work.writer.finish()
@@ -370,10 +380,10 @@ class Engine(QObject):  # type: ignore[misc]
             self.channels.refuse(work, error)
             return
         if self.session.settings.live and isinstance(error, SegDINOError):
-            # In live mode the marks may well not suffice yet: no popup for that.
+            # In live mode the marks may well not suffice yet.
             self.said.emit(str(error))
-            return
-        self.refuse(error)
+        else:
+            self.report(error)
 
     def _on_idle(self) -> None:
         self.busy_changed.emit(False)
@@ -389,8 +399,7 @@ class Engine(QObject):  # type: ignore[misc]
     def _on_lost(self, work: Work, why: str) -> None:
         if self.runner.busy and self._work is work:
             self.runner.cancel()
-        self.said.emit(why)
-        self.failed.emit(why)
+        self.refuse(why)
 
     # -- live --------------------------------------------------------------
 

@@ -203,6 +203,9 @@ class FolderController(QObject):  # type: ignore[misc]
     def start(self) -> None:
         """Segment the files in the worker."""
         request, session = self._panel.value(), self._engine.session
+        if missing := request.missing():
+            self._engine.refuse(missing)
+            return
         self._panel.clear()
         save = session.save if session.is_fitted else None
         self._engine.said.emit("Segmenting the folder...")
@@ -212,7 +215,7 @@ class FolderController(QObject):  # type: ignore[misc]
                 partial(iter_request, request, save, session.settings.device),
                 on_step=self._on_step,
                 on_done=partial(self._on_done, request),
-                on_error=self._engine.refuse,
+                on_error=self._engine.report,
             )
         )
 

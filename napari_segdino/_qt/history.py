@@ -9,13 +9,16 @@ same way; everything else is the user's correction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.marks import Plane, accepted, confirmations, corrections
 from napari_segdino.session import fingerprint
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
 LIMIT = 200
 """States kept per plane; napari keeps 100 steps of a layer."""
@@ -74,12 +77,16 @@ class State:
         The step changed marks only: a stroke in the colour that was there.
     redraw : object
         Names the job of the program that drew it.
+    probe : int, optional
+        Number of the probe that drew what the user has not painted; None where no
+        probe has drawn.
     """
 
     key: int
     edits: list[Edit] = field(default_factory=list)
     confirms: bool = False
     redraw: Any = None
+    probe: int | None = None
 
 
 class PlaneHistory:
@@ -119,14 +126,23 @@ class PlaneHistory:
         if target is not None:
             return self._travel(target, marks)
         after = corrections(seen, current, marks)
-        self._push(State(key, [Edit.between(marks, after)]))
+        edit = Edit.between(marks, after)
+        self._push(State(key, [edit], probe=self.states[self.now].probe))
         return after
 
-    def wrote(self, plane: Plane, redraw: Any = None) -> None:
-        """Note that the program drew, by the job of this name."""
+    def wrote(self, plane: Plane, redraw: Any = None, probe: int | None = None) -> None:
+        """Note that the program drew, by the job of this name, with this probe.
+
+        Without a probe it drew what was there before, or a copy of the user's.
+        """
         key = fingerprint(plane)
-        if key != self.states[self.now].key:
-            self._push(State(key, redraw=redraw))
+        if key == self.states[self.now].key:
+            if probe is not None:
+                self.states[self.now].probe = probe
+            return
+        if probe is None and (before := self._find(key)) is not None:
+            probe = self.states[before].probe
+        self._push(State(key, redraw=redraw, probe=probe))
 
     def crossed(self, start: int) -> list[tuple[Any, bool]]:
         """Return the named jobs passed on the way from a state to the present one.
@@ -182,7 +198,8 @@ class PlaneHistory:
         if not edit.at.size:
             return after
         if alone:
-            self._push(State(self.states[self.now].key, [edit], confirms=True))
+            here = self.states[self.now]
+            self._push(State(here.key, [edit], confirms=True, probe=here.probe))
         else:
             self.states[self.now].edits.append(edit)
         return after
@@ -219,3 +236,37 @@ class PlaneHistory:
     def _push(self, state: State) -> None:
         self.states = [*self.states[: self.now + 1], state][-LIMIT:]
         self.now = len(self.states) - 1
+
+
+@dataclass
+class MaskState:
+    """What was seen of a mask: outlives who watches it.
+
+    Parameters
+    ----------
+    layer : hashable
+        Id of the mask layer.
+    seen : array of int
+        The mask as it was last seen or written.
+    fresh : bool
+        The mask was new and empty.
+    histories : dict of int to PlaneHistory
+        By plane, what was done to it.
+    """
+
+    layer: Any
+    seen: Any
+    fresh: bool
+    histories: dict[int, PlaneHistory] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, mask: Labels, fresh: bool = False) -> MaskState:
+        """Return the state of a mask that nobody has watched yet."""
+        # np.zeros takes no memory until it is written to.
+        new = np.zeros(mask.data.shape, mask.data.dtype) if fresh else None
+        return cls(mask.unique_id, np.array(mask.data) if new is None else new, fresh)
+
+    def fits(self, mask: Labels) -> bool:
+        """Whether this is what was seen of a layer."""
+        same = self.layer == mask.unique_id
+        return bool(same and self.seen.shape == tuple(mask.data.shape))

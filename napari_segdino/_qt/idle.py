@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_segdino._qt.worker import Job
+from napari_segdino.errors import SegDINOError
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
@@ -135,4 +136,6 @@ class IdleWork(QObject):  # type: ignore[misc]
 
 
 def _failed(error: Exception) -> None:
-    _log.warning("Work in the background failed", exc_info=error)
+    meant = isinstance(error, SegDINOError)
+    trace = None if meant else error
+    _log.warning("Work in the background failed: %s", error, exc_info=trace)

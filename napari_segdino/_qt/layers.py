@@ -15,6 +15,7 @@ from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.errors import InputError
 from napari_segdino.io.tiff import tiff_axes
 from napari_segdino.marks import type_for
+from napari_segdino.project.about import image_print
 from napari_segdino.session import BACKGROUND_MARK, LabelClass
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ Role = Literal["mask", "marks", "objects"]
 BACKGROUND_COLOR = "#5b8cff"
 """Of marks that say background."""
 
-_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+MASK_OPACITY = 0.45
+
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _LEADING = "TZWVUSRQPON"
 _KEY = "segdino_layer"
 _ON = "segdino_channels"
 _TITLE = "segdino_title"
 _CHANNEL_LABELS = ("c", "ch", "channel", "channels")
+_LEFT = "segdino_left"
 
 
 def image_planes(image: Image) -> Planes:
@@ -191,7 +195,8 @@ def find_layer(
     """Find the layer of an image that has this role.
 
     The layer that was made for it comes first, whatever it is called now; then
-    one of the right name. It must fit the image's shape.
+    one that an image with the same pixels left behind; then one of the right name
+    that is of no other image. It must fit the image's shape.
     """
     labels = [
         layer
@@ -203,8 +208,27 @@ def find_layer(
     for layer in labels:
         if layer.metadata.get(_KEY) == (role, image.unique_id):
             return layer
+    there = {layer.unique_id for layer in viewer.layers}
+    free = [x for x in labels if owner_of(x) not in there]
+    left = [x for x in free if _LEFT in x.metadata]
+    if left:
+        mine = image_print(image_planes(image))
+        for layer in left:
+            if layer.metadata[_LEFT] == (role, mine):
+                return layer
     name = layer_name(image, role)
-    return next((layer for layer in labels if layer.name == name), None)
+    return next((x for x in free if x.name == name and x not in left), None)
+
+
+def leave_behind(layer: Labels, role: Role, image: Image) -> None:
+    """Note in a layer which image it is of, for when that is opened again."""
+    layer.metadata[_LEFT] = (role, image_print(image_planes(image)))
+
+
+def claim(layer: Labels, role: Role, image: Image) -> None:
+    """Make a layer that was found one of an image."""
+    layer.metadata.pop(_LEFT, None)
+    mark_as_ours(layer, role, image)
 
 
 def make_layer(
@@ -214,10 +238,12 @@ def make_layer(
     shape: tuple[int, ...],
     data: NDArray[Any] | None = None,
     contour: int = 0,
+    below: Layer | None = None,
 ) -> Labels:
     """Add a layer that lies on its image, empty without `data`.
 
-    An outline of `contour` pixels is set before the layer is drawn at all.
+    An outline of `contour` pixels is set before the layer is drawn at all. The
+    layer comes on top, or right below another one.
     """
     mask = role == "mask"
     # The header that a scan's reader left: writers put the mask in its geometry.
@@ -225,12 +251,13 @@ def make_layer(
     layer = Labels(
         np.zeros(shape, np.uint8) if data is None else data,
         name=layer_name(image, role),
-        opacity=0.45 if mask else 0.9,
+        opacity=MASK_OPACITY if mask else 0.9,
         metadata={**header, _KEY: (role, image.unique_id)},
         **placed_like(image, shape),
     )
     layer.contour = contour
-    viewer.add_layer(layer)
+    layers = viewer.layers
+    layers.insert(len(layers) if below is None else layers.index(below), layer)
     return layer
 
 
@@ -239,7 +266,7 @@ def placed_like(image: Image, shape: tuple[int, ...]) -> dict[str, Any]:
     axis = channel_axis(image)
     if axis is None or image.ndim - len(shape) not in (0, 1):
         same = image.ndim == len(shape)
-        return {name: getattr(image, name) for name in _PLACE} if same else {}
+        return {name: getattr(image, name) for name in PLACE} if same else {}
     if image.ndim > len(shape):
         kept = list(range(1, image.ndim))
         return {
@@ -251,7 +278,7 @@ def placed_like(image: Image, shape: tuple[int, ...]) -> dict[str, Any]:
             "axis_labels": image.axis_labels[1:],
         }
     # One place that reaches over all channels: the mask lies on each of them.
-    place = {name: getattr(image, name) for name in _PLACE}
+    place = {name: getattr(image, name) for name in PLACE}
     count, scale = full_resolution(image).shape[axis], np.array(image.scale)
     translate = np.array(image.translate)
     translate[axis] += scale[axis] * (count - 1) / 2
@@ -266,8 +293,19 @@ def mark_as_ours(layer: Layer, kind: str, image: Image) -> None:
 
 def made_for(viewer: Viewer, image: Image) -> list[Layer]:
     """Return the layers that the program made for an image."""
-    key = image.unique_id
-    return [x for x in viewer.layers if (x.metadata.get(_KEY) or ("",))[-1] == key]
+    return [x for x in viewer.layers if owner_of(x) == image.unique_id]
+
+
+def kind_of(layer: Layer) -> str:
+    """Return what a layer was made to show, such as ``"mask"``."""
+    return str(layer.metadata[_KEY][0])
+
+
+def remove_layers(viewer: Viewer, layers: Sequence[Layer]) -> None:
+    """Remove those of some layers that are still there."""
+    for layer in layers:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
 
 
 def owner_of(layer: Layer) -> Any:
@@ -280,9 +318,9 @@ def is_ours(layer: Layer) -> bool:
     return _KEY in layer.metadata
 
 
-def layer_name(image: Image, role: Role) -> str:
+def layer_name(image: Image, kind: str) -> str:
     """Return the name of a layer that is made for an image."""
-    return f"{title(image)} {role}"
+    return f"{title(image)} {kind}"
 
 
 def title(image: Image) -> str:

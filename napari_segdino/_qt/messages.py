@@ -23,7 +23,10 @@ def sentence(error: BaseException) -> str:
 
 
 def report(error: BaseException) -> str:
-    """Log an error and show its sentence as a notification.
+    """Log a failure and show its sentence as a notification.
+
+    What was only refused is not for here: the status line says it, beside the
+    button that was pressed.
 
     Returns
     -------
@@ -31,6 +34,12 @@ def report(error: BaseException) -> str:
         The sentence.
     """
     text = sentence(error)
-    _log.error("%s", text, exc_info=error)
-    show_error(text)
+    meant = isinstance(error, SegDINOError)
+    _log.error("%s", text, exc_info=None if meant else error)
+    alert(text)
     return text
+
+
+def alert(text: str) -> None:
+    """Show a sentence as a notification: the user has to do something about it."""
+    show_error(text)

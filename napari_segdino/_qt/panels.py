@@ -95,18 +95,23 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.channels = ChannelsPanel()
         self.slice = QRadioButton("Slice")
         self.volume = QRadioButton("Volume")
+        self.follow = QCheckBox("Follow me")
+        self.note = QLabel()
         self.encoder = EncoderCombo(settings.encoder)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
         self._lay_out()
         self.setValue(settings)
         self.volume.toggled.connect(lambda on: self.changed.emit("whole_volume", on))
+        self.follow.clicked.connect(lambda on: self.changed.emit("follow", on))
         self.encoder.valueChanged.connect(lambda v: self.changed.emit("encoder", v))
         self.device.textActivated.connect(lambda v: self.changed.emit("device", v))
 
     def setValue(self, settings: Settings) -> None:
         """Show settings."""
         (self.volume if settings.whole_volume else self.slice).setChecked(True)
+        self.follow.setChecked(settings.follow)
+        self.follow.setEnabled(not settings.whole_volume)
         self.encoder.setValue(settings.encoder)
         self.device.setCurrentText(settings.device)
 
@@ -137,6 +142,13 @@ class InputPanel(QWidget):  # type: ignore[misc]
         )
         self.slice.setToolTip("Draw only the slice that is shown")
         self.volume.setToolTip("Draw every slice, the one that is shown first")
+        self.follow.setToolTip(
+            "Draw each slice that I go to with the present model, once I rest on it; "
+            "what I painted stays, and Ctrl-Z takes it back"
+        )
+        self.note.setStyleSheet("color: #d9a441;")
+        # Nothing below jumps when it comes and goes.
+        self.note.setMinimumHeight(self.fontMetrics().lineSpacing())
         self.encoder.setToolTip("The frozen network whose features are used")
         self.device.setToolTip("Where it computes; auto takes a GPU if there is one")
         self.scope = QWidget()
@@ -145,6 +157,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         scope.setSpacing(8)
         scope.addWidget(self.slice)
         scope.addWidget(self.volume)
+        scope.addWidget(self.follow)
         for combo in (self.image, self.series, self.encoder, self.device):
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -161,6 +174,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self._channels_label = QLabel("Channels")
         form.addRow(self._channels_label, self.channels)
         form.addRow("Draw", self.scope)
+        form.addRow(self.note)
         form.addRow("Encoder", self.encoder)
 
 
@@ -187,6 +201,12 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.cancel.setEnabled(busy)
         # Nothing below jumps when they come and go.
         self._under.setCurrentIndex(int(busy))
+
+    def show_live(self, on: bool) -> None:
+        """Show whether it retrains by itself; emits nothing."""
+        self.live.blockSignals(True)
+        self.live.setChecked(on)
+        self.live.blockSignals(False)
 
     def show_progress(self, step: Progress) -> None:
         """Show how far the job has come."""

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QWidget
 
+from napari_segdino._qt import messages
 from napari_segdino._qt.autosave import Autosaver
 from napari_segdino._qt.project_state import take_state
 from napari_segdino._qt.recovery import Recovery
 from napari_segdino._qt.restore import Restorer
 from napari_segdino._qt.worker import Job
-from napari_segdino._qt.works import NO_MASK
 from napari_segdino.project import PROJECT_FILE, ProjectWriter
 from napari_segdino.project.autosave import autosave_root
+from napari_segdino.session import FIRST_CLASSES
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
@@ -64,24 +65,24 @@ class Projects(QObject):  # type: ignore[misc]
         self.panel.save.clicked.connect(self._ask_save)
         self.panel.open.clicked.connect(self._ask_open)
         self.restorer.restored.connect(self._on_restored)
-        self.autosaver.failed.connect(engine.failed)
+        self.autosaver.failed.connect(engine.refuse)
+        self.autosaver.failed.connect(messages.alert)
         engine.busy_changed.connect(self._on_busy)
 
     def save(self, folder: Path) -> None:
         """Write a project."""
-        works = list(self._engine.works)
-        if not works:
-            self._engine.failed.emit(NO_MASK)
-            return
         engine = self._engine
-        state = take_state(engine.session, works, engine.rounds)
+        if not self._worth_saving():
+            engine.refuse(engine.works.lacking())
+            return
+        state = take_state(engine.session, list(engine.works), engine.rounds)
         asked = self.autosaver.asked
         self._engine.runner.start(
             Job(
                 "Save project",
                 partial(ProjectWriter(folder).iter_write, state),
                 on_done=lambda _: self._on_saved(folder, asked),
-                on_error=self._engine.refuse,
+                on_error=self._engine.alarm,
             )
         )
 
@@ -96,7 +97,16 @@ class Projects(QObject):  # type: ignore[misc]
         self.recovery.close()
         self.restorer.close()
 
+    def _worth_saving(self) -> bool:
+        """Whether there is an image, and something that the user made."""
+        session, works = self._engine.session, list(self._engine.works)
+        made = session.is_fitted or session.classes != FIRST_CLASSES
+        return bool(works) and (made or any(not w.empty for w in works))
+
     def _ask_save(self) -> None:
+        if not self._worth_saving():
+            self._engine.refuse(self._engine.works.lacking())
+            return
         chosen, _ = QFileDialog.getSaveFileName(
             self.panel,
             "Save project",

@@ -24,7 +24,7 @@ from napari_segdino.project.about import ChannelEntry, ImageEntry, image_print
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 
 def channel_entries(work: Work) -> tuple[ChannelEntry, ...]:

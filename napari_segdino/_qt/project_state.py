@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino._qt.rounds import Rounds
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
     from napari_segdino.session import Session
 
 _log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from napari_segdino._qt.project_state import (
     find_image,
     iter_load,
 )
+from napari_segdino._qt.rounds import UNKNOWN
 from napari_segdino._qt.worker import Job
 from napari_segdino.errors import SegDINOError
 
@@ -59,7 +60,7 @@ class Restorer(QObject):  # type: ignore[misc]
                 "Open project",
                 partial(iter_load, folder, session, here),
                 on_done=partial(self._on_loaded, folder),
-                on_error=self._engine.refuse,
+                on_error=self._engine.report,
             )
         )
 
@@ -77,6 +78,7 @@ class Restorer(QObject):  # type: ignore[misc]
         self._engine.session.restore(loaded.session, loaded.segmenter)
         if loaded.history:
             self._engine.rounds.restore(loaded.history, loaded.now)
+        self._engine.rounds.note()
         self._queue = list(loaded.images)
         self._next(partial(self._finish, folder))
 
@@ -111,9 +113,11 @@ class Restorer(QObject):  # type: ignore[misc]
     def _lay(self, image: Image, saved: SavedImage) -> bool:
         """Put mask and marks on their image; False if it cannot be segmented."""
         try:
-            self._engine.works.restore(image, saved.mask, saved.marks)
+            session, rounds = self._engine.session, self._engine.rounds
+            probe = rounds.present if session.is_fitted else UNKNOWN
+            self._engine.works.restore(image, saved.mask, saved.marks, probe)
         except SegDINOError as error:
-            self._engine.refuse(error)
+            self._engine.report(error)
             return False
         self._engine.rounds.rename(saved.entry.number, image.unique_id)
         if self._engine.session.is_fitted and saved.entry.learned:

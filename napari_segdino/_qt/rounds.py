@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SAVED_BYTES = 256 << 20
 """Bytes of probes in a project, where each is a file of its own."""
 
+UNKNOWN = -1
+"""Number of no probe: of the first guess, and of what was drawn in part."""
+
 Prints = dict[Hashable, dict[int, int]]
 Masks = dict[tuple[Hashable, int], Packed]
 """Masks by image and plane."""
@@ -195,9 +198,19 @@ class Rounds:
 
     @property
     def number(self) -> int:
-        """Of the round that is shown; -1 before the first."""
+        """Of the round that is shown; before the first there is none."""
         states = self.history.states
-        return _origin(states[self.history.now]).number if states else -1
+        return _origin(states[self.history.now]).number if states else UNKNOWN
+
+    @property
+    def present(self) -> int:
+        """Number of the probe that there is, if it was noted."""
+        if self._session.is_fitted and self._session.owns(self._owner):
+            model = self._session.segmenter.model_
+            for state in reversed(self.history.states):
+                if state.learned.get("model_") is model:
+                    return _origin(state).number
+        return UNKNOWN
 
     @property
     def place(self) -> tuple[int, int]:

@@ -146,7 +146,7 @@ class SeriesController(QObject):  # type: ignore[misc]
                 "Read series",
                 partial(iter_read_scan, where, series=series, lazy=wants_lazy(where)),
                 on_done=partial(self._on_read, path, title),
-                on_error=self._engine.refuse,
+                on_error=self._engine.report,
                 on_end=lambda _: self._combo.show_image(self._image()),
             )
         )

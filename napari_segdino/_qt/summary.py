@@ -8,7 +8,7 @@ from napari_segdino._qt import switch
 from napari_segdino._qt.layers import title
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
 

@@ -79,7 +79,7 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
 
         engine.said.emit(f"{TITLE}: working...")
         engine.runner.start(
-            Job(TITLE, steps, self._take, on_done=done, on_error=engine.refuse)
+            Job(TITLE, steps, self._take, on_done=done, on_error=engine.report)
         )
 
     def _take(self, step: Any) -> None:

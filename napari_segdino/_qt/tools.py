@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.works import Work, Works
+    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.works import Works
     from napari_segdino.session import Session
 
 

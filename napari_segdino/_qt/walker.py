@@ -9,11 +9,12 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.jobs import iter_unpack
 from napari_segdino._qt.worker import Job
+from napari_segdino._qt.writer import Piece
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.rounds import Redraw
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 
 class Walker(QObject):  # type: ignore[misc]
@@ -52,7 +53,7 @@ class Walker(QObject):  # type: ignore[misc]
 
         def draw(step: tuple[Any, int, Any]) -> None:
             key, plane, labels = step
-            works[key].writer.add(plane, labels, redraw)
+            works[key].writer.add(Piece(plane, labels, redraw))
 
         def done(_: Any) -> None:
             for key in {key for key, _ in here}:

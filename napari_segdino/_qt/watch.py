@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from app_model.types import KeyCode, KeyMod
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -18,7 +16,7 @@ from napari_segdino._qt.footprints import (
     polygon_footprint,
     stroke_footprint,
 )
-from napari_segdino._qt.history import PlaneHistory
+from napari_segdino._qt.history import MaskState, PlaneHistory
 from napari_segdino._qt.layers import read_plane, set_pixels
 from napari_segdino.arrays import Planes
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
@@ -34,43 +32,6 @@ SCAN_PIXELS = 4_000_000
 
 DOT = 3
 """Pixels across of a dot that a click makes."""
-
-UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
-REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
-
-
-@dataclass
-class MaskState:
-    """What was seen of a mask: outlives who watches it.
-
-    Parameters
-    ----------
-    layer : hashable
-        Id of the mask layer.
-    seen : array of int
-        The mask as it was last seen or written.
-    fresh : bool
-        The mask was new and empty.
-    histories : dict of int to PlaneHistory
-        By plane, what was done to it.
-    """
-
-    layer: Any
-    seen: Any
-    fresh: bool
-    histories: dict[int, PlaneHistory] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, mask: Labels, fresh: bool = False) -> MaskState:
-        """Return the state of a mask that nobody has watched yet."""
-        # np.zeros takes no memory until it is written to.
-        new = np.zeros(mask.data.shape, mask.data.dtype) if fresh else None
-        return cls(mask.unique_id, np.array(mask.data) if new is None else new, fresh)
-
-    def fits(self, mask: Labels) -> bool:
-        """Whether this is what was seen of a layer."""
-        same = self.layer == mask.unique_id
-        return bool(same and self.seen.shape == tuple(mask.data.shape))
 
 
 class MaskWatch(QObject):  # type: ignore[misc]
@@ -144,8 +105,6 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._circle.events.active.connect(self._on_circle)
         # No event says where a polygon lies; scripts, too, call this method.
         vars(self.mask)["paint_polygon"] = self._paint_polygon
-        self.mask.bind_key(UNDO, self._undo, overwrite=True)
-        self.mask.bind_key(REDO, self._redo, overwrite=True)
 
     def close(self) -> None:
         """Let go of the layers."""
@@ -159,8 +118,6 @@ class MaskWatch(QObject):  # type: ignore[misc]
             self.mask.mouse_drag_callbacks.remove(self._on_drag)
         self._circle.events.active.disconnect(self._on_circle)
         vars(self.mask).pop("paint_polygon", None)
-        self.mask.bind_key(UNDO, None)
-        self.mask.bind_key(REDO, None)
 
     @property
     def blank(self) -> bool:
@@ -229,6 +186,33 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._confirm(plane, label, self._footprint(stroke), before)
         self.mask.brush_size = size
 
+    def step_confirm(self, redo: bool) -> bool:
+        """Undo or redo a stroke that changed marks only, if it is next on screen."""
+        plane = self.shown()
+        marks = read_plane(self.marks, self.planes.index(plane))
+        history = self._history(plane)
+        after = (history.redo_confirm if redo else history.undo_confirm)(marks)
+        if after is not None:
+            self._set_marks(plane, after)
+        return after is not None
+
+    def drawn_with(self, plane: int) -> int | None:
+        """Return the number of the probe that drew a plane, None if none did."""
+        history = self._histories.get(plane)
+        return None if history is None else history.states[history.now].probe
+
+    def note_probe(self, probe: int | None) -> None:
+        """Note that a probe has drawn all there is in the mask."""
+        for plane in range(len(self.planes)):
+            if self._seen[self.planes.index(plane)].any():
+                self._history(plane).states[-1].probe = probe
+
+    def took_back(self, plane: int, probe: int) -> bool:
+        """Whether the user has undone what this probe drew in a plane."""
+        history = self._histories.get(plane)
+        ahead = [] if history is None else history.states[history.now + 1 :]
+        return any(state.probe == probe for state in ahead)
+
     def add_marks(self, plane: int, marks: Plane) -> None:
         """Mark what was saved where nothing is marked."""
         self.look(plane)
@@ -242,11 +226,11 @@ class MaskWatch(QObject):  # type: ignore[misc]
         self._seen[index] = read_plane(self.mask, index)
         self.mask_changed.emit(plane)
 
-    def wrote(self, plane: int, redraw: Any = None) -> None:
+    def wrote(self, plane: int, redraw: Any = None, probe: int | None = None) -> None:
         """Note that all that was drawn of a plane is one step of a job."""
         if self.intact:
             index = self.planes.index(plane)
-            self._history(plane).wrote(read_plane(self.mask, index), redraw)
+            self._history(plane).wrote(read_plane(self.mask, index), redraw, probe)
 
     def look_at_all(self) -> None:
         """Look at every plane soon and emit `settled` when that is done."""
@@ -407,25 +391,3 @@ class MaskWatch(QObject):  # type: ignore[misc]
             alone=history.now == before,
         )
         self._set_marks(plane, after)
-
-    # -- undo --------------------------------------------------------------
-
-    def _undo(self, layer: Labels) -> None:
-        self.pressed.emit()
-        plane = self.shown()
-        marks = read_plane(self.marks, self.planes.index(plane))
-        after = self._history(plane).undo_confirm(marks) if self.intact else None
-        if after is None:
-            layer.undo()
-        else:
-            self._set_marks(plane, after)
-
-    def _redo(self, layer: Labels) -> None:
-        self.pressed.emit()
-        plane = self.shown()
-        marks = read_plane(self.marks, self.planes.index(plane))
-        after = self._history(plane).redo_confirm(marks) if self.intact else None
-        if after is None:
-            layer.redo()
-        else:
-            self._set_marks(plane, after)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.preferences import new_session
 from napari_segdino._qt.rounds import Rounds
-from napari_segdino._qt.watch import MaskState
 from napari_segdino.project import Autosave
 from napari_segdino.session import Session
 

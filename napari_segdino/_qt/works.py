@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from napari.layers import Image
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.channels import (
     bind,
@@ -15,119 +16,33 @@ from napari_segdino._qt.channels import (
     planes_of,
     used_key,
 )
+from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.layers import (
     Role,
-    centre_shown,
+    claim,
     color_layer,
     find_layer,
+    is_ours,
+    leave_behind,
     make_layer,
-    plane_shown,
+    remove_layers,
 )
-from napari_segdino._qt.watch import MaskState, MaskWatch
-from napari_segdino._qt.writer import MaskWriter
-from napari_segdino.arrays import Planes
+from napari_segdino._qt.work import Work
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels
+    from napari.layers import Labels
     from napari.viewer import Viewer
 
     from napari_segdino.session import Session
 
 
+NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
+UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
 NO_MASK = "There is no mask yet: press Segment first."
 
-
-class Work(QObject):  # type: ignore[misc]
-    """One image under work.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window.
-    image : napari.layers.Image
-        The image.
-    planes : Planes
-        Its pixels.
-    mask, marks : napari.layers.Labels
-        Its layers.
-    state : MaskState
-        What was seen of the mask so far.
-
-    Attributes
-    ----------
-    layers : list of napari.layers.Image
-        The channels of the image, used or not; `image` stands for them.
-    channels : tuple
-        Names those that are used.
-    """
-
-    def __init__(
-        self,
-        viewer: Viewer,
-        image: Image,
-        planes: Planes,
-        mask: Labels,
-        marks: Labels,
-        state: MaskState,
-        parent: QObject | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self.viewer, self.image, self.planes = viewer, image, planes
-        self.mask, self.marks = mask, marks
-        self.layers = members_of(viewer, image)
-        self.channels = used_key(self.layers)
-        self.watch = MaskWatch(planes, mask, marks, self.shown, state, self)
-        self.writer = MaskWriter(self.watch, self)
-
-    @property
-    def key(self) -> Any:
-        """Names the image in the session."""
-        return self.image.unique_id
-
-    def read(
-        self, planes: Planes, layers: list[Image], channels: tuple[Any, ...]
-    ) -> None:
-        """Read the image as these planes of the same shape from now on."""
-        self.planes = self.watch.planes = planes
-        self.layers, self.channels = layers, channels
-
-    def shown(self) -> int:
-        """Return the plane that is on screen."""
-        return plane_shown(self.viewer, self.image, self.planes)
-
-    def wanted(self, whole: bool) -> list[int]:
-        """Return the planes to draw, the one on screen first."""
-        first = self.shown()
-        if not whole:
-            return [first]
-        rest = sorted(set(range(len(self.planes))) - {first}, key=_distance(first))
-        return [first, *rest]
-
-    def lay_over(self, mask: Plane, marks: Plane) -> None:
-        """Draw a saved mask, and marks where there are none."""
-        for plane in range(len(self.planes)):
-            index = self.planes.index(plane)
-            marked = bool(marks[index].any())
-            if marked:
-                self.watch.add_marks(plane, marks[index])
-            if marked or mask[index].any():
-                self.writer.add(plane, mask[index])
-        self.writer.finish()
-
-    def centre(self) -> tuple[float, float] | None:
-        """Return the pixel (y, x) that is looked at, None in 3D."""
-        return centre_shown(self.viewer, self.image)
-
-    def close(self) -> None:
-        """Let go of the layers."""
-        self.writer.drop()
-        self.watch.close()
-        self.deleteLater()
-
-
-def _distance(first: int) -> Any:
-    return lambda plane: abs(plane - first)
+LATER = 100
+"""Milliseconds for the list to say that an image is gone, before what stays is said."""
 
 
 class Works(QObject):  # type: ignore[misc]
@@ -192,6 +107,12 @@ class Works(QObject):  # type: ignore[misc]
         work = None if image is None else self.get(image)
         return None if work is None or work.watch.blank else work
 
+    def lacking(self, otherwise: str = NO_MASK) -> str:
+        """Say what has to be there first: an image, or else something else."""
+        layers = self._viewer.layers
+        found = any(isinstance(x, Image) and not is_ours(x) for x in layers)
+        return otherwise if found else NO_IMAGE
+
     def add_mask(self, image: Image) -> None:
         """Make the mask layer of an image if it has none.
 
@@ -228,6 +149,8 @@ class Works(QObject):  # type: ignore[misc]
         fresh = image.unique_id in self._fresh
         self._fresh.discard(image.unique_id)
         assert mask is not None
+        claim(mask, "mask", image)
+        claim(marks, "marks", image)
         state = self._states.get(image.unique_id)
         if state is None or not state.fits(mask):
             state = self._states[image.unique_id] = MaskState.of(mask, fresh)
@@ -252,8 +175,12 @@ class Works(QObject):  # type: ignore[misc]
             if mask is not None and marks is not None and state.fits(mask):
                 self.ensure(image).watch.look_at_all()
 
-    def restore(self, image: Image, mask: Plane, marks: Plane) -> Work:
+    def restore(
+        self, image: Image, mask: Plane, marks: Plane, probe: int | None = None
+    ) -> Work:
         """Return the work on an image, with a mask and marks that were saved.
+
+        The mask is taken for what the probe of this number drew.
 
         Where there are layers already, their marks stay, and what is drawn over
         them can be undone.
@@ -271,8 +198,10 @@ class Works(QObject):  # type: ignore[misc]
             else:
                 new = False
         work = self.ensure(image)
-        if not new:
-            work.lay_over(mask, marks)
+        if new:
+            work.watch.note_probe(probe)
+        else:
+            work.lay_over(mask, marks, probe)
         return work
 
     def _add_layer(
@@ -330,6 +259,7 @@ class Works(QObject):  # type: ignore[misc]
         work.watch.settled.connect(lambda: self.settled.emit(work))
         work.watch.pressed.connect(self.pressed)
         work.watch.too_high.connect(self.told)
+        work.undo_keys.said.connect(self.told)
         work.watch.travelled.connect(partial(self.travelled.emit, work))
         work.mask.events.selected_label.connect(self._on_label)
         work.marks.events.selected_label.connect(self._on_label)
@@ -368,10 +298,36 @@ class Works(QObject):  # type: ignore[misc]
     def _on_removed(self, event: Any) -> None:
         gone = event.value
         for work in self:
-            if gone in (work.image, work.mask, work.marks):
+            if gone is work.image:
                 self._drop(work)
-                what = "image" if gone is work.image else f"layer {gone.name}"
-                self.lost.emit(work, f"The {what} was removed, so work on it stopped.")
+                self._leave_behind(work)
+            elif gone in (work.mask, work.marks):
+                self._drop(work)
+                why = f"The layer {gone.name} was removed, so work on it stopped."
+                self.lost.emit(work, why)
+
+    def _leave_behind(self, work: Work) -> None:
+        """Keep what was drawn on an image that is gone; what is empty goes too."""
+        name = work.image.name
+        if work.empty:
+            self.lost.emit(work, f"The image {name} was removed.")
+            leave = partial(remove_layers, self._viewer, (work.mask, work.marks))
+            # Not while napari is removing what was selected.
+            QTimer.singleShot(0, leave)
+            return
+        leave_behind(work.mask, "mask", work.image)
+        leave_behind(work.marks, "marks", work.image)
+        self.lost.emit(work, f"The image {name} was removed.")
+        QTimer.singleShot(LATER, partial(self._say_what_stays, work))
+
+    def _say_what_stays(self, work: Work) -> None:
+        """Tell of the work on an image that is gone, once it is sure to stay."""
+        there = [x.name for x in (work.mask, work.marks) if x in self._viewer.layers]
+        if there and work.image not in self._viewer.layers:
+            self.told.emit(
+                f"The image {work.image.name} was removed. {' and '.join(there)} stay, "
+                "with all that you painted: open it again to go on, or delete them too."
+            )
 
     def _on_data(self, event: Any) -> None:
         """React to a layer whose data was replaced."""

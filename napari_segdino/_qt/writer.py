@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.layers import read_plane, set_pixels
+from napari_segdino._qt.rounds import UNKNOWN
+from napari_segdino._qt.steps import keeping_redo
 from napari_segdino._qt.watch import MaskWatch
 from napari_segdino.marks import Plane, apply_marks
 
@@ -30,6 +32,10 @@ class Piece:
         What.
     redraw : object
         Names the job for undo.
+    probe : int, optional
+        Number of the probe that says so.
+    quiet : bool
+        Nobody asked for it: what can be redone elsewhere stays.
     at : tuple of int
         First pixel in the plane.
     whole : bool
@@ -39,6 +45,8 @@ class Piece:
     plane: int
     labels: Plane
     redraw: Any = None
+    probe: int | None = None
+    quiet: bool = False
     at: tuple[int, int] = (0, 0)
     whole: bool = True
 
@@ -74,16 +82,9 @@ class MaskWriter(QObject):  # type: ignore[misc]
         watch.pressed.connect(self.close_step)
         watch.released.connect(self._wake)
 
-    def add(self, plane: int, labels: Plane, redraw: Any = None) -> None:
-        """Draw a plane soon; undo will name the job by `redraw`."""
-        self._queue.append(Piece(plane, labels, redraw))
-        self._wake()
-
-    def add_part(
-        self, plane: int, labels: Plane, at: tuple[int, int], redraw: Any = None
-    ) -> None:
-        """Draw a part of a plane soon, from pixel `at`; :meth:`add` must follow."""
-        self._queue.append(Piece(plane, labels, redraw, at, whole=False))
+    def add(self, piece: Piece) -> None:
+        """Draw it soon; after a part of a plane the whole of it must follow."""
+        self._queue.append(piece)
         self._wake()
 
     def finish(self) -> None:
@@ -103,7 +104,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._row = 0
         if self._begun is not None:
             # In the middle of a plane: what comes next is not the program's.
-            self._watch.wrote(self._begun.plane, self._begun.redraw)
+            self._watch.wrote(self._begun.plane, self._begun.redraw, UNKNOWN)
             self._begun = None
         if self._open:
             self._open = False
@@ -147,7 +148,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
             if not self._open:
                 self._open = True
                 self._step.enter_context(watch.mask.block_history())
-            with watch.silent():
+            with watch.silent(), self._keeping_redo(piece):
                 shown, values = plane == watch.shown(), final.ravel()[at]
                 y, x = np.unravel_index(at, final.shape)
                 flat = (y + rows.start) * watch.planes.plane_shape[1] + x + x0
@@ -159,4 +160,10 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self._queue.popleft()
             if piece.whole:
                 self._begun = None
-                watch.wrote(plane, piece.redraw)
+                watch.wrote(plane, piece.redraw, piece.probe)
+
+    def _keeping_redo(self, piece: Piece) -> AbstractContextManager[None]:
+        if not piece.quiet:
+            return nullcontext()
+        lead = self._watch.planes.lead_shape
+        return keeping_redo(self._watch.mask, piece.plane, lead)

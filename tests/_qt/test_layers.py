@@ -21,7 +21,9 @@ from napari_segdino._qt.layers import (
     set_pixels,
     slider_point,
 )
-from napari_segdino._qt.works import Work, Works
+from napari_segdino._qt.work import Work
+from napari_segdino._qt.works import Works
+from napari_segdino._qt.writer import Piece
 from napari_segdino.errors import InputError
 from napari_segdino.session import Session
 from napari_segdino.settings import Settings
@@ -136,7 +138,7 @@ def test_drawn_in_pieces_and_undone_at_once(
     monkeypatch.setattr(writer_module, "PIECE", 37)
     new = np.random.default_rng(0).integers(0, 3, (3, 20, 20)).astype(np.uint8)
     for plane in (1, 0, 2):
-        work.writer.add(plane, new[plane])
+        work.writer.add(Piece(plane, new[plane]))
     work.writer._timer.timeout.connect(work.watch.look_at_all)  # at any moment
     with qtbot.waitSignal(work.writer.finished):
         work.writer.finish()
@@ -157,7 +159,7 @@ def test_marks_win(work: Work, qtbot: Any) -> None:
     said = work.marks.data > 0
     assert said.any()
     with qtbot.waitSignal(work.writer.finished):
-        work.writer.add(1, np.ones((20, 20), np.uint8))
+        work.writer.add(Piece(1, np.ones((20, 20), np.uint8)))
         work.writer.finish()
     np.testing.assert_array_equal(work.mask.data[1] == 2, said[1])
     assert (work.mask.data[1][~said[1]] == 1).all()
@@ -165,12 +167,12 @@ def test_marks_win(work: Work, qtbot: Any) -> None:
 
 def test_a_stroke_in_between_is_a_step_of_its_own(work: Work, qtbot: Any) -> None:
     ones = np.ones((20, 20), np.uint8)
-    work.writer.add(0, ones)
+    work.writer.add(Piece(0, ones))
     qtbot.waitUntil(lambda: bool(work.mask.data[0].any()))
     work.watch.pressed.emit()  # as the mouse does
     work.mask.paint((1, 5, 5), 2)
     stroke = work.mask.data[1].copy()
-    work.writer.add(2, ones)
+    work.writer.add(Piece(2, ones))
     with qtbot.waitSignal(work.writer.finished):
         work.writer.finish()
     work.mask.undo()
@@ -185,7 +187,7 @@ def test_a_stroke_in_between_is_a_step_of_its_own(work: Work, qtbot: Any) -> Non
 
 def test_nothing_is_drawn_while_a_stroke_is_painted(work: Work, qtbot: Any) -> None:
     work.watch.stroking = True
-    work.writer.add(0, np.ones((20, 20), np.uint8))
+    work.writer.add(Piece(0, np.ones((20, 20), np.uint8)))
     qtbot.wait(50)
     assert not work.mask.data.any()
     work.watch.stroking = False
@@ -235,3 +237,20 @@ def test_the_plane_that_napari_shows(degrees: float, plane: int) -> None:
 def test_a_series_over_time_is_no_volume(name: str, axes: str) -> None:
     image = Image(np.zeros((3, 4, 5)), axis_labels=(name, "y", "x"))
     assert image_planes(image).axes == axes
+
+
+def test_a_mask_that_was_saved_was_drawn_with_the_probe_that_was_saved(
+    qtbot: Any, fake_segmenter: type
+) -> None:
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((3, 20, 20), np.uint8))
+    works = Works(viewer, Session(fake_segmenter, Settings("fake")), {})
+    mask = np.zeros((3, 20, 20), np.uint8)
+    mask[1, 5:9] = 1
+    work = works.restore(image, mask, np.zeros_like(mask), probe=4)
+    assert [work.watch.drawn_with(plane) for plane in range(3)] == [None, 4, None]
+    mask[2] = 1
+    with qtbot.waitSignal(work.writer.finished):
+        works.restore(image, mask, np.zeros_like(mask), probe=6)
+    assert [work.watch.drawn_with(plane) for plane in range(3)] == [None, 6, 6]
+    works.close()

@@ -76,7 +76,9 @@ def test_objects_are_a_layer_and_a_table(found: Any) -> None:
     assert "3 objects" in found.status
     assert layer.contour == 2, "an outline: the mask stays to be seen"
     names = [x.name for x in found.viewer.layers]
-    assert names == ["scan", "scan mask", "scan marks", "scan objects"]
+    assert names == ["scan", "scan objects", "scan mask", "scan marks"], (
+        "below the mask, which stays to be seen, filled or as an outline"
+    )
     assert found.viewer.layers.selection.active is found.work.mask, "ready to paint"
 
 
@@ -137,7 +139,8 @@ def test_filters(found: Any) -> None:
     find(found)
     assert column(found, "pixels") == []
     assert "No objects" in panel.summary.text()
-    assert not panel.export.isEnabled()
+    click(panel.export)
+    assert "no objects yet" in found.status
 
 
 def test_objects_are_found_again_in_the_same_layer(found: Any) -> None:
@@ -287,7 +290,7 @@ def test_cancel_gives_the_window_back_at_once(found: Any, held_watershed: Gate) 
 
 def test_without_a_mask(user: Any) -> None:
     click(user.dock.objects.find)
-    assert "no mask yet" in user.status
+    assert "Open an image first" in user.status
 
 
 def test_probabilities_of_the_probe_part_objects(shown: Any) -> None:
@@ -333,3 +336,21 @@ def test_spacing_is_in_one_unit(scale: Any, units: Any, expected: Any) -> None:
 def test_summary_of_one() -> None:
     table = {"label": np.array([4]), "name": np.array(["cell"])}
     assert summary(table) == "1 object: cell."
+
+
+def test_a_layer_of_the_user_s_is_not_written_over(shown: Any) -> None:
+    mine = np.full((60, 80), 7, np.uint8)
+    layer = shown.viewer.add_labels(mine.copy(), name="scan objects")
+    paint_objects(shown)
+    shown.dock.tabs.setCurrentWidget(shown.dock.objects)
+    click(shown.dock.objects.find)
+    shown.rest()
+    np.testing.assert_array_equal(layer.data, mine)
+    assert shown.dock.objects.table.items.rowCount() == 3
+
+
+def test_nothing_chosen_of_nothing(shown: Any) -> None:
+    shown.dock.tabs.setCurrentWidget(shown.dock.objects)
+    click(shown.dock.objects.only)
+    assert not shown.dock.objects.only.isChecked()
+    assert "no objects yet" in shown.status

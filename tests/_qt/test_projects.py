@@ -289,7 +289,7 @@ def test_marks_that_are_there_stay(
 
 def test_saving_with_nothing_drawn_is_refused(user: Any, tmp_path: Path) -> None:
     user.dock.projects.save(tmp_path / "p")
-    assert "press Segment first" in user.status
+    assert "Open an image first" in user.status
     assert not (tmp_path / "p").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 from test_dock import correct
 
 from napari_segdino._qt.layers import centre_shown
+from napari_segdino._qt.writer import Piece
 from napari_segdino.inference.predict import PartResult, PlaneResult
 
 
@@ -128,13 +129,14 @@ def test_a_real_segmenter_draws_a_large_plane_in_parts(
     drawn: list[tuple[int, int]] = []
     user.open(np.tile(plane, (3, 3)))
     user.wait(lambda: user.work is not None)
-    real = user.work.writer.add_part
+    real = user.work.writer.add
 
-    def note(index: int, labels: Any, at: tuple[int, int], redraw: Any) -> None:
-        drawn.append(at)
-        real(index, labels, at, redraw)
+    def note(piece: Piece) -> None:
+        if not piece.whole:
+            drawn.append(piece.at)
+        real(piece)
 
-    user.work.writer.add_part = note
+    user.work.writer.add = note
     user.segment()
     assert len(drawn) > 4
     assert len(set(drawn)) == len(drawn)

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt.hand import encircle, move, polygon, press_key, stroke
+from napari_segdino._qt.writer import Piece
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -141,7 +142,7 @@ def test_encircling_is_a_stroke_until_it_closes(shown: Any) -> None:
     assert shown.work.watch.stroking
     drawn = np.zeros_like(mask.data)
     drawn[50, 5:9] = 1
-    shown.work.writer.add(0, drawn)
+    shown.work.writer.add(Piece(0, drawn))
     shown.work.writer.finish()
     QTest.qWait(100)
     assert not mask.data[50, 5:9].any()

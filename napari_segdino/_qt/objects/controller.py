@@ -12,13 +12,11 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_segdino._qt.clicks import is_click
 from napari_segdino._qt.dialogs import ask_export_table
-from napari_segdino._qt.layers import find_layer, make_layer, read_plane
+from napari_segdino._qt.layers import find_layer, is_ours, make_layer, read_plane
 from napari_segdino._qt.objects.job import Asked, Found, iter_objects
 from napari_segdino._qt.objects.panel import NONE_YET, ObjectsPanel
 from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.worker import Job
-from napari_segdino._qt.works import NO_MASK
-from napari_segdino.errors import SegDINOError
 from napari_segdino.inference.object_table import Table, write_table
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session import fingerprint
@@ -27,13 +25,15 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 REST = 150
 """Milliseconds without drawing before the mask is compared."""
 
+NONE_FOUND = "There are no objects yet: press Find objects first."
+
 CONTOUR = 2
-"""Pixels of an outline: the mask stays to be seen."""
+"""Pixels of an outline; it lies below the mask, which stays to be seen."""
 
 
 class ObjectsController(QObject):  # type: ignore[misc]
@@ -96,7 +96,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         image = self._image()
         work = self._engine.works.drawn(image)
         if work is None:
-            self._engine.refuse(SegDINOError(NO_MASK))
+            self._engine.refuse(self._engine.works.lacking())
             return
         self.show_image(image)
         self._meanwhile = set()
@@ -117,7 +117,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
                 "Find objects",
                 partial(iter_objects, asked),
                 on_done=partial(self._show, work, asked.region),
-                on_error=self._engine.refuse,
+                on_error=self._engine.report,
             )
         )
 
@@ -136,10 +136,10 @@ class ObjectsController(QObject):  # type: ignore[misc]
         viewer = self._engine.viewer
         shape = tuple(work.mask.data.shape)
         layer = find_layer(viewer, work.image, "objects", shape)
-        if layer is None:
+        if layer is None or not is_ours(layer):
             active = viewer.layers.selection.active
             layer = make_layer(
-                viewer, work.image, "objects", shape, found.labels, CONTOUR
+                viewer, work.image, "objects", shape, found.labels, CONTOUR, work.mask
             )
             viewer.layers.selection.active = active
         else:
@@ -152,7 +152,6 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self._show_only(self._panel.only.isChecked())
         self._panel.table.setTable(found.table)
         self._panel.summary.setText(summary(found.table))
-        self._panel.export.setEnabled(len(found.table["label"]) > 0)
         self._engine.said.emit(f"{summary(found.table)} Click a row to go there.")
 
     def _on_mask(self, work: Work, plane: int) -> None:
@@ -209,6 +208,10 @@ class ObjectsController(QObject):  # type: ignore[misc]
             layer.selected_label = int(label)
 
     def _show_only(self, on: bool) -> None:
+        if on and self._layer is None:
+            self._panel.only.setChecked(False)
+            self._engine.refuse(self._engine.works.lacking(NONE_FOUND))
+            return
         # napari draws the whole layer again, also where nothing changes.
         if self._layer is not None and self._layer.show_selected_label != on:
             self._layer.show_selected_label = on
@@ -216,8 +219,10 @@ class ObjectsController(QObject):  # type: ignore[misc]
     # -- files and endings -------------------------------------------------
 
     def _ask_export(self) -> None:
-        image = self._image()
-        name = "objects" if image is None else f"{image.name}-objects"
+        if self._work is None or not self._panel.table.items.rowCount():
+            self._engine.refuse(self._engine.works.lacking(NONE_FOUND))
+            return
+        name = f"{self._work.image.name}-objects"
         path = ask_export_table(self._panel, name)
         if path is not None:
             self.export(path)
@@ -234,7 +239,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             self._engine.said.emit(f"The table was saved to {written}.")
 
         self._engine.runner.start(
-            Job("Export table", steps, on_done=done, on_error=self._engine.refuse)
+            Job("Export table", steps, on_done=done, on_error=self._engine.alarm)
         )
 
     def _on_removed(self, event: Any) -> None:
@@ -242,7 +247,6 @@ class ObjectsController(QObject):  # type: ignore[misc]
             self._let_go()
             self._panel.table.setTable({})
             self._panel.summary.setText(NONE_YET)
-            self._panel.export.setEnabled(False)
             self._panel.stale.hide()
 
     def _let_go(self) -> None:

@@ -43,7 +43,6 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self._explain()
         self.split.setChecked(True)
         self.doubt.setChecked(True)
-        self.export.setEnabled(False)
         self.split.toggled.connect(self.doubt.setEnabled)
         self.split.toggled.connect(self.depth.setEnabled)
 

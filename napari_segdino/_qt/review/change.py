@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from napari_segdino._qt.drawing import Drawing
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.idle import IdleWork
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
     from napari_segdino.review.guard import Guard
     from napari_segdino.session import LabelClass
 
 MORE, LESS = "#00ff6a", "#ff1f4b"
 """Mixed into a class's colour where it was gained and where it was lost."""
+
+UNCHANGED = "Nothing has changed yet: correct the mask and press Retrain first."
 
 
 class ChangeReview(QObject):  # type: ignore[misc]
@@ -52,9 +54,10 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self.walker = Walker(engine, self)
         self._engine, self._idle, self._current = engine, idle, current
         self._drawing: Drawing | None = None
+        self._found: Difference | None = None
         self._told = False
         self._overlay = Overlay(engine, "changes", self)
-        self.panel.overlay.toggled.connect(self._show_overlay)
+        self.panel.overlay.toggled.connect(self._on_overlay)
         self.panel.back.clicked.connect(partial(self.walker.walk, -1))
         self.panel.forth.clicked.connect(partial(self.walker.walk, 1))
         self._overlay.gone.connect(partial(self.panel.overlay.setChecked, False))
@@ -66,9 +69,10 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self._overlay.release()
 
     def refresh(self) -> None:
-        """Show where in the history we are, and the picked image's overlay."""
+        """Show what belongs to the image that is picked, and where we are."""
         if self.panel.overlay.isChecked():
             self._show_overlay(True)
+        self._show_found()
         self.panel.show_place(*self._engine.rounds.place)
         if self._engine.rounds.place == (0, 0):
             self._forget()
@@ -83,10 +87,26 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self._idle.drop("compare")
         if self._drawing is not None:
             self._overlay.clear(self._drawing.work)
-        self._drawing, self._told = None, False
-        self.panel.show_counts([])
-        self.panel.show_verdict("")
+        self._drawing, self._found, self._told = None, None, False
+        self._show_found()
         self.panel.show_place(*self._engine.rounds.place)
+
+    def _on_overlay(self, on: bool) -> None:
+        if on and self._of_this() is None:
+            self.panel.overlay.setChecked(False)
+            self._engine.refuse(self._engine.works.lacking(UNCHANGED))
+        else:
+            self._show_overlay(on)
+
+    def _of_this(self) -> Drawing | None:
+        """Return the last redraw, if it was of this image and with this probe."""
+        drawing, session = self._drawing, self._engine.session
+        if drawing is None or drawing.work is not self._current():
+            return None
+        if not session.is_fitted or drawing.known is None:
+            return None
+        same = drawing.known.after.get("model_") is session.segmenter.model_
+        return drawing if same else None
 
     def _show_overlay(self, on: bool) -> None:
         work = self._current()
@@ -107,13 +127,27 @@ class ChangeReview(QObject):  # type: ignore[misc]
             "Comparing",
             partial(iter_difference, tuple(drawing.parts), drawing.known, paint),
             on_step=partial(self._take, drawing.work),
-            on_done=self._show,
+            on_done=self._keep,
         )
 
     def _take(self, work: Work, painted: Painted) -> None:
         self._overlay.draw(work, painted.plane, painted.labels)
 
-    def _show(self, found: Difference) -> None:
+    def _keep(self, found: Difference) -> None:
+        self._found = found
+        self._show_found()
+        text, broken = verdict(found.guard)
+        if broken and not self._told:
+            self._told = True
+            self._engine.said.emit(f"{text} Go back in the Review tab, or go on.")
+
+    def _show_found(self) -> None:
+        """Show what was found, if it is of the image and the probe that are there."""
+        found = self._found
+        if found is None or self._of_this() is None:
+            self.panel.show_counts([])
+            self.panel.show_verdict("")
+            return
         rows = [
             (
                 escape(one.name),
@@ -125,11 +159,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
             for one in self._engine.session.classes
         ]
         self.panel.show_counts(rows)
-        text, broken = verdict(found.guard)
-        self.panel.show_verdict(text, broken)
-        if broken and not self._told:
-            self._told = True
-            self._engine.said.emit(f"{text} Go back in the Review tab, or go on.")
+        self.panel.show_verdict(*verdict(found.guard))
 
 
 def verdict(found: Guard | None) -> tuple[str, bool]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.layers import mark_as_ours, placed_like, title
+from napari_segdino._qt.layers import (
+    layer_name,
+    mark_as_ours,
+    placed_like,
+    remove_layers,
+)
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 Kind = Literal["uncertainty", "changes"]
 
@@ -86,7 +92,7 @@ class Overlay(QObject):  # type: ignore[misc]
     def _make(self, work: Work) -> Layer:
         shape = work.planes.spatial_shape
         how: dict[str, Any] = placed_like(work.image, shape)
-        how["name"] = f"{title(work.image)} {self._kind}"
+        how["name"] = layer_name(work.image, self._kind)
         blank = np.zeros(shape, np.uint8)
         if self._kind == "uncertainty":
             layer: Layer = Image(
@@ -120,7 +126,8 @@ class Overlay(QObject):  # type: ignore[misc]
         """Take the layer away with the image."""
         layer = self._layers.pop(work.key, None)
         if layer is not None:
-            self._viewer.layers.remove(layer)
+            # Not while napari is removing what was selected.
+            QTimer.singleShot(0, partial(remove_layers, self._viewer, [layer]))
 
     def _on_removed(self, event: Any) -> None:
         for key, layer in list(self._layers.items()):
@@ -160,7 +167,7 @@ class Marker(QObject):  # type: ignore[misc]
 
     def _on_lost(self, work: Work) -> None:
         if work is self._work:
-            self.remove()
+            QTimer.singleShot(0, self.remove)
 
     def _make(self, work: Work) -> None:
         self._work = work

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
+
+
+NO_SCORES = "There are no scores yet: pick a reference, or Retrain and wait."
 
 
 class ReviewPanel(QWidget):  # type: ignore[misc]
@@ -91,9 +94,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def _export(self) -> None:
         rows = self.score.rows()
         if not rows:
-            self._engine.said.emit(
-                "There are no scores yet: pick a reference, or Retrain and wait."
-            )
+            self._engine.refuse(self._engine.works.lacking(NO_SCORES))
             return
         work = self._current()
         path = ask_export_table(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_segdino._qt.layers import title
@@ -15,6 +17,7 @@ from napari_segdino._qt.review.curve import Line, draw_curve
 from napari_segdino._qt.review.score_panel import CURVE, ScorePanel
 from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.review.units import Spacing, spacing_of
+from napari_segdino._qt.rounds import UNKNOWN
 from napari_segdino._qt.worker import Job
 from napari_segdino.metrics import Row
 from napari_segdino.progress import Progress, Steps
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from napari_segdino._qt.drawing import Drawing
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.idle import IdleWork
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 PATIENCE = 1.5
 """Seconds of rest before held-out strokes are scored."""
@@ -42,7 +45,45 @@ TOO_FEW = (
     "that are apart."
 )
 
-Scores = tuple[list[Row], list[Row]]
+ELSEWHERE = "Held-out strokes: not measured on this image yet."
+
+Scores = tuple[Sequence[Row], Sequence[Row]]
+Table = Sequence[tuple[int, tuple[str, ...]]]
+
+
+@dataclass
+class Measured:
+    """What was measured on one image.
+
+    Parameters
+    ----------
+    text : str
+        How held-out strokes were followed; empty where they were not asked.
+    probe : int
+        Number of the probe that was asked.
+    rounds : LearningCurve
+        The same, round by round.
+    held_out, against : list of (int, float)
+        Number of the Retrain, and Dice of held-out strokes and of the reference.
+    picture : array or str
+        The curve; a sentence in its place.
+    reference : tuple of list of Row
+        Scores against the reference: the whole, then slices.
+    table : list
+        The same for people.
+    stale : bool
+        The mask has changed since.
+    """
+
+    text: str = ""
+    probe: int = UNKNOWN
+    rounds: LearningCurve = field(default_factory=LearningCurve)
+    held_out: list[tuple[int, float]] = field(default_factory=list)
+    against: list[tuple[int, float]] = field(default_factory=list)
+    picture: NDArray[np.uint8] | str = ""
+    reference: Scores = ((), ())
+    table: Table = ()
+    stale: bool = True
 
 
 class ScoreReview(QObject):  # type: ignore[misc]
@@ -69,48 +110,73 @@ class ScoreReview(QObject):  # type: ignore[misc]
         self.panel = ScorePanel(engine.viewer)
         self._engine, self._idle, self._current = engine, idle, current
         self._owner: Any = None
+        self._measured: dict[Any, Measured] = {}
         self._start()
         self.panel.idle.toggled.connect(self.refresh)
         self.panel.reference.valueChanged.connect(self._on_reference)
         self.panel.picked.connect(self._go)
         engine.trained.connect(self._on_trained)
         engine.drawn.connect(self._ask_reference)
-        engine.works.marks_changed.connect(self._ask_reference)
+        engine.works.mask_changed.connect(self._on_mask)
 
     def release(self) -> None:
         """Let go of the window."""
         self.panel.reference.release()
 
     def refresh(self, _: Any = None) -> None:
-        """Score what has not been scored yet, if it is shown."""
+        """Show what was measured on this image; score what has not been scored yet."""
         session = self._engine.session
         if session.is_fitted and not session.owns(self._owner):
             self._start()
             self._owner = session.segmenter
+        self._show()
         shown = self.panel.isVisibleTo(self.panel.window())
+        self._ask_reference_of_this()
         if self._due and self.panel.idle.isChecked() and shown:
             self._idle.ask("score", self._make_score, PATIENCE)
 
     def rows(self) -> list[Row]:
         """Return all scores there are, for a table."""
-        whole, slices = self._reference
-        return [*self._curve.rows(), *whole, *slices]
+        found: list[Row] = []
+        for one in self._measured.values():
+            found += [*one.rounds.rows(), *one.reference[0], *one.reference[1]]
+        return found
 
     def _start(self) -> None:
         """Begin anew with another probe."""
-        self._curve = LearningCurve()
-        self._held_out: list[tuple[int, float]] = []
-        self._against: list[tuple[int, float]] = []
-        self._reference: Scores = ([], [])
-        self._round, self._due = 0, False
-        self.panel.show_held_out(NOT_YET)
-        self.panel.show_curve("" if can_plot() else MISSING)
+        self._measured.clear()
+        self._round, self._learned = 0, UNKNOWN
+        self._show()
 
     def _on_trained(self, drawing: Drawing) -> None:
         self.refresh()
         self._round += 1
-        self._due = True
+        self._learned = self._engine.rounds.present
         self.refresh()
+
+    def _of(self, work: Work) -> Measured:
+        return self._measured.setdefault(work.key, Measured())
+
+    @property
+    def _due(self) -> bool:
+        """Whether the image that is picked has not been asked about this round."""
+        work, present = self._current(), self._engine.rounds.present
+        if work is None or present == UNKNOWN:
+            return False
+        return present == self._learned != self._of(work).probe
+
+    def _show(self) -> None:
+        """Show what belongs to the image; grey out what another probe was told."""
+        work = self._current()
+        found = Measured() if work is None else self._of(work)
+        elsewhere = any(one.text for one in self._measured.values())
+        self.panel.show_held_out(found.text or (ELSEWHERE if elsewhere else NOT_YET))
+        present = self._engine.rounds.present
+        self.panel.held_out.setEnabled(not found.text or found.probe == present)
+        none = "" if can_plot() else MISSING
+        self.panel.show_curve(none if isinstance(found.picture, str) else found.picture)
+        self.panel.show_rows(found.table)
+        self.panel.table.setEnabled(not found.stale)
 
     # -- held-out strokes --------------------------------------------------
 
@@ -119,6 +185,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         if work is None or not self._engine.session.is_fitted:
             return None
         spacing, now = spacing_of(work.mask), self._round
+        found, probe = self._of(work), self._engine.rounds.present
         steps = partial(
             iter_cross_validate,
             self._engine.session.segmenter,
@@ -129,12 +196,12 @@ class ScoreReview(QObject):  # type: ignore[misc]
             case=title(work.image),
         )
 
-        def done(found: HeldOut | None) -> None:
-            self._due = False
-            self._curve.add(found)
-            self.panel.show_held_out(held_out_text(found, spacing))
-            if found is not None and not math.isnan(found.dice):
-                self._held_out.append((now, found.dice))
+        def done(score: HeldOut | None) -> None:
+            found.probe, found.text = probe, held_out_text(score, spacing)
+            found.rounds.add(score)
+            self._show()
+            if score is not None and not math.isnan(score.dice):
+                found.held_out.append((now, score.dice))
                 self._ask_curve()
 
         return Job("Scoring", steps, on_done=done)
@@ -142,14 +209,30 @@ class ScoreReview(QObject):  # type: ignore[misc]
     # -- the reference -----------------------------------------------------
 
     def _on_reference(self, layer: Any) -> None:
-        self._reference = [], []
-        self._against = []
-        self.panel.show_rows([])
+        for one in self._measured.values():
+            one.reference, one.table, one.against = ((), ()), (), []
+            one.stale = True
+        self._show()
         self._ask_reference()
+
+    def _on_mask(self, work: Work, plane: int) -> None:
+        """What was measured is no longer what is shown."""
+        self._of(work).stale = True
+        if work is self._current():
+            self.panel.table.setEnabled(False)
+            self._ask_reference()
 
     def _ask_reference(self, _: Any = None) -> None:
         if self.panel.reference.value() is not None:
             self._idle.ask("reference", self._make_reference, PATIENCE / 2)
+
+    def _ask_reference_of_this(self) -> None:
+        """Measure an image that was not picked when its mask changed."""
+        work, layer = self._current(), self.panel.reference.value()
+        if work is None or layer is None or not self._of(work).stale:
+            return
+        if tuple(layer.data.shape) == work.planes.spatial_shape:
+            self._ask_reference()
 
     def _make_reference(self) -> Job | None:
         work, layer = self._current(), self.panel.reference.value()
@@ -162,17 +245,19 @@ class ScoreReview(QObject):  # type: ignore[misc]
             )
             return None
         spacing, now = spacing_of(work.mask), self._round
+        one = self._of(work)
         steps = partial(
             _iter_reference, work.mask.data, layer.data, spacing, title(work.image)
         )
 
         def done(found: Scores) -> None:
-            self._reference = found
-            self.panel.show_rows(_table(found, spacing))
+            one.reference, one.table = found, _table(found, spacing)
+            one.stale = False
+            self._show()
             if found[0] and now:
                 dice = float(np.mean([row.dice for row in found[0]]))
-                before = [p for p in self._against if p[0] != now]
-                self._against = [*before, (now, dice)]
+                before = [p for p in one.against if p[0] != now]
+                one.against = [*before, (now, dice)]
                 self._ask_curve()
 
         return Job("Scoring", steps, on_done=done)
@@ -189,15 +274,24 @@ class ScoreReview(QObject):  # type: ignore[misc]
             self._idle.ask("curve", self._make_curve)
 
     def _make_curve(self) -> Job | None:
+        work = self._current()
+        if work is None:
+            return None
+        found = self._of(work)
         named = (
-            Line("held-out strokes", HELD_OUT, tuple(self._held_out)),
-            Line("reference", REFERENCE, tuple(self._against)),
+            Line("held-out strokes", HELD_OUT, tuple(found.held_out)),
+            Line("reference", REFERENCE, tuple(found.against)),
         )
         lines = [line for line in named if line.points]
         width = max(CURVE.width(), self.panel.curve.width())
         ratio = self.panel.devicePixelRatioF()
         steps = partial(_iter_curve, lines, width, CURVE.height(), ratio)
-        return Job("Drawing", steps, on_done=self.panel.show_curve) if lines else None
+
+        def done(picture: NDArray[np.uint8]) -> None:
+            found.picture = picture
+            self._show()
+
+        return Job("Drawing", steps, on_done=done) if lines else None
 
 
 def held_out_text(found: HeldOut | None, spacing: Spacing) -> str:
@@ -211,7 +305,7 @@ def held_out_text(found: HeldOut | None, spacing: Spacing) -> str:
     return f"Held-out strokes: {text} ({found.strokes} of {count} strokes)"
 
 
-def _table(scores: Scores, spacing: Spacing) -> list[tuple[int, tuple[str, ...]]]:
+def _table(scores: Scores, spacing: Spacing) -> Table:
     """Rows of the table: the whole, then slices, the worst first."""
     whole, slices = scores
     found: list[tuple[int, tuple[str, ...]]]

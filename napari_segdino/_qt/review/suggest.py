@@ -18,6 +18,7 @@ from napari_segdino._qt.review.overlays import Marker, Overlay
 from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES, SuggestPanel
 from napari_segdino._qt.review.travel import go_to, in_sight, plane_name
 from napari_segdino._qt.worker import Job
+from napari_segdino._qt.works import UNTAUGHT
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.review.places import Place, Slice
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from napari_segdino._qt.drawing import Drawing
     from napari_segdino._qt.engine import Engine
     from napari_segdino._qt.idle import IdleWork
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 AT_ONCE = 4_000_000
 """Pixels whose marks are compared on the main thread, a few milliseconds."""
@@ -40,8 +41,6 @@ FOLLOW = 0.15
 
 SEEN = 2
 """Radii around a place that are to be on screen, else it comes into the middle."""
-
-UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
 
 
 class Suggester(QObject):  # type: ignore[misc]
@@ -78,7 +77,7 @@ class Suggester(QObject):  # type: ignore[misc]
         self.panel.next_slice.clicked.connect(self.next_slice)
         self.panel.listed.connect(self._list)
         self.panel.picked.connect(self._go)
-        self.panel.doubt.toggled.connect(self._show_doubt)
+        self.panel.doubt.toggled.connect(self._on_doubt)
         self._overlay.gone.connect(partial(self.panel.doubt.setChecked, False))
         engine.viewer.dims.events.current_step.connect(self._on_moved)
         engine.trained.connect(self._on_trained)
@@ -134,6 +133,12 @@ class Suggester(QObject):  # type: ignore[misc]
         elif work is not None:
             go_to(self._engine.viewer, work, thing.plane)
 
+    def _on_doubt(self, on: bool) -> None:
+        if on and self._ready() is None:
+            self.panel.doubt.setChecked(False)
+        else:
+            self._show_doubt(on)
+
     def _show_doubt(self, on: bool) -> None:
         work = self._current()
         if not on or work is None:
@@ -187,7 +192,7 @@ class Suggester(QObject):  # type: ignore[misc]
     def _ready(self) -> Work | None:
         work = self._current()
         if work is None or not self._engine.session.is_fitted:
-            self._engine.said.emit(UNTAUGHT)
+            self._engine.refuse(self._engine.works.lacking(UNTAUGHT))
             return None
         self._renew()
         return work
@@ -240,7 +245,7 @@ class Suggester(QObject):  # type: ignore[misc]
             steps,
             on_step=take,
             on_done=lambda _: then(),
-            on_error=self._engine.refuse,
+            on_error=self._engine.report,
         )
 
     def _rank_images(self) -> None:
@@ -254,7 +259,7 @@ class Suggester(QObject):  # type: ignore[misc]
 
         images = readable_images(self._engine.viewer)
         steps = partial(iter_rank, self._engine.session.segmenter, images)
-        job = Job("Ranking images", steps, on_done=done, on_error=self._engine.refuse)
+        job = Job("Ranking images", steps, on_done=done, on_error=self._engine.report)
         self._engine.runner.start(job)
 
     # -- going -------------------------------------------------------------

@@ -11,7 +11,7 @@ from napari_segdino._qt.layers import move_sliders
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.works import Work
+    from napari_segdino._qt.work import Work
 
 
 def go_to(

@@ -14,7 +14,9 @@ def teach(make_user: Callable[..., Any], probe_maker: Any) -> Callable[..., Any]
     """Open an image, mark the middling field as class 1 and the square as not."""
 
     def make(data: np.ndarray, review: bool = True, **kwargs: Any) -> Any:
-        how = {k: kwargs.pop(k) for k in ("show", "whole_volume") if k in kwargs}
+        how = {
+            k: kwargs.pop(k) for k in ("show", "whole_volume", "follow") if k in kwargs
+        }
         user = make_user(maker=probe_maker, **how)
         user.open(data, **kwargs)
         if review:

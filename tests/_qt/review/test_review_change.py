@@ -12,6 +12,7 @@ import pytest
 from napari_segdino._qt.hand import click
 from napari_segdino._qt.jobs import Redrawn
 from napari_segdino._qt.review.change import overlay_colors, verdict
+from napari_segdino._qt.review.change_panel import NOTHING_YET
 from napari_segdino._qt.review.differ import Difference, Painted, iter_difference
 from napari_segdino.packed import Packed
 from napari_segdino.progress import drive
@@ -82,6 +83,25 @@ def test_counts_after_retrain(
     assert gained + lost > 0
     user.wait(lambda: f"+{gained:,}" in counts(user))
     assert f"−{lost:,}" in counts(user)
+
+
+def test_counts_belong_to_the_image_and_the_probe(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane)
+    first, panel = user.dock.image, user.dock.review.change.panel
+    user.wait(lambda: "+" in counts(user))
+    mine = counts(user)
+    user.open(plane[::-1].copy(), name="other")
+    assert counts(user) == NOTHING_YET
+    panel.overlay.click()
+    assert not panel.overlay.isChecked()
+    assert "Nothing has changed yet" in user.status
+    user.dock.inputs.image.setValue(first)
+    assert counts(user) == mine
+    user.dock.files.new.click()
+    assert counts(user) == NOTHING_YET
+    assert panel.verdict.text() == ""
 
 
 def test_overlay_shows_what_changed(

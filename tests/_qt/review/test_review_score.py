@@ -16,7 +16,7 @@ from napari_segdino._qt import idle as idle_module
 from napari_segdino._qt.hand import click
 from napari_segdino._qt.review import score as score_module
 from napari_segdino._qt.review.curve import Line, draw_curve
-from napari_segdino._qt.review.score import TOO_FEW, held_out_text
+from napari_segdino._qt.review.score import ELSEWHERE, TOO_FEW, held_out_text
 from napari_segdino._qt.review.units import Spacing, spacing_of
 from napari_segdino.review.held_out import HeldOut
 from napari_segdino.training.samples import GUESS
@@ -132,6 +132,30 @@ def test_another_probe_starts_a_new_curve(
     assert {row.case for row in review.rows()} <= {"round 1, 4 strokes"}
 
 
+def test_held_out_figures_belong_to_their_image_and_round(
+    teach: Callable[..., Any], plane: np.ndarray
+) -> None:
+    user = teach(plane)
+    first, panel = user.dock.image, user.dock.review.score.panel
+    user.wait(lambda: panel.held_out.text() == TOO_FEW)
+    confirm(user)
+    user.retrain()
+    user.wait(lambda: "Dice" in panel.held_out.text())
+    assert panel.held_out.isEnabled()
+    figure = panel.held_out.text()
+    panel.idle.setChecked(False)
+    user.open(plane[::-1].copy(), name="other")
+    assert panel.held_out.text() == ELSEWHERE
+    user.dock.inputs.image.setValue(first)
+    assert panel.held_out.text() == figure
+    user.work.marks.paint((55, 5), 1)
+    user.retrain()
+    assert panel.held_out.text() == figure
+    assert not panel.held_out.isEnabled(), "of the round before"
+    panel.idle.setChecked(True)
+    user.wait(panel.held_out.isEnabled)
+
+
 # -- the curve -------------------------------------------------------------
 
 
@@ -152,7 +176,7 @@ def test_the_curve_has_the_size_of_its_place() -> None:
 @pytest.fixture
 def scored(teach: Callable[..., Any], volume: np.ndarray) -> Any:
     """A user who has picked a reference that misses a row of one slice."""
-    user = teach(volume, show=True, scale=(3, 1, 1), units=("mm",) * 3)
+    user = teach(volume, show=True, follow=False, scale=(3, 1, 1), units=("mm",) * 3)
     user.wait(lambda: user.dock.isVisible())
     user.dock.review.score.panel.idle.setChecked(False)
     mask = user.work.mask
@@ -196,6 +220,25 @@ def test_scores_follow_the_mask(scored: Any) -> None:
     mask.data_setitem(np.nonzero(wrong), 0)
     scored.wait(lambda: table(scored)[0][2] == "1.000")
     assert table(scored)[0][2] == "1.000"
+
+
+def test_scores_are_grey_until_the_changed_mask_is_measured(scored: Any) -> None:
+    panel = scored.dock.review.score.panel
+    assert panel.table.isEnabled()
+    before = table(scored)
+    scored.viewer.dims.set_current_step(0, 3)
+    scored.work.mask.data_setitem((np.array([3]), np.array([50]), np.array([50])), 1)
+    scored.wait(lambda: not panel.table.isEnabled())
+    scored.wait(panel.table.isEnabled)
+    assert table(scored) != before
+
+
+def test_a_table_belongs_to_its_image(scored: Any, volume: np.ndarray) -> None:
+    first, mine = scored.dock.image, table(scored)
+    scored.open(volume[:2].copy(), name="other")
+    assert table(scored) == []
+    scored.dock.inputs.image.setValue(first)
+    assert table(scored) == mine
 
 
 def test_export(scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,7 +266,8 @@ def test_layers_go_with_their_image(
     user.dock.review.change.panel.overlay.setChecked(True)
     assert len(user.viewer.layers) == 6
     user.viewer.layers.remove("scan")
-    assert [x.name for x in user.viewer.layers] == ["scan mask", "scan marks"]
+    left = ["scan mask", "scan marks"]
+    user.wait(lambda: [x.name for x in user.viewer.layers] == left)
 
 
 def test_every_image_has_its_own_layer(

@@ -1,0 +1,154 @@
+"""Draws the slice that the user goes to, and says when one is out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt.layers import read_plane, voxel_spacing
+from napari_segdino._qt.worker import Job
+from napari_segdino._qt.writer import Piece
+from napari_segdino.inference.predict import PlaneResult
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.engine import Engine
+    from napari_segdino._qt.idle import IdleWork
+    from napari_segdino._qt.work import Work
+
+DELAY = 0.25
+"""Seconds that a slice is on screen before it is drawn."""
+
+EARLIER = "This slice was drawn with an earlier model."
+LATER = "This slice was drawn with a later model."
+
+
+class Follower(QObject):  # type: ignore[misc]
+    """Keeps the slice on screen up to date with the probe, while the user rests.
+
+    Where a probe is trained and the user goes to a slice that it has not drawn,
+    the slice is drawn in the background, as one step that can be undone. What the
+    user painted stays. A mask that came from elsewhere is left alone, and so is a
+    slice where the user has undone what the same probe had drawn.
+
+    Parameters
+    ----------
+    engine : Engine
+        Has the probe and the worker.
+    idle : IdleWork
+        Does the drawing.
+    current : callable
+        Returns the Work on the image that is picked, or None.
+    """
+
+    noted = Signal(str)
+    """What there is to say of the slice on screen; empty if nothing."""
+    drew = Signal()
+    """A slice was drawn."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        idle: IdleWork,
+        current: Callable[[], Work | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._engine, self._idle, self._current = engine, idle, current
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._note)
+        engine.viewer.dims.events.current_step.connect(self._on_moved)
+        engine.works.mask_changed.connect(self.refresh)
+        engine.drawn.connect(self._on_moved)
+        engine.session.probe_changed.connect(self.refresh)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self._soon.stop()
+        self._idle.drop("follow")
+        self._engine.viewer.dims.events.current_step.disconnect(self._on_moved)
+        self._engine.session.probe_changed.disconnect(self.refresh)
+
+    def refresh(self, *_: Any) -> None:
+        """Look soon whether the slice on screen is up to date."""
+        self._soon.start(0)
+
+    def _on_moved(self, event: Any = None) -> None:
+        self.refresh()
+        self._idle.ask("follow", self._make, DELAY)
+
+    def _note(self) -> None:
+        work, rounds = self._current(), self._engine.rounds
+        if work is None or not work.watch.intact or not self._engine.session.is_fitted:
+            self.noted.emit("")
+            return
+        drawn, present = work.watch.drawn_with(work.shown()), rounds.present
+        if drawn is None or drawn == present or _accepted(work):
+            self.noted.emit("")
+        else:
+            self.noted.emit(EARLIER if drawn < present or present < 0 else LATER)
+
+    def _make(self) -> Job | None:
+        """Draw the slice on screen, if that is wanted."""
+        engine, work = self._engine, self._current()
+        settings = engine.session.settings
+        if work is None or not settings.follow or settings.whole_volume:
+            return None
+        if not engine.session.is_fitted or work.viewer.dims.ndisplay != 2:
+            return None
+        engine.rounds.note()
+        plane, probe = work.shown(), engine.rounds.present
+        if not is_due(work, plane, probe):
+            return None
+        steps = partial(
+            engine.session.segmenter.iter_predict,
+            work.planes.array,
+            axes=work.planes.axes,
+            planes=[plane],
+            centre=work.centre(),
+            spacing=voxel_spacing(work.image),
+        )
+
+        def take(step: Any) -> None:
+            # Parts are not drawn: what is stopped leaves the slice as it was.
+            if isinstance(step, PlaneResult) and work.watch.intact:
+                piece = Piece(plane, step.labels, probe=probe, quiet=True)
+                work.writer.add(piece)
+
+        def done(_: Any) -> None:
+            work.writer.finish()
+            self.drew.emit()
+
+        return Job("Drawing the slice", steps, on_step=take, on_done=done)
+
+
+def is_due(work: Work, plane: int, probe: int) -> bool:
+    """Whether a plane has to be drawn with a probe that the user did not refuse.
+
+    Parameters
+    ----------
+    work : Work
+        The image.
+    plane : int
+        Flat index over the leading axes.
+    probe : int
+        Number of the probe.
+    """
+    watch, index = work.watch, work.planes.index(plane)
+    if not watch.intact or not work.planes.lead_shape or _accepted(work, plane):
+        return False
+    drawn = watch.drawn_with(plane)
+    if drawn is None:
+        mask, marks = read_plane(work.mask, index), read_plane(work.marks, index)
+        return not mask[marks == 0].any()
+    return drawn != probe and not watch.took_back(plane, probe)
+
+
+def _accepted(work: Work, plane: int | None = None) -> bool:
+    """Whether all of a plane is marked, so that no probe has a say in it."""
+    index = work.planes.index(work.shown() if plane is None else plane)
+    return bool(np.all(read_plane(work.marks, index)))
