@@ -334,7 +334,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.show_image(image)
         self.series.show_image(image)
         if image is None:
-            self.status.say(NO_IMAGE)
+            self._said_last = self.engine.works.what_stays() or NO_IMAGE
+            self.status.say(self._said_last)
         elif self.status.label.text() in (NO_IMAGE, self._said_last):
             # What was said of the mask of another image is not true of this one.
             self.status.say(self._welcome())

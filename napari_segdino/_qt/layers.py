@@ -225,6 +225,11 @@ def leave_behind(layer: Labels, role: Role, image: Image) -> None:
     layer.metadata[_LEFT] = (role, image_print(image_planes(image)))
 
 
+def is_left(layer: Layer) -> bool:
+    """Whether the image that a layer was made for was removed."""
+    return _LEFT in layer.metadata
+
+
 def claim(layer: Labels, role: Role, image: Image) -> None:
     """Make a layer that was found one of an image."""
     layer.metadata.pop(_LEFT, None)

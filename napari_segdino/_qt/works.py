@@ -22,6 +22,7 @@ from napari_segdino._qt.layers import (
     claim,
     color_layer,
     find_layer,
+    is_left,
     is_ours,
     leave_behind,
     make_layer,
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
 UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
 NO_MASK = "There is no mask yet: press Segment first."
-
-LATER = 100
-"""Milliseconds for the list to say that an image is gone, before what stays is said."""
 
 
 class Works(QObject):  # type: ignore[misc]
@@ -318,16 +316,22 @@ class Works(QObject):  # type: ignore[misc]
         leave_behind(work.mask, "mask", work.image)
         leave_behind(work.marks, "marks", work.image)
         self.lost.emit(work, f"The image {name} was removed.")
-        QTimer.singleShot(LATER, partial(self._say_what_stays, work))
+        # Mask and marks may be selected too, and go next.
+        QTimer.singleShot(0, self._say_what_stays)
 
-    def _say_what_stays(self, work: Work) -> None:
-        """Tell of the work on an image that is gone, once it is sure to stay."""
-        there = [x.name for x in (work.mask, work.marks) if x in self._viewer.layers]
-        if there and work.image not in self._viewer.layers:
-            self.told.emit(
-                f"The image {work.image.name} was removed. {' and '.join(there)} stay, "
-                "with all that you painted: open it again to go on, or delete them too."
-            )
+    def what_stays(self) -> str:
+        """Say what is left of images that were removed; empty if nothing."""
+        names = [x.name for x in self._viewer.layers if is_left(x)]
+        if not names:
+            return ""
+        return (
+            f"The image was removed. {' and '.join(names)} stay, with all that you "
+            "painted: open it again to go on, or delete them too."
+        )
+
+    def _say_what_stays(self) -> None:
+        if said := self.what_stays():
+            self.told.emit(said)
 
     def _on_data(self, event: Any) -> None:
         """React to a layer whose data was replaced."""
