@@ -233,7 +233,13 @@ class Engine:
             raise InputError("No class is marked: click on an object of it first.")
         n_groups = len(codes - {1}) + SPARE
         groups, samples = yield from iter_find_groups(
-            cut, wanted, extractor, self.shown, n_groups, self.seed
+            cut,
+            wanted,
+            extractor,
+            self.shown,
+            n_groups,
+            self.seed,
+            classes=False,
         )
         given = give_groups(groups, list(clicked.values()))
         yield from self._iter_guess(image, cuts, given, samples, wanted, centre)

@@ -148,6 +148,35 @@ def test_a_stroke_of_the_object_takes_little_else(
     check("after a guess upside down")
 
 
+def scope(padded: bool) -> Scene:
+    """A pale thing in pink tissue, seen through a tube or in a padded scan."""
+    random = np.random.default_rng(0)
+    image = random.normal(0, 4, (200, 240, 3)) + [150, 110, 90]
+    tissue = ndimage.gaussian_filter(random.normal(0, 1, image.shape[:2]), 3)
+    image += 25 * (tissue / tissue.std())[..., None]
+    thing = round_one(image.shape[:2], 110, 130, 28)
+    image[thing] = random.normal(0, 6, (thing.sum(), 3)) + [200, 170, 120]
+    seen = round_one(thing.shape, 99.5, 119.5, 105)
+    if padded:
+        seen = np.zeros_like(thing)
+        seen[15:185, 30:210] = True
+    image[~seen] = 0
+    return image.clip(0, 255).astype(np.uint8), thing
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_first_guess_is_the_thing_and_not_the_frame(
+    segmenter: Segmenter, padded: bool
+) -> None:
+    image, thing = scope(padded)
+    found: list[Any] = []
+    drive(anew(segmenter).iter_cluster(image), found.append)
+    drawn = found[-1].labels == 1
+    assert drawn[thing].mean() > 0.9
+    assert drawn[~thing].mean() < 0.15
+    assert not drawn[ndimage.binary_erosion(image.max(-1) == 0, iterations=8)].any()
+
+
 def test_a_class_that_only_the_guess_knows_stays(segmenter: Segmenter) -> None:
     random = np.random.default_rng(0)
     disc = round_one((96, 96), 48, 48, 24)

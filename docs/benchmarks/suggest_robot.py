@@ -33,12 +33,19 @@ def cases(
     """Yield evenly spread images of a set and their masks, (Y, X) bool."""
     from skimage import io, transform
 
+    from napari_segdino.io.read import read_scan
+
     with open(data / "manifest.csv") as file:
         rows = [r for r in csv.DictReader(file) if r["set"] == name]
     for i in np.unique(np.linspace(0, len(rows) - 1, count).astype(int)):
-        image = io.imread(data / rows[i]["image"])
-        truth = io.imread(data / rows[i]["mask"]) > 0
-        truth = truth.any(-1) if truth.ndim == 3 else truth
+        paths = [data / rows[i][column] for column in ("image", "mask")]
+        if paths[0].name.endswith(".nii.gz"):  # a volume: its fullest slice
+            image, truth = (np.asarray(read_scan(path).data) for path in paths)
+            fullest = (truth > 0).sum((1, 2)).argmax()
+            image, truth = image[fullest], truth[fullest] > 0
+        else:
+            image, truth = io.imread(paths[0]), io.imread(paths[1]) > 0
+            truth = truth.any(-1) if truth.ndim == 3 else truth
         image = image[..., :3] if image.ndim == 3 else image
         scale = min(1.0, side / max(truth.shape))
         shape = tuple(round(n * scale) for n in truth.shape)

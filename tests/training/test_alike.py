@@ -18,7 +18,8 @@ from napari_segdino.training.samples import Sample
 
 def groups_at(*centres):
     basis = Basis((torch.zeros(1),), (torch.eye(1),), False)
-    return Groups(basis, torch.tensor(centres)[:, None], 0.1)
+    owners = torch.arange(len(centres))
+    return Groups(basis, torch.tensor(centres)[:, None], 0.1, owners)
 
 
 def clicks(*values_and_codes):
