@@ -20,6 +20,7 @@ from napari_segdino._qt.follow import Follower
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.keys_panel import KeysPanel
 from napari_segdino._qt.layers import title
+from napari_segdino._qt.live import LiveRetrain
 from napari_segdino._qt.model_panel import ModelPanel
 from napari_segdino._qt.objects.controller import ObjectsController
 from napari_segdino._qt.objects.panel import ObjectsPanel
@@ -75,6 +76,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         state = state_of(napari_viewer, session)
         self.session = state.session
         self.engine = Engine(napari_viewer, state, self)
+        self.live = LiveRetrain(self.engine, self)
         self.switch = ProbeSwitch(self.engine, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
@@ -139,6 +141,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.review.release()
         self.projects.close()
         self.object_finder.close()
+        self.live.close()
         self.engine.close()
         self.classes.release()
         self.inputs.image.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino._qt.jobs import Doubted, Known, Learned, Redrawn, Switched
+from napari_segdino._qt.results import Doubted, Known, Learned, Redrawn, Switched
 from napari_segdino._qt.rounds import Redraw, Rounds
 from napari_segdino._qt.writer import Piece
 from napari_segdino.inference.predict import PartResult, PlaneResult

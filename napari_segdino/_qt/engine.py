@@ -14,16 +14,11 @@ from napari_segdino._qt.channel_keeper import ChannelKeeper
 from napari_segdino._qt.channels import bind
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
-from napari_segdino._qt.jobs import (
-    LeftOut,
-    Marked,
-    iter_retrain,
-    iter_segment,
-    iter_start,
-)
+from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
 from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.on_screen import Screen
 from napari_segdino._qt.outlook import Notice
+from napari_segdino._qt.results import LeftOut
 from napari_segdino._qt.summary import NEXT_STEP, summary, unseen
 from napari_segdino._qt.warm import start_for_layers
 from napari_segdino._qt.window_state import WindowState
@@ -37,9 +32,6 @@ from napari_segdino.progress import Progress, Steps
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
-
-LIVE_DELAY = 350
-"""Milliseconds without painting before live mode retrains."""
 
 BREATH = 20
 """Milliseconds for the window between two things that take it long."""
@@ -87,14 +79,9 @@ class Engine(QObject):  # type: ignore[misc]
         self._wanted: Callable[[Work], None] | None = None
         self._stopping = False
         self._retrain_wanted: Image | None = None
-        self._live_image: Image | None = None
-        self._live_timer = QTimer(self)
-        self._live_timer.setSingleShot(True)
-        self._live_timer.timeout.connect(self._live_retrain)
         self.runner.started.connect(lambda _: self.busy_changed.emit(True))
         self.runner.progressed.connect(self.progressed)
         self.runner.idle.connect(self._on_idle)
-        self.works.marks_changed.connect(self._on_marks_changed)
         self.works.settled.connect(self._on_settled)
         self.works.lost.connect(self._on_lost)
         self.channels = ChannelKeeper(self)
@@ -176,7 +163,6 @@ class Engine(QObject):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop everything and let go of the window."""
-        self._live_timer.stop()
         self._retrain_wanted = None
         self._stop_preparing()
         self.runner.cancel()
@@ -393,30 +379,8 @@ class Engine(QObject):  # type: ignore[misc]
         if self._stopping:
             self._stopping = False
             self.said.emit(f"Stopped; what was drawn stays. {NEXT_STEP}")
-        if self._live_image is not None:
-            self._live_timer.start(LIVE_DELAY)
 
     def _on_lost(self, work: Work, why: str) -> None:
         if self.runner.busy and self._work is work:
             self.runner.cancel()
         self.refuse(why)
-
-    # -- live --------------------------------------------------------------
-
-    def _on_marks_changed(self, work: Work) -> None:
-        if self.session.settings.live:
-            self._live_image = work.image
-            self._live_timer.start(LIVE_DELAY)
-
-    def _live_retrain(self) -> None:
-        """Retrain when the hand rests; while a job runs, when it ends."""
-        image = self._live_image
-        if image is None or self.runner.busy:
-            return
-        work = self.works.get(image)
-        if work is not None and work.watch.stroking:
-            self._live_timer.start(LIVE_DELAY)
-            return
-        self._live_image = None
-        if work is not None and self.session.settings.live:
-            self.retrain(image)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino._qt.jobs import Known, Redrawn
+from napari_segdino._qt.results import Known, Redrawn
 from napari_segdino.packed import Packed
 from napari_segdino.project import ProbeState as SavedProbe
 from napari_segdino.review.history import ProbeHistory, ProbeState, learned_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_segdino._qt.jobs import Switched, iter_switch
+from napari_segdino._qt.jobs import iter_switch
+from napari_segdino._qt.results import Switched
 from napari_segdino._qt.worker import Job
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segdino._qt.jobs import Known, Redrawn
+from napari_segdino._qt.results import Known, Redrawn
 from napari_segdino._qt.rounds import Rounds
 from napari_segdino.packed import Packed
 from napari_segdino.review.history import learned_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino._qt.jobs import Known, Redrawn
+from napari_segdino._qt.results import Known, Redrawn
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.change import compare, overlay
 from napari_segdino.review.guard import Guard, guard

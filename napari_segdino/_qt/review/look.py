@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino._qt.jobs import FULL, Doubted, in_bytes
+from napari_segdino._qt.jobs import FULL, in_bytes
+from napari_segdino._qt.results import Doubted
 from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress, Steps

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_segdino._qt.hand import click
-from napari_segdino._qt.jobs import Redrawn
+from napari_segdino._qt.results import Redrawn
 from napari_segdino._qt.review.change import overlay_colors, verdict
 from napari_segdino._qt.review.change_panel import NOTHING_YET
 from napari_segdino._qt.review.differ import Difference, Painted, iter_difference
