@@ -51,7 +51,13 @@ class Window:
 
     def rest(self) -> None:
         QTest.qWait(30)
-        self.wait(lambda: not self.dock.engine.busy)
+        status = self.dock.status.label
+        # What was drawn last is written after the worker has ended.
+        self.wait(
+            lambda: (
+                not self.dock.engine.busy and not status.text().endswith("working...")
+            )
+        )
         QTest.qWait(30)
 
     def press(self, button: Any) -> None:

@@ -84,7 +84,10 @@ class Window:
 
     def rest(self) -> None:
         QTest.qWait(50)
-        self.wait(lambda: not self.dock.engine.busy)
+        # What was drawn last is written after the worker has ended.
+        self.wait(
+            lambda: not self.dock.engine.busy and not self.status.endswith("working...")
+        )
         QTest.qWait(50)
 
     def press(self, button: QWidget) -> None:
