@@ -119,5 +119,5 @@ def test_a_mask_that_is_removed_ends_it(clicker: Any) -> None:
 
 def test_without_a_mask(user: Any) -> None:
     user.dock.tools.alike.click()
-    assert "no mask yet" in user.status
+    assert "Open an image first" in user.status
     assert not user.dock.tools.alike.isChecked()

@@ -119,7 +119,7 @@ def test_tiles_give_the_labels_of_one_pass(monkeypatch, tmp_path):
     monkeypatch.setattr(grid, "GRID_CELLS", 12_000)
     assert grid.grid_step((320, 320)) == 3
     tiled = segmenter(320)
-    for name in ("model_", "n_classes_", "classes_", "encoder_key_"):
+    for name in ("model_", "n_classes_", "classes_", "encoder_key_", "channels_"):
         setattr(tiled, name, getattr(whole, name))
     tiled.memory_ = {}
     many = tiled.predict_proba(tissue)

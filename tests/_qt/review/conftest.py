@@ -39,6 +39,17 @@ def mark(user: Any, label: int, at: tuple[int, int]) -> None:
 
 
 @pytest.fixture
+def contradict() -> Callable[[Any, tuple[int, int]], None]:
+    """Paint a dot of the class that the mask has not there."""
+
+    def paint(user: Any, at: tuple[int, int]) -> None:
+        lead = user.work.planes.index(user.work.shown())
+        mark(user, 1 - int(user.work.mask.data[(*lead, *at)]), at)
+
+    return paint
+
+
+@pytest.fixture
 def dot() -> Callable[..., None]:
     """Paint a dot of 3 pixels on the slice that is shown."""
     return mark

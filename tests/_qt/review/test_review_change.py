@@ -71,10 +71,10 @@ def counts(user: Any) -> str:
 
 
 def test_counts_after_retrain(
-    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+    teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
     user = teach(plane, review=False)
-    dot(user, 0, (5, 70))
+    contradict(user, (5, 70))
     before = user.work.mask.data.copy()
     user.retrain()
     after = user.work.mask.data
@@ -105,11 +105,11 @@ def test_counts_belong_to_the_image_and_the_probe(
 
 
 def test_overlay_shows_what_changed(
-    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+    teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
     user = teach(plane, show=True)
     user.wait(lambda: user.dock.isVisible())
-    dot(user, 0, (5, 70))
+    contradict(user, (5, 70))
     before = user.work.mask.data.copy()
     user.retrain()
     after = user.work.mask.data.copy()
@@ -128,14 +128,14 @@ def test_overlay_shows_what_changed(
 def test_broken_corrections_are_told_and_one_click_goes_back(
     teach: Callable[..., Any],
     plane: np.ndarray,
-    dot: Callable[..., None],
+    contradict: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     user = teach(plane, show=True)
     user.wait(lambda: user.dock.isVisible())
     panel = user.dock.review.change.panel
     user.wait(lambda: "+" in counts(user))
-    dot(user, 0, (5, 70))
+    contradict(user, (5, 70))
     model, corrected = user.segmenter.model_, user.work.mask.data.copy()
     found = Guard(scores(1.0, 1.0), scores(1.0, 0.1))
     monkeypatch.setattr("napari_segdino._qt.review.differ.guard", lambda *probes: found)

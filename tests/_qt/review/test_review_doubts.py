@@ -115,7 +115,7 @@ def test_images_the_probe_cannot_read_come_last(
     probe_maker: Any, plane: np.ndarray
 ) -> None:
     probe, _ = learned(probe_maker, plane)
-    photo = as_planes(np.zeros((8, 8, 3), np.uint8), axes="YXC")
+    photo = as_planes(np.zeros((8, 8, 2), np.uint8), axes="YXC")
     images = [("photo", photo), ("scan", as_planes(plane))]
     found = drive(iter_rank(probe, images))
     assert [name for name, _ in found] == ["scan", "photo"]

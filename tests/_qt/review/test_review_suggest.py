@@ -185,7 +185,7 @@ def uncertainty(user: Any) -> Any:
 
 
 def test_uncertainty_follows_the_probe(
-    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+    teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
     user = teach(plane)
     box = user.dock.review.suggest.panel.doubt
@@ -198,7 +198,7 @@ def test_uncertainty_follows_the_probe(
     order = [x.name for x in user.viewer.layers]
     assert order == ["scan", "scan uncertainty", "scan mask", "scan marks"]
     assert user.dock.inputs.image.count() == 1, "it is no image to segment"
-    dot(user, 0, (5, 70))
+    contradict(user, (5, 70))
     user.retrain()
     user.wait(lambda: layer.data.any() and (layer.data != first).any())
     box.setChecked(False)
@@ -237,13 +237,13 @@ def test_the_dock_takes_its_layers_away(
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_place_after_undo_is_that_of_the_probe_before(
-    teach: Callable[..., Any], plane: np.ndarray, dot: Any, whole: bool
+    teach: Callable[..., Any], plane: np.ndarray, contradict: Any, whole: bool
 ) -> None:
     user = teach(plane, whole_volume=whole)
     user.dock.review.suggest.next_place()
     user.rest()
     before = things(user)
-    dot(user, 0, (5, 70))
+    contradict(user, (5, 70))
     user.retrain()
     user.dock.review.suggest.next_place()
     user.rest()
