@@ -175,10 +175,13 @@ def fit_radial(
     )
 
 
-def count_strokes(memory: Mapping[str, Sample]) -> int:
-    """How many strokes were painted; a whole mask is one, a first guess none."""
+def count_strokes(memory: Mapping[str, Sample], code: int | None = None) -> int:
+    """How many strokes were painted; a whole mask is one, a first guess none.
+
+    With a code, only strokes of that class count.
+    """
     said = (sample for key, sample in memory.items() if key != GUESS)
-    return round(sum(_painted(sample) for sample in said))
+    return round(sum(_painted(sample, code) for sample in said))
 
 
 def count_masks(memory: Mapping[str, Sample]) -> int:
@@ -186,10 +189,11 @@ def count_masks(memory: Mapping[str, Sample]) -> int:
     return round(sum(_painted(sample) for sample in memory.values() if sample.whole))
 
 
-def _painted(sample: Sample) -> float:
+def _painted(sample: Sample, code: int | None = None) -> float:
     """How many strokes of those painted a sample is."""
-    _, first = np.unique(sample.strokes.numpy(), return_index=True)
-    return float(sample.parts.numpy()[first].sum())
+    wanted = slice(None) if code is None else (sample.codes == code).numpy()
+    _, first = np.unique(sample.strokes.numpy()[wanted], return_index=True)
+    return float(sample.parts.numpy()[wanted][first].sum())
 
 
 def _scores(probe: RadialProbe, memory: Mapping[str, Sample]) -> torch.Tensor:

@@ -48,8 +48,11 @@ COPY = " copy "
 STANDS = 0.9
 """Share of earlier marks that must stand for new ones to be corrections."""
 
-FADE = 6
-"""After this many strokes the first guess says nothing any more."""
+FADE = 0.8
+"""What stands in for background keeps this part of its weight with each stroke of it.
+
+It never goes at once, which would let the mask jump.
+"""
 
 
 class Learner(Protocol):
@@ -179,8 +182,8 @@ class MvrLearner:
         codes = np.unique(np.concatenate([s.codes.numpy() for s in said.values()]))
         if BACKGROUND not in codes and GUESS not in memory and not whole:
             memory[GUESS] = background_everywhere(next(iter(said.values())))
-        fade = 1.0 if BACKGROUND not in codes else max(0.0, 1 - strokes / FADE)
-        if GUESS in memory and fade and not whole:
+        fade = FADE ** count_strokes(said, BACKGROUND)
+        if GUESS in memory and not whole:
             said = add_weak_marks(said, memory[GUESS], basis, n_classes, fade)
         return (yield from iter_fit_probe(said, n_classes, basis, seed, before))
 

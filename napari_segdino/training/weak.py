@@ -20,7 +20,7 @@ LEAST = 0.1
 """Share of the pixels that stays, however much they look like the one class that is
 marked; where there are two, and fewer are like neither, there is no background."""
 
-PASSES = 2
+PASSES = 4
 """How often pixels that look like what is marked are left out."""
 
 GUESSED = 64

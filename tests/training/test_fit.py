@@ -12,9 +12,10 @@ from napari_segdino.training.fit import (
     KEEP,
     MAX_UNITS,
     _unit_rows,
+    count_strokes,
     iter_fit_probe,
 )
-from napari_segdino.training.samples import Sample
+from napari_segdino.training.samples import GUESS, Sample
 
 
 def sample(codes, seed=0, whole=False):
@@ -85,6 +86,15 @@ def test_marked_pixels_are_classified_as_marked(n_classes):
 def test_a_class_without_marks_has_no_probability():
     one = sample([1, 3] * 5)
     assert not scored(fitted([one], 3), one)[:, 1].any()
+
+
+def test_strokes_are_counted_by_class():
+    one = dataclasses.replace(
+        sample([1, 1, 2, 2, 2]), strokes=torch.tensor([0, 1, 2, 2, 3])
+    )
+    memory = {"a": one, GUESS: sample([1, 2])}
+    assert count_strokes(memory) == 4
+    assert [count_strokes(memory, code) for code in (1, 2, 3)] == [2, 2, 0]
 
 
 def test_one_class_is_refused():
