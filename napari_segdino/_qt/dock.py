@@ -154,7 +154,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 8, 8, 8)
-        column.setSpacing(6)
+        column.setSpacing(4)
         for widget in (
             self.projects.recovery.bar,
             self.inputs,

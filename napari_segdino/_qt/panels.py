@@ -121,6 +121,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         if sliders and channel_axis(image) is not None:
             sliders -= 1
         self.scope.setEnabled(sliders > 0)
+        self.note.setVisible(sliders > 0)
         self.show_channels(image)
         self.series.show_image(image)
         several = self.series.count() > 1
