@@ -71,7 +71,8 @@ def add_weak_marks(
     classes = marked[marked != BACKGROUND].long()
     each = max(1, ROWS // len(memory))
     vectors = {k: _project(s.context[:each], s, basis) for k, s in memory.items()}
-    weak = {k: _weak_codes(v, guess, basis, marked) for k, v in vectors.items()}
+    right = _borne_out(memory, guess, basis, classes)
+    weak = {k: _weak_codes(v, guess, basis, marked, right) for k, v in vectors.items()}
     found = _with_rows(memory, weak, background)
     for _ in range(PASSES):
         codes = torch.cat([s.codes for s in found.values()]).long() - 1
@@ -118,15 +119,49 @@ def _project(rows: torch.Tensor, sample: Sample, basis: Basis) -> torch.Tensor:
     return basis.project(rows.float().split(sample.widths.tolist(), 1))
 
 
-def _weak_codes(
-    vectors: torch.Tensor, guess: Sample, basis: Basis, marked: torch.Tensor
+def _borne_out(
+    memory: Mapping[str, Sample], guess: Sample, basis: Basis, classes: torch.Tensor
 ) -> torch.Tensor:
-    """Codes of pixels: an unmarked class of the guess, else background."""
+    """Classes that the first mask has, too, on most of what is marked of them."""
+    import torch
+
+    samples = list(memory.values())
+    near = torch.cat(
+        [_nearest(_project(s.features, s, basis), guess, basis) for s in samples]
+    )
+    codes = torch.cat([s.codes for s in samples])
+    weights = torch.cat([s.weights for s in samples])
+    agreed = [
+        float(weights[(codes == c) & (near == c)].sum() / weights[codes == c].sum())
+        for c in classes
+    ]
+    return classes[torch.tensor(agreed) > 0.5]
+
+
+def _nearest(vectors: torch.Tensor, guess: Sample, basis: Basis) -> torch.Tensor:
+    """Codes that the first mask gives to pixels."""
     import torch
 
     of_guess = _project(guess.features, guess, basis)
-    near = guess.codes[torch.cdist(vectors, of_guess).argmin(1)]
-    return torch.where(torch.isin(near, marked), BACKGROUND, near)
+    return guess.codes[torch.cdist(vectors, of_guess).argmin(1)]
+
+
+def _weak_codes(
+    vectors: torch.Tensor,
+    guess: Sample,
+    basis: Basis,
+    marked: torch.Tensor,
+    right: torch.Tensor,
+) -> torch.Tensor:
+    """Codes of pixels: an unmarked class of the guess, else background.
+
+    Where the guess was right about a marked class, its pixels stand in for nothing.
+    """
+    import torch
+
+    near = _nearest(vectors, guess, basis)
+    codes = torch.where(torch.isin(near, marked), BACKGROUND, near)
+    return torch.where(torch.isin(near, right), 0, codes)
 
 
 def _with_rows(
