@@ -168,7 +168,9 @@ def test_what_is_painted_while_it_is_closed_counts(window: Any) -> None:
     label = 1 - int(mask.data[5, 60])
     mask.paint((5, 60), label)
     window.open()
+    assert window.work.mask.data[5, 60] == label
     window.wait(lambda: window.work.marks.data[5, 60] == label + 1)
+    assert window.work.marks.data[5, 60] == label + 1
 
 
 def test_undo_reaches_behind_a_closed_dock(window: Any) -> None:

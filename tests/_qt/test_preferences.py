@@ -141,6 +141,8 @@ def test_cancel_takes_back_what_was_changed(window: tuple[Any, SegmentDock]) -> 
     wait(lambda: "Ctrl-Alt-G" in dock.actions.segment.toolTip())
     dialog.press("Cancel")
     wait(lambda: "Shift-S" in dock.actions.segment.toolTip())
+    assert "Ctrl-Alt-G" not in dock.actions.segment.toolTip()
+    assert keys.key_of(keys.SEGMENT) == "Shift-S"
 
 
 def test_a_loaded_probe_is_cached_as_the_user_prefers(
