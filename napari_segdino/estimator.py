@@ -9,16 +9,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import Planes
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
-from napari_segdino.engine import Engine, iter_make_engine
 from napari_segdino.errors import ModelFileError, NotFittedError
-from napari_segdino.features.channels import check_channels
+from napari_segdino.heads.learners import make_learner
+from napari_segdino.images.channels import check_channels
+from napari_segdino.images.planes import Planes
 from napari_segdino.model_file import read_model, write_model
 from napari_segdino.params import Params
+from napari_segdino.pipeline import Engine, iter_make_engine
 from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
 from napari_segdino.progress import Steps
-from napari_segdino.training.learners import make_learner
 
 ENCODED_BY = ("encoder", "device", "cache", "head", "recipe")
 """Parameters that a loaded encoder, its levels and its cache hang on."""

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from napari_segdino.config import FeatureSettings, PredictSettings
+from napari_segdino.heads.learners import make_learner
+from napari_segdino.heads.recipes import get_recipe
 from napari_segdino.model_file import ModelFile
-from napari_segdino.training.learners import make_learner
-from napari_segdino.training.recipes import get_recipe
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import as_planes, pair_up
 from napari_segdino.errors import InputError
 from napari_segdino.estimator import Estimator
-from napari_segdino.features.slices import Spacing
+from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.images.planes import as_planes, pair_up
+from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
-from napari_segdino.training.samples import GUESS
 
 Spacings = Spacing | list[Spacing]
 """Of one image, of all, or a list with one each."""
@@ -40,7 +40,7 @@ class Segmenter(Estimator):
         How predictions are made of what the head says.
     recipe : str, optional
         How a dense head is trained, a name of
-        :data:`napari_segdino.training.recipes.RECIPES`; None chooses by what is
+        :data:`napari_segdino.heads.recipes.RECIPES`; None chooses by what is
         marked.
     cache : CacheSettings
         How many features are kept.

@@ -13,7 +13,6 @@ import pytest
 import qtpy
 from hypothesis import settings
 
-from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import (
     ChannelsError,
@@ -21,6 +20,7 @@ from napari_segdino.errors import (
     ModelFileError,
     WeightsError,
 )
+from napari_segdino.images.planes import Planes, as_planes
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
 

@@ -21,7 +21,7 @@ from napari_segdino.marks import (
     too_high,
 )
 from napari_segdino.progress import Progress, drive
-from napari_segdino.session import LabelClass, Session
+from napari_segdino.session.session import LabelClass, Session
 from napari_segdino.study.labels import decide
 
 labels = st.integers(-3, 1 << 33)
@@ -62,7 +62,7 @@ def segmenter(monkeypatch, tmp_path):
         yield Progress(0, 1, "Loading")
         return FakeEncoder()
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     return Segmenter("fake", cache=CacheSettings(1 << 26, 0, tmp_path))
 
 

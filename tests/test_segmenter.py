@@ -23,12 +23,12 @@ from napari_segdino.errors import (
     NotFittedError,
 )
 from napari_segdino.features.local import COLOUR_FEATURES
+from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.heads.recipes import VIEWS
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.smoothing import smooth_along_z
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.progress import Progress, drive
-from napari_segdino.training.recipes import VIEWS
-from napari_segdino.training.samples import GUESS
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def encoder(monkeypatch):
         fake.loaded += 1
         return fake
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     return fake
 
 

@@ -26,7 +26,7 @@ def encoder(monkeypatch):
         yield Progress(0, 1, "Loading")
         return fake
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     return fake
 
 

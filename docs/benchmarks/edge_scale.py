@@ -7,12 +7,12 @@ No encoder: how brown a cell is, and noise, stand in for the probe.
 
 import numpy as np
 
-from napari_segdino.arrays import as_planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
-from napari_segdino.inference.refine import _diffuse
+from napari_segdino.images.planes import as_planes
+from napari_segdino.inference.regularise import _diffuse
 from napari_segdino.io.sample import sample_scan
 
 STEP, SIDE, WIDE = 6, 1026, 1920

@@ -24,13 +24,13 @@ from large import gigabytes, image_of, strokes, tissue
 from throughput import workers
 
 from napari_segdino import Segmenter
-from napari_segdino.arrays import Planes
 from napari_segdino.batch import BlockWriter, iter_predict_to
-from napari_segdino.batch.lazy import LazyPlanes
 from napari_segdino.config import CacheSettings
 from napari_segdino.features.extract import triples, views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.views import show
+from napari_segdino.images.lazy import LazyPlanes
+from napari_segdino.images.planes import Planes
 from napari_segdino.inference.blend import cut_plane
 from napari_segdino.io import Header
 from napari_segdino.progress import drive

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.messages import sentence
 from napari_segdino._qt.project_state import take_state
-from napari_segdino.project import Autosave
+from napari_segdino.session.project import Autosave
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine

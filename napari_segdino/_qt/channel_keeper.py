@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers import title
-from napari_segdino._qt.results import LeftOut
-from napari_segdino.session import BACKGROUND_MARK
+from napari_segdino.session.results import LeftOut
+from napari_segdino.session.session import BACKGROUND_MARK
 
 if TYPE_CHECKING:
     from napari.layers import Image

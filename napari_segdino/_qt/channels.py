@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from napari.layers import Image
 
-from napari_segdino._qt.channel_stack import ChannelStack, Part
 from napari_segdino._qt.layers import (
     channel_axis,
     channels_on,
@@ -27,7 +26,8 @@ from napari_segdino._qt.layers import (
     title,
 )
 from napari_segdino._qt.origin import origin
-from napari_segdino.arrays import Planes
+from napari_segdino.images.channel_stack import ChannelStack, Part
+from napari_segdino.images.planes import Planes
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

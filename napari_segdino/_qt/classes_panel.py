@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt.layers import BACKGROUND_COLOR
 from napari_segdino._qt.panels import heading
-from napari_segdino.session import LabelClass, Session
+from napari_segdino.session.session import LabelClass, Session
 
 ROW_HEIGHT = 28
 ROWS_SHOWN = 5

@@ -40,12 +40,12 @@ from napari_segdino._qt.summary import NEXT_STEP
 from napari_segdino._qt.switch import ProbeSwitch
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
-from napari_segdino._qt.warm import start_warming
 from napari_segdino._qt.window_state import state_of
 from napari_segdino._qt.works import NO_IMAGE, UNTAUGHT
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
-from napari_segdino.session import Session
+from napari_segdino.session.preload import start_warming
+from napari_segdino.session.session import Session
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer

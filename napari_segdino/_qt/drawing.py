@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino._qt.results import Doubted, Known, Learned, Redrawn, Switched
-from napari_segdino._qt.rounds import Redraw, Rounds
 from napari_segdino._qt.writer import Piece
 from napari_segdino.inference.predict import PartResult, PlaneResult
+from napari_segdino.session.probe_history import Redraw, Rounds
+from napari_segdino.session.results import Doubted, Known, Learned, Redrawn, Switched
 
 if TYPE_CHECKING:
     from napari_segdino._qt.work import Work
-    from napari_segdino.session import Session
+    from napari_segdino.session.session import Session
 
 
 class Drawing:

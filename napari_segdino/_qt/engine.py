@@ -14,13 +14,9 @@ from napari_segdino._qt.channel_keeper import ChannelKeeper
 from napari_segdino._qt.channels import bind
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
-from napari_segdino._qt.jobs import Marked, iter_retrain, iter_segment, iter_start
 from napari_segdino._qt.layers import voxel_spacing
 from napari_segdino._qt.on_screen import Screen
-from napari_segdino._qt.outlook import Notice
-from napari_segdino._qt.results import LeftOut
 from napari_segdino._qt.summary import NEXT_STEP, summary, unseen
-from napari_segdino._qt.warm import start_for_layers
 from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.work import Work
 from napari_segdino._qt.worker import Job, TaskRunner
@@ -28,6 +24,10 @@ from napari_segdino._qt.works import NO_IMAGE, Works
 from napari_segdino.errors import ChannelsError, InputError, SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
+from napari_segdino.session.eta import Notice
+from napari_segdino.session.preload import start_for_layers
+from napari_segdino.session.results import LeftOut
+from napari_segdino.session.tasks import Marked, iter_retrain, iter_segment, iter_start
 
 if TYPE_CHECKING:
     from napari.layers import Image

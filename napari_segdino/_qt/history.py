@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.marks import Plane, accepted, confirmations, corrections
-from napari_segdino.session import fingerprint
+from napari_segdino.session.session import fingerprint
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -176,7 +176,7 @@ class PlaneHistory:
         Parameters
         ----------
         current, footprint, label, marks
-            As for :func:`~napari_segdino.session.confirmations`.
+            As for :func:`~napari_segdino.session.session.confirmations`.
         alone : bool
             The stroke changed nothing else, so that napari cannot undo it.
         """

@@ -10,13 +10,13 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_segdino._qt.channel_stack import ChannelStack, Part
-from napari_segdino.arrays import Planes, as_planes
 from napari_segdino.errors import InputError
+from napari_segdino.images.channel_stack import ChannelStack, Part
+from napari_segdino.images.planes import Planes, as_planes
 from napari_segdino.io.tiff import tiff_axes
 from napari_segdino.marks import type_for
-from napari_segdino.project.about import image_print
-from napari_segdino.session import BACKGROUND_MARK, LabelClass
+from napari_segdino.session.project.about import image_print
+from napari_segdino.session.session import BACKGROUND_MARK, LabelClass
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -23,7 +23,7 @@ from napari_segdino._qt.fold import Fold
 from napari_segdino.config import INTENSITIES, SLICES, WINDOWS
 from napari_segdino.errors import InputError
 from napari_segdino.heads import HEADS
-from napari_segdino.settings import Settings, made_for
+from napari_segdino.session.settings import Settings, made_for
 
 HEAD_NOTES = {
     "mvr": "Probes on pixels: a stroke is learned in hundredths of a second.",

@@ -17,7 +17,7 @@ class Origin(NamedTuple):
     Parameters
     ----------
     path, series, reader, sample
-        As for :class:`~napari_segdino.project.ImageEntry`.
+        As for :class:`~napari_segdino.session.project.ImageEntry`.
     """
 
     path: str = ""

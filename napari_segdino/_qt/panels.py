@@ -33,7 +33,7 @@ from napari_segdino._qt.layers import channel_axis
 from napari_segdino._qt.series import SeriesCombo
 from napari_segdino.encoders import DEVICES
 from napari_segdino.progress import Progress
-from napari_segdino.settings import Settings
+from napari_segdino.session.settings import Settings
 
 if TYPE_CHECKING:
     from napari.layers import Image

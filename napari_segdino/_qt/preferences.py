@@ -10,8 +10,8 @@ from napari.settings import get_plugin_settings
 
 from napari_segdino.config import GIB, CacheSettings
 from napari_segdino.encoders.weights import WEIGHTS_VARIABLE
-from napari_segdino.session import Session
-from napari_segdino.settings import Settings, first_encoder
+from napari_segdino.session.session import Session
+from napari_segdino.session.settings import Settings, first_encoder
 
 PLUGIN = "napari-segdino"
 FORMER_KEYS = "shortcuts"

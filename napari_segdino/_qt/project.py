@@ -15,9 +15,9 @@ from napari_segdino._qt.project_state import take_state
 from napari_segdino._qt.recovery import Recovery
 from napari_segdino._qt.restore import Restorer
 from napari_segdino._qt.worker import Job
-from napari_segdino.project import PROJECT_FILE, ProjectWriter
-from napari_segdino.project.autosave import autosave_root
-from napari_segdino.session import FIRST_CLASSES
+from napari_segdino.session.project import PROJECT_FILE, ProjectWriter
+from napari_segdino.session.project.autosave import autosave_root
+from napari_segdino.session.session import FIRST_CLASSES
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine

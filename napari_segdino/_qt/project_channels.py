@@ -19,7 +19,7 @@ from napari_segdino._qt.channels import (
 from napari_segdino._qt.layers import channel_axis, choose_channels, image_planes
 from napari_segdino._qt.origin import origin
 from napari_segdino.errors import InputError
-from napari_segdino.project.about import ChannelEntry, ImageEntry, image_print
+from napari_segdino.session.project.about import ChannelEntry, ImageEntry, image_print
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

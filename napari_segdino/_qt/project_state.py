@@ -21,12 +21,13 @@ from napari_segdino._qt.project_channels import (
     find_channels,
     found_beside,
 )
-from napari_segdino._qt.rounds import Saved
-from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError, ScanError, SegDINOError
+from napari_segdino.images.planes import Planes
 from napari_segdino.io.napari_plugin import read_layers
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.project import (
+from napari_segdino.review.history import learned_of
+from napari_segdino.session.probe_history import Saved
+from napari_segdino.session.project import (
     ImageEntry,
     ImageState,
     Project,
@@ -34,17 +35,16 @@ from napari_segdino.project import (
     read_labels,
     read_project,
 )
-from napari_segdino.project.about import ProbeEntry, image_print
-from napari_segdino.project.probes import probe_path, read_masks
-from napari_segdino.project.read import project_folder
-from napari_segdino.review.history import learned_of
+from napari_segdino.session.project.about import ProbeEntry, image_print
+from napari_segdino.session.project.probes import probe_path, read_masks
+from napari_segdino.session.project.read import project_folder
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.rounds import Rounds
     from napari_segdino._qt.work import Work
-    from napari_segdino.session import Session
+    from napari_segdino.session.probe_history import Rounds
+    from napari_segdino.session.session import Session
 
 _log = logging.getLogger(__name__)
 

@@ -17,12 +17,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino.errors import ProjectError
-from napari_segdino.project import find_left, read_project
+from napari_segdino.session.project import find_left, read_project
 
 if TYPE_CHECKING:
     from napari_segdino._qt.autosave import Autosaver
     from napari_segdino._qt.restore import Restorer
-    from napari_segdino.project.autosave import Kept
+    from napari_segdino.session.project.autosave import Kept
 
 
 class RecoveryBar(QFrame):  # type: ignore[misc]

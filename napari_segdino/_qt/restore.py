@@ -18,9 +18,9 @@ from napari_segdino._qt.project_state import (
     find_image,
     iter_load,
 )
-from napari_segdino._qt.rounds import UNKNOWN
 from napari_segdino._qt.worker import Job
 from napari_segdino.errors import SegDINOError
+from napari_segdino.session.probe_history import UNKNOWN
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine

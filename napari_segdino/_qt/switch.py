@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_segdino._qt.jobs import iter_switch
-from napari_segdino._qt.results import Switched
 from napari_segdino._qt.worker import Job
+from napari_segdino.session.results import Switched
+from napari_segdino.session.tasks import iter_switch
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -45,8 +45,8 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
         image : napari.layers.Image, optional
             The image that is picked.
         **changes
-            Fields of :class:`napari_segdino.settings.Settings`; those of a switch
-            that is under way go with them.
+            Fields of :class:`~napari_segdino.session.settings.Settings`; those of a
+            switch that is under way go with them.
         """
         engine, session = self._engine, self._engine.session
         self._changes |= changes

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_segdino._qt.work import Work
     from napari_segdino._qt.works import Works
-    from napari_segdino.session import Session
+    from napari_segdino.session.session import Session
 
 
 def take_brush(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_segdino._qt.jobs import iter_unpack
 from napari_segdino._qt.worker import Job
 from napari_segdino._qt.writer import Piece
+from napari_segdino.session.tasks import iter_unpack
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.rounds import Redraw
     from napari_segdino._qt.work import Work
+    from napari_segdino.session.probe_history import Redraw
 
 
 class Walker(QObject):  # type: ignore[misc]

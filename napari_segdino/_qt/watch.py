@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.footprints import (
+from napari_segdino._qt.history import MaskState, PlaneHistory
+from napari_segdino._qt.layers import read_plane, set_pixels
+from napari_segdino.images.planes import Planes
+from napari_segdino.marks import MAX_LABEL, Plane, too_high
+from napari_segdino.session.footprints import (
     Stroke,
     fill_footprint,
     polygon_footprint,
     stroke_footprint,
 )
-from napari_segdino._qt.history import MaskState, PlaneHistory
-from napari_segdino._qt.layers import read_plane, set_pixels
-from napari_segdino.arrays import Planes
-from napari_segdino.marks import MAX_LABEL, Plane, too_high
 
 if TYPE_CHECKING:
     from napari.layers import Labels

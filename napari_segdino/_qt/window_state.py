@@ -8,9 +8,9 @@ from weakref import WeakKeyDictionary
 
 from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.preferences import new_session
-from napari_segdino._qt.rounds import Rounds
-from napari_segdino.project import Autosave
-from napari_segdino.session import Session
+from napari_segdino.session.probe_history import Rounds
+from napari_segdino.session.project import Autosave
+from napari_segdino.session.session import Session
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

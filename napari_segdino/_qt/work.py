@@ -14,7 +14,7 @@ from napari_segdino._qt.layers import centre_shown, plane_shown
 from napari_segdino._qt.undo import UndoKeys
 from napari_segdino._qt.watch import MaskWatch
 from napari_segdino._qt.writer import MaskWriter, Piece
-from napari_segdino.arrays import Planes
+from napari_segdino.images.planes import Planes
 from napari_segdino.marks import Plane
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from napari.utils import cancelable_progress
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import GeneratorWorker
 
-from napari_segdino._qt.warm import warm_up
 from napari_segdino.progress import Progress, Steps
+from napari_segdino.session.preload import warm_up
 
 BAR_INTERVAL = 0.1
 """Seconds between two updates of napari's own progress bar."""

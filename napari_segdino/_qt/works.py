@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from napari.viewer import Viewer
 
-    from napari_segdino.session import Session
+    from napari_segdino.session.session import Session
 
 
 NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."

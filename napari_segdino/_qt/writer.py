@@ -11,10 +11,10 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.layers import read_plane, set_pixels
-from napari_segdino._qt.rounds import UNKNOWN
 from napari_segdino._qt.steps import keeping_redo
 from napari_segdino._qt.watch import MaskWatch
 from napari_segdino.marks import Plane, apply_marks
+from napari_segdino.session.probe_history import UNKNOWN
 
 PIECE = 200_000
 """Pixels drawn in one go: some 10 to 20 ms."""

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from napari_segdino.arrays import Planes, as_planes
-from napari_segdino.batch.lazy import LazyPlanes
 from napari_segdino.batch.writer import BlockWriter
-from napari_segdino.engine import Engine
 from napari_segdino.errors import InputError, NotFittedError
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.intensity import find_intensity
-from napari_segdino.features.slices import (
+from napari_segdino.images.lazy import LazyPlanes
+from napari_segdino.images.planes import Planes, as_planes
+from napari_segdino.images.reslice import (
     Spacing,
     has_depth,
     slice_distance,
@@ -31,6 +30,7 @@ from napari_segdino.inference.predict import (
 )
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
 from napari_segdino.inference.smoothing import iter_smooth_wanted
+from napari_segdino.pipeline import Engine
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.segmenter import Segmenter
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_segdino.batch.jobs import ZARR_SUFFIX, Job, Row, Status
-from napari_segdino.batch.lazy import load
 from napari_segdino.batch.record import (
     Made,
     Record,
@@ -31,6 +30,7 @@ from napari_segdino.batch.record import (
 )
 from napari_segdino.errors import ModelFileError, ScanError, SegDINOError
 from napari_segdino.files import atomic_path, reason
+from napari_segdino.images.lazy import load
 from napari_segdino.progress import Progress, drive
 
 if TYPE_CHECKING:
@@ -230,8 +230,8 @@ def _to_file(
 
 
 def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
-    from napari_segdino.arrays import as_planes
     from napari_segdino.batch.blocks import iter_predict_blocks, needs_whole
+    from napari_segdino.images.planes import as_planes
     from napari_segdino.inference.predict import (
         BlockResult,
         PlaneResult,

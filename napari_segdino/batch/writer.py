@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_segdino.batch.lazy import forget_pages
+from napari_segdino.images.lazy import forget_pages
 from napari_segdino.io.mask_writer import MaskWriter
 from napari_segdino.io.scan import Header
 

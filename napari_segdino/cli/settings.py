@@ -123,8 +123,8 @@ def feature_settings(
 
 
 def _made_for(head: str, recipe: str | None) -> FeatureSettings:
-    from napari_segdino.settings import made_for
-    from napari_segdino.training.recipes import get_recipe
+    from napari_segdino.heads.recipes import get_recipe
+    from napari_segdino.session.settings import made_for
 
     if recipe is None:
         return made_for(head)

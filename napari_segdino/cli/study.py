@@ -63,8 +63,8 @@ def run_study(
 
 
 def _settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
+    from napari_segdino.heads.recipes import get_recipe
     from napari_segdino.study.settings import StudySettings
-    from napari_segdino.training.recipes import get_recipe
 
     head = get_recipe(given["recipe"]).head
     if given["head"] not in (None, head):

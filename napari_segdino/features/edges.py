@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.grid import grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
 from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.images.planes import Planes
 
 WINDOWS_A_SIDE = 4
 WINDOW_CELLS = 48

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import Encoder
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import local_features, smooth_colour
-from napari_segdino.features.slices import Neighbours
 from napari_segdino.features.views import View, show
+from napari_segdino.images.planes import Planes
+from napari_segdino.images.reslice import Neighbours
 
 if TYPE_CHECKING:
     import torch

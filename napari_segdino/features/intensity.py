@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import Planes
 from napari_segdino.config import INTENSITIES, WINDOWS, FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import InputError
+from napari_segdino.images.planes import Planes
 
 SAMPLED_PLANES = 9
 SAMPLED_PIXELS = 1 << 18

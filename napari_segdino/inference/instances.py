@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
-from napari_segdino.inference.object_table import check_spacing
+from napari_segdino.inference.measure import check_spacing
 from napari_segdino.progress import Progress, Steps, aside, drive
 
 Bools = NDArray[np.bool_]

@@ -14,15 +14,15 @@ from napari_segdino.errors import ChannelsError
 from napari_segdino.features.extract import Extractor, Views
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
-from napari_segdino.heads.basis import Basis
-from napari_segdino.inference.fusion import fuse
-from napari_segdino.inference.refine import refine
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.inference.fuse import fuse
+from napari_segdino.inference.regularise import refine
 from napari_segdino.inference.uncertainty import temper
 
 if TYPE_CHECKING:
     import torch
 
-    from napari_segdino.heads.decoder import DenseHead
+    from napari_segdino.heads.dense.decoder import DenseHead
 
 KEPT_BYTES = 512 << 20
 """Vectors kept for the next round, in bytes."""
@@ -119,7 +119,7 @@ class DenseReader:
         """Probabilities of a tile, shape (K, Y, X)."""
         import torch
 
-        from napari_segdino.heads.decoder import probabilities
+        from napari_segdino.heads.dense.decoder import probabilities
 
         if tuple(len(level) for level in grid.levels) != self.head.channels:
             raise ChannelsError(OTHER_CHANNELS)

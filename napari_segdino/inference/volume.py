@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import Planes
 from napari_segdino.config import FeatureSettings
-from napari_segdino.features.slices import put_back
-from napari_segdino.inference.fusion import Fusion, certainty
+from napari_segdino.images.planes import Planes
+from napari_segdino.images.reslice import put_back
+from napari_segdino.inference.fuse import Fusion, certainty
 from napari_segdino.inference.predict import (
     PlaneResult,
     ScoreTile,

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_segdino.arrays import check_axes, guess_axes
 from napari_segdino.errors import InputError, ScanError
 from napari_segdino.files import split_suffix
+from napari_segdino.images.planes import check_axes, guess_axes
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Scan
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import check_axes, guess_axes
 from napari_segdino.errors import InputError, ScanError
+from napari_segdino.images.planes import check_axes, guess_axes
 from napari_segdino.io.scan import PIXEL, Scan
 
 _log = logging.getLogger(__name__)

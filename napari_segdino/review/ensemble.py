@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import as_planes
+from napari_segdino.images.planes import as_planes
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.uncertainty import Doubt, disagreement, temper
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.twin import iter_twin
 
 if TYPE_CHECKING:
+    from napari_segdino.heads.probe.samples import Sample
     from napari_segdino.segmenter import Segmenter
-    from napari_segdino.training.samples import Sample
 
 MEMBERS = 5
 
@@ -135,7 +135,7 @@ def iter_bootstrap(segmenter: Segmenter, members: int, seed: int) -> Steps[list[
     probes = [segmenter.model_]
     if not hasattr(segmenter.model_, "basis"):
         return probes
-    from napari_segdino.training.fit import iter_fit_probe
+    from napari_segdino.heads.probe.fit import iter_fit_probe
 
     basis, n_classes = segmenter.model_.basis, segmenter.n_classes_
     random = np.random.default_rng(seed)

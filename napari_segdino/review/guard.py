@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_segdino.heads.probe.samples import GUESS, strokes_of
 from napari_segdino.metrics.measures import same_shape
-from napari_segdino.training.samples import GUESS, strokes_of
 
 RIGHT = 0.5
 """A stroke holds when at least this share of it is classified as marked."""
@@ -209,7 +209,7 @@ def _dense_labels(head: Any, kept: Any) -> NDArray[Any]:
     """Labels (Y, X) that a dense head gives a tile."""
     import torch
 
-    from napari_segdino.heads.decoder import probabilities
+    from napari_segdino.heads.dense.decoder import probabilities
 
     shape = tuple(kept.marks.shape)
     with torch.inference_mode():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from napari_segdino.packed import Packed
+from napari_segdino.compressed import Packed
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_segdino.arrays import Planes, as_planes, check_marks
+from napari_segdino.images.planes import Planes, as_planes, check_marks
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.metrics import Row, score_case
 from napari_segdino.metrics.measures import same_shape

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segdino.arrays import as_planes
+from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.ensemble import PlaneDoubt, iter_doubt
 from napari_segdino.review.places import Ranking, join, rank

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import as_planes
-from napari_segdino.engine import Engine
 from napari_segdino.features.extract import Views, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
-from napari_segdino.features.slices import cuts_of
 from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.heads.dense.augment import augmented
+from napari_segdino.images.planes import as_planes
+from napari_segdino.images.reslice import cuts_of
 from napari_segdino.io.cases import Case
 from napari_segdino.marks import as_codes
+from napari_segdino.pipeline import Engine
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.study.read import CaseReader, Loaded
-from napari_segdino.training.augment import augmented
 
 if TYPE_CHECKING:
-    from napari_segdino.training.batches import DenseExample
+    from napari_segdino.heads.dense.batches import DenseExample
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _example(
 ) -> DenseExample:
     import torch
 
-    from napari_segdino.training.batches import DenseExample
+    from napari_segdino.heads.dense.batches import DenseExample
 
     grid = engine.extractor.grid(pixels, intensity, views)
     said = torch.from_numpy(np.ascontiguousarray(as_codes(marks)))

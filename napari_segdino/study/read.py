@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.arrays import marks_from_mask
 from napari_segdino.errors import InputError
+from napari_segdino.images.planes import marks_from_mask
 from napari_segdino.io.cases import Case
 from napari_segdino.io.read import read_mask, read_scan
 from napari_segdino.io.scan import Scan

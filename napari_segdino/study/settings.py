@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.heads.dense.train import TrainingState
+from napari_segdino.heads.recipes import Recipe, get_recipe
 from napari_segdino.metrics import Row
 from napari_segdino.study.evaluate import mean_score
 from napari_segdino.study.split import TEST, VALIDATION, Splits
-from napari_segdino.training.dense import TrainingState
-from napari_segdino.training.recipes import Recipe, get_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class StudySettings:
     Parameters
     ----------
     recipe : str
-        A name of :data:`napari_segdino.training.recipes.RECIPES`.
+        A name of :data:`napari_segdino.heads.recipes.RECIPES`.
     encoder, device : str
         As for the estimator.
     seeds : tuple of int

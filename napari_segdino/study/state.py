@@ -13,10 +13,10 @@ from typing import Any
 
 from napari_segdino.errors import InputError, ModelFileError
 from napari_segdino.files import atomic_path, write_csv
+from napari_segdino.heads.dense.train import TrainingState
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.study.split import Splits
-from napari_segdino.training.dense import TrainingState
 
 _log = logging.getLogger(__name__)
 

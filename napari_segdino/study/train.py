@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from napari_segdino.arrays import as_planes, pair_up
 from napari_segdino.config import FeatureSettings
-from napari_segdino.engine import Engine, iter_make_engine
-from napari_segdino.features.channels import count_channels
 from napari_segdino.files import atomic_path
+from napari_segdino.heads.dense.train import TrainingState, iter_fit_dense
+from napari_segdino.heads.learners import make_learner
+from napari_segdino.heads.recipes import Recipe
+from napari_segdino.images.channels import count_channels
+from napari_segdino.images.planes import as_planes, pair_up
 from napari_segdino.io.cases import Case, Dataset
+from napari_segdino.pipeline import Engine, iter_make_engine
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.study.evaluate import (
@@ -37,9 +40,6 @@ from napari_segdino.study.settings import (
 )
 from napari_segdino.study.split import Splits, split_cases
 from napari_segdino.study.state import SeedFolder, StudyFolder
-from napari_segdino.training.dense import TrainingState, iter_fit_dense
-from napari_segdino.training.learners import make_learner
-from napari_segdino.training.recipes import Recipe
 
 MEMORY_BYTES = 1 << 30
 """A probe file keeps what it learned from up to this size."""

@@ -15,12 +15,12 @@ from qtpy.QtTest import QTest
 
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.hand import click
-from napari_segdino._qt.warm import warm_up
 from napari_segdino.config import CacheSettings
 from napari_segdino.progress import Progress
 from napari_segdino.segmenter import Segmenter
-from napari_segdino.session import Session
-from napari_segdino.settings import Settings
+from napari_segdino.session.preload import warm_up
+from napari_segdino.session.session import Session
+from napari_segdino.session.settings import Settings
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -72,7 +72,7 @@ def probe_maker(
         yield Progress(0, 1, "Loading")
         return fake
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     cache = CacheSettings(folder=tmp_path / "cache")
     return lambda head="mvr", **_: Segmenter("fake", head=head, cache=cache)
 

@@ -51,7 +51,7 @@ def main() -> None:
     QTest.qWait(1)
     worked = time.thread_time() - begun
     assert widget.dock.actions.segment.isVisible()
-    from napari_segdino._qt.warm import is_warm
+    from napari_segdino.session.preload import is_warm
 
     while not is_warm():
         QTest.qWait(10)

@@ -22,7 +22,7 @@ from napari_segdino._qt.channels import (
     name_of,
 )
 from napari_segdino._qt.layers import image_planes, placed_like
-from napari_segdino.project import read_project
+from napari_segdino.session.project import read_project
 
 CHECKED = Qt.CheckState.Checked
 

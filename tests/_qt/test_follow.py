@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 from napari_segdino._qt import follow as follow_module
 from napari_segdino._qt import idle as idle_module
 from napari_segdino._qt.hand import click, press_key, stroke
-from napari_segdino.settings import Settings
+from napari_segdino.session.settings import Settings
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Labels
 
-from napari_segdino._qt.footprints import (
+from napari_segdino.session.footprints import (
     fill_footprint,
     polygon_footprint,
     stroke_footprint,

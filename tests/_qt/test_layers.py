@@ -25,8 +25,8 @@ from napari_segdino._qt.work import Work
 from napari_segdino._qt.works import Works
 from napari_segdino._qt.writer import Piece
 from napari_segdino.errors import InputError
-from napari_segdino.session import Session
-from napari_segdino.settings import Settings
+from napari_segdino.session.session import Session
+from napari_segdino.session.settings import Settings
 
 
 @pytest.mark.parametrize(

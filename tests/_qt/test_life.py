@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QPushButton
 from napari_segdino._qt import commands, hand
 from napari_segdino._qt.widget import SegDINOWidget
 from napari_segdino._qt.window_state import state_of
-from napari_segdino.session import Session
-from napari_segdino.settings import Settings
+from napari_segdino.session.session import Session
+from napari_segdino.session.settings import Settings
 
 NAME = "napari-segdino"
 

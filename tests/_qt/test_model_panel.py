@@ -22,7 +22,7 @@ from napari_segdino._qt.model_panel import (
 from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.heads import HEADS
-from napari_segdino.settings import Settings, made_for
+from napari_segdino.session.settings import Settings, made_for
 
 
 def choose(combo: QComboBox, text: str) -> None:
@@ -190,8 +190,8 @@ def test_every_choice_can_be_shown(qtbot: Any, head: str, intensity: str) -> Non
 def test_a_long_training_says_so_and_is_cancelled(
     make_user: Any, probe_maker: Any, plane: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_segdino._qt.outlook.TRIAL", 0.0)
-    monkeypatch.setattr("napari_segdino._qt.outlook.LONG", 0.0)
+    monkeypatch.setattr("napari_segdino.session.eta.TRIAL", 0.0)
+    monkeypatch.setattr("napari_segdino.session.eta.LONG", 0.0)
     user = make_user(show=True, maker=probe_maker, head="segdino")
     user.open(plane)
     click(user.dock.actions.segment)

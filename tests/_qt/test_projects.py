@@ -19,7 +19,7 @@ from test_dock import correct
 
 from napari_segdino._qt import hand
 from napari_segdino.io.read import read_scan
-from napari_segdino.project import find_left, read_labels, read_project
+from napari_segdino.session.project import find_left, read_labels, read_project
 
 TESTS = Path(__file__).parent.parent
 
@@ -331,7 +331,9 @@ def test_a_disk_that_is_full_is_told_once(
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_segdino.project.write.ProjectWriter.write", full)
+    monkeypatch.setattr(
+        "napari_segdino.session.project.write.ProjectWriter.write", full
+    )
     user.open(plane)
     user.segment()
     correct(user)
@@ -349,9 +351,9 @@ from qtpy.QtTest import QTest
 from conftest import FakeSegmenter
 from napari_segdino._qt import autosave, project
 from napari_segdino._qt.dock import SegmentDock
-from napari_segdino._qt.warm import warm_up
-from napari_segdino.session import Session
-from napari_segdino.settings import Settings
+from napari_segdino.session.preload import warm_up
+from napari_segdino.session.session import Session
+from napari_segdino.session.settings import Settings
 from pathlib import Path
 
 warm_up()

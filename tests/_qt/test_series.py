@@ -21,7 +21,7 @@ from napari_segdino._qt import hand
 from napari_segdino._qt.opening import open_files
 from napari_segdino._qt.project_state import find_image
 from napari_segdino.io.read import read_scan
-from napari_segdino.project import ImageEntry
+from napari_segdino.session.project import ImageEntry
 
 PLAIN = {"RescaleSlope": 1, "RescaleIntercept": 0}
 

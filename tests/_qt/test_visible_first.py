@@ -118,7 +118,7 @@ def test_a_real_segmenter_draws_a_large_plane_in_parts(
         yield Progress(0, 1, "Loading")
         return FakeEncoder()
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     shown = FeatureSettings(tile=64, overlap=16)
     cache = CacheSettings(1 << 28, 0, tmp_path)
 

@@ -15,7 +15,7 @@ def fake_encoder(monkeypatch):
         yield Progress(0, 1, "Loading")
         return fake
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     return fake
 
 

@@ -49,7 +49,7 @@ def fake(monkeypatch, tmp_path):
         yield Progress(0, 1, "Loading")
         return encoder
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return encoder
 

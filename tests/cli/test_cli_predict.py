@@ -22,7 +22,7 @@ def work(monkeypatch, tmp_path):
         yield Progress(0, 1, "Loading")
         return FakeEncoder()
 
-    monkeypatch.setattr("napari_segdino.engine.iter_load_encoder", load)
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     monkeypatch.chdir(tmp_path)
     image = np.zeros((48, 48), np.uint8)
     image[12:30, 12:30] = 200

@@ -3,13 +3,13 @@
 import dask.array as da
 import numpy as np
 
-from napari_segdino.arrays import as_planes
-from napari_segdino.batch.lazy import LazyPlanes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
-from napari_segdino.inference.refine import _diffuse
+from napari_segdino.images.lazy import LazyPlanes
+from napari_segdino.images.planes import as_planes
+from napari_segdino.inference.regularise import _diffuse
 
 SMALL = FeatureSettings(tile=64, overlap=16)
 UNIT = Intensity((0.0,), (1.0,))

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from napari_segdino.arrays import as_planes
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders import get_spec
 from napari_segdino.errors import InputError
@@ -13,6 +12,7 @@ from napari_segdino.features.intensity import (
     find_intensity,
     measure_intensity,
 )
+from napari_segdino.images.planes import as_planes
 
 SPEC = get_spec("efficientnet_lite0")
 

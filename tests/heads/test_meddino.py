@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from napari_segdino.heads.meddino import ChannelNorm, MedDINOHead
-from napari_segdino.heads.registry import make_head
+from napari_segdino.heads.dense.meddino import ChannelNorm, MedDINOHead
+from napari_segdino.heads.dense.registry import make_head
 
 
 @pytest.mark.parametrize(

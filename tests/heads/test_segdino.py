@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.errors import InputError
-from napari_segdino.heads.decoder import levels_of, probabilities, resize
-from napari_segdino.heads.registry import DENSE_HEADS, make_head
-from napari_segdino.heads.segdino import SegDINOHead
+from napari_segdino.heads.dense.decoder import levels_of, probabilities, resize
+from napari_segdino.heads.dense.registry import DENSE_HEADS, make_head
+from napari_segdino.heads.dense.segdino import SegDINOHead
 
 SMALL = {
     "segdino": {},

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from napari_segdino.heads.decoder import Scale
-from napari_segdino.heads.registry import make_head
-from napari_segdino.heads.segdino_v2 import ScaleAwareBlock, SegDINOv2Head
+from napari_segdino.heads.dense.decoder import Scale
+from napari_segdino.heads.dense.registry import make_head
+from napari_segdino.heads.dense.segdino_v2 import ScaleAwareBlock, SegDINOv2Head
 
 
 @pytest.mark.parametrize(

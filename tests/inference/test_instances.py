@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError, ScanError
 from napari_segdino.inference.instances import ObjectSettings, find_objects
-from napari_segdino.inference.object_table import measure_objects, write_table
+from napari_segdino.inference.measure import measure_objects, write_table
 
 JOINED = ObjectSettings(split=False)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_segdino import marks_from_mask
+from napari_segdino.heads.dense.batches import DenseExample
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import (
     Guard,
@@ -15,7 +16,6 @@ from napari_segdino.review.guard import (
     score_strokes,
 )
 from napari_segdino.segmenter import GUESS
-from napari_segdino.training.batches import DenseExample
 
 
 def test_strokes_scored_by_hand():

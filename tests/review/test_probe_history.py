@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from napari_segdino.packed import Packed
+from napari_segdino.compressed import Packed
 from napari_segdino.review.history import ProbeHistory, learned_of
 
 

@@ -13,13 +13,13 @@ from qtpy.QtCore import QObject, QTimer
 from napari_segdino._qt.clicks import is_click
 from napari_segdino._qt.dialogs import ask_export_table
 from napari_segdino._qt.layers import find_layer, is_ours, make_layer, read_plane
-from napari_segdino._qt.objects.job import Asked, Found, iter_objects
 from napari_segdino._qt.objects.panel import NONE_YET, ObjectsPanel
 from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.worker import Job
-from napari_segdino.inference.object_table import Table, write_table
+from napari_segdino.inference.measure import Table, write_table
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.session import fingerprint
+from napari_segdino.session.object_tasks import Asked, Found, iter_objects
+from napari_segdino.session.session import fingerprint
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_segdino._qt.review.change_panel import ChangePanel
-from napari_segdino._qt.review.differ import Difference, Painted, iter_difference
 from napari_segdino._qt.review.overlays import Overlay
 from napari_segdino._qt.walker import Walker
 from napari_segdino._qt.worker import Job
+from napari_segdino.session.changes import Difference, Painted, iter_difference
 
 if TYPE_CHECKING:
     from napari_segdino._qt.drawing import Drawing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_segdino._qt.idle import IdleWork
     from napari_segdino._qt.work import Work
     from napari_segdino.review.guard import Guard
-    from napari_segdino.session import LabelClass
+    from napari_segdino.session.session import LabelClass
 
 MORE, LESS = "#00ff6a", "#ff1f4b"
 """Mixed into a class's colour where it was gained and where it was lost."""

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_segdino._qt.layers import title
-from napari_segdino._qt.review.curve import Line, draw_curve
 from napari_segdino._qt.review.score_panel import CURVE, ScorePanel
 from napari_segdino._qt.review.travel import go_to
 from napari_segdino._qt.review.units import Spacing, spacing_of
-from napari_segdino._qt.rounds import UNKNOWN
 from napari_segdino._qt.worker import Job
 from napari_segdino.metrics import Row
 from napari_segdino.progress import Progress, Steps
+from napari_segdino.review.curve import Line, draw_curve
 from napari_segdino.review.held_out import HeldOut
 from napari_segdino.review.live_score import (
     LearningCurve,
     iter_cross_validate,
     score_reference,
 )
+from napari_segdino.session.probe_history import UNKNOWN
 from napari_segdino.study.plots import MISSING, can_plot
 
 if TYPE_CHECKING:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_segdino._qt.channels import images_of, name_of, planes_of
-from napari_segdino._qt.jobs import fits
 from napari_segdino._qt.layers import read_plane
-from napari_segdino._qt.review.doubts import Doubts
-from napari_segdino._qt.review.look import Looked, iter_look, iter_rank, unranked
 from napari_segdino._qt.review.overlays import Marker, Overlay
 from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES, SuggestPanel
 from napari_segdino._qt.review.travel import go_to, in_sight, plane_name
 from napari_segdino._qt.worker import Job
 from napari_segdino._qt.works import UNTAUGHT
-from napari_segdino.arrays import Planes
 from napari_segdino.errors import InputError
+from napari_segdino.images.planes import Planes
 from napari_segdino.review.places import Place, Slice
-from napari_segdino.session import fingerprint
+from napari_segdino.session.session import fingerprint
+from napari_segdino.session.tasks import fits
+from napari_segdino.session.uncertain_places import Doubts
+from napari_segdino.session.uncertainty import Looked, iter_look, iter_rank, unranked
 
 if TYPE_CHECKING:
     from napari.layers import Image

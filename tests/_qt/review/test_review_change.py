@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from napari_segdino._qt.hand import click
-from napari_segdino._qt.results import Redrawn
 from napari_segdino._qt.review.change import overlay_colors, verdict
 from napari_segdino._qt.review.change_panel import NOTHING_YET
-from napari_segdino._qt.review.differ import Difference, Painted, iter_difference
-from napari_segdino.packed import Packed
+from napari_segdino.compressed import Packed
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import Guard, StrokeScore
-from napari_segdino.session import LabelClass
-from napari_segdino.settings import made_for
+from napari_segdino.session.changes import Difference, Painted, iter_difference
+from napari_segdino.session.results import Redrawn
+from napari_segdino.session.session import LabelClass
+from napari_segdino.session.settings import made_for
 
 
 def part(plane: int, before: list[list[int]], after: list[list[int]]) -> Redrawn:
@@ -138,7 +138,7 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
     contradict(user, (5, 70))
     model, corrected = user.segmenter.model_, user.work.mask.data.copy()
     found = Guard(scores(1.0, 1.0), scores(1.0, 0.1))
-    monkeypatch.setattr("napari_segdino._qt.review.differ.guard", lambda *probes: found)
+    monkeypatch.setattr("napari_segdino.session.changes.guard", lambda *probes: found)
     user.retrain()
     user.wait(lambda: "1 of 2 earlier corrections no longer holds" in user.status)
     assert "no longer holds" in panel.verdict.text()

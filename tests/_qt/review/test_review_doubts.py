@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_segdino._qt.review.doubts import Doubts
-from napari_segdino._qt.review.look import Looked, iter_look, iter_rank
-from napari_segdino.arrays import as_planes
+from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import drive
 from napari_segdino.review.places import Place, Ranking, Slice
-from napari_segdino.session import Session, Settings
+from napari_segdino.session.session import Session, Settings
+from napari_segdino.session.uncertain_places import Doubts
+from napari_segdino.session.uncertainty import Looked, iter_look, iter_rank
 
 
 class Probe:

@@ -15,11 +15,11 @@ from qtpy.QtGui import QPixmap
 from napari_segdino._qt import idle as idle_module
 from napari_segdino._qt.hand import click
 from napari_segdino._qt.review import score as score_module
-from napari_segdino._qt.review.curve import Line, draw_curve
 from napari_segdino._qt.review.score import ELSEWHERE, TOO_FEW, held_out_text
 from napari_segdino._qt.review.units import Spacing, spacing_of
+from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.review.curve import Line, draw_curve
 from napari_segdino.review.held_out import HeldOut
-from napari_segdino.training.samples import GUESS
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,125 @@
+"""Keeping what is learned from: the marked tiles of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.config import FeatureSettings
+from napari_segdino.features.extract import Extractor, views_of
+from napari_segdino.features.intensity import Intensity, find_intensity
+from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.heads.dense.augment import augmented
+from napari_segdino.heads.learners import COPY, Learner
+from napari_segdino.heads.probe.samples import Parts
+from napari_segdino.heads.probe.stroke_parts import ALONE, CutShare, share_tiles
+from napari_segdino.images.planes import Planes
+from napari_segdino.marks import as_codes
+from napari_segdino.progress import Progress, Steps
+
+TEXT = "Encoding marked planes"
+
+
+def iter_remember(
+    memory: dict[str, Any],
+    learner: Learner,
+    extractor: Extractor,
+    image: Planes,
+    marks: Any,
+    planes: Sequence[int] | None,
+    settings: FeatureSettings,
+    seed: int,
+    share: CutShare = ALONE,
+) -> Steps[None]:
+    """Keep the marked tiles of an image; forget those without marks.
+
+    Parameters
+    ----------
+    memory : dict of str to object
+        What is kept, by the key of the tile; changed in place.
+    learner : Learner
+        Knows what to keep.
+    extractor : Extractor
+        Encodes tiles that are new.
+    image : Planes
+        The image.
+    marks : array of int
+        Its marks, in its spatial shape.
+    planes : sequence of int, optional
+        Planes to look at; None is all.
+    settings : FeatureSettings
+        Tiles and views.
+    seed : int
+        Seed of what is taken by chance.
+    share : CutShare
+        What marks count here, if the image is one of several cuts.
+
+    Yields
+    ------
+    Progress
+    """
+    indices = range(len(image)) if planes is None else planes
+    intensity = find_intensity(image, settings, extractor.encoder.spec)
+    said_now: set[str] = set()
+    for done, index in enumerate(indices):
+        yield Progress(done, len(indices), TEXT)
+        said = as_codes(marks[image.index(index)])
+        if not memory and not said.any():
+            continue
+        plane = image.read(index)
+        tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
+        shares = share_tiles(said, tiles, len(views_of(settings)), share)
+        for tile, parts in zip(tiles, shares, strict=True):
+            pixels, tile_marks = plane[tile.slices], said[tile.slices]
+            for key, kept in _kept(
+                memory,
+                learner,
+                extractor,
+                pixels,
+                tile_marks,
+                intensity,
+                settings,
+                seed,
+                parts,
+            ):
+                if not kept and key in said_now:
+                    continue  # a plane of the same pixels without marks of its own
+                for old in [k for k in memory if k.partition(COPY)[0] == key]:
+                    del memory[old]
+                memory.update(kept)
+                said_now.update({key} if kept else ())
+            yield Progress(done, len(indices), TEXT)
+
+
+def _kept(
+    memory: Mapping[str, Any],
+    learner: Learner,
+    extractor: Extractor,
+    pixels: NDArray[Any],
+    marks: NDArray[Any],
+    intensity: Intensity,
+    settings: FeatureSettings,
+    seed: int,
+    parts: Parts,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key of a tile in each view, and what is kept of it and of its copies."""
+    for views in views_of(settings):
+        key = extractor.key(pixels, intensity, views)
+        if not marks.any():
+            yield key, {}
+            continue
+        grid = extractor.grid(pixels, intensity, views)
+        kept = {key: learner.take(grid, marks, seed, memory.get(key), parts)}
+        if count := learner.copies(marks):
+            scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
+            unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
+            for number, (image, said) in enumerate(
+                augmented(scaled, marks, count, seed)
+            ):
+                grid = extractor.grid(image, unit, views)
+                copy = learner.take(grid, said, seed, None, None)
+                kept[f"{key}{COPY}{number}"] = copy
+        yield key, kept

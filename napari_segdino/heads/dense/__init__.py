@@ -1,0 +1,1 @@
+"""Decoders over whole tiles, as published, and how they are trained."""

@@ -1,0 +1,89 @@
+"""The head of MedDINOv3: multi-scale token aggregation (arXiv 2509.02379)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from napari_segdino.errors import InputError
+from napari_segdino.heads.dense.decoder import DenseHead, grid_size, resize
+
+STAGES = 4
+LIGHT_WIDTH = 256
+EPS = 1e-6
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each position of (B, D, h, w)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=EPS)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise maps of shape (B, D, h, w)."""
+        normed: torch.Tensor = self.norm(x.permute(0, 2, 3, 1))
+        return normed.permute(0, 3, 1, 2)
+
+
+class MedDINOHead(DenseHead):
+    """Four blocks concatenated and enlarged 16 times in four stages.
+
+    Each stage is a transposed convolution of 2 with stride 2 and bias that
+    halves the channels, a layer norm over channels, and GELU: 3072, 1536, 768,
+    384, 192 on ViT-B. A 1x1 convolution with bias scores the pixels. With one
+    logit this has 25,076,353 parameters on ViT-B and 6,271,297 on ViT-S.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Width of each level.
+    n_classes : int
+        Classes with background; two classes have one logit.
+    width : int
+        0 is the published width, the sum of the levels'. Else a 1x1
+        convolution brings the concatenated levels to this many channels first
+        (ours; 256 is the light head: 568,289 parameters on ViT-S, 961,505 on
+        ViT-B).
+
+    Notes
+    -----
+    Our reading for a pyramid: its levels are brought bilinearly, averaging
+    where they shrink, to the grid of 16 pixels a cell, which is its last but
+    one level. The epsilon of the norm, 1e-6, is our reading too.
+    """
+
+    name: ClassVar[str] = "meddino"
+
+    def __init__(
+        self, channels: Sequence[int], n_classes: int = 2, *, width: int = 0
+    ) -> None:
+        super().__init__(channels, n_classes)
+        if width < 0 or 0 < width < 2**STAGES:
+            raise InputError(f"The width is 0 or at least 16, not {width}.")
+        self.width = width
+        total = sum(self.channels)
+        self.reduce = nn.Conv2d(total, width, 1) if width else nn.Identity()
+        stages, depth = [], width or total
+        for _ in range(STAGES):
+            half = max(1, depth // 2)
+            stages += [nn.ConvTranspose2d(depth, half, 2, 2), ChannelNorm(half)]
+            stages += [nn.GELU()]
+            depth = half
+        self.stages = nn.Sequential(*stages)
+        self.classify = nn.Conv2d(depth, self.n_logits, 1)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of ``__init__`` beside channels and classes."""
+        return {"width": self.width}
+
+    def decode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Score at 16 times the tokens' resolution; see the base class."""
+        size = grid_size(levels)
+        joined = torch.cat([resize(level, size) for level in levels], 1)
+        scores: torch.Tensor = self.classify(self.stages(self.reduce(joined)))
+        return scores

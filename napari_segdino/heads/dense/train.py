@@ -1,0 +1,282 @@
+"""Training a dense head on cached features; the encoder is not seen here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_segdino.errors import InputError
+from napari_segdino.heads.dense.batches import (
+    DenseExample,
+    epoch_batches,
+    pieces,
+    standardise,
+)
+from napari_segdino.heads.dense.losses import (
+    class_counts,
+    cross_entropy_sums,
+    dice_losses,
+    mark_weights,
+    mean_dice,
+)
+from napari_segdino.heads.recipes import Recipe, rate_at
+from napari_segdino.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_segdino.heads.dense.decoder import DenseHead
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """What is needed to go on with training as if it had not stopped.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        ``model.*`` the head, ``best.*`` the head of the best epoch,
+        ``optimiser.<parameter>.*`` of AdamW; on the CPU.
+    numbers : dict of str to int or float
+        ``epoch`` epochs done, ``best_epoch`` (-1 none) and ``best_score``.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    numbers: Mapping[str, float]
+
+    @classmethod
+    def of_head(cls, head: torch.nn.Module) -> TrainingState:
+        """Start a new training from the weights of a trained head."""
+        tensors = {f"model.{k}": v for k, v in _copied(head).items()}
+        return cls(tensors, {"epoch": 0, "best_epoch": -1, "best_score": -1.0})
+
+
+OnEpoch = Callable[[TrainingState], None]
+
+
+def iter_fit_dense(
+    examples: Sequence[DenseExample],
+    n_classes: int,
+    *,
+    head: str,
+    channels: Sequence[int],
+    recipe: Recipe,
+    seed: int,
+    device: str = "cpu",
+    start: TrainingState | None = None,
+    validate: Sequence[DenseExample] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Steps[DenseHead]:
+    """Train a dense head.
+
+    Parameters
+    ----------
+    examples : sequence of DenseExample
+        Tiles of any sizes; those without marks are left out.
+    n_classes : int
+        Classes with background.
+    head : str
+        A key of :data:`napari_segdino.heads.dense.registry.DENSE_HEADS`.
+    channels : sequence of int
+        Width of each level.
+    recipe : Recipe
+        How.
+    seed : int
+        The same seed gives the same head on a CPU with as many threads; torch's
+        own seed is neither read nor changed.
+    device : str
+        Where the head trains.
+    start : TrainingState, optional
+        From `on_epoch`, to go on bit by bit as if it had not stopped; or
+        :meth:`TrainingState.of_head`.
+    validate : sequence of DenseExample, optional
+        The epoch with the highest mean Dice on these is returned, the first of
+        equals; None returns the last.
+    on_epoch : callable, optional
+        Called after each epoch with a state that may be kept.
+
+    Yields
+    ------
+    Progress
+        Several times a step where a minibatch is large; closing cancels.
+
+    Returns
+    -------
+    DenseHead
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If fewer than two classes are marked, or the state is another head's.
+    """
+    from napari_segdino.heads.dense.registry import make_head
+
+    marked = [e for e in examples if bool((e.marks > 0).any())]
+    counts = class_counts([e.marks for e in marked], n_classes)
+    made = make_head(head, channels, n_classes, seed, **recipe.head_options)
+    standardise(made, marked, recipe)
+    trainer = _Trainer(made.to(device), marked, counts, recipe, seed)
+    if start is not None:
+        trainer.restore(start)
+    total = trainer.total
+    while trainer.epoch < trainer.epochs:
+        for done in trainer.steps_of_epoch():
+            text = f"Training {head}: epoch {trainer.epoch + 1} of {trainer.epochs}"
+            yield Progress(done, total, text)
+        trainer.epoch += 1
+        if validate:
+            yield from trainer.iter_validate(validate)
+        if on_epoch is not None:
+            on_epoch(trainer.state())
+    yield Progress(total, total, f"Training {head}")
+    return trainer.finished()
+
+
+class _Trainer:
+    """A head in training: where it is and how it takes a step."""
+
+    def __init__(
+        self,
+        head: DenseHead,
+        examples: Sequence[DenseExample],
+        counts: torch.Tensor,
+        recipe: Recipe,
+        seed: int,
+    ) -> None:
+        import torch
+
+        self.head, self.examples = head.train(), examples
+        self.recipe, self.seed = recipe, seed
+        self.device = next(head.parameters()).device
+        self.weights = mark_weights(counts, recipe).to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            head.parameters(),
+            lr=recipe.lr,
+            betas=recipe.betas,
+            weight_decay=recipe.weight_decay,
+        )
+        self.per_epoch = len(self._batches(0))
+        self.total = recipe.steps or recipe.epochs * self.per_epoch
+        self.epochs = -(-self.total // self.per_epoch)
+        self.epoch, self.best_epoch, self.best_score = 0, -1, -1.0
+        self.best: dict[str, torch.Tensor] = {}
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        images = [e.image for e in self.examples]
+        return epoch_batches(images, self.recipe.batch, self.seed, epoch)
+
+    def steps_of_epoch(self) -> Iterator[int]:
+        """Train for one epoch; give the steps done before each piece of work."""
+        first = self.epoch * self.per_epoch
+        for done, batch in enumerate(self._batches(self.epoch), first):
+            if done == self.total:
+                return
+            yield from self._step(done, batch)
+
+    def _step(self, done: int, batch: list[int]) -> Iterator[int]:
+        rate = rate_at(self.recipe, done, self.total)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        marked = sum(int((self.examples[i].marks > 0).sum()) for i in batch)
+        self.optimiser.zero_grad()
+        for piece in pieces(self.examples, batch):
+            yield done
+            self._accumulate(piece, marked, len(batch))
+        self.optimiser.step()
+
+    def _accumulate(
+        self, piece: Sequence[DenseExample], marked: int, n_images: int
+    ) -> None:
+        """Add a piece's share of the gradient of the minibatch's mean loss."""
+        import torch
+
+        levels, marks = self._stack(piece)
+        with torch.enable_grad():
+            logits = self.head(levels, marks.shape[1:])
+            loss = cross_entropy_sums(logits, marks, self.weights).sum() / marked
+            if self.recipe.loss == "dice_ce":
+                loss = loss + dice_losses(logits, marks).sum() / n_images
+            loss.backward()  # type: ignore[no-untyped-call]
+
+    def _stack(
+        self, piece: Sequence[DenseExample]
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        import torch
+
+        by_level = zip(*(e.levels for e in piece), strict=True)
+        levels = [torch.stack(maps).detach().to(self.device) for maps in by_level]
+        marks = torch.stack([e.marks for e in piece])
+        return levels, marks.to(self.device).long()
+
+    def iter_validate(self, examples: Sequence[DenseExample]) -> Steps[None]:
+        """Score the head and keep its weights if it is the best so far."""
+        scores = []
+        for example in examples:
+            yield Progress(self._done, self.total, "Validating")
+            scores.append(self._score(example))
+        score = sum(scores) / len(scores)
+        if score > self.best_score:
+            self.best_epoch, self.best_score = self.epoch, score
+            self.best = _copied(self.head)
+
+    def _score(self, example: DenseExample) -> float:
+        import torch
+
+        levels, marks = self._stack([example])
+        with torch.no_grad():
+            logits = self.head(levels, marks.shape[1:])
+        classes = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+        return mean_dice(classes[0], marks[0], self.head.n_classes)
+
+    @property
+    def _done(self) -> int:
+        return min(self.epoch * self.per_epoch, self.total)
+
+    def state(self) -> TrainingState:
+        """Copy all that :meth:`restore` needs."""
+        tensors = {f"model.{k}": v for k, v in _copied(self.head).items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        for i, slots in self.optimiser.state_dict()["state"].items():
+            for key, value in slots.items():
+                tensors[f"optimiser.{i}.{key}"] = value.detach().cpu().clone()
+        numbers = {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_score": self.best_score,
+        }
+        return TrainingState(tensors, numbers)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        slots: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in _under("optimiser.", state.tensors).items():
+            i, key = name.split(".")
+            slots.setdefault(int(i), {})[key] = value.clone()
+        try:
+            self.head.load_state_dict(_under("model.", state.tensors))
+            groups = self.optimiser.state_dict()["param_groups"]
+            self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
+        except (RuntimeError, ValueError) as error:
+            raise InputError("The training state is that of another head.") from error
+        self.best = _under("best.", state.tensors)
+        self.epoch = int(state.numbers["epoch"])
+        self.best_epoch = int(state.numbers["best_epoch"])
+        self.best_score = float(state.numbers["best_score"])
+
+    def finished(self) -> DenseHead:
+        """Return the head, with the best weights if there was a validation."""
+        if self.best:
+            self.head.load_state_dict(self.best)
+        return self.head.cpu().eval()
+
+
+def _copied(head: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.detach().cpu().clone() for k, v in head.state_dict().items()}
+
+
+def _under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {
+        k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+    }

@@ -1,0 +1,1 @@
+"""The default head: a probe that learns from strokes and from masks."""

@@ -1,0 +1,92 @@
+"""A first mask from a click or two: the groups that were clicked.
+
+An image is parted into more groups than there are classes; a class is the group
+of its clicks, the rest is background. Of what was tried (docs/correcting.md), this
+found more of a clicked object than cosine similarity to the click did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.samples import Sample
+from napari_segdino.heads.probe.unsupervised import Groups
+
+if TYPE_CHECKING:
+    import torch
+
+SPARE = 2
+"""Groups beside those of the clicked classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickedGroups:
+    """Groups of vectors, each of a class.
+
+    Parameters
+    ----------
+    groups : Groups
+        What was found without labels.
+    owners : torch.Tensor, shape (G,), int64
+        Class of each group, 0 is background.
+    n_classes : int
+        Classes with background.
+    """
+
+    groups: Groups
+    owners: torch.Tensor
+    n_classes: int
+
+    temperature: ClassVar[float] = 1.0
+
+    @property
+    def basis(self) -> Basis:
+        """What makes vectors of features."""
+        return self.groups.basis
+
+    def on(self, tile: str) -> ClickedGroups:
+        """Return the groups for a tile, the same for all."""
+        return self
+
+    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Add up what the groups of each class say of vectors (N, J): (N, K)."""
+        import torch
+
+        found = torch.zeros(len(vectors), self.n_classes)
+        return found.index_add_(1, self.owners, self.groups.probabilities(vectors))
+
+
+def give_groups(groups: Groups, samples: Sequence[Sample]) -> ClickedGroups:
+    """Give each clicked class the group that its clicks lie in.
+
+    Parameters
+    ----------
+    groups : Groups
+        More than there are clicked classes.
+    samples : sequence of Sample
+        Clicked tiles.
+
+    Returns
+    -------
+    ClickedGroups
+        No two classes have one group; a group that background was clicked in
+        goes to a class only for want of a better one.
+    """
+    import torch
+    from scipy.optimize import linear_sum_assignment
+
+    blocks = [s.features.float().split(s.widths.tolist(), 1) for s in samples]
+    vectors = torch.cat([groups.basis.project(b) for b in blocks])
+    codes = torch.cat([s.codes for s in samples]).long()
+    inside = groups.probabilities(vectors)
+    classes = codes[codes > 1].unique()
+    won = torch.stack([inside[codes == c].mean(0) for c in classes])
+    if bool((codes == 1).any()):
+        won = won - inside[codes == 1].mean(0)
+    rows, columns = linear_sum_assignment(-won.numpy())
+    owners = torch.zeros(inside.shape[1], dtype=torch.int64)
+    owners[torch.from_numpy(columns)] = classes[torch.from_numpy(rows)] - 1
+    return ClickedGroups(groups, owners, int(codes.max()))

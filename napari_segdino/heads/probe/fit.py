@@ -1,0 +1,367 @@
+"""Fitting the probes of ``mvr`` to marked pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_segdino.errors import InputError
+from napari_segdino.features.extract import tile_of
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.model import (
+    OWN,
+    NetworkProbe,
+    Probe,
+    RadialProbe,
+    radial,
+)
+from napari_segdino.heads.probe.samples import GUESS, Sample
+from napari_segdino.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    import torch
+
+LENGTH, WHOLE_LENGTH = 1.4, 1.0
+"""Width of the radial units, in root mean squared norms of a vector; the second
+where there is a whole mask."""
+
+RIDGE, WHOLE_RIDGE = 1 / 100, 1 / 30
+"""Precision of the prior on functions, against a total weight of one a stroke."""
+
+NEWTON_STEPS = 30
+
+MAX_UNITS = 768
+"""At most this many radial units; marked pixels may be more."""
+
+
+KEEP = 0.7
+"""Share of the last probe that stays with each stroke that corrects its mask."""
+
+KEEP_FROM = 3
+"""Strokes that a probe must have seen for its mask to say something."""
+
+INSIST, INSISTING = 3.0, 2
+"""Pixels that are classified wrongly weigh this much more, so many times."""
+
+NETWORK_FROM = 3
+"""From this many whole masks on, perceptrons do better than radial units."""
+
+HIDDEN, STEPS, BATCH, MEMBERS, GAIN = 64, 200, 1024, 2, 3.0
+"""Perceptrons: units, steps of descent, pixels a step, members, input scale."""
+
+
+def iter_fit_probe(
+    memory: Mapping[str, Sample],
+    n_classes: int,
+    basis: Basis,
+    seed: int,
+    before: RadialProbe | None = None,
+) -> Steps[Probe]:
+    """Fit the probe that suits the marks.
+
+    Parameters
+    ----------
+    memory : mapping of str to Sample
+        Marked pixels by the key of their tile.
+    n_classes : int
+        Classes with background.
+    basis : Basis
+        Makes vectors of features.
+    seed : int
+        The same seed gives the same probe.
+    before : RadialProbe, optional
+        The probe whose mask the last strokes corrected.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    RadialProbe or NetworkProbe
+        Perceptrons from :data:`NETWORK_FROM` whole masks on.
+
+    Raises
+    ------
+    InputError
+        If the marks hold fewer than two classes.
+    """
+    import torch
+
+    samples = list(memory.values())
+    codes = torch.cat([s.codes for s in samples]).long() - 1
+    present = torch.bincount(codes, minlength=n_classes) > 0
+    if int(present.sum()) < 2:
+        raise InputError(
+            "Only one class is marked: mark another one, or background (erasing marks "
+            "background)."
+        )
+    if count_masks(memory) >= NETWORK_FROM:
+        return (yield from _iter_fit_network(samples, basis, present, seed))
+    yield Progress(0, 1, "Training")
+    return fit_radial(memory, basis, present, before)
+
+
+def fit_radial(
+    memory: Mapping[str, Sample],
+    basis: Basis,
+    present: torch.Tensor,
+    before: RadialProbe | None = None,
+) -> RadialProbe:
+    """Fit kernel logistic regression, each class against the rest.
+
+    A function that all tiles share and one of each tile's own are fitted
+    together (Evgeniou and Pontil, KDD 2004): what is said of one image never
+    unsays what was said of another. Every marked pixel that was kept counts;
+    where they are more than :data:`MAX_UNITS`, the units are some of them from
+    every stroke (Nystroem's method). With several tiles, pixels that are still
+    taken for another class then weigh more, and it is fitted again; with one,
+    they are at hand to be corrected, and insisting only hurt.
+
+    A user corrects what is wrong in a mask and leaves what is right: with each
+    stroke most of the probe `before` stays, else masks swing from stroke to stroke.
+
+    Parameters
+    ----------
+    memory : mapping of str to Sample
+        Marked pixels; each side of each contest weighs the same.
+    basis : Basis
+        Makes vectors of features.
+    present : torch.Tensor, shape (K,), bool
+        Classes with marks, at least two.
+    before : RadialProbe, optional
+        The probe whose mask the last strokes corrected; ignored where it knew other
+        classes.
+
+    Returns
+    -------
+    RadialProbe
+    """
+    import torch
+
+    samples = list(memory.values())
+    codes = torch.cat([s.codes for s in samples]).long() - 1
+    weights = torch.cat([s.weights for s in samples]).double()
+    rows, tile = _vectors(samples, basis), _tiles(samples)
+    chosen = _unit_rows(samples)
+    units, own = rows[chosen], tile[chosen]
+    whole = any(sample.whole for sample in samples)
+    length = (WHOLE_LENGTH if whole else LENGTH) * len(basis.means) ** 0.5
+    ridge = WHOLE_RIDGE if whole else RIDGE
+    design, back = _whiten(
+        _kernel(rows, tile, units, own, length), _kernel(units, own, units, own, length)
+    )
+    classes = present.nonzero()[:, 0].tolist()
+    contests = classes[1:] if len(classes) == 2 else classes
+    betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    strokes = count_strokes(memory)
+    painted = {tile_of(key) for key in memory if key != GUESS}
+    keep, last = 0.0, torch.zeros_like(betas)
+    if before is not None and torch.equal(before.present, present):
+        keep = KEEP ** max(1, strokes - before.strokes)
+        last[:, present] = _express(design, _scores(before, memory))
+    for _ in range(1 + INSISTING):
+        for label in contests:
+            betas[:, label] = _logistic(
+                design, (codes == label).double(), weights, ridge
+            )
+        if len(classes) == 2:
+            betas[:, classes[0]] = -betas[:, classes[1]]
+        betas = (1 - keep) * betas + keep * last
+        wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
+        if len(painted) == 1 or not wrong.any():
+            break
+        weights = torch.where(wrong, INSIST * weights, weights)
+    weight = (1 - OWN) * (back @ betas).float()
+    tiles = tuple(memory)
+    return RadialProbe(
+        basis, units, weight, present, length, own, tiles, strokes, before
+    )
+
+
+def count_strokes(memory: Mapping[str, Sample], code: int | None = None) -> int:
+    """How many strokes were painted; a whole mask is one, a first guess none.
+
+    With a code, only strokes of that class count.
+    """
+    said = (sample for key, sample in memory.items() if key != GUESS)
+    return round(sum(_painted(sample, code) for sample in said))
+
+
+def count_masks(memory: Mapping[str, Sample]) -> int:
+    """How many whole masks there are."""
+    return round(sum(_painted(sample) for sample in memory.values() if sample.whole))
+
+
+def _painted(sample: Sample, code: int | None = None) -> float:
+    """How many strokes of those painted a sample is."""
+    wanted = slice(None) if code is None else (sample.codes == code).numpy()
+    _, first = np.unique(sample.strokes.numpy()[wanted], return_index=True)
+    return float(sample.parts.numpy()[wanted][first].sum())
+
+
+def _scores(probe: RadialProbe, memory: Mapping[str, Sample]) -> torch.Tensor:
+    """What a probe says of marked pixels, each on its tile."""
+    import torch
+
+    return torch.cat(
+        [
+            probe.on(key).scores(_vectors([sample], probe.basis))
+            for key, sample in memory.items()
+        ]
+    ).double()
+
+
+def _express(design: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """The smallest function that has given values at the rows, nearly."""
+    import torch
+
+    square = design.T @ design
+    square.diagonal().add_(1e-3)
+    solved: torch.Tensor = torch.linalg.solve(square, design.T @ values)
+    return solved
+
+
+def _tiles(samples: Sequence[Sample]) -> torch.Tensor:
+    """Number of the tile of each row."""
+    import torch
+
+    counts = torch.tensor([len(s.codes) for s in samples])
+    return torch.repeat_interleave(torch.arange(len(samples)), counts)
+
+
+def _kernel(
+    a: torch.Tensor,
+    tile_of_a: torch.Tensor,
+    b: torch.Tensor,
+    tile_of_b: torch.Tensor,
+    length: float,
+) -> torch.Tensor:
+    """Kernel of rows and units with a constant for the bias, weaker across tiles."""
+    alike = (1 - OWN) + OWN * (tile_of_a[:, None] == tile_of_b).double()
+    return (radial(a, b, length) + 1) * alike
+
+
+def _unit_rows(samples: Sequence[Sample]) -> torch.Tensor:
+    """Choose the pixels that become units: some of every stroke."""
+    import torch
+
+    ranks = []
+    random = np.random.default_rng(0)
+    for sample in samples:
+        order = random.permutation(len(sample.codes))
+        strokes = sample.strokes.numpy()[order]
+        rank = np.empty(len(order), np.intp)
+        for stroke in np.unique(strokes):
+            mine = order[strokes == stroke]
+            rank[mine] = np.arange(len(mine))
+        ranks.append(rank)
+    first = np.argsort(np.concatenate(ranks), kind="stable")[:MAX_UNITS]
+    return torch.from_numpy(np.sort(first))
+
+
+def _whiten(
+    kernel: torch.Tensor, of_units: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Express kernels in orthonormal functions.
+
+    Returns
+    -------
+    design : torch.Tensor, shape (N, R), float64
+        The functions at the rows.
+    back : torch.Tensor, shape (M, R), float64
+        Turns weights of the functions into weights of the units.
+    """
+    import torch
+
+    values, vectors = torch.linalg.eigh(of_units)
+    kept = values > values[-1] * 1e-7
+    back = vectors[:, kept] / values[kept].sqrt()
+    return kernel @ back, back
+
+
+def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
+    import torch
+
+    features = torch.cat([s.features for s in samples])
+    return basis.project(features.split(samples[0].widths.tolist(), 1))
+
+
+def _logistic(
+    design: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor,
+    ridge: float,
+) -> torch.Tensor:
+    """Ridge logistic regression with both sides weighing the same."""
+    import torch
+
+    inside, outside = weights @ target, weights @ (1 - target)
+    weights = weights * torch.where(target > 0, 1 / inside, 1 / outside)
+    weights = weights * (inside + outside) / 2
+    beta = torch.zeros(design.shape[1], dtype=torch.float64)
+    for _ in range(NEWTON_STEPS):
+        p = torch.sigmoid(design @ beta)
+        hessian = (design.T * (weights * p * (1 - p))) @ design
+        hessian.diagonal().add_(ridge)
+        slope = design.T @ (weights * (p - target)) + ridge * beta
+        step = torch.linalg.solve(hessian, slope)
+        beta = beta - step
+        if float(step.abs().max()) < 1e-4:
+            break
+    return beta
+
+
+def _iter_fit_network(
+    samples: Sequence[Sample], basis: Basis, present: torch.Tensor, seed: int
+) -> Steps[NetworkProbe]:
+    """Train perceptrons on pixels drawn by weight, with dropout."""
+    import torch
+    from torch.nn import functional
+
+    x = _vectors(samples, basis) * GAIN
+    classes = torch.cat([s.codes for s in samples]).long() - 1
+    chance = torch.cat([s.weights for s in samples])
+    random = torch.Generator().manual_seed(seed)
+    weights = _initial(x.shape[1], len(present), random)
+    with torch.enable_grad():
+        optimiser = torch.optim.AdamW(weights, 3e-3, weight_decay=1e-2)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=STEPS)
+        for step in range(STEPS):
+            yield Progress(step, STEPS, "Training")
+            drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
+            rows = drawn.view(MEMBERS, -1)
+            shown = _drop(x[rows], 0.1, random)
+            units = functional.gelu(shown @ weights[0] + weights[1])
+            logits = _drop(units, 0.3, random) @ weights[2] + weights[3]
+            loss = functional.cross_entropy(logits.flatten(0, 1), classes[drawn])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            rate.step()
+    hidden, hidden_bias, output, output_bias = (w.detach() for w in weights)
+    output_bias[..., ~present] = -torch.inf
+    return NetworkProbe(basis, hidden * GAIN, hidden_bias, output, output_bias)
+
+
+def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.Tensor]:
+    """Weights and biases of both layers of all members."""
+    import torch
+
+    hidden = torch.empty(MEMBERS, width, HIDDEN)
+    output = torch.empty(MEMBERS, HIDDEN, n_classes)
+    for layer in (hidden, output):
+        bound = layer.shape[1] ** -0.5
+        layer.uniform_(-bound, bound, generator=random)
+    biases = torch.zeros(MEMBERS, 1, HIDDEN), torch.zeros(MEMBERS, 1, n_classes)
+    layers = [hidden, biases[0], output, biases[1]]
+    return [w.requires_grad_() for w in layers]
+
+
+def _drop(x: torch.Tensor, share: float, random: torch.Generator) -> torch.Tensor:
+    import torch
+
+    kept = torch.rand(x.shape, generator=random) > share
+    return x * kept / (1 - share)

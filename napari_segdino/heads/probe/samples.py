@@ -1,0 +1,265 @@
+"""Which pixels a probe learns from, and their features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.probe.basis import gather
+
+if TYPE_CHECKING:
+    import torch
+
+PER_STROKE = 8
+"""Pixels taken from one stroke: they are nearly copies of each other."""
+
+WHOLE = 0.5
+"""A tile marked on this share of its pixels counts as a whole mask."""
+
+PER_CLASS = 400
+"""Pixels taken from each class of a whole mask."""
+
+WHOLE_WEIGHT = 10.0
+"""A whole mask weighs as much as this many strokes."""
+
+CONTEXT = 1024
+"""Pixels of a tile, marked or not, that say how features are spread."""
+
+
+GUESS = "first guess"
+"""Key in the memory of what a mask found without labels says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is kept of one marked tile.
+
+    Parameters
+    ----------
+    marks : torch.Tensor, shape (Y, X), uint8
+        0 not said, 1 background, 2.. classes.
+    features : torch.Tensor, shape (N, D), float16
+        All blocks side by side at the pixels that were taken.
+    codes : torch.Tensor, shape (N,), uint8
+        Marks of these pixels.
+    weights : torch.Tensor, shape (N,), float32
+        They sum to 1 over each stroke, or to :data:`WHOLE_WEIGHT` over a whole mask,
+        in all views, tiles and cuts together; see :mod:`~.training.parts`.
+    strokes : torch.Tensor, shape (N,), int64
+        Number of the stroke of each pixel; -1 in a whole mask.
+    parts : torch.Tensor, shape (N,), float32
+        How much of what was painted the stroke of each pixel is here, or the whole
+        mask.
+    context : torch.Tensor, shape (M, D), float16
+        The same features at pixels spread over the tile.
+    widths : torch.Tensor, shape (B,), int64
+        Width of each block; they add up to D.
+    """
+
+    marks: torch.Tensor
+    features: torch.Tensor
+    codes: torch.Tensor
+    weights: torch.Tensor
+    strokes: torch.Tensor
+    parts: torch.Tensor
+    context: torch.Tensor
+    widths: torch.Tensor
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was taken from a whole mask."""
+        return bool((self.strokes < 0).any())
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How much of what was painted the marks of a tile are.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray of float64, shape (Y, X)
+        Part of its stroke that a marked pixel's stroke is here.
+    weights : numpy.ndarray of float64, shape (Y, X)
+        What this stroke weighs.
+    """
+
+    counts: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Pixels taken from marks: flat indices, weights and strokes, each (N,)."""
+
+    pixels: NDArray[np.intp]
+    weights: NDArray[np.float32]
+    strokes: NDArray[np.int64]
+
+
+def is_whole(marks: NDArray[Any]) -> bool:
+    """Whether the marks (Y, X) of a tile are a whole mask."""
+    return bool(np.count_nonzero(marks) >= WHOLE * marks.size)
+
+
+def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Find connected strokes.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+
+    Yields
+    ------
+    code : int
+        The mark.
+    pixels : numpy.ndarray, shape (N,)
+        Flat indices of the stroke's pixels, row by row.
+    """
+    from scipy import ndimage
+
+    for code in np.unique(marks[marks > 0]):
+        labelled, count = ndimage.label(marks == code)
+        flat = np.flatnonzero(labelled)
+        number = labelled.ravel()[flat]
+        order = np.argsort(number, kind="stable")
+        ends = np.cumsum(np.bincount(number, minlength=count + 1)[1:])[:-1]
+        for pixels in np.split(flat[order], ends):
+            yield int(code), pixels
+
+
+def pick_from_strokes(marks: NDArray[Any], per_stroke: int = PER_STROKE) -> Picked:
+    """Take the same number of pixels from every stroke, evenly spread.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+    per_stroke : int
+        At most this many pixels of each connected stroke.
+
+    Returns
+    -------
+    Picked
+        Weights sum to 1 over each stroke.
+    """
+    chosen = [np.zeros(0, np.intp)]
+    for _, pixels in strokes_of(marks):
+        if len(pixels) > per_stroke:
+            even = np.linspace(0, len(pixels) - 1, per_stroke).astype(int)
+            pixels = pixels[even]
+        chosen.append(pixels)
+    sizes = [len(pixels) for pixels in chosen]
+    strokes = np.repeat(np.arange(len(chosen)) - 1, sizes)
+    weights = np.repeat([1 / max(1, n) for n in sizes], sizes)
+    return Picked(np.concatenate(chosen), weights.astype(np.float32), strokes)
+
+
+def pick_from_mask(
+    marks: NDArray[Any], seed: int, per_class: int = PER_CLASS
+) -> Picked:
+    """Take pixels of each class of a whole mask by chance.
+
+    A class weighs as the root of its share of the marked pixels: between
+    weighing all the same, which paints too much of a rare one, and the true
+    shares, which forget it.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+    seed : int
+        The same seed takes the same pixels.
+    per_class : int
+        At most this many pixels of each class.
+
+    Returns
+    -------
+    Picked
+        Weights sum to :data:`WHOLE_WEIGHT`.
+    """
+    random = np.random.default_rng(seed)
+    codes, counts = np.unique(marks[marks > 0], return_counts=True)
+    roots = np.sqrt(counts) / np.sqrt(counts).sum()
+    chosen, weights = [], []
+    for code, root in zip(codes, roots, strict=True):
+        pixels = np.flatnonzero(marks == code)
+        if len(pixels) > per_class:
+            pixels = np.sort(random.choice(pixels, per_class, replace=False))
+        chosen.append(pixels)
+        weights.append(np.full(len(pixels), WHOLE_WEIGHT * root / len(pixels)))
+    flat = np.concatenate(chosen)
+    return Picked(
+        flat,
+        np.concatenate(weights).astype(np.float32),
+        np.full(len(flat), -1, np.int64),
+    )
+
+
+def take_sample(
+    grid: FeatureGrid,
+    marks: NDArray[Any],
+    seed: int,
+    before: Sample | None = None,
+    parts: Parts | None = None,
+) -> Sample:
+    """Keep of a marked tile what a probe learns from.
+
+    Parameters
+    ----------
+    grid : FeatureGrid
+        Features of the tile.
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 not said, 1 background, 2.. classes.
+    seed : int
+        Seed of what is taken by chance.
+    before : Sample, optional
+        What was kept of this tile so far: its context is the same.
+    parts : Parts, optional
+        How much of what was painted the marks are; None is all of it.
+
+    Returns
+    -------
+    Sample
+    """
+    import torch
+
+    whole = is_whole(marks)
+    picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
+    blocks = _read(grid, picked.pixels)
+    weights = torch.from_numpy(picked.weights)
+    counts = torch.ones_like(weights)
+    if parts is not None:
+        counts *= torch.from_numpy(parts.counts.ravel()[picked.pixels])
+        weights *= torch.from_numpy(parts.weights.ravel()[picked.pixels])
+    return Sample(
+        torch.from_numpy(np.ascontiguousarray(marks, np.uint8)),
+        torch.cat(blocks, 1).half(),
+        torch.from_numpy(marks.ravel()[picked.pixels].astype(np.uint8)),
+        weights,
+        torch.from_numpy(picked.strokes),
+        counts,
+        _context(grid, seed) if before is None else before.context,
+        torch.tensor([b.shape[1] for b in blocks]),
+    )
+
+
+def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:
+    """Features at pixels spread over a tile."""
+    import torch
+
+    random = np.random.default_rng(seed)
+    spread = random.permutation(grid.shape[0] * grid.shape[1])[:CONTEXT]
+    return torch.cat(_read(grid, spread), 1).half()
+
+
+def _read(grid: FeatureGrid, pixels: NDArray[np.intp]) -> list[torch.Tensor]:
+    import torch
+
+    y, x = (torch.from_numpy(i) for i in np.unravel_index(pixels, grid.shape))
+    return gather(grid, y, x)

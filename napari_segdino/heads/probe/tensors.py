@@ -1,0 +1,103 @@
+"""The probes of ``mvr`` as tensors by name, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_segdino.features.local import COLOUR_FEATURES, COUNT
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.model import NetworkProbe, Probe, RadialProbe
+
+if TYPE_CHECKING:
+    import torch
+
+Named = dict[str, "torch.Tensor"]
+
+BEFORE = "before."
+"""Names of what belongs to the probe that was corrected begin so."""
+
+NOT_TENSORS = ("basis", "tiles", "strokes", "before")
+"""Fields of a probe that are filed apart."""
+
+
+def pack_probe(probe: Probe) -> tuple[Named, dict[str, Any]]:
+    """Turn a probe into tensors by name, and what JSON can hold.
+
+    Parameters
+    ----------
+    probe : RadialProbe or NetworkProbe
+        Its :attr:`RadialProbe.before` goes along.
+
+    Returns
+    -------
+    tensors : dict of str to torch.Tensor
+    meta : dict
+    """
+    meta: dict[str, Any] = {
+        "kind": type(probe).__name__,
+        "stacked": probe.basis.stacked,
+        "tiles": list(getattr(probe, "tiles", ())),
+        "strokes": getattr(probe, "strokes", 0),
+    }
+    named = {f"probe.{n}": _tensor(getattr(probe, n)) for n in _tensors_of(type(probe))}
+    for name in ("means", "maps"):
+        for i, tensor in enumerate(getattr(probe.basis, name)):
+            named[f"{name}.{i}"] = tensor
+    before = getattr(probe, "before", None)
+    if before is not None:
+        tensors, meta["before"] = pack_probe(before)
+        named |= {BEFORE + name: tensor.clone() for name, tensor in tensors.items()}
+    return named, meta
+
+
+def unpack_probe(tensors: Named, meta: dict[str, Any]) -> Probe:
+    """Undo :func:`pack_probe`; other tensors are left alone."""
+    count = sum(name.startswith("maps.") for name in tensors)
+    means, maps = (
+        [tensors[f"{name}.{i}"] for i in range(count)] for name in ("means", "maps")
+    )
+    missing = missing_colour(len(means[-1]))
+    means[-1], maps[-1] = (pad_rows(block[-1], missing) for block in (means, maps))
+    kinds: dict[str, Any] = {c.__name__: c for c in (RadialProbe, NetworkProbe)}
+    kind = kinds[meta["kind"]]
+    values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in _tensors_of(kind)}
+    if kind is RadialProbe:
+        values["length"] = float(values["length"])
+        values["tiles"] = tuple(meta["tiles"])
+        values["strokes"] = int(meta.get("strokes", 0))
+    if "before" in meta:
+        own = {
+            name.removeprefix(BEFORE): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(BEFORE)
+        }
+        values["before"] = unpack_probe(own, meta["before"])
+    probe: Probe = kind(Basis(tuple(means), tuple(maps), meta["stacked"]), **values)
+    return probe
+
+
+def missing_colour(width: int) -> int:
+    """How many local features a file lacks: earlier ones had none of colour in grey."""
+    return COUNT - width if width == COUNT - COLOUR_FEATURES else 0
+
+
+def pad_rows(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    """Add so many rows of zeros."""
+    import torch
+
+    return torch.cat([tensor, tensor.new_zeros(count, *tensor.shape[1:])])
+
+
+def _tensors_of(kind: Any) -> list[str]:
+    """Fields of a probe that are tensors, or numbers kept as such."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    return [name for name in names if name not in NOT_TENSORS]
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    import torch
+
+    return torch.as_tensor(value, dtype=torch.float64 if np.isscalar(value) else None)

@@ -1,0 +1,190 @@
+"""What stands in for the marks of classes that have none yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.fit import fit_radial
+from napari_segdino.heads.probe.samples import Sample
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS = 256
+"""Pixels that stand in, in all tiles together."""
+
+LEAST = 0.1
+"""Share of the pixels that stays, however much they look like the one class that is
+marked; where there are two, and fewer are like neither, there is no background."""
+
+PASSES = 4
+"""How often pixels that look like what is marked are left out."""
+
+GUESSED = 64
+"""Pixels of a guess that everything is background."""
+
+BACKGROUND = 1
+
+
+def add_weak_marks(
+    memory: Mapping[str, Sample],
+    guess: Sample,
+    basis: Basis,
+    n_classes: int,
+    background: float = 1.0,
+) -> dict[str, Sample]:
+    """Add weak marks of background, and of classes that only a first mask knows.
+
+    Pixels from all over the marked tiles are taken for background, or for what the
+    first mask says of pixels like them if nothing of that class is marked. Where a
+    few are of a marked class that does no harm: with both sides weighing the same,
+    marks against everything part the image where marks against the rest do (Elkan
+    and Noto, KDD 2008). Those that such a fit gives to a marked class are then left
+    out, and it is fitted again.
+
+    Parameters
+    ----------
+    memory : mapping of str to Sample
+        Strokes by the key of their tile.
+    guess : Sample
+        What a mask found without labels says; see
+        :func:`napari_segdino.heads.probe.unsupervised.first_guess`.
+    basis : Basis
+        Makes vectors of features.
+    n_classes : int
+        Classes with background.
+    background : float
+        What all weak marks of background weigh, where there are others.
+
+    Returns
+    -------
+    dict of str to Sample
+        The strokes; each tile's weak marks are one more stroke of weight one in all
+        and count as none.
+    """
+    import torch
+
+    marked = torch.cat([s.codes for s in memory.values()]).unique()
+    classes = marked[marked != BACKGROUND].long()
+    each = max(1, ROWS // len(memory))
+    vectors = {k: _project(s.context[:each], s, basis) for k, s in memory.items()}
+    right = _borne_out(memory, guess, basis, classes)
+    weak = {k: _weak_codes(v, guess, basis, marked, right) for k, v in vectors.items()}
+    found = _with_rows(memory, weak, background)
+    for _ in range(PASSES):
+        codes = torch.cat([s.codes for s in found.values()]).long() - 1
+        present = torch.bincount(codes, minlength=n_classes) > 0
+        if int(present.sum()) < 2:
+            break
+        probe = fit_radial(found, basis, present)
+        alike = {}
+        for key, rows in vectors.items():
+            said = probe.on(key).probabilities(rows)
+            alike[key] = said[:, classes - 1].sum(1)
+        bound = float(torch.cat(list(alike.values())).quantile(LEAST))
+        bound = max(0.5, bound) if len(classes) < 2 else 0.5 * (bound <= 0.5)
+        left = {k: torch.where(alike[k] <= bound, weak[k], 0) for k in weak}
+        found = _with_rows(memory, left, background)
+    return found
+
+
+def background_everywhere(sample: Sample) -> Sample:
+    """Make the guess that goes with a class marked alone: the rest is background.
+
+    Parameters
+    ----------
+    sample : Sample
+        A marked tile.
+    """
+    import torch
+
+    rows = sample.context[:GUESSED]
+    codes = torch.full((len(rows),), BACKGROUND, dtype=sample.codes.dtype)
+    return dataclasses.replace(
+        sample,
+        marks=codes[None].clone(),
+        features=rows.clone(),
+        codes=codes,
+        weights=torch.full((len(rows),), 1 / len(rows)),
+        strokes=torch.zeros(len(rows), dtype=torch.int64),
+        parts=torch.zeros(len(rows)),
+        context=sample.context.clone(),
+    )
+
+
+def _project(rows: torch.Tensor, sample: Sample, basis: Basis) -> torch.Tensor:
+    return basis.project(rows.float().split(sample.widths.tolist(), 1))
+
+
+def _borne_out(
+    memory: Mapping[str, Sample], guess: Sample, basis: Basis, classes: torch.Tensor
+) -> torch.Tensor:
+    """Classes that the first mask has, too, on most of what is marked of them."""
+    import torch
+
+    samples = list(memory.values())
+    near = torch.cat(
+        [_nearest(_project(s.features, s, basis), guess, basis) for s in samples]
+    )
+    codes = torch.cat([s.codes for s in samples])
+    weights = torch.cat([s.weights for s in samples])
+    agreed = [
+        float(weights[(codes == c) & (near == c)].sum() / weights[codes == c].sum())
+        for c in classes
+    ]
+    return classes[torch.tensor(agreed) > 0.5]
+
+
+def _nearest(vectors: torch.Tensor, guess: Sample, basis: Basis) -> torch.Tensor:
+    """Codes that the first mask gives to pixels."""
+    import torch
+
+    of_guess = _project(guess.features, guess, basis)
+    return guess.codes[torch.cdist(vectors, of_guess).argmin(1)]
+
+
+def _weak_codes(
+    vectors: torch.Tensor,
+    guess: Sample,
+    basis: Basis,
+    marked: torch.Tensor,
+    right: torch.Tensor,
+) -> torch.Tensor:
+    """Codes of pixels: an unmarked class of the guess, else background.
+
+    Where the guess was right about a marked class, its pixels stand in for nothing.
+    """
+    import torch
+
+    near = _nearest(vectors, guess, basis)
+    codes = torch.where(torch.isin(near, marked), BACKGROUND, near)
+    return torch.where(torch.isin(near, right), 0, codes)
+
+
+def _with_rows(
+    memory: Mapping[str, Sample], weak: Mapping[str, torch.Tensor], background: float
+) -> dict[str, Sample]:
+    """Add pixels of the context with given codes, but for those of code 0."""
+    import torch
+
+    codes = torch.cat(list(weak.values()))
+    counts = torch.bincount(codes.long())
+    found = {}
+    for key, sample in memory.items():
+        rows = weak[key].nonzero()[:, 0]
+        new = weak[key][rows]
+        number = int(sample.strokes.max()) + 1
+        more = {
+            "features": sample.context[rows],
+            "codes": new,
+            "weights": torch.where(new == BACKGROUND, background, 1.0)
+            / counts[new.long()],
+            "strokes": number + new.long(),
+            "parts": torch.zeros(len(rows)),
+        }
+        joined = {n: torch.cat([getattr(sample, n), more[n]]) for n in more}
+        found[key] = dataclasses.replace(sample, **joined)
+    return found

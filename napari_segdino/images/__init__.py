@@ -1,0 +1,1 @@
+"""Arrays as planes: which axis is what, reslicing, channels, reading lazily."""

@@ -1,0 +1,278 @@
+"""What an estimator works with: a loaded encoder, a learner, kept features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.encoders import iter_load_encoder
+from napari_segdino.errors import InputError
+from napari_segdino.features.cache import FeatureCache, cache_folder
+from napari_segdino.features.edges import measure_edges
+from napari_segdino.features.extract import Extractor, views_of
+from napari_segdino.features.intensity import find_intensity
+from napari_segdino.heads.collect import iter_remember
+from napari_segdino.heads.learners import Learner, MvrLearner
+from napari_segdino.heads.probe.clicks import SPARE, ClickedGroups, give_groups
+from napari_segdino.heads.probe.samples import Sample
+from napari_segdino.heads.probe.stroke_parts import share_cuts
+from napari_segdino.heads.probe.unsupervised import Groups, iter_find_groups
+from napari_segdino.images.channels import GREY, count_channels, join_channels
+from napari_segdino.images.planes import Planes
+from napari_segdino.images.reslice import (
+    Spacing,
+    cuts_of,
+    has_depth,
+    marks_of,
+    slice_distance,
+)
+from napari_segdino.inference.predict import iter_planes
+from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted
+from napari_segdino.inference.volume import iter_volume
+from napari_segdino.progress import Steps
+
+
+@dataclass
+class Engine:
+    """Joins a frozen encoder with a learner.
+
+    Parameters
+    ----------
+    extractor : Extractor
+        Encodes tiles and keeps their features.
+    learner : Learner
+        Knows what to keep of marked tiles and how to train on it.
+    shown : FeatureSettings
+        Tiles and views.
+    predicting : PredictSettings
+        How predictions are made of what the head says.
+    seed : int
+        Seed of all that is done by chance.
+
+    Attributes
+    ----------
+    guess : object
+        What the learner keeps of the last mask found without labels.
+    """
+
+    extractor: Extractor
+    learner: Learner
+    shown: FeatureSettings
+    predicting: PredictSettings
+    seed: int
+    guess: Any = field(default=None, init=False)
+    _guess_channels: int = field(default=GREY, init=False)
+    _vectors: VectorStore = field(default_factory=VectorStore, init=False)
+
+    def with_settings(
+        self, features: FeatureSettings | None, predicting: PredictSettings, seed: int
+    ) -> Engine:
+        """Return an engine with other settings over the same encoder and cache."""
+        other = copy(self)
+        other.shown = features or self.learner.features()
+        other.predicting, other.seed = predicting, seed
+        if other.shown != self.shown:
+            other.guess = None
+        return other
+
+    @property
+    def along_z(self) -> Smoothing:
+        """How volumes are smoothed along z."""
+        return Smoothing(0.0, 0, self.predicting.z_sigma, self.predicting.z_unit)
+
+    def guess_fits(self, channels: int | None) -> bool:
+        """Whether the last guess was made on an image of such channels."""
+        if self.guess is None or channels is None:
+            return False
+        neighbours = self.shown.neighbours
+        return join_channels(channels, self._guess_channels, neighbours) is not None
+
+    def smooths(self, image: Planes) -> bool:
+        """Whether an image is smoothed along z; a series over time never is."""
+        return self.predicting.z_sigma > 0 and has_depth(image)
+
+    def iter_learn(
+        self,
+        memory: dict[str, Any],
+        pairs: Iterable[tuple[Planes, Any]],
+        planes: Sequence[Sequence[int] | None],
+        spacings: Sequence[Spacing],
+    ) -> Steps[None]:
+        """Keep what is marked on some images, and planes of each, in `memory`."""
+        each = zip(pairs, planes, spacings, strict=True)
+        for (image, marks), wanted, spacing in each:
+            cuts = self._cuts(image, spacing)
+            shares = share_cuts(image, cuts, marks)
+            for (axis, cut), share in zip(cuts.items(), shares, strict=True):
+                yield from iter_remember(
+                    memory,
+                    self.learner,
+                    self.extractor.seeing(cut),
+                    cut,
+                    marks_of(cut, marks),
+                    wanted if axis == "Z" else None,
+                    self.shown,
+                    self.seed,
+                    share,
+                )
+
+    def _cuts(self, image: Planes, spacing: Spacing) -> dict[str, Planes]:
+        return cuts_of(image, self.shown.slices, self.shown.neighbours, spacing)
+
+    def iter_score(
+        self,
+        image: Planes,
+        model: Any,
+        memory: Mapping[str, Any],
+        planes: Iterable[int] | None,
+        text: str,
+        spacing: Spacing = None,
+        centre: tuple[float, float] | None = None,
+    ) -> Steps[None]:
+        """Yield Progress and a PlaneResult for each plane.
+
+        `spacing` is the distance of slices in mm, or all three of z, y and x.
+        Smoothing along z reads the neighbours of the planes, so that each is as it
+        is in the whole volume. Cuts across several axes are joined where the whole
+        volume is asked for. `centre` is the pixel whose neighbourhood is wanted
+        first.
+        """
+        wanted = list(range(len(image)) if planes is None else planes)
+        cuts = self._cuts(image, spacing)
+        if "Z" in cuts and len(set(wanted)) < len(image):
+            cuts = {"Z": cuts["Z"]}
+        how = model, memory, wanted, text
+        yield from self._iter_smoothed(image, cuts, how, spacing, centre)
+
+    def _iter_smoothed(
+        self,
+        image: Planes,
+        cuts: Mapping[str, Planes],
+        how: tuple[Any, Mapping[str, Any], list[int], str],
+        spacing: Spacing,
+        centre: tuple[float, float] | None,
+    ) -> Steps[None]:
+        model, memory, wanted, text = how
+        if not self.smooths(image):
+            yield from self._iter_cuts(image, cuts, model, memory, wanted, text, centre)
+            return
+        yield from iter_smooth_wanted(
+            lambda near: self._iter_cuts(image, cuts, model, memory, near, text, None),
+            wanted,
+            self.along_z,
+            depth=image.lead_shape[-1],
+            spacing=slice_distance(spacing),
+        )
+
+    def _iter_cuts(
+        self,
+        image: Planes,
+        cuts: Mapping[str, Planes],
+        model: Any,
+        memory: Mapping[str, Any],
+        indices: Sequence[int],
+        text: str,
+        centre: tuple[float, float] | None,
+    ) -> Steps[None]:
+        spec, first = self.extractor.encoder.spec, next(iter(cuts.values()))
+        intensity = find_intensity(first, self.shown, spec)
+        score = TileScorer(
+            self.extractor.seeing(first),
+            views_of(self.shown),
+            intensity,
+            make_reader(model, self._vectors),
+            self.predicting,
+            {key: kept.marks for key, kept in memory.items()},
+            measure_edges(first, intensity, self.shown),
+        )
+        if set(cuts) == {"Z"}:
+            read = cuts["Z"].read
+            return iter_planes(read, indices, score, self.shown, text, centre)
+        fusion = self.predicting.fusion
+        return iter_volume(image, cuts, score, self.shown, fusion, indices, text)
+
+    def iter_group(
+        self,
+        image: Planes,
+        n_groups: int,
+        planes: Iterable[int] | None,
+        centre: tuple[float, float] | None = None,
+    ) -> Steps[None]:
+        """Yield Progress and a PlaneResult for each plane, nothing learned."""
+        wanted = list(range(len(image)) if planes is None else planes)
+        cuts = cuts_of(image, "Z", self.shown.neighbours)
+        cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
+        groups, samples = yield from iter_find_groups(
+            cut, wanted, extractor, self.shown, n_groups, self.seed, centre
+        )
+        yield from self._iter_guess(image, cuts, groups, samples, wanted, centre)
+
+    def iter_alike(
+        self,
+        image: Planes,
+        marks: Any,
+        planes: Iterable[int] | None,
+        centre: tuple[float, float] | None = None,
+    ) -> Steps[None]:
+        """Yield Progress and a PlaneResult for each plane, drawn after a few marks."""
+        wanted = list(range(len(image)) if planes is None else planes)
+        cuts = cuts_of(image, "Z", self.shown.neighbours)
+        said = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
+        cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
+        clicked: dict[str, Any] = {}
+        how = cut, marks, said, self.shown, self.seed
+        yield from iter_remember(clicked, MvrLearner(), extractor, *how)
+        codes = {int(c) for kept in clicked.values() for c in kept.codes}
+        if not codes - {1}:
+            raise InputError("No class is marked: click on an object of it first.")
+        n_groups = len(codes - {1}) + SPARE
+        groups, samples = yield from iter_find_groups(
+            cut,
+            wanted,
+            extractor,
+            self.shown,
+            n_groups,
+            self.seed,
+            classes=False,
+        )
+        given = give_groups(groups, list(clicked.values()))
+        yield from self._iter_guess(image, cuts, given, samples, wanted, centre)
+
+    def _iter_guess(
+        self,
+        image: Planes,
+        cuts: Mapping[str, Planes],
+        groups: Groups | ClickedGroups,
+        samples: Sequence[Sample],
+        wanted: list[int],
+        centre: tuple[float, float] | None,
+    ) -> Steps[None]:
+        """Keep what groups say as the guess, and draw it."""
+        self.guess = self.learner.guess(groups, samples)
+        self._guess_channels = count_channels(image)
+        nothing: dict[str, Any] = {}
+        how = groups, nothing, wanted, "Grouping"
+        yield from self._iter_smoothed(image, cuts, how, None, centre)
+
+
+def iter_make_engine(
+    encoder: str,
+    device: str,
+    cache: CacheSettings,
+    learner: Learner,
+    features: FeatureSettings | None,
+    predicting: PredictSettings,
+    seed: int,
+) -> Steps[Engine]:
+    """Load the encoder and yield Progress while it is fetched and read."""
+    loaded = yield from iter_load_encoder(encoder, device)
+    folder = cache.folder or cache_folder()
+    store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder)
+    extractor = Extractor(loaded, learner.levels_of(loaded.spec), store)
+    return Engine(extractor, learner, features or learner.features(), predicting, seed)

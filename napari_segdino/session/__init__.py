@@ -1,0 +1,1 @@
+"""What one window holds and can do: knows neither Qt nor napari."""

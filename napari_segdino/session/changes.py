@@ -1,0 +1,93 @@
+"""What the worker runs to find out what a Retrain changed. No Qt, no layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.review.change import compare, overlay
+from napari_segdino.review.guard import Guard, guard
+from napari_segdino.session.results import Known, Redrawn
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Yielded for each plane: what changed in it.
+
+    Parameters
+    ----------
+    plane : int
+        Flat index over the leading axes.
+    labels : numpy.ndarray, shape (Y, X)
+        See :func:`napari_segdino.review.change.overlay`.
+    """
+
+    plane: int
+    labels: NDArray[np.integer]
+
+
+@dataclass
+class Difference:
+    """What a Retrain changed.
+
+    Parameters
+    ----------
+    gained, lost : dict of int to int
+        Pixels that came to a class and that left it, by label.
+    guard : Guard or None
+        Earlier corrections before and after; None where the probe cannot say.
+    """
+
+    gained: dict[int, int] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
+    guard: Guard | None = None
+
+
+def iter_difference(
+    parts: Sequence[Redrawn], known: Known | None, paint: bool
+) -> Steps[Difference]:
+    """Compare masks before and after, then ask about earlier corrections.
+
+    Parameters
+    ----------
+    parts : sequence of Redrawn
+        Masks of each plane.
+    known : Known, optional
+        What the probe knew before and after.
+    paint : bool
+        Whether the overlay is wanted.
+
+    Yields
+    ------
+    Progress, Painted
+
+    Returns
+    -------
+    Difference
+    """
+    found = Difference()
+    for done, part in enumerate(parts):
+        yield Progress(done, len(parts), "Comparing")
+        before, after = part.before.array(), part.after.array()
+        for change in compare(before, after)[1:]:
+            label = change.label
+            found.gained[label] = found.gained.get(label, 0) + change.gained
+            found.lost[label] = found.lost.get(label, 0) + change.lost
+        if paint:
+            yield Painted(part.plane, overlay(before, after))
+    yield Progress(len(parts), len(parts), "Asking about earlier corrections")
+    found.guard = None if known is None else _guard(known)
+    return found
+
+
+def _guard(known: Known) -> Guard | None:
+    needed: set[Any] = {"model_", "memory_"}
+    if not needed <= known.before.keys() or not needed <= known.after.keys():
+        return None
+    before, after = known.before, known.after
+    return guard(before["model_"], before["memory_"], after["model_"], after["memory_"])

@@ -1,0 +1,119 @@
+"""What a user should know before waiting: how long, and how much memory. No Qt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.config import GIB
+from napari_segdino.errors import InputError
+from napari_segdino.images.planes import Planes
+from napari_segdino.progress import Progress, Steps, T
+
+LONG = 60.0
+"""Seconds of waiting that are worth a sentence."""
+
+TRIAL = 2.0
+"""Seconds of work before the rest is reckoned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Yielded by a job: a sentence for the user.
+
+    Parameters
+    ----------
+    text : str
+        The sentence.
+    """
+
+    text: str
+
+
+def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> Steps[T]:
+    """Pass steps on, and a :class:`Notice` when they will take long.
+
+    Parameters
+    ----------
+    steps : generator
+        The task; closed with this.
+    clock : callable
+        Seconds.
+    """
+    begun: tuple[int, float, int] | None = None
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            yield step
+            if not isinstance(step, Progress) or not step.total:
+                continue
+            now = clock()
+            if begun is None or begun[0] != step.total:
+                begun = step.total, now, step.done
+            rest = _rest(step, begun, now)
+            if rest > LONG:
+                minutes = round(rest / 60) or 1
+                yield Notice(
+                    f"This will take about {minutes} min. Cancel stops it; what was "
+                    "learned before stays."
+                )
+                break
+        return (yield from steps)
+    finally:
+        steps.close()
+
+
+def _rest(step: Progress, begun: tuple[int, float, int], now: float) -> float:
+    """Seconds that are left, 0 while that is not known."""
+    _, since, first = begun
+    done, spent = step.done - first, now - since
+    if done < 1 or spent < TRIAL:
+        return 0.0
+    return spent / done * (step.total - step.done)
+
+
+def memory_notice(
+    segmenter: Any, marked: Iterable[tuple[Planes, NDArray[Any], list[int]]]
+) -> Notice | None:
+    """Say how much memory a decoder will keep, where that is above 1 GiB.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Will learn.
+    marked : iterable of (Planes, array of int, list of int)
+        Images, their marks and the planes to learn.
+    """
+    if segmenter.head == "mvr":
+        return None
+    from napari_segdino.encoders.table import get_spec
+    from napari_segdino.heads.learners import make_learner
+    from napari_segdino.heads.sample_size import kept_bytes
+
+    try:
+        spec = get_spec(segmenter.encoder)
+    except InputError:
+        return None  # a file: not known before it is read
+    learner = make_learner(segmenter.head, segmenter.recipe)
+    shown = segmenter.features or learner.features()
+    total = 0
+    for image, marks, planes in marked:
+        channels = image.array.shape[-1] if image.axes.endswith("C") else 1
+        for plane in planes:
+            said = np.asarray(marks[image.index(plane)])
+            total += kept_bytes(learner, spec, shown, said, channels)
+    if total <= GIB:
+        return None
+    return Notice(
+        f"{segmenter.head} will keep {total / GIB:.1f} GiB of features in memory: "
+        "mark fewer slices, or choose the head mvr, which keeps next to nothing."
+    )

@@ -1,0 +1,257 @@
+"""What a project says about itself, and how that becomes JSON."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segdino.errors import ProjectError
+from napari_segdino.images.planes import Planes
+
+PROJECT_FILE = "project.json"
+FORMAT = "napari-segdino project"
+VERSION = 4
+"""1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series, 3 no channels."""
+
+FIRST_PROBE = "probe.segdino"
+
+SAMPLE_SIDE = 256
+"""Side, in pixels, of the middle of a plane that an image is told by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEntry:
+    """A channel of an image of a project.
+
+    Parameters
+    ----------
+    name : str
+        Of its layer.
+    used : bool
+        Whether the image is segmented on it.
+    path, reader : str
+        As for :class:`ImageEntry`; empty where it is that of the image.
+    place : int
+        On the axis of channels of the image's layer; -1 for a layer of its own.
+    """
+
+    name: str
+    used: bool = True
+    path: str = ""
+    reader: str = ""
+    place: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image of a project, and how to find it again.
+
+    Parameters
+    ----------
+    name : str
+        Of its layer.
+    shape : tuple of int
+        Spatial shape: that of its mask and marks.
+    print : int
+        From :func:`image_print`; 0 where it is not known.
+    path : str
+        Absolute path of its file or folder; empty for images from memory.
+    series : str
+        Which one of several there; empty where there is one.
+    reader : str
+        The plugin that read the file; empty is napari's choice.
+    sample : tuple of str
+        Plugin and name of a sample; empty for anything else.
+    learned : mapping of int to int
+        By plane, fingerprint of the marks that the probe knows.
+    number : int
+        Of its arrays in the project; given when it is written.
+    channels : tuple of ChannelEntry
+        The one that stands for the image first; empty where there is no choice.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    print: int = 0
+    path: str = ""
+    series: str = ""
+    reader: str = ""
+    sample: tuple[str, ...] = ()
+    learned: Mapping[int, int] = field(default_factory=dict)
+    number: int = 0
+    channels: tuple[ChannelEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEntry:
+    """A probe of a project's history, and what it drew.
+
+    Parameters
+    ----------
+    probe : str
+        Its file; empty where nothing was learned yet.
+    masks : str
+        File with the masks that it drew; empty if there are none.
+    image : int
+        Number of the image where Retrain was pressed; -1 if it is not kept.
+    learned : mapping of int to mapping of int to int
+        By image and plane, fingerprint of the marks that it knows.
+    """
+
+    probe: str = ""
+    masks: str = ""
+    image: int = -1
+    learned: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a project holds beside arrays and probe.
+
+    Parameters
+    ----------
+    session : dict
+        Classes and settings, as JSON can hold them.
+    images : tuple of ImageEntry
+        In the order of the layers.
+    content : str
+        Name of the folder beside the file that holds masks, marks and probe.
+    probes : tuple of ProbeEntry
+        The short history of probes, oldest first.
+    now : int
+        Which of them is the probe; -1 if there are none.
+    saved : str
+        When, ISO 8601.
+    """
+
+    session: dict[str, Any]
+    images: tuple[ImageEntry, ...]
+    content: str
+    probes: tuple[ProbeEntry, ...] = ()
+    now: int = -1
+    saved: str = ""
+
+
+def image_print(image: Planes) -> int:
+    """Return a number that tells images apart by some of their pixels.
+
+    Parameters
+    ----------
+    image : Planes
+        The middle of its first, middle and last planes is read.
+
+    Returns
+    -------
+    int
+        Of 32 bits.
+    """
+    y, x = (slice(*_middle(n)) for n in image.plane_shape)
+    total = zlib.crc32(repr((image.array.shape, str(image.array.dtype))).encode())
+    for plane in sorted({0, len(image) // 2, len(image) - 1}):
+        part = np.asarray(image.array[(*image.index(plane), y, x)])
+        total = zlib.crc32(np.ascontiguousarray(part).data, total)
+    return total
+
+
+def _middle(length: int) -> tuple[int, int]:
+    start = max(0, (length - SAMPLE_SIDE) // 2)
+    return start, min(length, start + SAMPLE_SIDE)
+
+
+def to_json(project: Project, folder: Path) -> dict[str, Any]:
+    """Return plain values; paths relative to the project's folder come first."""
+    values = asdict(project)
+    for image in values["images"]:
+        image["relative_path"] = _relative(image["path"], folder)
+    return {"format": FORMAT, "version": VERSION, **values}
+
+
+def from_json(values: dict[str, Any], folder: Path) -> Project:
+    """Make a project from :func:`to_json`'s answer.
+
+    Raises
+    ------
+    ProjectError
+        If it is something else, or of a newer version.
+    """
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ProjectError(f"{folder.name} holds no napari-segdino project.")
+    if values["version"] > VERSION:
+        raise ProjectError(
+            f"{folder.name} was written by a newer version: update napari-segdino."
+        )
+    try:
+        images = tuple(_entry(dict(one), folder) for one in values["images"])
+        probes, now = _probes(values, images)
+        return Project(
+            dict(values["session"]),
+            images,
+            Path(values["content"]).name,
+            probes,
+            now,
+            str(values["saved"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ProjectError(f"The project {folder.name} is damaged.") from error
+
+
+def _probes(
+    values: dict[str, Any], images: tuple[ImageEntry, ...]
+) -> tuple[tuple[ProbeEntry, ...], int]:
+    """Return the history of probes and where in it the project is."""
+    if values["version"] == 1:
+        learned = {image.number: image.learned for image in images}
+        only = (ProbeEntry(FIRST_PROBE, learned=learned),)
+        return (only, 0) if values["has_probe"] else ((), -1)
+    probes = tuple(_probe(one) for one in values["probes"])
+    now = int(values["now"])
+    if not -1 <= now < len(probes):
+        raise ValueError(now)
+    return probes, now
+
+
+def _probe(values: dict[str, Any]) -> ProbeEntry:
+    return ProbeEntry(
+        Path(values["probe"]).name,
+        Path(values["masks"]).name,
+        int(values["image"]),
+        {int(n): _numbers(prints) for n, prints in values["learned"].items()},
+    )
+
+
+def _numbers(values: Mapping[str, int]) -> dict[int, int]:
+    """Undo what JSON does to numbers that are keys."""
+    return {int(k): int(v) for k, v in values.items()}
+
+
+def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
+    near = values.pop("relative_path")
+    entry = ImageEntry(
+        **{
+            **values,
+            "shape": tuple(int(n) for n in values["shape"]),
+            "sample": tuple(values["sample"]),
+            "learned": _numbers(values["learned"]),
+            "channels": tuple(ChannelEntry(**c) for c in values.get("channels", ())),
+        }
+    )
+    moved = Path(os.path.normpath(folder / near)) if near else None
+    if moved is not None and moved.exists():
+        return replace(entry, path=str(moved))
+    return entry
+
+
+def _relative(path: str, folder: Path) -> str:
+    """Path from the project's folder, with slashes; empty on another drive."""
+    if not path:
+        return ""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return ""

@@ -1,0 +1,105 @@
+"""What jobs yield beside progress and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.compressed import Packed
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Yielded when the probe has learned the marks of an image.
+
+    Parameters
+    ----------
+    image : hashable
+        Names the image in the session.
+    prints : dict of int to int
+        Fingerprints of the marks it learned, by plane; 0 where they are gone.
+    """
+
+    image: Hashable
+    prints: dict[int, int]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Yielded when images have marks that a probe cannot learn with the others.
+
+    Parameters
+    ----------
+    images : tuple of hashable
+        They have other channels than the one that is drawn.
+    """
+
+    images: tuple[Hashable, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Yielded when learning is over.
+
+    Parameters
+    ----------
+    before, after : dict of str to object
+        What the segmenter knew and knows, by
+        :func:`napari_segdino.review.history.learned_of`.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Switched:
+    """Yielded when another segmenter is ready to take the place of the present one.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Its encoder is loaded, and it has learned the marks there are.
+    changes : mapping of str to object
+        Settings that it was made with.
+    """
+
+    segmenter: Any
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """Yielded after the prediction of a plane: its mask before and after.
+
+    Parameters
+    ----------
+    plane : int
+        Flat index over the leading axes.
+    before, after : Packed
+        The mask (Y, X).
+    """
+
+    plane: int
+    before: Packed
+    after: Packed
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """Yielded after the prediction of a plane: where the probe is in doubt.
+
+    Parameters
+    ----------
+    plane : int
+        Flat index over the leading axes.
+    doubt : numpy.ndarray, shape (Y, X), uint8
+        Entropy, 0 to 255.
+    """
+
+    plane: int
+    doubt: NDArray[np.uint8]

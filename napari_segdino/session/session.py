@@ -1,0 +1,349 @@
+"""What one window knows: its classes, its probe and what the probe has learned.
+
+No Qt and no napari here: the dock shows this and changes it, tests use it as it
+is. What counts as a correction is decided by the small functions below.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_segdino.errors import InputError
+from napari_segdino.marks import MAX_LABEL, Plane, too_high
+from napari_segdino.session.settings import Settings, first_encoder
+
+if TYPE_CHECKING:
+    from napari_segdino.segmenter import Segmenter
+
+BACKGROUND_MARK = 1
+COLORS = (
+    "#ff7f0e",
+    "#17becf",
+    "#e377c2",
+    "#bcbd22",
+    "#2ca02c",
+    "#9467bd",
+    "#d62728",
+    "#8c564b",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """A class that the user names.
+
+    Parameters
+    ----------
+    label : int
+        Its value in the mask, 1 or more; its mark is ``label + 1``.
+    name : str
+        For people.
+    color : str
+        ``"#rrggbb"``.
+
+    Raises
+    ------
+    InputError
+        If the label is above :data:`~napari_segdino.marks.MAX_LABEL`.
+    """
+
+    label: int
+    name: str
+    color: str
+
+    def __post_init__(self) -> None:
+        if self.label > MAX_LABEL:
+            raise InputError(too_high(self.label))
+
+
+FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
+"""Those of a new session."""
+
+
+def fingerprint(plane: Plane) -> int:
+    """Return a number that changes when a plane does."""
+    return zlib.crc32(np.ascontiguousarray(plane).data)
+
+
+def why_not_trainable(codes: Iterable[int], head: str = "") -> str | None:
+    """Say what is missing before a probe can learn, or None.
+
+    Parameters
+    ----------
+    codes : iterable of int
+        The mark codes there are, 0 ignored.
+    head : str
+        For ``mvr`` one class is enough: what is unlike its strokes is background.
+    """
+    said = set(codes) - {0}
+    if (top := max(said, default=0) - 1) > MAX_LABEL:
+        return too_high(int(top))
+    if not said:
+        return "Nothing is marked yet: paint over what is wrong in the mask first."
+    if said == {BACKGROUND_MARK}:
+        return "Only background is marked: paint some of a class as well."
+    if BACKGROUND_MARK not in said and len(said) == 1 and head != "mvr":
+        return "Only one class is marked: erase or paint some background as well."
+    return None
+
+
+# -- the window's session --------------------------------------------------
+
+
+class Session:
+    """Classes, settings, the probe, and which marks it has learned.
+
+    Parameters
+    ----------
+    make_segmenter : callable, optional
+        Takes the parameters of a :class:`Segmenter` by name and returns one.
+    settings : Settings, optional
+        What to start with.
+    machine : mapping, optional
+        Parameters of every probe that belong to the machine, such as its cache.
+
+    Attributes
+    ----------
+    learned : dict
+        By image, by plane: fingerprint of the marks that the probe knows.
+    """
+
+    classes_changed = Signal()
+    settings_changed = Signal()
+    probe_changed = Signal()
+
+    def __init__(
+        self,
+        make_segmenter: Callable[..., Any] | None = None,
+        settings: Settings | None = None,
+        machine: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._make = make_segmenter or _make_segmenter
+        self._machine = dict(machine or {})
+        self.settings = settings or Settings(encoder=first_encoder())
+        self.classes: tuple[LabelClass, ...] = FIRST_CLASSES
+        self.learned: dict[Hashable, dict[int, int]] = {}
+        self._segmenter: Any = None
+
+    # classes
+
+    def add_class(self, name: str = "", color: str = "") -> LabelClass:
+        """Add a class under the lowest label that is free.
+
+        Raises
+        ------
+        InputError
+            If there are too many.
+        """
+        used = {c.label for c in self.classes}
+        label = next(n for n in range(1, len(used) + 2) if n not in used)
+        if label > MAX_LABEL:
+            raise InputError(f"A mask holds at most {MAX_LABEL} classes.")
+        color = color or COLORS[(label - 1) % len(COLORS)]
+        new = LabelClass(label, name or f"Class {label}", color)
+        self.classes = tuple(sorted((*self.classes, new), key=lambda c: c.label))
+        self.classes_changed.emit()
+        return new
+
+    def remove_class(self, label: int) -> None:
+        """Remove a class; the last one stays.
+
+        Raises
+        ------
+        InputError
+            If it is the only one.
+        """
+        if len(self.classes) == 1:
+            raise InputError("One class has to stay.")
+        self.classes = tuple(c for c in self.classes if c.label != label)
+        self.classes_changed.emit()
+
+    def change_class(self, label: int, name: str = "", color: str = "") -> None:
+        """Rename or recolour a class."""
+
+        def changed(c: LabelClass) -> LabelClass:
+            if c.label != label:
+                return c
+            return replace(c, name=name or c.name, color=color or c.color)
+
+        classes = tuple(changed(c) for c in self.classes)
+        if classes != self.classes:
+            self.classes = classes
+            self.classes_changed.emit()
+
+    @property
+    def n_groups(self) -> int:
+        """Groups to look for with nothing learned: background and classes."""
+        return max(c.label for c in self.classes) + 1
+
+    # settings and probe
+
+    @property
+    def segmenter(self) -> Any:
+        """The probe of this window; made when it is first asked for."""
+        if self._segmenter is None:
+            parameters = self.settings.parameters() | self._machine
+            self._segmenter = self._make(**parameters)
+        return self._segmenter
+
+    def owns(self, segmenter: Any) -> bool:
+        """Whether this is the window's probe, and no earlier one."""
+        return segmenter is not None and segmenter is self._segmenter
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a probe that has learned something."""
+        return self._segmenter is not None and bool(self._segmenter.is_fitted)
+
+    def change(self, **changes: Any) -> None:
+        """Change settings that the probe is not bound to; see :meth:`switch`."""
+        before, self.settings = self.settings, replace(self.settings, **changes)
+        if before == self.settings:
+            return
+        if before.parameters() != self.settings.parameters():
+            self.segmenter.set_params(**self.settings.parameters())
+        self.settings_changed.emit()
+
+    def candidate(self, **changes: Any) -> Any:
+        """Return a new segmenter made with other settings; the present one stays."""
+        return self._make(**replace(self.settings, **changes).parameters())
+
+    def switch(self, segmenter: Any, **changes: Any) -> None:
+        """Go on with a segmenter that was made with these changes of settings."""
+        self.settings = replace(self.settings, **changes)
+        segmenter.set_params(**self.settings.parameters())
+        self._start(segmenter)
+        self.settings_changed.emit()
+
+    def change_machine(self, **changes: Any) -> None:
+        """Change parameters that belong to the machine; the probe stays."""
+        self._machine |= changes
+        if self._segmenter is not None:
+            self._segmenter.set_params(**changes)
+
+    def adopt(self, segmenter: Any) -> None:
+        """Go on with a probe that was loaded from a file."""
+        self.settings = self.settings.taking(segmenter)
+        if named := segmenter.class_info_:
+            self.classes = tuple(LabelClass(**info) for info in named)
+        have = {c.label for c in self.classes}
+        missing = [n for n in range(1, segmenter.n_classes_) if n not in have]
+        self.classes += tuple(_default_class(n) for n in missing)
+        self._start(segmenter)
+        self.classes_changed.emit()
+        self.settings_changed.emit()
+
+    def state(self) -> dict[str, Any]:
+        """Return classes and settings, as JSON can hold them."""
+        return {
+            "classes": [asdict(c) for c in self.classes],
+            "settings": asdict(self.settings),
+        }
+
+    def restore(self, state: Mapping[str, Any], segmenter: Any = None) -> None:
+        """Go back to classes, settings and a probe that were saved.
+
+        Parameters
+        ----------
+        state : mapping
+            From :meth:`state`; see :meth:`Settings.restored`.
+        segmenter : Segmenter, optional
+            The probe; without one, a new one is made.
+        """
+        self.settings = self.settings.restored(state["settings"])
+        self._start(None)
+        if segmenter is not None:
+            self.adopt(segmenter)
+        self.classes = tuple(LabelClass(**one) for one in state["classes"])
+        self.classes_changed.emit()
+        self.settings_changed.emit()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the probe to a file, with the classes' names and colours."""
+        saved: Path = self.snapshot().save(path)
+        return saved
+
+    def snapshot(self) -> Any:
+        """Return a copy of the probe that can be saved while this one learns on."""
+        probe = copy(self.segmenter)
+        probe.class_info_ = [asdict(c) for c in self.classes]
+        return probe
+
+    def forget(self) -> None:
+        """Start a new probe; marks stay where they are."""
+        self._start(None)
+
+    def _start(self, segmenter: Any) -> None:
+        self._segmenter = segmenter
+        self.learned = {}
+        self.probe_changed.emit()
+
+    def load(self, path: str | Path) -> Any:
+        """Read a probe file; :meth:`adopt` then takes it."""
+        loaded = type(self.segmenter).load(path, device=self.settings.device)
+        return loaded.set_params(**self._machine)
+
+    def note_learned(self, image: Hashable, prints: Mapping[int, int]) -> None:
+        """Remember that the probe knows these planes' marks now."""
+        self.learned.setdefault(image, {}).update(prints)
+        self.probe_changed.emit()
+
+    def put_back(
+        self, teach: Callable[[Any], Any], learned: Mapping[Hashable, Mapping[int, int]]
+    ) -> None:
+        """Return to what the probe knew earlier.
+
+        Parameters
+        ----------
+        teach : callable
+            Makes the segmenter know it.
+        learned : mapping of hashable to mapping of int to int
+            :attr:`learned` as it was then.
+        """
+        teach(self.segmenter)
+        settings = self.settings.taking(self.segmenter)
+        if settings != self.settings:
+            self.settings = settings
+            self.settings_changed.emit()
+        self.learned = {image: dict(prints) for image, prints in learned.items()}
+        self.probe_changed.emit()
+
+    def changed_planes(
+        self, image: Hashable, prints: Mapping[int, int]
+    ) -> Sequence[int]:
+        """Planes whose marks the probe does not know yet.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        prints : mapping of int to int
+            Fingerprint of the marks of each plane that has any, now.
+
+        Returns
+        -------
+        list of int
+            Planes with new marks, and planes whose marks are gone.
+        """
+        known = self.learned.get(image, {})
+        new = [p for p, mark in prints.items() if known.get(p) != mark]
+        gone = [p for p, mark in known.items() if p not in prints and mark]
+        return sorted(new + gone)
+
+
+def _default_class(label: int) -> LabelClass:
+    return LabelClass(label, f"Class {label}", COLORS[(label - 1) % len(COLORS)])
+
+
+def _make_segmenter(**parameters: Any) -> Segmenter:
+    from napari_segdino.segmenter import Segmenter
+
+    return Segmenter(**parameters)

@@ -1,0 +1,107 @@
+"""What the dock asks for: one frozen group, made into a segmenter's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self, TypeVar
+
+from napari_segdino.config import FeatureSettings, PredictSettings
+from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
+from napari_segdino.encoders.table import get_spec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the dock asks for.
+
+    Parameters
+    ----------
+    encoder : str
+        A name, or the path of a file.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    whole_volume : bool
+        Draw every plane, not only the one that is shown.
+    live : bool
+        Retrain while the user paints.
+    follow : bool
+        Draw the slice that the user goes to with the present probe.
+    head : str
+        What is trained: one of :data:`napari_segdino.heads.HEADS`.
+    features : FeatureSettings, optional
+        How planes are shown to the encoder; None is what the head is made for.
+    predicting : PredictSettings
+        How predictions are made of what the head says.
+    """
+
+    encoder: str = DEFAULT_ENCODER
+    device: str = "auto"
+    whole_volume: bool = False
+    live: bool = False
+    follow: bool = True
+    head: str = "mvr"
+    features: FeatureSettings | None = None
+    predicting: PredictSettings = field(default_factory=PredictSettings)
+
+    @property
+    def probe(self) -> tuple[object, ...]:
+        """What a probe is bound to: with another one it has to learn anew."""
+        return self.encoder, self.head, self.features
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of a :class:`Segmenter` by name."""
+        names = ("encoder", "device", "head", "features", "predicting")
+        return {name: getattr(self, name) for name in names}
+
+    def taking(self, segmenter: Any) -> Self:
+        """Return these settings with what a probe was trained with."""
+        shown = segmenter.features
+        return replace(
+            self,
+            encoder=segmenter.encoder,
+            head=segmenter.head,
+            features=None if shown == made_for(segmenter.head) else shown,
+            predicting=segmenter.predicting,
+        )
+
+    def restored(self, saved: Mapping[str, Any]) -> Self:
+        """Return these settings with what was saved of others.
+
+        Parameters
+        ----------
+        saved : mapping
+            Of :func:`dataclasses.asdict`, after JSON. What is not known is left
+            out, and so is the device, which belongs to the machine.
+        """
+        known = {f.name for f in fields(self)} - {"device"}
+        values = {name: value for name, value in saved.items() if name in known}
+        if values.get("features"):
+            values["features"] = from_json(FeatureSettings, values["features"])
+        if "predicting" in values:
+            values["predicting"] = from_json(PredictSettings, values["predicting"])
+        return replace(self, **values)
+
+
+def from_json(group: type[T], saved: Mapping[str, Any]) -> T:
+    """Make a group of settings of what JSON made of it; leave out what is unknown."""
+    known = {f.name for f in fields(group)}  # type: ignore[arg-type]
+    values = {name: value for name, value in saved.items() if name in known}
+    return group(
+        **{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+    )
+
+
+def made_for(head: str) -> FeatureSettings:
+    """Return how a head's tiles are shown unless the user says otherwise."""
+    from napari_segdino.heads.learners import make_learner
+
+    return make_learner(head, None).features()
+
+
+def first_encoder() -> str:
+    """Return the default encoder, or the built-in one if it is not here."""
+    here = find_weights(get_spec(DEFAULT_ENCODER)) is not None
+    return DEFAULT_ENCODER if here else BUILTIN_ENCODER

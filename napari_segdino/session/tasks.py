@@ -1,0 +1,348 @@
+"""What the worker runs: generators over a segmenter. No Qt and no layers here."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.compressed import Packed
+from napari_segdino.errors import ChannelsError, InputError
+from napari_segdino.images.planes import Planes
+from napari_segdino.inference.predict import PartResult, PlaneResult
+from napari_segdino.inference.uncertainty import entropy
+from napari_segdino.marks import apply_marks
+from napari_segdino.progress import Progress, Steps
+from napari_segdino.review.history import learned_of
+from napari_segdino.session.eta import foretell, memory_notice
+from napari_segdino.session.results import (
+    Doubted,
+    Known,
+    Learned,
+    LeftOut,
+    Redrawn,
+    Switched,
+)
+from napari_segdino.session.session import fingerprint, why_not_trainable
+
+FULL = 255
+"""Doubt is kept in 8 bits; this is 1."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An image with marks.
+
+    Parameters
+    ----------
+    image : hashable
+        Names the image in the session.
+    planes : Planes
+        The image.
+    marks : array of int
+        Its marks, live: the user may go on painting in them.
+    known : mapping of int to int
+        Fingerprints of the marks that the probe has learned.
+    spacing : tuple of float, optional
+        Distances along z, y and x in mm.
+    """
+
+    image: Hashable
+    planes: Planes
+    marks: Any
+    known: Mapping[int, int]
+    spacing: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Marks as they were at one moment.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int
+        All of them: cuts across other axes than z need them.
+    changed : list of int
+        Planes to learn.
+    prints : dict of int to int
+        Fingerprints of these planes.
+    codes : set of int
+        All codes that are marked anywhere in the image.
+    """
+
+    marks: NDArray[Any]
+    changed: list[int]
+    prints: dict[int, int]
+    codes: set[int]
+
+
+def take_snapshot(marked: Marked) -> Snapshot:
+    """Copy the planes whose marks the probe does not know yet."""
+    copy = np.zeros(marked.planes.spatial_shape, np.asarray(marked.marks[:0]).dtype)
+    prints: dict[int, int] = {}
+    codes: set[int] = set()
+    for plane in range(len(marked.planes)):
+        index = marked.planes.index(plane)
+        now = np.array(marked.marks[index])
+        key = fingerprint(now) if now.any() else 0
+        if key:
+            codes |= set(np.flatnonzero(np.bincount(now.ravel())).tolist())
+            copy[index] = now
+        if key != marked.known.get(plane, 0):
+            prints[plane] = key
+    return Snapshot(copy, sorted(prints), prints, codes - {0})
+
+
+def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Steps[None]:
+    """Learn every mark that is new, of images that can share a probe with one.
+
+    Yields
+    ------
+    Progress, Learned, LeftOut, Notice
+
+    Raises
+    ------
+    InputError
+        If the marks do not suffice to learn from.
+    """
+    yield Progress(0, 0, "Reading the marks")
+    fitting = [m for m in images if fits(segmenter, m.planes, target.planes, anew=True)]
+    others = [m for m in images if m not in fitting]
+    left = tuple(m.image for m in others if take_snapshot(m).codes)
+    if left:
+        yield LeftOut(left)
+    images = fitting
+    snapshots = [take_snapshot(m) for m in images]
+    codes = set().union(*(s.codes for s in snapshots))
+    reason = why_not_trainable(codes, segmenter.head)
+    helped = segmenter.is_fitted or (codes and segmenter.has_guess)
+    if reason and not helped:
+        raise InputError(reason)
+    both = zip(images, snapshots, strict=True)
+    segmenter.check_channels([m.planes for m, s in both if s.changed and s.codes])
+    new = [
+        (m.planes, s.marks, s.changed) for m, s in zip(images, snapshots, strict=True)
+    ]
+    if notice := memory_notice(segmenter, new):
+        yield notice
+    for marked, snapshot in zip(images, snapshots, strict=True):
+        if not snapshot.changed:
+            continue
+        steps = segmenter.iter_partial_fit(
+            marked.planes.array,
+            snapshot.marks,
+            axes=marked.planes.axes,
+            planes=snapshot.changed,
+            spacing=marked.spacing,
+        )
+        yield from foretell(steps)
+        yield Learned(marked.image, snapshot.prints)
+
+
+def fits(segmenter: Any, image: Planes, *others: Planes, anew: bool = False) -> bool:
+    """Whether a probe, or a new one, can learn from all of these images.
+
+    They need the channels that it learned from, or all the same.
+    """
+    try:
+        segmenter.check_channels([image, *others], anew=anew)
+    except ChannelsError:
+        return False
+    return True
+
+
+def iter_retrain(
+    segmenter: Any,
+    images: Sequence[Marked],
+    target: Marked,
+    mask: Any,
+    planes: Sequence[int],
+    centre: tuple[float, float] | None = None,
+    doubt: bool = False,
+) -> Steps[None]:
+    """Learn new marks, then draw the planes asked for.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Learns and draws.
+    images : sequence of Marked
+        Whose marks to learn.
+    target : Marked
+        Which of them to draw.
+    mask : array of int
+        Its mask, live.
+    planes : sequence of int
+        Planes to draw.
+    centre : tuple of float, optional
+        Pixel that is looked at.
+    doubt : bool
+        Whether somebody wants to know where the probe is in doubt.
+
+    Yields
+    ------
+    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, Doubted, Notice
+    """
+    before = learned_of(segmenter)
+    yield from iter_learn(segmenter, images, target)
+    yield Known(before, learned_of(segmenter))
+    yield from _iter_redraw(segmenter, target, mask, planes, centre, doubt)
+
+
+def iter_switch(
+    present: Any,
+    candidate: Any,
+    changes: Mapping[str, Any],
+    images: Sequence[Marked],
+    target: Marked | None = None,
+    mask: Any = None,
+    planes: Sequence[int] = (),
+    centre: tuple[float, float] | None = None,
+    doubt: bool = False,
+) -> Steps[None]:
+    """Load another encoder, teach it the marks, and only then let it take over.
+
+    Parameters
+    ----------
+    present, candidate : Segmenter
+        The probe there is, which is not touched, and a new one.
+    changes : mapping of str to object
+        Settings that the new one was made with.
+    images, target, mask, planes, centre, doubt
+        As for :func:`iter_retrain`; none of the marks is known. Without a target
+        nothing is drawn.
+
+    Yields
+    ------
+    Progress, Switched, and then what :func:`iter_retrain` yields
+    """
+    before = learned_of(present)
+    yield from candidate.iter_engine()
+    learned: list[Learned] = []
+    marked = [m for m in images if np.any(m.marks)]
+    first = [m for m in marked if target is not None and m.image == target.image]
+    try:
+        for step in (
+            iter_learn(candidate, marked, (first or marked)[0]) if marked else ()
+        ):
+            if isinstance(step, Learned):
+                learned.append(step)
+            else:
+                yield step
+    except InputError:
+        # Marks of one class alone, say: it begins as a new probe does.
+        learned.clear()
+    yield Switched(candidate, changes)
+    yield from learned
+    if candidate.is_fitted and target is not None:
+        yield Known(before, learned_of(candidate))
+        yield from _iter_redraw(candidate, target, mask, planes, centre, doubt)
+
+
+def _iter_redraw(
+    segmenter: Any,
+    target: Marked,
+    mask: Any,
+    planes: Sequence[int],
+    centre: tuple[float, float] | None,
+    doubt: bool,
+) -> Steps[None]:
+    image = target.planes
+    first: dict[int, NDArray[Any]] = {}
+    steps = segmenter.iter_predict(
+        image.array,
+        axes=image.axes,
+        planes=planes,
+        centre=centre,
+        spacing=target.spacing,
+    )
+    for step in foretell(steps):
+        if not isinstance(step, PartResult | PlaneResult):
+            yield step
+            continue
+        index = image.index(step.index)
+        if step.index not in first:
+            first[step.index] = np.array(mask[index])
+        if isinstance(step, PartResult):
+            yield step
+            continue
+        seen = first.pop(step.index)
+        # First what the user waits for.
+        yield step
+        drawn = apply_marks(step.labels, np.asarray(target.marks[index]))
+        drawn = drawn.astype(seen.dtype, copy=False)
+        yield Redrawn(step.index, Packed.of(seen), Packed.of(drawn))
+        if doubt:
+            yield Doubted(step.index, in_bytes(entropy(step.probabilities)))
+
+
+def in_bytes(doubt: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return doubt from 0 to 1 as 0 to 255."""
+    return np.round(doubt * FULL).astype(np.uint8)
+
+
+def iter_unpack(
+    masks: Mapping[tuple[Hashable, int], Packed],
+) -> Steps[None]:
+    """Yield Progress, and (image, plane, labels) for each packed mask."""
+    for done, ((image, plane), packed) in enumerate(masks.items()):
+        yield Progress(done, len(masks), "Going back")
+        yield image, plane, packed.array()
+
+
+def iter_segment(
+    segmenter: Any,
+    target: Planes,
+    planes: Sequence[int],
+    n_groups: int,
+    centre: tuple[float, float] | None = None,
+    spacing: tuple[float, ...] | None = None,
+) -> Steps[None]:
+    """Draw planes: with the probe, or by grouping if there is none yet.
+
+    Yields
+    ------
+    Progress, PartResult, PlaneResult, Notice
+    """
+    how: dict[str, Any] = {"axes": target.axes, "planes": planes, "centre": centre}
+    if segmenter.is_fitted:
+        steps = segmenter.iter_predict(target.array, spacing=spacing, **how)
+    else:
+        steps = segmenter.iter_cluster(target.array, n_classes=n_groups, **how)
+    yield from foretell(steps)
+
+
+def iter_start(
+    segmenter: Any,
+    target: Marked,
+    mask: Any,
+    planes: Sequence[int],
+    centre: tuple[float, float] | None = None,
+) -> Steps[None]:
+    """Draw what looks like the marks of an image; learn them if they suffice.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Has learned nothing yet.
+    target : Marked
+        The image; none of its marks is known.
+    mask, planes, centre
+        As for :func:`iter_retrain`.
+
+    Yields
+    ------
+    Progress, PartResult, PlaneResult, and what :func:`iter_retrain` yields
+    """
+    snapshot = take_snapshot(target)
+    if why_not_trainable(snapshot.codes) is None:
+        yield from iter_retrain(segmenter, [target], target, mask, planes, centre)
+        return
+    image = target.planes
+    steps = segmenter.iter_alike(
+        image.array, snapshot.marks, axes=image.axes, planes=planes, centre=centre
+    )
+    yield from foretell(steps)

@@ -1,1 +1,0 @@
-"""From marks and features to a trained head."""

@@ -1,0 +1,208 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from napari_segdino.errors import InputError
+from napari_segdino.heads.probe.components import fit_basis
+from napari_segdino.heads.probe.fit import (
+    KEEP,
+    MAX_UNITS,
+    _unit_rows,
+    count_strokes,
+    iter_fit_probe,
+)
+from napari_segdino.heads.probe.model import NetworkProbe, RadialProbe
+from napari_segdino.heads.probe.samples import GUESS, Sample
+from napari_segdino.progress import drive
+
+
+def sample(codes, seed=0, whole=False):
+    """Pixels of classes that lie 4 apart on the first feature of two blocks."""
+    random = torch.Generator().manual_seed(seed)
+    codes = torch.as_tensor(codes, dtype=torch.uint8)
+    context = torch.randn(200, 4, generator=random)
+    context[:, 0] += 4 * torch.randint(1, 4, (200,), generator=random)
+    features = torch.randn(len(codes), 4, generator=random) * 0.3
+    features[:, 0] += 4 * codes
+    return Sample(
+        marks=codes[None],
+        features=features.half(),
+        codes=codes,
+        weights=torch.ones(len(codes)),
+        strokes=torch.full((len(codes),), -1 if whole else 0),
+        parts=torch.ones(len(codes)),
+        context=context.half(),
+        widths=torch.tensor([3, 1]),
+    )
+
+
+def fitted(samples, n_classes, joint=True, before=None):
+    basis = fit_basis(samples, joint)
+    memory = {str(number): sample for number, sample in enumerate(samples)}
+    return drive(iter_fit_probe(memory, n_classes, basis, 0, before))
+
+
+def scored(probe, one, tile=""):
+    vectors = probe.basis.project(one.features.split([3, 1], 1))
+    return probe.on(tile).probabilities(vectors)
+
+
+def right(probe, one, tile=""):
+    """Share of the marked pixels that are classified as marked."""
+    said = scored(probe, one, tile).argmax(1) + 1
+    return float((said == one.codes.long()).float().mean())
+
+
+def test_blocks_count_the_same():
+    one = sample([1, 2])
+    one.context[:, :3] *= 100
+    basis = fit_basis([one], joint=False)
+    vectors = basis.project(one.context.split([3, 1], 1))
+    norms = [v.square().sum(1).mean() for v in vectors.split([3, 1], 1)]
+    assert np.allclose(norms, 1, atol=0.01)
+
+
+def test_a_rotation_keeps_distances():
+    one = sample([1, 2])
+    blocks = one.context.split([3, 1], 1)
+    joint, plain = (fit_basis([one], joint).project(blocks) for joint in (True, False))
+    assert torch.allclose(
+        (joint - joint[0]).norm(dim=1), (plain - plain[0]).norm(dim=1), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_marked_pixels_are_classified_as_marked(n_classes):
+    one = sample([1 + i % n_classes for i in range(30)])
+    probe = fitted([one], n_classes)
+    probabilities = scored(probe, one)
+    assert isinstance(probe, RadialProbe)
+    assert torch.allclose(probabilities.sum(1), torch.ones(30))
+    assert torch.equal(probabilities.argmax(1) + 1, one.codes.long())
+
+
+def test_a_class_without_marks_has_no_probability():
+    one = sample([1, 3] * 5)
+    assert not scored(fitted([one], 3), one)[:, 1].any()
+
+
+def test_strokes_are_counted_by_class():
+    one = dataclasses.replace(
+        sample([1, 1, 2, 2, 2]), strokes=torch.tensor([0, 1, 2, 2, 3])
+    )
+    memory = {"a": one, GUESS: sample([1, 2])}
+    assert count_strokes(memory) == 4
+    assert [count_strokes(memory, code) for code in (1, 2, 3)] == [2, 2, 0]
+
+
+def test_one_class_is_refused():
+    with pytest.raises(InputError, match="Only one class"):
+        fitted([sample([2, 2])], 2)
+
+
+def test_whole_masks_of_several_images_train_a_network():
+    whole = [sample([1, 2, 4] * 40, seed, whole=True) for seed in range(3)]
+    probe = fitted(whole, 4, joint=False)
+    probabilities = scored(probe, whole[0])
+    assert isinstance(probe, NetworkProbe)
+    assert not probabilities[:, 2].any()
+    assert right(probe, whole[0]) > 0.95
+
+
+def test_the_same_seed_trains_the_same_network():
+    whole = [sample([1, 2] * 20, seed, whole=True) for seed in range(3)]
+    first, again = fitted(whole, 2), fitted(whole, 2)
+    assert torch.equal(first.hidden, again.hidden)
+
+
+def test_units_are_bounded():
+    many = [sample([1, 2] * 200, seed) for seed in range(4)]
+    probe = fitted(many, 2)
+    assert len(probe.units) <= MAX_UNITS
+    assert min(right(probe, one) for one in many) > 0.97
+
+
+def test_every_stroke_has_a_unit():
+    """A hundred images, three strokes each: none drops out."""
+    many = []
+    for seed in range(100):
+        one = sample([1, 2, 2] * 8, seed)
+        one.strokes[:] = torch.arange(3).repeat(8)
+        many.append(one)
+    memory = {str(number): one for number, one in enumerate(many)}
+    rows = _unit_rows(many)
+    assert len(rows) == MAX_UNITS
+    strokes = torch.cat([100 * i + one.strokes for i, one in enumerate(many)])
+    assert len(strokes[rows].unique()) == 300
+    probe = fitted(list(memory.values()), 2)
+    assert np.mean([right(probe, one, tile) for tile, one in memory.items()]) > 0.97
+
+
+def test_what_is_said_of_one_image_is_not_unsaid_by_others():
+    """The same look is class 1 on the first image and background on ten later."""
+    first, other = sample([2] * 8 + [1] * 8), sample([2] * 8 + [1] * 8, 1)
+    swapped = dataclasses.replace(first, codes=3 - first.codes)
+    later = [swapped] * 10
+    probe = fitted([first, *later], 2)
+    assert right(probe, first, "0") > 0.97
+    assert right(probe, swapped, "5") > 0.97
+    # On a new image the many win.
+    assert right(probe, other) == 0
+
+
+def test_strokes_on_one_tile_say_the_same_of_the_next_slice():
+    """A class between many kinds of background: the borders lie where they lay."""
+    one = sample([1] * 40 + [2] * 8)
+    one.features[:40, 0] = torch.cat(
+        [torch.linspace(-8, 4, 20), torch.linspace(9, 24, 20)]
+    )
+    probe = fitted([one], 2)
+    between = torch.zeros(400, 4)
+    between[:, 0] = torch.linspace(2, 10, 400)
+    way = dataclasses.replace(one, features=between.half())
+    here, there = (scored(probe, way, tile) for tile in ("0", "the next slice"))
+    assert 0 < here.argmax(1).sum() < 400
+    assert torch.equal(here.argmax(1), there.argmax(1))
+
+
+def test_a_probe_without_its_tile_still_carries_over():
+    one, new = sample([1, 2] * 10), sample([1, 2] * 10, seed=7)
+    assert right(fitted([one], 2), new, "another tile") > 0.95
+
+
+def strokes(count):
+    """A sample of so many strokes of one pixel each, in turn of both classes."""
+    one = sample([1 + i % 2 for i in range(count)])
+    return dataclasses.replace(one, strokes=torch.arange(count))
+
+
+@pytest.mark.parametrize("new", [1, 2])
+def test_a_share_of_the_last_probe_stays_with_each_new_stroke(new):
+    few, all_of_them = strokes(6), strokes(6 + new)
+    before, fresh = fitted([few], 2), fitted([all_of_them], 2)
+    found = fitted([all_of_them], 2, before=before)
+    assert (before.strokes, found.strokes) == (6, 6 + new)
+    blocks = all_of_them.features.split([3, 1], 1)
+
+    def said(probe):
+        return probe.on("0").scores(probe.basis.project(blocks))
+
+    kept = KEEP**new
+    wanted = kept * said(before) + (1 - kept) * said(fresh)
+    assert torch.allclose(said(found), wanted, atol=0.02)
+    assert not torch.allclose(said(found), said(fresh), atol=0.1)
+
+
+def test_a_probe_of_other_classes_does_not_stay():
+    before = fitted([strokes(6)], 2)
+    three = sample([1, 2, 3] * 5)
+    assert torch.equal(
+        fitted([three], 3, before=before).weight, fitted([three], 3).weight
+    )
+
+
+def test_a_probe_from_few_strokes_says_it_is_less_sure():
+    few, some, many = (fitted([strokes(n)], 2).temperature for n in (3, 5, 12))
+    assert few > some > many == fitted([strokes(20)], 2).temperature

@@ -1,0 +1,140 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_segdino.errors import InputError
+from napari_segdino.heads.dense.augment import augmented, jitter, turn
+from napari_segdino.heads.dense.registry import DENSE_HEADS, make_head
+from napari_segdino.heads.recipes import (
+    RECIPES,
+    Recipe,
+    default_recipe,
+    get_recipe,
+    rate_at,
+)
+
+
+def test_the_published_recipes():
+    one, two, med = (RECIPES[n] for n in ("segdino", "segdino_v2_constant", "meddino"))
+    for r in (one, two):
+        assert (r.lr, r.epochs, r.batch, r.steps) == (1e-4, 50, 4, 0)
+        assert (r.sides, r.schedule, r.loss) == ((256,), "constant", "ce")
+        assert (r.betas, r.balance) == ((0.9, 0.999), "none")
+    assert (one.weight_decay, one.views) == (1e-4, 0)
+    assert (two.weight_decay, two.views) == (0.01, 8)
+    assert two.head_options == {"width": 256}
+    assert (med.lr, med.weight_decay, med.betas) == (3e-4, 5e-2, (0.9, 0.98))
+    assert (med.schedule, med.loss) == ("linear", "dice_ce")
+
+
+def test_every_recipe_names_itself_and_a_head_that_takes_its_options():
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        assert get_recipe(name) is recipe
+        if recipe.head != "mvr":
+            make_head(recipe.head, (32,) * 4, 2, **recipe.head_options)
+
+
+def test_every_head_has_a_recipe_for_masks_and_for_strokes():
+    for head in ("mvr", *DENSE_HEADS):
+        strokes = default_recipe(head, strokes=True)
+        masks = default_recipe(head, strokes=False, device="cuda:0")
+        assert strokes.head == masks.head == head
+        assert 0 < strokes.steps <= 60
+        assert strokes.balance != "none"
+    assert default_recipe("segdino_v2", strokes=False).head_options == {"width": 64}
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(InputError, match="segdino_v2"):
+        get_recipe("segdino_v3")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [2, 2, 2]),
+        ("linear", [2, 1.5, 1]),
+        ("cosine", [2, 1 + math.sqrt(0.5), 1]),
+    ],
+)
+def test_rates_by_hand(schedule, expected):
+    recipe = Recipe("r", "segdino", lr=2.0, schedule=schedule)
+    assert [rate_at(recipe, s, 4) for s in (0, 1, 2)] == pytest.approx(expected)
+
+
+def picture(shape=(40, 56), channels=3):
+    image = np.random.default_rng(0).random((*shape, channels))
+    marks = np.ones(shape, np.uint8)
+    marks[10:20, 30:44] = 2
+    return image, marks
+
+
+def test_copies_are_of_the_seed_and_differ():
+    image, marks = picture()
+    first = list(augmented(image, marks, 8, 3))
+    again = list(augmented(image, marks, 5, 3))
+    for (a, m), (b, k) in zip(first, again, strict=False):
+        assert np.array_equal(a, b)
+        assert np.array_equal(m, k)
+    other = list(augmented(image, marks, 8, 4))
+    assert any(
+        not np.array_equal(a, b) for (a, _), (b, _) in zip(first, other, strict=True)
+    )
+    assert len({a.tobytes() for a, _ in first}) >= 6
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([1, 3, 5]))
+def test_copies_keep_shape_range_and_codes(y, x, channels):
+    image, _ = picture((y, x), channels)
+    marks = np.random.default_rng(1).integers(0, 4, (y, x)).astype(np.uint8)
+    for shown, said in augmented(image, marks, 4, 0):
+        assert shown.shape == image.shape
+        assert shown.dtype == np.float32
+        assert shown.min() >= 0
+        assert shown.max() <= 1
+        assert said.shape == marks.shape
+        assert said.dtype == marks.dtype
+        assert set(np.unique(said)) <= {0, *np.unique(marks)}
+
+
+def test_marks_move_with_the_image():
+    marks = np.ones((64, 48), np.uint8)
+    marks[8:24, 10:30] = 2
+    image = np.repeat((marks == 2)[..., None], 3, -1).astype(np.float64)
+    for shown, said in augmented(image, marks, 12, 0):
+        light = shown.mean(-1) > 0.5
+        known = said > 0
+        assert (light == (said == 2))[known].mean() > 0.98
+
+
+def test_a_turn_by_hand():
+    image = np.zeros((5, 5, 1), np.float32)
+    marks = np.ones((5, 5), np.uint8)
+    image[2, 4] = 1
+    marks[2, 4] = 3
+    shown, said = turn(image, marks, 90.0)
+    assert np.argwhere(shown[..., 0] > 0.9).tolist() in ([[0, 2]], [[4, 2]])
+    assert np.array_equal(said == 3, shown[..., 0] > 0.9)
+
+
+def test_past_the_border_nothing_is_said():
+    _, said = turn(np.zeros((41, 41, 1), np.float32), np.ones((41, 41), np.uint8), 15)
+    assert said[0, 0] == said[-1, -1] == 0
+    assert said[10:31, 10:31].all()
+
+
+def test_colours_are_shifted_within_bounds():
+    grey = np.full((4, 4, 3), 0.5, np.float32)
+    values = [jitter(grey, np.random.default_rng(i)).mean() for i in range(40)]
+    assert 0.39 < min(values) < 0.46
+    assert 0.54 < max(values) < 0.61
+    red = np.zeros((4, 4, 3), np.float32)
+    red[..., 0] = 0.8
+    shifted = [jitter(red, np.random.default_rng(i)) for i in range(40)]
+    assert max(s[..., 1:].max() for s in shifted) > 0.05  # the hue moves
+    assert all((s.argmax(-1) == 0).all() for s in shifted)  # and stays reddish
