@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class Compressed:
     """An array of labels, compressed.
 
     Parameters
@@ -38,7 +38,7 @@ class Packed:
     dtype: str
 
     @classmethod
-    def of(cls, array: NDArray[Any]) -> Packed:
+    def of(cls, array: NDArray[Any]) -> Compressed:
         """Compress an array."""
         content = zlib.compress(np.ascontiguousarray(array).data, 1)
         return cls(content, array.shape, array.dtype.str)
@@ -49,7 +49,7 @@ class Packed:
         return flat.reshape(self.shape).copy()
 
 
-def write_packed(path: Path, arrays: Mapping[str, Packed]) -> None:
+def write_compressed(path: Path, arrays: Mapping[str, Compressed]) -> None:
     """Write arrays by name, deflated as they are.
 
     Raises
@@ -59,14 +59,14 @@ def write_packed(path: Path, arrays: Mapping[str, Packed]) -> None:
     """
     from safetensors.numpy import save
 
-    said = {name: [packed.dtype, *packed.shape] for name, packed in arrays.items()}
+    marked = {name: [packed.dtype, *packed.shape] for name, packed in arrays.items()}
     named = {n: np.frombuffer(p.data, np.uint8) for n, p in arrays.items()}
     with atomic_path(path, ProjectError) as temporary:
-        temporary.write_bytes(save(named, {"arrays": json.dumps(said)}))
+        temporary.write_bytes(save(named, {"arrays": json.dumps(marked)}))
 
 
-def read_packed(path: Path) -> dict[str, Packed]:
-    """Read what :func:`write_packed` wrote.
+def read_compressed(path: Path) -> dict[str, Compressed]:
+    """Read what :func:`write_compressed` wrote.
 
     Raises
     ------
@@ -77,10 +77,10 @@ def read_packed(path: Path) -> dict[str, Packed]:
 
     try:
         with safe_open(path, framework="np") as file:
-            said = json.loads(file.metadata()["arrays"])
+            marked = json.loads(file.metadata()["arrays"])
             return {
-                name: Packed(file.get_tensor(name).tobytes(), tuple(shape), dtype)
-                for name, (dtype, *shape) in said.items()
+                name: Compressed(file.get_tensor(name).tobytes(), tuple(shape), dtype)
+                for name, (dtype, *shape) in marked.items()
             }
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         _log.error("reading %s failed", path, exc_info=error)

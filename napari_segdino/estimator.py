@@ -16,7 +16,7 @@ from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
 from napari_segdino.model_file import read_model, write_model
 from napari_segdino.params import Params
-from napari_segdino.pipeline import Engine, iter_make_engine
+from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
 from napari_segdino.progress import Steps
 
@@ -31,12 +31,12 @@ class Estimator(Params):
     """
 
     model_: Any
-    memory_: dict[str, Any]
+    samples_: dict[str, Any]
     n_classes_: int
     classes_: NDArray[np.int_]
     encoder_key_: str
     channels_: int | None
-    _engine: Engine
+    _pipeline: Pipeline
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Estimator(Params):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the loaded encoder and its cache, which are made anew."""
-        made = "_engine", "_engine_for"
+        made = "_pipeline", "_pipeline_for"
         return {k: v for k, v in vars(self).items() if k not in made}
 
     def __copy__(self) -> Self:
@@ -82,7 +82,7 @@ class Estimator(Params):
                 "The probe has not learned anything yet: fit it, or load one."
             )
 
-    def iter_engine(self) -> Steps[Engine]:
+    def iter_pipeline(self) -> Steps[Pipeline]:
         """Load the encoder once; load it anew when it or where it computes changes.
 
         Yields
@@ -101,14 +101,14 @@ class Estimator(Params):
         ModelFileError
             If the probe was trained on another encoder.
         """
-        wanted, known = self.get_params(), getattr(self, "_engine_for", None)
+        wanted, known = self.get_params(), getattr(self, "_pipeline_for", None)
         if known is not None and all(known[n] == wanted[n] for n in ENCODED_BY):
             if known != wanted:
                 settings = self.features, self.predicting, self.random_state
-                self._engine = self._engine.with_settings(*settings)
-                self._engine_for = wanted
+                self._pipeline = self._pipeline.with_settings(*settings)
+                self._pipeline_for = wanted
         else:
-            engine = yield from iter_make_engine(
+            pipeline = yield from iter_make_pipeline(
                 self.encoder,
                 self.device,
                 self.cache,
@@ -117,14 +117,14 @@ class Estimator(Params):
                 self.predicting,
                 self.random_state,
             )
-            key = engine.extractor.encoder.key
+            key = pipeline.extractor.encoder.key
             if getattr(self, "encoder_key_", key) != key:
                 raise ModelFileError(
                     "This probe was trained on another encoder than "
                     f"{self.encoder}: choose that one, or start anew."
                 )
-            self._engine, self._engine_for = engine, wanted
-        return self._engine
+            self._pipeline, self._pipeline_for = pipeline, wanted
+        return self._pipeline
 
     def check_channels(
         self, images: Sequence[Planes], anew: bool = False
@@ -171,7 +171,7 @@ class Estimator(Params):
         self._check_fitted()
         learned = Learned(
             self.model_,
-            self.memory_,
+            self.samples_,
             self.n_classes_,
             self.encoder_key_,
             self.class_info_,
@@ -201,7 +201,7 @@ class Estimator(Params):
         """
         params, learned = unpack_probe(read_model(path))
         self = cls(**params, device=device)
-        self.model_, self.memory_ = learned.model, learned.memory
+        self.model_, self.samples_ = learned.model, learned.samples
         self.n_classes_ = learned.n_classes
         self.classes_ = np.arange(learned.n_classes)
         self.encoder_key_ = learned.encoder_key

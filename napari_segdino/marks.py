@@ -46,7 +46,7 @@ def as_codes(marks: Any) -> NDArray[np.uint8]:
         raise InputError(f"Marks are whole numbers, not {marks.dtype}.")
     if marks.size and int(marks.min()) < 0:
         raise InputError(
-            f"There is a mark {int(marks.min())}: marks are 0 for not said, 1 for "
+            f"There is a mark {int(marks.min())}: marks are 0 for unlabelled, 1 for "
             "background, 2 and on for classes."
         )
     if (top := int(marks.max(initial=0))) > MAX_LABEL + 1:
@@ -65,7 +65,7 @@ def corrections(baseline: Plane, current: Plane, marks: Plane) -> Plane:
     current : numpy.ndarray of int, same shape
         The mask now.
     marks : numpy.ndarray of int, same shape
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
 
     Returns
     -------
@@ -142,14 +142,14 @@ def apply_marks(prediction: Plane, marks: Plane) -> Plane:
     prediction : numpy.ndarray of int
         0 background, 1.. classes.
     marks : numpy.ndarray of int, same shape
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
 
     Returns
     -------
     numpy.ndarray, same shape, of a type that holds both
     """
-    said = marks > 0
-    labels = marks[said] - 1
+    marked = marks > 0
+    labels = marks[marked] - 1
     out: Plane = prediction.astype(type_for(labels, prediction.dtype))
-    out[said] = labels
+    out[marked] = labels
     return out

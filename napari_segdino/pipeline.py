@@ -18,7 +18,7 @@ from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.heads.collect import iter_remember
 from napari_segdino.heads.learners import Learner, MvrLearner
-from napari_segdino.heads.probe.clicks import SPARE, ClickedGroups, give_groups
+from napari_segdino.heads.probe.clicks import EXTRA_CLUSTERS, ClickedGroups, give_groups
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
 from napari_segdino.heads.probe.unsupervised import Groups, iter_find_groups
@@ -39,7 +39,7 @@ from napari_segdino.progress import Steps
 
 
 @dataclass
-class Engine:
+class Pipeline:
     """Joins a frozen encoder with a learner.
 
     Parameters
@@ -48,7 +48,7 @@ class Engine:
         Encodes tiles and keeps their features.
     learner : Learner
         Knows what to keep of marked tiles and how to train on it.
-    shown : FeatureSettings
+    feature_settings : FeatureSettings
         Tiles and views.
     predicting : PredictSettings
         How predictions are made of what the head says.
@@ -63,7 +63,7 @@ class Engine:
 
     extractor: Extractor
     learner: Learner
-    shown: FeatureSettings
+    feature_settings: FeatureSettings
     predicting: PredictSettings
     seed: int
     guess: Any = field(default=None, init=False)
@@ -72,12 +72,12 @@ class Engine:
 
     def with_settings(
         self, features: FeatureSettings | None, predicting: PredictSettings, seed: int
-    ) -> Engine:
+    ) -> Pipeline:
         """Return an engine with other settings over the same encoder and cache."""
         other = copy(self)
-        other.shown = features or self.learner.features()
+        other.feature_settings = features or self.learner.features()
         other.predicting, other.seed = predicting, seed
-        if other.shown != self.shown:
+        if other.feature_settings != self.feature_settings:
             other.guess = None
         return other
 
@@ -90,7 +90,7 @@ class Engine:
         """Whether the last guess was made on an image of such channels."""
         if self.guess is None or channels is None:
             return False
-        neighbours = self.shown.neighbours
+        neighbours = self.feature_settings.neighbours
         return join_channels(channels, self._guess_channels, neighbours) is not None
 
     def smooths(self, image: Planes) -> bool:
@@ -99,37 +99,42 @@ class Engine:
 
     def iter_learn(
         self,
-        memory: dict[str, Any],
+        samples: dict[str, Any],
         pairs: Iterable[tuple[Planes, Any]],
         planes: Sequence[Sequence[int] | None],
         spacings: Sequence[Spacing],
     ) -> Steps[None]:
-        """Keep what is marked on some images, and planes of each, in `memory`."""
+        """Keep what is marked on some images, and planes of each, in `samples`."""
         each = zip(pairs, planes, spacings, strict=True)
         for (image, marks), wanted, spacing in each:
             cuts = self._cuts(image, spacing)
             shares = share_cuts(image, cuts, marks)
             for (axis, cut), share in zip(cuts.items(), shares, strict=True):
                 yield from iter_remember(
-                    memory,
+                    samples,
                     self.learner,
                     self.extractor.seeing(cut),
                     cut,
                     marks_of(cut, marks),
                     wanted if axis == "Z" else None,
-                    self.shown,
+                    self.feature_settings,
                     self.seed,
                     share,
                 )
 
     def _cuts(self, image: Planes, spacing: Spacing) -> dict[str, Planes]:
-        return cuts_of(image, self.shown.slices, self.shown.neighbours, spacing)
+        return cuts_of(
+            image,
+            self.feature_settings.slices,
+            self.feature_settings.neighbours,
+            spacing,
+        )
 
     def iter_score(
         self,
         image: Planes,
         model: Any,
-        memory: Mapping[str, Any],
+        samples: Mapping[str, Any],
         planes: Iterable[int] | None,
         text: str,
         spacing: Spacing = None,
@@ -147,7 +152,7 @@ class Engine:
         cuts = self._cuts(image, spacing)
         if "Z" in cuts and len(set(wanted)) < len(image):
             cuts = {"Z": cuts["Z"]}
-        how = model, memory, wanted, text
+        how = model, samples, wanted, text
         yield from self._iter_smoothed(image, cuts, how, spacing, centre)
 
     def _iter_smoothed(
@@ -158,12 +163,14 @@ class Engine:
         spacing: Spacing,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
-        model, memory, wanted, text = how
+        model, samples, wanted, text = how
         if not self.smooths(image):
-            yield from self._iter_cuts(image, cuts, model, memory, wanted, text, centre)
+            yield from self._iter_cuts(
+                image, cuts, model, samples, wanted, text, centre
+            )
             return
         yield from iter_smooth_wanted(
-            lambda near: self._iter_cuts(image, cuts, model, memory, near, text, None),
+            lambda near: self._iter_cuts(image, cuts, model, samples, near, text, None),
             wanted,
             self.along_z,
             depth=image.lead_shape[-1],
@@ -175,27 +182,31 @@ class Engine:
         image: Planes,
         cuts: Mapping[str, Planes],
         model: Any,
-        memory: Mapping[str, Any],
+        samples: Mapping[str, Any],
         indices: Sequence[int],
         text: str,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
         spec, first = self.extractor.encoder.spec, next(iter(cuts.values()))
-        intensity = find_intensity(first, self.shown, spec)
+        intensity = find_intensity(first, self.feature_settings, spec)
         score = TileScorer(
             self.extractor.seeing(first),
-            views_of(self.shown),
+            views_of(self.feature_settings),
             intensity,
             make_reader(model, self._vectors),
             self.predicting,
-            {key: kept.marks for key, kept in memory.items()},
-            measure_edges(first, intensity, self.shown),
+            {key: kept.marks for key, kept in samples.items()},
+            measure_edges(first, intensity, self.feature_settings),
         )
         if set(cuts) == {"Z"}:
             read = cuts["Z"].read
-            return iter_planes(read, indices, score, self.shown, text, centre)
+            return iter_planes(
+                read, indices, score, self.feature_settings, text, centre
+            )
         fusion = self.predicting.fusion
-        return iter_volume(image, cuts, score, self.shown, fusion, indices, text)
+        return iter_volume(
+            image, cuts, score, self.feature_settings, fusion, indices, text
+        )
 
     def iter_group(
         self,
@@ -206,14 +217,14 @@ class Engine:
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, nothing learned."""
         wanted = list(range(len(image)) if planes is None else planes)
-        cuts = cuts_of(image, "Z", self.shown.neighbours)
+        cuts = cuts_of(image, "Z", self.feature_settings.neighbours)
         cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         groups, samples = yield from iter_find_groups(
-            cut, wanted, extractor, self.shown, n_groups, self.seed, centre
+            cut, wanted, extractor, self.feature_settings, n_groups, self.seed, centre
         )
         yield from self._iter_guess(image, cuts, groups, samples, wanted, centre)
 
-    def iter_alike(
+    def iter_from_clicks(
         self,
         image: Planes,
         marks: Any,
@@ -222,21 +233,21 @@ class Engine:
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, drawn after a few marks."""
         wanted = list(range(len(image)) if planes is None else planes)
-        cuts = cuts_of(image, "Z", self.shown.neighbours)
-        said = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
+        cuts = cuts_of(image, "Z", self.feature_settings.neighbours)
+        marked = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
         cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         clicked: dict[str, Any] = {}
-        how = cut, marks, said, self.shown, self.seed
+        how = cut, marks, marked, self.feature_settings, self.seed
         yield from iter_remember(clicked, MvrLearner(), extractor, *how)
         codes = {int(c) for kept in clicked.values() for c in kept.codes}
         if not codes - {1}:
             raise InputError("No class is marked: click on an object of it first.")
-        n_groups = len(codes - {1}) + SPARE
+        n_groups = len(codes - {1}) + EXTRA_CLUSTERS
         groups, samples = yield from iter_find_groups(
             cut,
             wanted,
             extractor,
-            self.shown,
+            self.feature_settings,
             n_groups,
             self.seed,
             classes=False,
@@ -261,7 +272,7 @@ class Engine:
         yield from self._iter_smoothed(image, cuts, how, None, centre)
 
 
-def iter_make_engine(
+def iter_make_pipeline(
     encoder: str,
     device: str,
     cache: CacheSettings,
@@ -269,10 +280,12 @@ def iter_make_engine(
     features: FeatureSettings | None,
     predicting: PredictSettings,
     seed: int,
-) -> Steps[Engine]:
+) -> Steps[Pipeline]:
     """Load the encoder and yield Progress while it is fetched and read."""
     loaded = yield from iter_load_encoder(encoder, device)
     folder = cache.folder or cache_folder()
     store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder)
     extractor = Extractor(loaded, learner.levels_of(loaded.spec), store)
-    return Engine(extractor, learner, features or learner.features(), predicting, seed)
+    return Pipeline(
+        extractor, learner, features or learner.features(), predicting, seed
+    )

@@ -21,7 +21,7 @@ class Learned:
     ----------
     model : object
         The trained head.
-    memory : dict of str to object
+    samples : dict of str to object
         What it learned from, tile by tile.
     n_classes : int
         Classes with background.
@@ -34,7 +34,7 @@ class Learned:
     """
 
     model: Any
-    memory: dict[str, Any]
+    samples: dict[str, Any]
     n_classes: int
     encoder_key: str
     class_info: Any
@@ -56,7 +56,7 @@ def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
     ModelFile
     """
     learner = make_learner(params["head"], params["recipe"])
-    tensors, kept = learner.pack(learned.model, learned.memory)
+    tensors, kept = learner.pack(learned.model, learned.samples)
     features = params["features"] or learner.features()
     meta = {
         "encoder": params["encoder"],
@@ -104,24 +104,24 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
         # was never read.
         params["recipe"] = None
     learner = make_learner(params["head"], params["recipe"])
-    model, memory = learner.unpack(file.tensors, meta["learned"])
+    model, samples = learner.unpack(file.tensors, meta["learned"])
     learned = Learned(
         model,
-        memory,
+        samples,
         meta["n_classes"],
         meta["encoder_key"],
         meta["class_info"],
-        meta["channels"] if "channels" in meta else _channels_in(memory),
+        meta["channels"] if "channels" in meta else _channels_in(samples),
     )
     return params, learned
 
 
-def _channels_in(memory: Mapping[str, Any]) -> int | None:
+def _channels_in(samples: Mapping[str, Any]) -> int | None:
     """Channels of the tiles that a file of an earlier version tells of.
 
     A key names the range of each channel of the image; see :meth:`Extractor.key`.
     """
-    found = [re.search(r"Intensity\(low=\(([^)]*)\)", key) for key in memory]
+    found = [re.search(r"Intensity\(low=\(([^)]*)\)", key) for key in samples]
     counts = [len(m[1].rstrip(",").split(",")) for m in found if m]
     return max(counts, default=None)
 

@@ -53,7 +53,7 @@ class Segmenter(Estimator):
         The labels ``0 .. K - 1``.
     model_ : object
         The trained head.
-    memory_ : dict of str to object
+    samples_ : dict of str to object
         What it learned from, tile by tile.
     channels_ : int or None
         Channels of the images it learned from, 3 for grey and RGB; None where an
@@ -83,7 +83,7 @@ class Segmenter(Estimator):
         images : array or list of arrays
             (Y, X), (Y, X, C), (Z, Y, X) or (Z, Y, X, C); any number type.
         marks : array or list of arrays of int
-            The images' spatial shapes: 0 not said, 1 background, 2.. classes.
+            The images' spatial shapes: 0 unlabelled, 1 background, 2.. classes.
         volume : bool, optional
             Whether there is a Z axis; None guesses where that is clear.
         axes : str, optional
@@ -162,13 +162,13 @@ class Segmenter(Estimator):
         After :meth:`iter_cluster`, classes without marks stay where that mask had
         them.
         """
-        guess = {GUESS: self._engine.guess} if self.has_guess else {}
-        memory = getattr(self, "memory_", guess)
-        return self._iter_learn(memory, images, marks, volume, axes, planes, spacing)
+        guess = {GUESS: self._pipeline.guess} if self.has_guess else {}
+        samples = getattr(self, "samples_", guess)
+        return self._iter_learn(samples, images, marks, volume, axes, planes, spacing)
 
     def _iter_learn(
         self,
-        memory: dict[str, Any],
+        samples: dict[str, Any],
         images: Any,
         marks: Any,
         volume: bool | None,
@@ -177,31 +177,31 @@ class Segmenter(Estimator):
         spacing: Spacings,
     ) -> Steps[Self]:
         pairs = pair_up(images, marks, volume, axes)
-        channels = self.check_channels([p for p, _ in pairs], anew=not memory)
-        engine = yield from self.iter_engine()
-        memory = dict(memory)
-        if not self.is_fitted and not engine.guess_fits(channels):
-            memory.pop(GUESS, None)
+        channels = self.check_channels([p for p, _ in pairs], anew=not samples)
+        pipeline = yield from self.iter_pipeline()
+        samples = dict(samples)
+        if not self.is_fitted and not pipeline.guess_fits(channels):
+            samples.pop(GUESS, None)
         wanted = _planes_of(planes, images, pairs)
         spacings = _spacings_of(spacing, images, pairs)
-        yield from engine.iter_learn(memory, pairs, wanted, spacings)
-        if not set(memory) - {GUESS}:
+        yield from pipeline.iter_learn(samples, pairs, wanted, spacings)
+        if not set(samples) - {GUESS}:
             raise InputError("Nothing is marked: paint on the image first.")
-        n_classes = max(int(kept.marks.max()) for kept in memory.values())
-        last = (self.model_, self.memory_) if self.is_fitted else None
-        model = yield from engine.learner.iter_fit(
-            memory, n_classes, self.random_state, last
+        n_classes = max(int(kept.marks.max()) for kept in samples.values())
+        last = (self.model_, self.samples_) if self.is_fitted else None
+        model = yield from pipeline.learner.iter_fit(
+            samples, n_classes, self.random_state, last
         )
-        self.memory_, self.model_ = memory, model
+        self.samples_, self.model_ = samples, model
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
-        self.encoder_key_ = engine.extractor.encoder.key
+        self.encoder_key_ = pipeline.extractor.encoder.key
         self.channels_ = channels
         return self
 
     @property
     def has_guess(self) -> bool:
         """Whether a mask found without labels stands in for missing strokes."""
-        return getattr(getattr(self, "_engine", None), "guess", None) is not None
+        return getattr(getattr(self, "_pipeline", None), "guess", None) is not None
 
     # -- predicting --------------------------------------------------------
 
@@ -305,9 +305,9 @@ class Segmenter(Estimator):
         self._check_fitted()
         source = as_planes(image, volume, axes)
         self.check_channels([source])
-        engine = yield from self.iter_engine()
-        yield from engine.iter_score(
-            source, self.model_, self.memory_, planes, "Predicting", spacing, centre
+        pipeline = yield from self.iter_pipeline()
+        yield from pipeline.iter_score(
+            source, self.model_, self.samples_, planes, "Predicting", spacing, centre
         )
 
     def iter_cluster(
@@ -338,10 +338,10 @@ class Segmenter(Estimator):
         Progress, PartResult, PlaneResult
         """
         source = as_planes(image, volume, axes)
-        engine = yield from self.iter_engine()
-        yield from engine.iter_group(source, n_classes, planes, centre)
+        pipeline = yield from self.iter_pipeline()
+        yield from pipeline.iter_group(source, n_classes, planes, centre)
 
-    def iter_alike(
+    def iter_from_clicks(
         self,
         image: Any,
         marks: Any,
@@ -372,9 +372,9 @@ class Segmenter(Estimator):
         InputError
             If no class is marked, or marks do not fit.
         """
-        ((source, said),) = pair_up([image], [marks], volume, axes)
-        engine = yield from self.iter_engine()
-        yield from engine.iter_alike(source, said, planes, centre)
+        ((source, marked),) = pair_up([image], [marks], volume, axes)
+        pipeline = yield from self.iter_pipeline()
+        yield from pipeline.iter_from_clicks(source, marked, planes, centre)
 
 
 def _planes_of(

@@ -55,7 +55,7 @@ class FakeSegmenter:
     ) -> None:
         self.encoder, self.device, self.head = encoder, device, head
         self.features, self.predicting, self.recipe = features, predicting, None
-        self.memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        self.samples: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None
         self.failure: Exception | None = None
@@ -90,7 +90,7 @@ class FakeSegmenter:
             raise ChannelsError(f"This image has {have}, the probe knows {known}.")
         return kinds.pop()
 
-    def iter_engine(self) -> Steps[None]:
+    def iter_pipeline(self) -> Steps[None]:
         """Load the encoder; one that is called "missing" cannot be had."""
         yield Progress(0, 1, "Loading")
         if self.encoder == "missing":
@@ -114,11 +114,11 @@ class FakeSegmenter:
             yield Progress(0, 1, "Training")
             self._check()
             pixels = source.read(plane).mean(-1)
-            said = np.asarray(marks[source.index(plane)])
-            where = said > 0
-            self.memory[pixels.tobytes()] = pixels[where], said[where]
-        values = np.concatenate([v for v, _ in self.memory.values()])
-        codes = np.concatenate([c for _, c in self.memory.values()])
+            marked = np.asarray(marks[source.index(plane)])
+            where = marked > 0
+            self.samples[pixels.tobytes()] = pixels[where], marked[where]
+        values = np.concatenate([v for v, _ in self.samples.values()])
+        codes = np.concatenate([c for _, c in self.samples.values()])
         if set(codes) == {1}:
             raise InputError("Only one class is marked.")
         self.means = np.array(
@@ -140,7 +140,7 @@ class FakeSegmenter:
         means = np.linspace(0, 200, n_classes)
         return self._draw("cluster", means, image, **kwargs)
 
-    def iter_alike(self, image: Any, marks: Any, **kwargs: Any) -> Steps[None]:
+    def iter_from_clicks(self, image: Any, marks: Any, **kwargs: Any) -> Steps[None]:
         """Class 1 is what is as bright as its marks, or brighter."""
         source = as_planes(image, axes=kwargs.get("axes"))
         pixels = np.concatenate(

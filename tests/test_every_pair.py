@@ -62,12 +62,12 @@ def test_pair(head: str, family: str, families: dict[str, str], tmp_path: Any) -
     segmenter = Segmenter(
         families[family], head, "cpu", features=SHOWN, recipe=QUICK[head]
     )
-    engine = drive(segmenter.iter_engine())
-    frozen = engine.extractor.encoder
+    pipeline = drive(segmenter.iter_pipeline())
+    frozen = pipeline.extractor.encoder
     weights = {k: v.clone() for k, v in frozen.model.state_dict().items()}
     batch = torch.rand(1, 3, 64, 64)
-    levels = engine.extractor.levels
-    said = frozen.encode(batch, levels)
+    levels = pipeline.extractor.levels
+    marked = frozen.encode(batch, levels)
 
     segmenter.fit(volume, marks, axes="ZYX")
     found = segmenter.predict(volume, axes="ZYX")
@@ -79,7 +79,7 @@ def test_pair(head: str, family: str, families: dict[str, str], tmp_path: Any) -
     after = frozen.model.state_dict()
     assert all(torch.equal(weights[k], after[k]) for k in weights)
     again = frozen.encode(batch, levels)
-    assert all(torch.equal(a, b) for a, b in zip(said, again, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(marked, again, strict=True))
 
     path = segmenter.save(tmp_path / "probe.segdino")
     loaded = Segmenter.load(path, device="cpu")

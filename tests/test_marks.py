@@ -31,8 +31,8 @@ labels = st.integers(-3, 1 << 33)
 def test_no_correction_is_cut_to_fewer_bits(before, now):
     wrote, painted = np.array([[before, 7]]), np.array([[now, 7]])
     marks = np.array([[0, 3]], np.uint8)
-    said = corrections(wrote, painted, marks)
-    assert said.tolist() == [[0 if before == now else now + 1, 3]]
+    marked = corrections(wrote, painted, marks)
+    assert marked.tolist() == [[0 if before == now else now + 1, 3]]
     brush = np.array([[True, False]])
     assert confirmations(painted, brush, now, marks).tolist() == [[now + 1, 3]]
     assert accepted(painted, marks).tolist() == [[now + 1, 3]]
@@ -92,7 +92,7 @@ def test_classes_that_are_too_high_are_refused(segmenter, image, kind, code, lab
             learn(image, KINDS[kind](marks))
         assert not segmenter.is_fitted
     with pytest.raises(InputError, match=why):
-        drive(segmenter.iter_alike(image, KINDS[kind](marks)))
+        drive(segmenter.iter_from_clicks(image, KINDS[kind](marks)))
 
 
 def test_what_was_learned_stays_when_more_is_refused(segmenter, image):

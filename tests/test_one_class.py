@@ -105,9 +105,9 @@ def stroke_inside(thing: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def upside_down(segmenter: Segmenter) -> None:
     """Let the first guess call background what it called class 1."""
-    guess = segmenter._engine.guess
+    guess = segmenter._pipeline.guess
     codes = 3 - guess.codes
-    segmenter._engine.guess = replace(guess, codes=codes, marks=codes[None].clone())
+    segmenter._pipeline.guess = replace(guess, codes=codes, marks=codes[None].clone())
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def segmenter() -> Segmenter:
 
 
 def anew(segmenter: Segmenter) -> Segmenter:
-    for name in ("model_", "memory_"):
+    for name in ("model_", "samples_"):
         if hasattr(segmenter, name):
             delattr(segmenter, name)
     return segmenter

@@ -189,11 +189,11 @@ def test_strokes_are_counted_as_they_were_painted(segmenter, features, strokes):
     for one in (segmenter, other):
         drive(one.iter_cluster(image))
         one.partial_fit(image, marks)
-    assert len(other.memory_) > len(segmenter.memory_)
+    assert len(other.samples_) > len(segmenter.samples_)
     assert segmenter.model_.strokes == other.model_.strokes == strokes
     assert segmenter.model_.temperature == other.model_.temperature
     weight = [
-        float(sum(kept.weights.sum() for k, kept in one.memory_.items() if k != GUESS))
+        float(sum(kept.weights.sum() for k, kept in one.samples_.items() if k != GUESS))
         for one in (segmenter, other)
     ]
     assert weight == pytest.approx([strokes, strokes], rel=1e-5)
@@ -203,12 +203,12 @@ def test_strokes_are_counted_as_they_were_painted(segmenter, features, strokes):
 def test_a_volume_cut_across_all_axes_has_no_more_strokes(segmenter, slices):
     image, marks = scribbled(3)
     volume = np.stack([image] * 20) + np.arange(20, dtype=np.uint8)[:, None, None]
-    said = np.zeros(volume.shape, np.uint8)
-    said[4], said[9] = marks, scribbled(2)[1]
+    marked = np.zeros(volume.shape, np.uint8)
+    marked[4], marked[9] = marks, scribbled(2)[1]
     segmenter.set_params(features=FeatureSettings(slices=slices))
-    segmenter.fit(volume, said, volume=True)
+    segmenter.fit(volume, marked, volume=True)
     assert segmenter.model_.strokes == 5
-    total = float(sum(kept.weights.sum() for kept in segmenter.memory_.values()))
+    total = float(sum(kept.weights.sum() for kept in segmenter.samples_.values()))
     assert total == pytest.approx(5, rel=1e-5)
 
 
@@ -216,7 +216,7 @@ def test_a_volume_cut_across_all_axes_has_no_more_strokes(segmenter, slices):
 def test_one_whole_mask_is_one_mask(segmenter, features):
     image, mask, _ = square()
     segmenter.set_params(features=features).fit(image, marks_from_mask(mask))
-    assert len(segmenter.memory_) >= 4
+    assert len(segmenter.samples_) >= 4
     assert segmenter.model_.strokes == 1
 
 
@@ -288,8 +288,8 @@ def test_features_come_from_disk_when_memory_is_short(encoder, tmp_path):
 def test_an_unmarked_plane_of_the_same_pixels_takes_no_marks_away(segmenter):
     image, mask, marks = square()
     volume = np.stack([image, image])
-    said = np.stack([marks, np.zeros_like(marks)])
-    found = segmenter.fit(volume, said, volume=True).predict(image)
+    marked = np.stack([marks, np.zeros_like(marks)])
+    found = segmenter.fit(volume, marked, volume=True).predict(image)
     assert agreement(found, mask) > 0.99
 
 
@@ -388,8 +388,8 @@ def test_grey_and_rgb_share_a_probe(segmenter, learned):
 def test_grey_and_rgb_are_learned_together_and_with_slices(segmenter):
     image, mask, marks = square()
     volume = np.stack([image, image.T])
-    said = [marks, marks, np.stack([marks, marks.T])]
-    segmenter.fit([image, kinds(image)[2], volume], said)
+    marked = [marks, marks, np.stack([marks, marks.T])]
+    segmenter.fit([image, kinds(image)[2], volume], marked)
     assert segmenter.channels_ == 3
     for one in (*kinds(image), image[None]):
         assert agreement(segmenter.predict(one).reshape(mask.shape), mask) > 0.99
@@ -423,7 +423,7 @@ def test_other_channels_are_refused_before_anything_is_loaded(
     ):
         with pytest.raises(ChannelsError, match=says):
             call()
-    assert not hasattr(loaded, "_engine")
+    assert not hasattr(loaded, "_pipeline")
     assert not encoder.planes_encoded
     loaded.fit(other, marks)
     assert loaded.channels_ == count
@@ -550,7 +550,7 @@ def test_the_first_strokes_go_on_from_the_groups(segmenter, tmp_path):
     loaded = Segmenter.load(segmenter.save(tmp_path / "a.segdino"))
     assert np.array_equal(loaded.predict(image), found)
     assert agreement(segmenter.fit(image, marks).predict(image), mask) > 0.95
-    assert len(segmenter.memory_) == 1
+    assert len(segmenter.samples_) == 1
 
 
 def test_strokes_outweigh_the_groups(segmenter):
@@ -566,11 +566,11 @@ def test_strokes_outweigh_the_groups(segmenter):
 def test_several_images_learn_from_their_own_planes(segmenter):
     image, mask, marks = square()
     volume = np.stack([image, image[::-1]])
-    said = np.zeros(volume.shape, np.uint8)
-    said[0], said[1] = np.where(marks == 2, 2, 0), np.where(marks == 1, 1, 0)
-    pair = [volume, volume + 1], [said, said]
+    marked = np.zeros(volume.shape, np.uint8)
+    marked[0], marked[1] = np.where(marks == 2, 2, 0), np.where(marks == 1, 1, 0)
+    pair = [volume, volume + 1], [marked, marked]
     drive(segmenter.iter_partial_fit(*pair, axes="ZYX", planes=[[0], [1]]))
-    assert len(segmenter.memory_) == 2
+    assert len(segmenter.samples_) == 2
     assert agreement(segmenter.predict(image), mask) > 0.98
 
 
@@ -623,7 +623,7 @@ def test_augmented_copies_are_encoded_once_and_forgotten_with_their_tile(
     steps.close()
     assert encoder.planes_encoded == 1 + VIEWS
     segmenter.set_params(recipe="segdino_v2_quick").fit(image, marks)
-    assert len(segmenter.memory_) == 1
+    assert len(segmenter.samples_) == 1
 
 
 def test_options_of_a_head_follow_its_recipe(segmenter):
@@ -644,7 +644,7 @@ def test_views_are_fused(segmenter, fusion):
     views = FeatureSettings((128, 192), (1.0,), flips=True)
     segmenter.set_params(features=views, predicting=PredictSettings(fusion))
     segmenter.fit(image, marks)
-    assert len(segmenter.memory_) == 4
+    assert len(segmenter.samples_) == 4
     assert agreement(segmenter.predict(image), mask) > 0.97
 
 
@@ -747,8 +747,10 @@ def test_a_copy_predicts_the_same_and_goes_on_learning(segmenter, way):
 def test_what_is_copied_is_what_was_learned(segmenter):
     image, _, marks = square()
     segmenter.fit(image, marks)
-    assert "_engine" in vars(copy.copy(segmenter)), "a shallow copy shares the encoder"
-    assert "_engine" not in vars(copy.deepcopy(segmenter))
+    assert "_pipeline" in vars(copy.copy(segmenter)), (
+        "a shallow copy shares the encoder"
+    )
+    assert "_pipeline" not in vars(copy.deepcopy(segmenter))
     fresh = clone(segmenter)
     assert not fresh.is_fitted
     assert fresh.get_params() == segmenter.get_params()
@@ -783,7 +785,7 @@ def test_what_the_encoder_has_no_part_in_never_encodes_again(
 
 
 @pytest.mark.parametrize(
-    ("head", "recipe", "said"),
+    ("head", "recipe", "message"),
     [
         ("mvr", "segdino_quick", "is for the head segdino, not mvr"),
         ("segdino", "meddino_quick", "is for the head meddino, not segdino"),
@@ -791,8 +793,8 @@ def test_what_the_encoder_has_no_part_in_never_encodes_again(
         ("mvr", "nonsense", "no recipe named 'nonsense'"),
     ],
 )
-def test_a_recipe_of_another_head_is_refused(encoder, head, recipe, said):
+def test_a_recipe_of_another_head_is_refused(encoder, head, recipe, message):
     image, _, marks = square()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         Segmenter("fake", head=head, recipe=recipe).fit(image, marks)
     assert encoder.planes_encoded == 0

@@ -79,11 +79,11 @@ def test_marks_of_another_cut_count_and_can_be_taken_back(tmp_path):
     image, mask = scene()
     marks = strokes(mask)
     seg = segmenter(tmp_path, slices="Y").fit(image, marks, volume=True)
-    kept = len(seg.memory_)
+    kept = len(seg.samples_)
     assert kept > 1, "a stroke in one slice crosses many planes"
     marks[10, 15:22] = 0
     seg.partial_fit(image, marks, volume=True)
-    assert len(seg.memory_) < kept
+    assert len(seg.samples_) < kept
 
 
 def test_each_image_of_a_list_is_cut_with_its_own_spacing(tmp_path):
@@ -93,13 +93,13 @@ def test_each_image_of_a_list_is_cut_with_its_own_spacing(tmp_path):
         image, marks, volume=True, spacing=steps[0]
     )
     two = segmenter(tmp_path, slices="Y").fit(image[::-1], marks[::-1], volume=True)
-    assert not set(one.memory_) & set(two.memory_), "rows are stretched"
-    images, said = [image, image[::-1]], [marks, marks[::-1]]
+    assert not set(one.samples_) & set(two.samples_), "rows are stretched"
+    images, marked = [image, image[::-1]], [marks, marks[::-1]]
     both = segmenter(tmp_path, slices="Y")
-    both.fit(images, said, volume=True, spacing=steps)
-    assert set(both.memory_) == set(one.memory_) | set(two.memory_)
+    both.fit(images, marked, volume=True, spacing=steps)
+    assert set(both.samples_) == set(one.samples_) | set(two.samples_)
     with pytest.raises(InputError, match="2 images need as many spacings"):
-        both.fit(images, said, volume=True, spacing=[4.0])
+        both.fit(images, marked, volume=True, spacing=[4.0])
 
 
 def test_one_slice_of_three_views_is_read_as_it_lies(tmp_path, encoder):

@@ -51,7 +51,7 @@ def kept(segmenter: Any) -> float:
     """Share of all marks so far that the probe by itself classifies as marked."""
     from napari_segdino.review.guard import kept_share, recheck
 
-    return kept_share(recheck(segmenter.model_, segmenter.memory_))
+    return kept_share(recheck(segmenter.model_, segmenter.samples_))
 
 
 def main() -> None:

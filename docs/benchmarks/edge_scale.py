@@ -35,9 +35,9 @@ def flowed(image, x0, edges):
     brown = ((tile[0] - tile[2]) * 3 + 0.25)[::STEP, ::STEP]
     noise = np.random.default_rng(1).normal(0, 0.15, (SIDE // STEP, WIDE // STEP))
     columns = slice(x0 // STEP, x0 // STEP + brown.shape[1])
-    said = np.clip(brown + noise[:, columns], 0.02, 0.98).astype(np.float32)
-    trust = (2 * said - 1) ** 2 + np.float32(0.02)
-    return _diffuse(colour, said[None], trust, edges)[0]
+    marked = np.clip(brown + noise[:, columns], 0.02, 0.98).astype(np.float32)
+    trust = (2 * marked - 1) ** 2 + np.float32(0.02)
+    return _diffuse(colour, marked[None], trust, edges)[0]
 
 
 def main():

@@ -64,10 +64,10 @@ def settle(device):
 
 def bare_rate(segmenter, source: Planes):
     """Tiles a second of the encoder alone, reading and scaling counted."""
-    engine = drive(segmenter.iter_engine())
-    encoder = engine.extractor.encoder
-    intensity = find_intensity(source, engine.shown, encoder.spec)
-    cut = cut_plane(source.plane_shape, engine.shown)
+    pipeline = drive(segmenter.iter_pipeline())
+    encoder = pipeline.extractor.encoder
+    intensity = find_intensity(source, pipeline.shown, encoder.spec)
+    cut = cut_plane(source.plane_shape, pipeline.shown)
     places = itertools.product(
         range(len(source)), range(len(cut.rows)), range(len(cut.columns))
     )
@@ -79,10 +79,10 @@ def bare_rate(segmenter, source: Planes):
             start = time.perf_counter()
         pixels = source.read(plane)[cut.tile(row, column).slices]
         tile = torch.from_numpy(intensity.apply(pixels))
-        for views in views_of(engine.shown):
+        for views in views_of(pipeline.shown):
             for view in views:
                 three = [show(t, view, encoder.spec.multiple) for t in triples(tile)]
-                encoder.encode(torch.stack(three), engine.extractor.levels)
+                encoder.encode(torch.stack(three), pipeline.extractor.levels)
     settle(encoder.device)
     return (len(some) - 1) / (time.perf_counter() - start)
 

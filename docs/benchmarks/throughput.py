@@ -13,10 +13,10 @@ import numpy as np
 import tifffile
 import torch
 from large import strokes, tissue
+from napari_segdino.batch.annotation import read_probe
 
 from napari_segdino import Segmenter
 from napari_segdino.batch import BatchSettings, iter_predict_blocks, iter_run, plan_jobs
-from napari_segdino.batch.work import read_probe
 from napari_segdino.config import CacheSettings
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.views import show
@@ -47,7 +47,7 @@ def slide():
 
 def tiles(out):
     segmenter, image = trained(), slide()
-    engine = drive(segmenter.iter_engine())
+    pipeline = drive(segmenter.iter_pipeline())
     labels = np.zeros((SIDE, SIDE), np.uint8)
     sure = np.zeros((SIDE, SIDE), np.uint8)
     start = time.process_time()
@@ -56,16 +56,16 @@ def tiles(out):
             labels[step.slices] = step.labels
             sure[step.slices] = (255 * step.probabilities[1]).astype(np.uint8)
     whole = time.process_time() - start
-    cut = cut_plane(image.shape, engine.shown)
+    cut = cut_plane(image.shape, pipeline.shown)
     start = time.process_time()
     for row in range(len(cut.rows)):
         for column in range(len(cut.columns)):
             tile = torch.from_numpy(image[cut.tile(row, column).slices])
             pixels = tile.permute(2, 0, 1).float() / 255
-            for view in views_of(engine.shown)[0]:
-                multiple = engine.extractor.encoder.spec.multiple
+            for view in views_of(pipeline.shown)[0]:
+                multiple = pipeline.extractor.encoder.spec.multiple
                 shown = show(pixels, view, multiple)[None]
-                engine.extractor.encoder.encode(shown, engine.extractor.levels)
+                pipeline.extractor.encoder.encode(shown, pipeline.extractor.levels)
     bare = time.process_time() - start
     print(f"{cut.count} tiles: {whole:.1f} s of CPU, the encoder {bare:.1f} s")
     print(f"share of the encoder's throughput: {bare / whole:.2f}")

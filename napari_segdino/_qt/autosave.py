@@ -55,8 +55,8 @@ class Autosaver(QObject):  # type: ignore[misc]
         self._timer.timeout.connect(self._save)
         self._written.connect(self._on_written)
         session = engine.session
-        engine.works.marks_changed.connect(self.ask)
-        engine.works.mask_changed.connect(self.ask)
+        engine.annotations.marks_changed.connect(self.ask)
+        engine.annotations.mask_changed.connect(self.ask)
         engine.runner.idle.connect(self._on_idle)
         session.classes_changed.connect(self.ask)
         session.settings_changed.connect(self.ask)
@@ -112,13 +112,13 @@ class Autosaver(QObject):  # type: ignore[misc]
         if self._writing:
             self._timer.start(DELAY)
             return
-        works = list(self._engine.works)
-        if not works:
+        annotations = list(self._engine.annotations)
+        if not annotations:
             return
         self._writing = True
         engine = self._engine
         busy = self._without_probe = engine.runner.busy
-        state = take_state(engine.session, works, engine.rounds, busy)
+        state = take_state(engine.session, annotations, engine.rounds, busy)
         number = self._asked
 
         def done(future: Future[None]) -> None:

@@ -13,8 +13,8 @@ from napari_segdino.session.session import BACKGROUND_MARK
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
     from napari_segdino.errors import ChannelsError
 
 
@@ -35,54 +35,57 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
         self._engine = engine
         self._told: set[tuple[int, Any]] = set()
         self._left_out = ""
-        engine.works.channels_changed.connect(self._on_channels)
+        engine.annotations.channels_changed.connect(self._on_channels)
 
-    def refuse(self, work: Work, error: ChannelsError) -> None:
+    def refuse(self, annotation: Annotation, error: ChannelsError) -> None:
         """Say that a probe does not fit an image; the dock has a button for it."""
-        self._engine.said.emit(str(error))
+        self._engine.message.emit(str(error))
         self._engine.failed.emit(str(error))
-        self.differ.emit(work)
+        self.differ.emit(annotation)
 
     def renew_for(self, image: Image) -> None:
-        """Begin a new probe with what is marked on an image, and draw it at once."""
-        engine, work = self._engine, self._engine.works.get(image)
+        """Begin a new probe with what is text on an image, and draw it at once."""
+        engine, annotation = self._engine, self._engine.annotations.get(image)
         engine.rounds.renew()
-        some = work is not None and any(
-            (work.marks.data[work.planes.index(plane)] > BACKGROUND_MARK).any()
-            for plane in range(len(work.planes))
+        some = annotation is not None and any(
+            (
+                annotation.marks.data[annotation.planes.index(plane)] > BACKGROUND_MARK
+            ).any()
+            for plane in range(len(annotation.planes))
         )
         (engine.start if some else engine.segment)(image)
 
-    def note_left_out(self, work: Work, step: LeftOut) -> None:
+    def note_left_out(self, annotation: Annotation, step: LeftOut) -> None:
         """Note which images a probe cannot learn from as well."""
         probe = id(self._engine.session.segmenter)
         names = [
             title(other.image)
-            for other in self._engine.works
+            for other in self._engine.annotations
             if other.key in step.images and (probe, other.key) not in self._told
         ]
         self._told |= {(probe, key) for key in step.images}
         if names:
             self._left_out = (
                 f"The marks of {' and '.join(names)} were left out: other channels "
-                f"than {title(work.image)} has. "
+                f"than {title(annotation.image)} has. "
             )
 
     def left_out(self) -> str:
         """Return the sentence about images that were left out, once."""
-        said, self._left_out = self._left_out, ""
-        return said
+        text, self._left_out = self._left_out, ""
+        return text
 
-    def _on_channels(self, work: Work) -> None:
+    def _on_channels(self, annotation: Annotation) -> None:
         """Begin a new probe where the last one knows the image by other channels."""
-        session, planes = self._engine.session, work.planes
+        session, planes = self._engine.session, annotation.planes
         count = planes.array.shape[-1] if planes.axes.endswith("C") else 1
-        said = f"{title(work.image)} is read on {count} channel{'s' * (count != 1)} now"
+        some = f"{count} channel{'s' * (count != 1)}"
+        text = f"{title(annotation.image)} is read on {some} now"
         fitted = session.is_fitted
-        if not fitted or session.learned.get(work.key):
+        if not fitted or session.learned.get(annotation.key):
             self._engine.cancel()
             self._engine.rounds.renew()
-            said += ", with a new probe" if fitted else ""
-        self._engine.said.emit(
-            f"{said}: press Retrain, or Segment where nothing is marked."
+            text += ", with a new probe" if fitted else ""
+        self._engine.message.emit(
+            f"{text}: press Retrain, or Segment where nothing is text."
         )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from qtpy.QtWidgets import QAbstractButton
 
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
 
 SHAKE = 3
 """Pixels of the canvas that a click may move."""
@@ -49,47 +49,47 @@ class ClickTool(QObject):  # type: ignore[misc]
         self,
         button: QAbstractButton,
         engine: Engine,
-        current: Callable[[], Work | None],
+        current: Callable[[], Annotation | None],
         label: Callable[[], int],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._button, self._engine = button, engine
         self._current, self._label = current, label
-        self._work: Work | None = None
+        self._annotation: Annotation | None = None
         button.toggled.connect(self._toggle)
-        engine.works.lost.connect(self.put_down)
+        engine.annotations.lost.connect(self.put_down)
 
     def put_down(self) -> None:
         """End it; safe to call at any time."""
         self._button.setChecked(False)
 
     def _toggle(self, on: bool) -> None:
-        if self._work is not None:
-            self._let_go(self._work)
+        if self._annotation is not None:
+            self._let_go(self._annotation)
         if not on:
             return
-        work = self._current()
-        if work is None or not work.watch.intact:
+        annotation = self._current()
+        if annotation is None or not annotation.watch.intact:
             self.put_down()
-            self.refused.emit(self._engine.works.lacking())
+            self.refused.emit(self._engine.annotations.lacking())
             return
-        self._work = work
-        work.viewer.layers.selection.active = work.mask
-        work.mask.mode = "pan_zoom"
-        work.mask.mouse_drag_callbacks.append(self._on_press)
-        work.mask.events.mode.connect(self._on_mode)
-        self._engine.said.emit(
+        self._annotation = annotation
+        annotation.viewer.layers.selection.active = annotation.mask
+        annotation.mask.mode = "pan_zoom"
+        annotation.mask.mouse_drag_callbacks.append(self._on_press)
+        annotation.mask.events.mode.connect(self._on_mode)
+        self._engine.message.emit(
             "Click on an object: what looks alike is drawn. Pick Background and "
             "click where it is too much."
         )
 
-    def _let_go(self, work: Work) -> None:
-        self._work = None
-        work.mask.events.mode.disconnect(self._on_mode)
-        work.mask.mouse_drag_callbacks.remove(self._on_press)
-        if work.mask.mode == "pan_zoom" and work.viewer.dims.ndisplay == 2:
-            work.mask.mode = "paint"
+    def _let_go(self, annotation: Annotation) -> None:
+        self._annotation = None
+        annotation.mask.events.mode.disconnect(self._on_mode)
+        annotation.mask.mouse_drag_callbacks.remove(self._on_press)
+        if annotation.mask.mode == "pan_zoom" and annotation.viewer.dims.ndisplay == 2:
+            annotation.mask.mode = "paint"
 
     def _on_mode(self, event: Any = None) -> None:
         """The user took another tool."""
@@ -100,16 +100,16 @@ class ClickTool(QObject):  # type: ignore[misc]
         yield
         while event.type == "mouse_move":
             yield
-        work = self._work
-        if work is None or event.button != 1 or not is_click(begun, event.pos):
+        annotation = self._annotation
+        if annotation is None or event.button != 1 or not is_click(begun, event.pos):
             return
         y, x = (float(c) for c in layer.world_to_data(event.position)[-2:])
-        height, width = work.planes.plane_shape
+        height, width = annotation.planes.plane_shape
         if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5:
             # A job lets the window handle events: not within this one.
-            QTimer.singleShot(0, partial(self._mark, work, (y, x)))
+            QTimer.singleShot(0, partial(self._mark, annotation, (y, x)))
 
-    def _mark(self, work: Work, point: tuple[float, float]) -> None:
-        if work is self._work and work.watch.intact:
-            work.watch.dot(point, self._label())
-            self._engine.start(work.image)
+    def _mark(self, annotation: Annotation, point: tuple[float, float]) -> None:
+        if annotation is self._annotation and annotation.watch.intact:
+            annotation.watch.dot(point, self._label())
+            self._engine.start(annotation.image)

@@ -14,8 +14,8 @@ from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.writer import Piece
 
 if TYPE_CHECKING:
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
 
 OUTLINE = 2
 """Pixels of an outline."""
@@ -43,7 +43,7 @@ class Corrector(QObject):  # type: ignore[misc]
         self,
         panel: ToolsPanel,
         engine: Engine,
-        current: Callable[[], Work | None],
+        current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -55,84 +55,86 @@ class Corrector(QObject):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Show how the mask of the image that is picked is shown."""
-        work = self._current()
-        if work is None:
+        annotation = self._current()
+        if annotation is None:
             self._panel.show_mask(MASK_OPACITY, False)
         else:
-            self._panel.show_mask(work.mask.opacity, work.mask.contour > 0)
+            self._panel.show_mask(annotation.mask.opacity, annotation.mask.contour > 0)
 
     # -- slices ------------------------------------------------------------
 
     def accept(self) -> None:
         """Make the mask of the slice that is shown marks, as one step."""
-        work = self._ready()
-        if work is None:
+        annotation = self._ready()
+        if annotation is None:
             return
-        new = work.watch.accept(work.shown())
+        new = annotation.watch.accept(annotation.shown())
         if new:
-            said = f"{new:,} pixels of this slice are marks now; Ctrl-Z takes it back."
+            text = f"{new:,} pixels of this slice are marks now; Ctrl-Z takes it back."
         else:
-            said = "This slice was accepted before."
-        self._engine.said.emit(said)
+            text = "This slice was accepted before."
+        self._engine.message.emit(text)
 
     def copy(self) -> None:
         """Draw the mask of the slice that is shown in the next one, and go there.
 
         It is drawn as a prediction is: one step, and no mark of its own.
         """
-        work = self._ready()
-        if work is None:
+        annotation = self._ready()
+        if annotation is None:
             return
-        plane = work.shown()
-        lead = work.planes.index(plane)
-        if not lead or lead[-1] + 1 >= work.planes.lead_shape[-1]:
+        plane = annotation.shown()
+        lead = annotation.planes.index(plane)
+        if not lead or lead[-1] + 1 >= annotation.planes.lead_shape[-1]:
             self.refused.emit("There is no next slice.")
             return
-        work.watch.look(plane)
-        work.writer.add(Piece(plane + 1, np.array(read_plane(work.mask, lead))))
-        work.writer.finish()
-        go_to(work.viewer, work, plane + 1)
-        self._engine.said.emit(
+        annotation.watch.look(plane)
+        annotation.writer.add(
+            Piece(plane + 1, np.array(read_plane(annotation.mask, lead)))
+        )
+        annotation.writer.finish()
+        go_to(annotation.viewer, annotation, plane + 1)
+        self._engine.message.emit(
             "Copied as a proposal: correct it, then say that the slice is right."
         )
 
-    def _ready(self) -> Work | None:
+    def _ready(self) -> Annotation | None:
         """Return the mask to work on, None while it cannot be."""
-        work = self._current()
-        if work is None or work.watch.blank or not work.watch.intact:
-            self.refused.emit(self._engine.works.lacking())
+        annotation = self._current()
+        if annotation is None or annotation.watch.blank or not annotation.watch.intact:
+            self.refused.emit(self._engine.annotations.lacking())
             return None
         if self._engine.busy:
             self.refused.emit(BUSY)
             return None
-        return work
+        return annotation
 
     # -- how the mask is shown ---------------------------------------------
 
     def toggle_mask(self) -> None:
         """Turn the mask off, or on again."""
-        work = self._followed()
-        if work is not None:
-            work.mask.visible = not work.mask.visible
+        annotation = self._followed()
+        if annotation is not None:
+            annotation.mask.visible = not annotation.mask.visible
 
     def toggle_outline(self) -> None:
         """Show the outline of the mask, or fill it again."""
         self._panel.outline.toggle()
 
     def _set_opacity(self, opacity: float) -> None:
-        work = self._followed()
-        if work is not None:
-            work.mask.opacity = opacity
+        annotation = self._followed()
+        if annotation is not None:
+            annotation.mask.opacity = opacity
 
     def _set_outline(self, on: bool) -> None:
-        work = self._followed()
-        if work is not None:
-            work.mask.contour = OUTLINE if on else 0
+        annotation = self._followed()
+        if annotation is not None:
+            annotation.mask.contour = OUTLINE if on else 0
 
-    def _followed(self) -> Work | None:
+    def _followed(self) -> Annotation | None:
         """Return the mask whose look is wanted; without one nothing stays set."""
-        work = self._current()
-        if work is None:
+        annotation = self._current()
+        if annotation is None:
             self.refresh()
-            self.refused.emit(self._engine.works.lacking())
-        return work
+            self.refused.emit(self._engine.annotations.lacking())
+        return annotation

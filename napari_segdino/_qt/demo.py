@@ -16,7 +16,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
-from napari_segdino._qt import hand
+from napari_segdino._qt import mouse
 from napari_segdino._qt.display import has_display, virtual_display
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.opening import open_files
@@ -119,7 +119,7 @@ class Story:
 
     def press(self, button: Any) -> None:
         """Click a button and wait until all is done."""
-        hand.click(button)
+        mouse.click(button)
         self.wait()
 
     def wait(self) -> None:
@@ -155,14 +155,14 @@ def play(output: Path) -> None:
         story.picture("opened")
         story.press(dock.actions.segment)
         story.picture("segmented")
-        work = dock.engine.works.get(dock.image)
-        assert work is not None
-        mask = work.mask
+        annotation = dock.engine.annotations.get(dock.image)
+        assert annotation is not None
+        mask = annotation.mask
         click.echo(f"First mask: Dice {dice(mask.data, wanted):.3f}")
         mask.brush_size = BRUSH
         for label, points in strokes(mask, wanted):
             dock.classes.pick(label)
-            hand.stroke(viewer, mask, points)
+            mouse.stroke(viewer, mask, points)
         story.picture("corrected")
         story.press(dock.actions.retrain)
         story.picture("retrained")

@@ -9,6 +9,7 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segdino._qt import dialogs, keys
+from napari_segdino._qt.annotations import NO_IMAGE, UNTAUGHT
 from napari_segdino._qt.channels import Channel, image_of, use
 from napari_segdino._qt.classes_panel import ClassesPanel
 from napari_segdino._qt.clicks import ClickTool
@@ -41,7 +42,6 @@ from napari_segdino._qt.switch import ProbeSwitch
 from napari_segdino._qt.tools import pick_label, remove_class, take_brush
 from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.window_state import state_of
-from napari_segdino._qt.works import NO_IMAGE, UNTAUGHT
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
 from napari_segdino.session.preload import start_warming
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.annotation import Annotation
 
 
 class SegmentDock(QWidget):  # type: ignore[misc]
@@ -96,18 +96,24 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.series = SeriesController(
             self.inputs.series, self.engine, lambda: self.image, pick, self
         )
-        self.review = ReviewPanel(self.engine, self._current_work, self._go_to)
+        self.review = ReviewPanel(self.engine, self._current_annotation, self._go_to)
         self.tools = ToolsPanel()
-        self.corrector = Corrector(self.tools, self.engine, self._current_work, self)
+        self.corrector = Corrector(
+            self.tools, self.engine, self._current_annotation, self
+        )
         self.clicks = ClickTool(
-            self.tools.alike, self.engine, self._current_work, self.classes.value, self
+            self.tools.alike,
+            self.engine,
+            self._current_annotation,
+            self.classes.value,
+            self,
         )
         idle = self.review.idle
-        self.follower = Follower(self.engine, idle, self._current_work, self)
+        self.follower = Follower(self.engine, idle, self._current_annotation, self)
         self.keys_list = KeysPanel()
         self._closed = False
         self._at_segment: tuple[Layer | None, ...] = ()
-        self._said_last = ""
+        self._last_marked = ""
         self._lay_out()
         self._connect()
         self._keys = Keys(self.viewer, {})
@@ -193,7 +199,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.files.load.clicked.connect(self._load)
         self.files.export.clicked.connect(self.export)
         self.files.new.clicked.connect(self._new)
-        self.engine.said.connect(self.status.say)
+        self.engine.message.connect(self.status.say)
         for tool in (self.corrector, self.clicks):
             tool.refused.connect(partial(self.status.say, failed=True))
         self.engine.failed.connect(partial(self.status.say, failed=True))
@@ -201,7 +207,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.engine.progressed.connect(self.actions.show_progress)
         self.engine.busy_changed.connect(self._on_busy)
         self.engine.drawn.connect(self._on_drawn)
-        self.engine.works.label_picked.connect(self.classes.setValue)
+        self.engine.annotations.label_picked.connect(self.classes.setValue)
         self.follower.noted.connect(self.inputs.note.setText)
         self.follower.drew.connect(self.projects.autosaver.ask)
         self.projects.restorer.restored.connect(self.review.refresh)
@@ -230,7 +236,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def _welcome(self) -> str:
         if self.image is None:
             return NO_IMAGE
-        if self.engine.works.drawn(self.image) is not None:
+        if self.engine.annotations.drawn(self.image) is not None:
             return f"Go on where you stopped. {NEXT_STEP}"
         if self.session.is_fitted:
             return "Press Segment: the probe draws the mask of this image."
@@ -257,20 +263,22 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def export(self) -> None:
         """Ask for a file and write the mask to it."""
-        work = self.engine.works.drawn(self.image)
-        if work is None:
-            self.engine.refuse(self.engine.works.lacking())
+        annotation = self.engine.annotations.drawn(self.image)
+        if annotation is None:
+            self.engine.refuse(self.engine.annotations.lacking())
             return
-        suffix = proposed_suffix(work.mask)
-        path = dialogs.ask_export_mask(self, f"{title(work.image)}-mask", suffix)
+        suffix = proposed_suffix(annotation.mask)
+        path = dialogs.ask_export_mask(self, f"{title(annotation.image)}-mask", suffix)
         if path is not None:
             self.engine.export_mask(self.image, path)
 
     def pick_class(self, label: int) -> None:
         """Paint this label from now on; 0 is background."""
-        work = self._current_work()
-        if work is not None:
-            pick_label(self.viewer, work, label, take=not self.tools.alike.isChecked())
+        annotation = self._current_annotation()
+        if annotation is not None:
+            pick_label(
+                self.viewer, annotation, label, take=not self.tools.alike.isChecked()
+            )
 
     def _cancel(self) -> None:
         self.actions.cancel.setEnabled(False)
@@ -278,13 +286,13 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _remove_class(self, label: int) -> None:
         try:
-            remove_class(self.session, self.engine.works, label)
+            remove_class(self.session, self.engine.annotations, label)
         except InputError as error:
             self.status.say(str(error), failed=True)
 
     def _save(self) -> None:
         if not self.session.is_fitted:
-            self.engine.refuse(self.engine.works.lacking(UNTAUGHT))
+            self.engine.refuse(self.engine.annotations.lacking(UNTAUGHT))
             return
         path = dialogs.ask_save_probe(self)
         if path is not None:
@@ -313,10 +321,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def _show_picked(self, image: Image) -> None:
         """Bring an image that was picked in the list on screen, ready to work on."""
         self.engine.screen.show(image)
-        work = self.engine.works.drawn(image)
+        annotation = self.engine.annotations.drawn(image)
         active = self.viewer.layers.selection.active
         if active is None or image_of(self.viewer, active) != image:
-            self.viewer.layers.selection.active = work.mask if work else image
+            self.viewer.layers.selection.active = (
+                annotation.mask if annotation else image
+            )
 
     def _choose_channels(self, chosen: list[Channel]) -> None:
         image = self.image
@@ -324,12 +334,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             use(self.viewer, image, chosen)
             self.inputs.image.refresh()
 
-    def _offer_new(self, work: Work) -> None:
-        act = partial(self.engine.channels.renew_for, work.image)
+    def _offer_new(self, annotation: Annotation) -> None:
+        act = partial(self.engine.channels.renew_for, annotation.image)
         self.status.offer("New probe for this image", act)
 
-    def _current_work(self) -> Work | None:
-        return self.engine.works.get(self.image) if self.image else None
+    def _current_annotation(self) -> Annotation | None:
+        return self.engine.annotations.get(self.image) if self.image else None
 
     # -- what happens ------------------------------------------------------
 
@@ -337,14 +347,14 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.show_image(image)
         self.series.show_image(image)
         if image is None:
-            self._said_last = self.engine.works.what_stays() or NO_IMAGE
-            self.status.say(self._said_last)
-        elif self.status.label.text() in (NO_IMAGE, self._said_last):
+            self._last_marked = self.engine.annotations.what_stays() or NO_IMAGE
+            self.status.say(self._last_marked)
+        elif self.status.label.text() in (NO_IMAGE, self._last_marked):
             # What was said of the mask of another image is not true of this one.
             self.status.say(self._welcome())
-        work = self._current_work()
-        if work is not None:
-            self.classes.setValue(int(work.mask.selected_label))
+        annotation = self._current_annotation()
+        if annotation is not None:
+            self.classes.setValue(int(annotation.mask.selected_label))
         self.clicks.put_down()
         self.engine.prepare(image)
         self._on_prepared()
@@ -352,7 +362,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.follower.refresh()
 
     def _on_listed(self) -> None:
-        self.engine.works.follow_channels()
+        self.engine.annotations.follow_channels()
         self.inputs.show_channels(self.image)
 
     def _on_prepared(self) -> None:
@@ -380,11 +390,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self._show_settings()
 
     def _on_drawn(self) -> None:
-        work = self._current_work()
-        self._said_last = self.status.label.text()
+        annotation = self._current_annotation()
+        self._last_marked = self.status.label.text()
         before, self._at_segment = self._at_segment, ()
-        if work is not None and not self.tools.alike.isChecked():
-            take_brush(self.viewer, work, self.classes.value(), *before)
+        if annotation is not None and not self.tools.alike.isChecked():
+            take_brush(self.viewer, annotation, self.classes.value(), *before)
         # The layers of a project are there before anybody asks how they look.
         self.corrector.refresh()
 

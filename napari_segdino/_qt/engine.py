@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt import messages
+from napari_segdino._qt.annotation import Annotation
+from napari_segdino._qt.annotations import NO_IMAGE, Annotations
 from napari_segdino._qt.channel_keeper import ChannelKeeper
 from napari_segdino._qt.channels import bind
 from napari_segdino._qt.drawing import Drawing
 from napari_segdino._qt.export import mask_writer
 from napari_segdino._qt.layers import voxel_spacing
-from napari_segdino._qt.on_screen import Screen
+from napari_segdino._qt.screen import Screen
 from napari_segdino._qt.summary import NEXT_STEP, summary, unseen
 from napari_segdino._qt.window_state import WindowState
-from napari_segdino._qt.work import Work
 from napari_segdino._qt.worker import Job, TaskRunner
-from napari_segdino._qt.works import NO_IMAGE, Works
 from napari_segdino.errors import ChannelsError, InputError, SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-BREATH = 20
+EVENT_LOOP_PAUSE_MS = 20
 """Milliseconds for the window between two things that take it long."""
 
 
@@ -48,7 +48,7 @@ class Engine(QObject):  # type: ignore[misc]
         What it knows.
     """
 
-    said = Signal(str)
+    message = Signal(str)
     """One sentence for the status line."""
     failed = Signal(str)
     """The sentence of an error that the user met."""
@@ -67,26 +67,26 @@ class Engine(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self.viewer, self.state = viewer, state
         self.session, self.rounds = state.session, state.rounds
-        self.works = Works(viewer, state.session, state.masks, self)
+        self.annotations = Annotations(viewer, state.session, state.masks, self)
         self.runner = TaskRunner(self)
         self.screen = Screen(viewer)
-        self.doubt_wanted: Callable[[], bool] = lambda: False
+        self.uncertainty_wanted: Callable[[], bool] = lambda: False
         self._then: Callable[[], None] | None = None
         self._drawing: Drawing | None = None
-        self._work: Work | None = None
+        self._annotation: Annotation | None = None
         self._imports = start_for_layers()
         self._preparing: Image | None = None
-        self._wanted: Callable[[Work], None] | None = None
+        self._wanted: Callable[[Annotation], None] | None = None
         self._stopping = False
         self._retrain_wanted: Image | None = None
         self.runner.started.connect(lambda _: self.busy_changed.emit(True))
         self.runner.progressed.connect(self.progressed)
         self.runner.idle.connect(self._on_idle)
-        self.works.settled.connect(self._on_settled)
-        self.works.lost.connect(self._on_lost)
+        self.annotations.settled.connect(self._on_settled)
+        self.annotations.lost.connect(self._on_lost)
         self.channels = ChannelKeeper(self)
-        self.works.told.connect(self.said)
-        self.works.resume()
+        self.annotations.told.connect(self.marked)
+        self.annotations.resume()
 
     # -- what buttons do ---------------------------------------------------
 
@@ -115,7 +115,7 @@ class Engine(QObject):  # type: ignore[misc]
         self._stop_preparing()
         if self.runner.busy:
             self._stopping = True
-            self.said.emit("Stopping...")
+            self.message.emit("Stopping...")
             self.runner.cancel()
 
     def when_free(self, act: Callable[[], None]) -> None:
@@ -133,40 +133,42 @@ class Engine(QObject):  # type: ignore[misc]
         """Write the probe to a file."""
         done = f"The probe was saved to {path}."
         save = partial(self.session.save, path)
-        self._do("Save", save, lambda _: self.said.emit(done))
+        self._do("Save", save, lambda _: self.message.emit(done))
 
     def load_probe(self, path: str | Path) -> None:
         """Read a probe from a file and go on with it."""
 
         def done(segmenter: Any) -> None:
             self.session.adopt(segmenter)
-            self.said.emit(f"{Path(path).name} is loaded: press Segment to use it.")
+            self.message.emit(f"{Path(path).name} is loaded: press Segment to use it.")
 
         self._do("Load", lambda: self.session.load(path), done)
 
     def export_mask(self, image: Image | None, path: str | Path) -> None:
         """Write the mask of an image to a file, with the image's geometry."""
-        work = self.works.drawn(image)
-        if work is None:
-            self.refuse(self.works.lacking())
+        annotation = self.annotations.drawn(image)
+        if annotation is None:
+            self.refuse(self.annotations.lacking())
             return
         self._do(
             "Export",
-            mask_writer(work.mask, path),
-            lambda _: self.said.emit(f"The mask was saved to {path}."),
+            mask_writer(annotation.mask, path),
+            lambda _: self.message.emit(f"The mask was saved to {path}."),
         )
 
     def export_scores(self, rows: Sequence[Row], path: str | Path) -> None:
         """Write scores to a CSV file."""
         done = f"The scores were saved to {path}."
-        self._do("Export", partial(to_csv, path, rows), lambda _: self.said.emit(done))
+        self._do(
+            "Export", partial(to_csv, path, rows), lambda _: self.message.emit(done)
+        )
 
     def close(self) -> None:
         """Stop everything and let go of the window."""
         self._retrain_wanted = None
         self._stop_preparing()
         self.runner.cancel()
-        self.works.close()
+        self.annotations.close()
 
     # -- jobs --------------------------------------------------------------
 
@@ -176,18 +178,20 @@ class Engine(QObject):  # type: ignore[misc]
         napari takes 0.1 to 0.3 s to add a Labels layer, in which the window
         does not answer: too long once the user is at work.
         """
-        if image is not None and not self.busy and self.works.get(image) is None:
+        if image is not None and not self.busy and self.annotations.get(image) is None:
             self._preparing = image
             QTimer.singleShot(0, self._add_mask)
 
-    def _begin(self, image: Image | None, act: Callable[[Work], None]) -> None:
+    def _begin(self, image: Image | None, act: Callable[[Annotation], None]) -> None:
         """Do something with an image once it has its layers."""
         self._retrain_wanted = self._then = None
         if image is None or image not in self.viewer.layers:
             self.refuse(NO_IMAGE)
-        elif (work := self.works.get(image)) is not None and work.watch.intact:
+        elif (
+            annotation := self.annotations.get(image)
+        ) is not None and annotation.watch.intact:
             bind(self.viewer, image)
-            act(work)
+            act(annotation)
         else:
             self._preparing, self._wanted = image, act
             self._add_mask()
@@ -195,12 +199,12 @@ class Engine(QObject):  # type: ignore[misc]
     def _add_mask(self) -> None:
         """Make one layer, let the window breathe, then the other."""
         if self._imports.is_alive():
-            QTimer.singleShot(BREATH, self._add_mask)
+            QTimer.singleShot(EVENT_LOOP_PAUSE_MS, self._add_mask)
         else:
-            self._make(self.works.add_mask, self._add_marks)
+            self._make(self.annotations.add_mask, self._add_marks)
 
     def _add_marks(self) -> None:
-        self._make(self.works.ensure, self._prepared)
+        self._make(self.annotations.ensure, self._prepared)
 
     def _make(self, make: Callable[[Image], Any], then: Callable[[], None]) -> None:
         image = self._preparing
@@ -213,91 +217,99 @@ class Engine(QObject):  # type: ignore[misc]
             if self._stop_preparing() is not None:
                 self.refuse(str(error))
         else:
-            QTimer.singleShot(BREATH, then)
+            QTimer.singleShot(EVENT_LOOP_PAUSE_MS, then)
 
     def _prepared(self) -> None:
         image = self._preparing
         act = self._stop_preparing()
-        work = None if image is None else self.works.get(image)
-        if act is not None and work is not None:
-            bind(self.viewer, work.image)
-            act(work)
+        annotation = None if image is None else self.annotations.get(image)
+        if act is not None and annotation is not None:
+            bind(self.viewer, annotation.image)
+            act(annotation)
 
-    def _stop_preparing(self) -> Callable[[Work], None] | None:
+    def _stop_preparing(self) -> Callable[[Annotation], None] | None:
         """Return what was to be done next, if anything."""
         act, self._wanted, self._preparing = self._wanted, None, None
         self.prepared.emit()
         return act
 
-    def _segment(self, work: Work) -> None:
-        wanted = work.wanted(self.session.settings.whole_volume)
+    def _segment(self, annotation: Annotation) -> None:
+        wanted = annotation.wanted(self.session.settings.whole_volume)
         steps = partial(
             iter_segment,
             self.session.segmenter,
-            work.planes,
+            annotation.planes,
             wanted,
             self.session.n_groups,
-            work.centre(),
-            voxel_spacing(work.mask),
+            annotation.centre(),
+            voxel_spacing(annotation.mask),
         )
-        self.draw(work, "Segment", steps)
+        self.draw(annotation, "Segment", steps)
 
-    def _start(self, work: Work) -> None:
+    def _start(self, annotation: Annotation) -> None:
         steps = partial(
             iter_start,
             self.session.segmenter,
-            self.marked(work, {}),
-            work.mask.data,
-            work.wanted(self.session.settings.whole_volume),
-            work.centre(),
+            self.marked(annotation, {}),
+            annotation.mask.data,
+            annotation.wanted(self.session.settings.whole_volume),
+            annotation.centre(),
         )
-        self.draw(work, "Click", steps)
+        self.draw(annotation, "Click", steps)
 
     @staticmethod
-    def marked(work: Work, known: Mapping[int, int]) -> Marked:
+    def marked(annotation: Annotation, known: Mapping[int, int]) -> Marked:
         """Return an image with its marks; `known` are those that are learned."""
-        spacing = voxel_spacing(work.mask)
-        return Marked(work.key, work.planes, work.marks.data, dict(known), spacing)
+        spacing = voxel_spacing(annotation.mask)
+        return Marked(
+            annotation.key,
+            annotation.planes,
+            annotation.marks.data,
+            dict(known),
+            spacing,
+        )
 
-    def _retrain(self, work: Work) -> None:
-        self._retrain_wanted = work.image
-        work.watch.look_at_all()
+    def _retrain(self, annotation: Annotation) -> None:
+        self._retrain_wanted = annotation.image
+        annotation.watch.look_at_all()
 
-    def _on_settled(self, work: Work) -> None:
+    def _on_settled(self, annotation: Annotation) -> None:
         """Start the training once every plane has been looked at."""
-        if self._retrain_wanted is not work.image:
+        if self._retrain_wanted is not annotation.image:
             return
         self._retrain_wanted = None
         learned = self.session.learned
-        marked = [self.marked(w, learned.get(w.key, {})) for w in self.works]
-        wanted = work.wanted(self.session.settings.whole_volume)
+        marked = [self.marked(w, learned.get(w.key, {})) for w in self.annotations]
+        wanted = annotation.wanted(self.session.settings.whole_volume)
         steps = partial(
             iter_retrain,
             self.session.segmenter,
             marked,
-            next(m for m in marked if m.image == work.key),
-            work.mask.data,
+            next(m for m in marked if m.image == annotation.key),
+            annotation.mask.data,
             wanted,
-            work.centre(),
-            self.doubt_wanted(),
+            annotation.centre(),
+            self.uncertainty_wanted(),
         )
-        self.draw(work, "Retrain", steps)
+        self.draw(annotation, "Retrain", steps)
 
-    def draw(self, work: Work, title: str, steps: Callable[[], Steps[None]]) -> None:
+    def draw(
+        self, annotation: Annotation, title: str, steps: Callable[[], Steps[None]]
+    ) -> None:
         """Run a job that draws the mask of an image."""
-        self._work = work
+        self._annotation = annotation
         if not self.runner.busy:
             self.rounds.note()
-        drawing = self._drawing = Drawing(work, self.session, self.rounds)
+        drawing = self._drawing = Drawing(annotation, self.session, self.rounds)
         grouped = not self.session.is_fitted and title == "Segment"
-        self.said.emit(f"{title}: working...")
+        self.message.emit(f"{title}: working...")
         self.runner.start(
             Job(
                 title,
                 steps,
                 on_step=partial(self._take, drawing),
                 on_done=lambda _: self._finish(drawing, title, grouped),
-                on_error=partial(self._on_error, work),
+                on_error=partial(self._on_error, annotation),
                 on_end=partial(self._end, drawing),
             )
         )
@@ -309,21 +321,21 @@ class Engine(QObject):  # type: ignore[misc]
 
     def _take(self, drawing: Drawing, step: Any) -> None:
         if isinstance(step, Notice):
-            self.said.emit(step.text)
+            self.message.emit(step.text)
         elif isinstance(step, LeftOut):
-            self.channels.note_left_out(drawing.work, step)
+            self.channels.note_left_out(drawing.annotation, step)
         else:
             drawing.take(step)
 
     def _finish(self, drawing: Drawing, job: str, grouped: bool) -> None:
-        writer = drawing.work.writer
+        writer = drawing.annotation.writer
 
         def finished() -> None:
             writer.finished.disconnect(finished)
-            seen = self.screen.shows(drawing.work.image)
+            seen = self.screen.shows(drawing.annotation.image)
             fitted = self.session.is_fitted
-            said = summary(job, grouped, fitted) if seen else unseen(drawing.work)
-            self.said.emit(self.channels.left_out() + said)
+            text = summary(job, grouped, fitted) if seen else unseen(drawing.annotation)
+            self.message.emit(self.channels.left_out() + text)
             self.drawn.emit()
             if drawing.known is not None:
                 self.trained.emit(drawing)
@@ -340,7 +352,7 @@ class Engine(QObject):  # type: ignore[misc]
             yield Progress(0, 0, title)
             return action()
 
-        self._work = None
+        self._annotation = None
         self.runner.start(Job(title, steps, on_done=done, on_error=self.alarm))
 
     # -- what happens ------------------------------------------------------
@@ -360,14 +372,14 @@ class Engine(QObject):  # type: ignore[misc]
         """Tell the user about a failure, wherever they are looking."""
         self.refuse(messages.report(error))
 
-    def _on_error(self, work: Work, error: Exception) -> None:
-        work.writer.finish()
+    def _on_error(self, annotation: Annotation, error: Exception) -> None:
+        annotation.writer.finish()
         if isinstance(error, ChannelsError):
-            self.channels.refuse(work, error)
+            self.channels.refuse(annotation, error)
             return
         if self.session.settings.live and isinstance(error, SegDINOError):
             # In live mode the marks may well not suffice yet.
-            self.said.emit(str(error))
+            self.message.emit(str(error))
         else:
             self.report(error)
 
@@ -378,9 +390,9 @@ class Engine(QObject):  # type: ignore[misc]
             then()
         if self._stopping:
             self._stopping = False
-            self.said.emit(f"Stopped; what was drawn stays. {NEXT_STEP}")
+            self.message.emit(f"Stopped; what was drawn stays. {NEXT_STEP}")
 
-    def _on_lost(self, work: Work, why: str) -> None:
-        if self.runner.busy and self._work is work:
+    def _on_lost(self, annotation: Annotation, why: str) -> None:
+        if self.runner.busy and self._annotation is annotation:
             self.runner.cancel()
         self.refuse(why)

@@ -208,7 +208,7 @@ class FolderController(QObject):  # type: ignore[misc]
             return
         self._panel.clear()
         save = session.save if session.is_fitted else None
-        self._engine.said.emit("Segmenting the folder...")
+        self._engine.message.emit("Segmenting the folder...")
         self._engine.runner.start(
             Job(
                 "Segment folder",
@@ -239,7 +239,7 @@ class FolderController(QObject):  # type: ignore[misc]
             parts.append(f"{failed} failed, listed in the Folder tab")
         report = find_report(Path(request.folder))
         text = f"{'; '.join(parts)}. The report is {report}."
-        self._engine.said.emit(text)
+        self._engine.message.emit(text)
         if failed:
             self._engine.failed.emit(text)
 

@@ -15,9 +15,9 @@ from napari_segdino._qt.writer import Piece
 from napari_segdino.inference.predict import PlaneResult
 
 if TYPE_CHECKING:
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.idle import IdleWork
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.idle import IdleTask
 
 DELAY = 0.25
 """Seconds that a slice is on screen before it is drawn."""
@@ -52,8 +52,8 @@ class Follower(QObject):  # type: ignore[misc]
     def __init__(
         self,
         engine: Engine,
-        idle: IdleWork,
-        current: Callable[[], Work | None],
+        idle: IdleTask,
+        current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -62,7 +62,7 @@ class Follower(QObject):  # type: ignore[misc]
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._note)
         engine.viewer.dims.events.current_step.connect(self._on_moved)
-        engine.works.mask_changed.connect(self.refresh)
+        engine.annotations.mask_changed.connect(self.refresh)
         engine.drawn.connect(self._on_moved)
         engine.session.probe_changed.connect(self.refresh)
 
@@ -82,73 +82,84 @@ class Follower(QObject):  # type: ignore[misc]
         self._idle.ask("follow", self._make, DELAY)
 
     def _note(self) -> None:
-        work, rounds = self._current(), self._engine.rounds
-        if work is None or not work.watch.intact or not self._engine.session.is_fitted:
+        annotation, rounds = self._current(), self._engine.rounds
+        if (
+            annotation is None
+            or not annotation.watch.intact
+            or not self._engine.session.is_fitted
+        ):
             self.noted.emit("")
             return
-        drawn, present = work.watch.drawn_with(work.shown()), rounds.present
-        if drawn is None or drawn == present or _accepted(work):
+        drawn, present = annotation.watch.drawn_with(annotation.shown()), rounds.present
+        if drawn is None or drawn == present or _accepted(annotation):
             self.noted.emit("")
         else:
             self.noted.emit(EARLIER if drawn < present or present < 0 else LATER)
 
     def _make(self) -> Job | None:
         """Draw the slice on screen, if that is wanted."""
-        engine, work = self._engine, self._current()
+        engine, annotation = self._engine, self._current()
         settings = engine.session.settings
-        if work is None or not settings.follow or settings.whole_volume:
+        if annotation is None or not settings.follow or settings.whole_volume:
             return None
-        if not engine.session.is_fitted or work.viewer.dims.ndisplay != 2:
+        if not engine.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
             return None
         engine.rounds.note()
-        plane, probe = work.shown(), engine.rounds.present
-        if not is_due(work, plane, probe):
+        plane, probe = annotation.shown(), engine.rounds.present
+        if not is_due(annotation, plane, probe):
             return None
         steps = partial(
             engine.session.segmenter.iter_predict,
-            work.planes.array,
-            axes=work.planes.axes,
+            annotation.planes.array,
+            axes=annotation.planes.axes,
             planes=[plane],
-            centre=work.centre(),
-            spacing=voxel_spacing(work.image),
+            centre=annotation.centre(),
+            spacing=voxel_spacing(annotation.image),
         )
 
         def take(step: Any) -> None:
             # Parts are not drawn: what is stopped leaves the slice as it was.
-            if isinstance(step, PlaneResult) and work.watch.intact:
+            if isinstance(step, PlaneResult) and annotation.watch.intact:
                 piece = Piece(plane, step.labels, probe=probe, quiet=True)
-                work.writer.add(piece)
+                annotation.writer.add(piece)
 
         def done(_: Any) -> None:
-            work.writer.finish()
+            annotation.writer.finish()
             self.drew.emit()
 
         return Job("Drawing the slice", steps, on_step=take, on_done=done)
 
 
-def is_due(work: Work, plane: int, probe: int) -> bool:
+def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
     """Whether a plane has to be drawn with a probe that the user did not refuse.
 
     Parameters
     ----------
-    work : Work
+    annotation : Work
         The image.
     plane : int
         Flat index over the leading axes.
     probe : int
         Number of the probe.
     """
-    watch, index = work.watch, work.planes.index(plane)
-    if not watch.intact or not work.planes.lead_shape or _accepted(work, plane):
+    watch, index = annotation.watch, annotation.planes.index(plane)
+    if (
+        not watch.intact
+        or not annotation.planes.lead_shape
+        or _accepted(annotation, plane)
+    ):
         return False
     drawn = watch.drawn_with(plane)
     if drawn is None:
-        mask, marks = read_plane(work.mask, index), read_plane(work.marks, index)
+        mask, marks = (
+            read_plane(annotation.mask, index),
+            read_plane(annotation.marks, index),
+        )
         return not mask[marks == 0].any()
     return drawn != probe and not watch.took_back(plane, probe)
 
 
-def _accepted(work: Work, plane: int | None = None) -> bool:
+def _accepted(annotation: Annotation, plane: int | None = None) -> bool:
     """Whether all of a plane is marked, so that no probe has a say in it."""
-    index = work.planes.index(work.shown() if plane is None else plane)
-    return bool(np.all(read_plane(work.marks, index)))
+    index = annotation.planes.index(annotation.shown() if plane is None else plane)
+    return bool(np.all(read_plane(annotation.marks, index)))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.marks import Plane, accepted, confirmations, corrections
-from napari_segdino.session.session import fingerprint
+from napari_segdino.session.session import checksum
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -99,7 +99,7 @@ class PlaneHistory:
     """
 
     def __init__(self, plane: Plane) -> None:
-        self.states = [State(fingerprint(plane))]
+        self.states = [State(checksum(plane))]
         self.now = 0
 
     def see(self, seen: Plane, current: Plane, marks: Plane, painted: bool) -> Plane:
@@ -121,7 +121,7 @@ class PlaneHistory:
         numpy.ndarray, shape (Y, X)
             The marks now.
         """
-        key = fingerprint(current)
+        key = checksum(current)
         target = None if painted else self._find(key)
         if target is not None:
             return self._travel(target, marks)
@@ -135,7 +135,7 @@ class PlaneHistory:
 
         Without a probe it drew what was there before, or a copy of the user's.
         """
-        key = fingerprint(plane)
+        key = checksum(plane)
         if key == self.states[self.now].key:
             if probe is not None:
                 self.states[self.now].probe = probe

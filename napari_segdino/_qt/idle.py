@@ -23,7 +23,7 @@ REST = 0.8
 """Seconds without the user doing anything before work goes on."""
 
 
-class IdleWork(QObject):  # type: ignore[misc]
+class IdleTask(QObject):  # type: ignore[misc]
     """Does one thing after the other while nobody needs the worker.
 
     A stroke, a move of a slider or any other job stops it at once; what was
@@ -42,8 +42,8 @@ class IdleWork(QObject):  # type: ignore[misc]
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._begin)
-        engine.works.pressed.connect(self.disturb)
-        engine.works.marks_changed.connect(self.disturb)
+        engine.annotations.pressed.connect(self.disturb)
+        engine.annotations.marks_changed.connect(self.disturb)
         engine.busy_changed.connect(self._on_busy)
         engine.runner.rested.connect(self._wake)
         engine.viewer.dims.events.current_step.connect(self.disturb)
@@ -99,7 +99,7 @@ class IdleWork(QObject):  # type: ignore[misc]
         engine = self._engine
         if engine.busy or not engine.runner.free:
             return
-        if any(work.watch.stroking for work in engine.works):
+        if any(annotation.watch.stroking for annotation in engine.annotations):
             self.disturb()
             return
         now = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
-from napari_segdino._qt.fold import Fold
+from napari_segdino._qt.collapsible import Fold
 from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
 
 NAPARI = {
@@ -34,9 +34,9 @@ class KeysPanel(Fold):
         listed += [(QLabel(key), text) for key, text in (classes | NAPARI).items()]
         for row, (key, text) in enumerate(listed):
             grid.addWidget(key, row, 0)
-            said = QLabel(text)
-            said.setWordWrap(True)
-            grid.addWidget(said, row, 1)
+            label = QLabel(text)
+            label.setWordWrap(True)
+            grid.addWidget(label, row, 1)
         self.fill(inside)
         follow_keys(self, self._show_keys)
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import QObject, QTimer
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
 
 DELAY = 350
 """Milliseconds without painting before it retrains."""
@@ -32,7 +32,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._retrain)
-        engine.works.marks_changed.connect(self._on_marks_changed)
+        engine.annotations.marks_changed.connect(self._on_marks_changed)
         engine.runner.idle.connect(self._on_idle)
 
     def close(self) -> None:
@@ -40,9 +40,9 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         self._image = None
         self._timer.stop()
 
-    def _on_marks_changed(self, work: Work) -> None:
+    def _on_marks_changed(self, annotation: Annotation) -> None:
         if self._engine.session.settings.live:
-            self._image = work.image
+            self._image = annotation.image
             self._timer.start(DELAY)
 
     def _on_idle(self) -> None:
@@ -53,10 +53,10 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         engine, image = self._engine, self._image
         if image is None or engine.runner.busy:
             return
-        work = engine.works.get(image)
-        if work is not None and work.watch.stroking:
+        annotation = engine.annotations.get(image)
+        if annotation is not None and annotation.watch.stroking:
             self._timer.start(DELAY)
             return
         self._image = None
-        if work is not None and engine.session.settings.live:
+        if annotation is not None and engine.session.settings.live:
             engine.retrain(image)

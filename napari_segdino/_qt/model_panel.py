@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.fold import Fold
+from napari_segdino._qt.collapsible import Fold
 from napari_segdino.config import INTENSITIES, SLICES, WINDOWS
 from napari_segdino.errors import InputError
 from napari_segdino.heads import HEADS
@@ -206,7 +206,7 @@ class ModelPanel(Fold):
 
 
 def read_sides(text: str) -> tuple[int, ...]:
-    """Read sizes such as ``"512, own"``; empty where nothing is said.
+    """Read sizes such as ``"512, own"``; empty where nothing is marked.
 
     Raises
     ------

@@ -73,9 +73,9 @@ class Projects(QObject):  # type: ignore[misc]
         """Write a project."""
         engine = self._engine
         if not self._worth_saving():
-            engine.refuse(engine.works.lacking())
+            engine.refuse(engine.annotations.lacking())
             return
-        state = take_state(engine.session, list(engine.works), engine.rounds)
+        state = take_state(engine.session, list(engine.annotations), engine.rounds)
         asked = self.autosaver.asked
         self._engine.runner.start(
             Job(
@@ -99,13 +99,13 @@ class Projects(QObject):  # type: ignore[misc]
 
     def _worth_saving(self) -> bool:
         """Whether there is an image, and something that the user made."""
-        session, works = self._engine.session, list(self._engine.works)
+        session, annotations = self._engine.session, list(self._engine.annotations)
         made = session.is_fitted or session.classes != FIRST_CLASSES
-        return bool(works) and (made or any(not w.empty for w in works))
+        return bool(annotations) and (made or any(not w.empty for w in annotations))
 
     def _ask_save(self) -> None:
         if not self._worth_saving():
-            self._engine.refuse(self._engine.works.lacking())
+            self._engine.refuse(self._engine.annotations.lacking())
             return
         chosen, _ = QFileDialog.getSaveFileName(
             self.panel,
@@ -128,7 +128,7 @@ class Projects(QObject):  # type: ignore[misc]
     def _on_saved(self, folder: Path, asked: int) -> None:
         self._folder = folder
         self.autosaver.forget(asked)
-        self._engine.said.emit(f"The project was saved to {folder}.")
+        self._engine.message.emit(f"The project was saved to {folder}.")
 
     def _on_restored(self, folder: Path) -> None:
         """What was just read from a project need not be kept."""

@@ -24,12 +24,12 @@ from napari_segdino.session.project.about import ChannelEntry, ImageEntry, image
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.annotation import Annotation
 
 
-def channel_entries(work: Work) -> tuple[ChannelEntry, ...]:
+def channel_entries(annotation: Annotation) -> tuple[ChannelEntry, ...]:
     """Return what a project keeps of the channels of an image."""
-    image, viewer = work.image, work.viewer
+    image, viewer = annotation.image, annotation.viewer
     if channel_axis(image) is not None:
         found = channels_of(viewer, image)
         return tuple(ChannelEntry(c.name, c.used, place=c.place) for c in found)

@@ -42,7 +42,7 @@ from napari_segdino.session.project.read import project_folder
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino.session.probe_history import Rounds
     from napari_segdino.session.session import Session
 
@@ -96,7 +96,7 @@ class Loaded:
 
 def take_state(
     session: Session,
-    works: Sequence[Work],
+    annotations: Sequence[Annotation],
     rounds: Rounds,
     training: bool = False,
 ) -> State:
@@ -107,25 +107,31 @@ def take_state(
     probes, now = ((), -1) if training else rounds.kept()
     # What a probe that is not written yet has learned must be learned again.
     learned = session.learned if session.is_fitted and not training else {}
-    images = tuple(_image_state(w, learned) for w in works if w.watch.intact)
+    images = tuple(_image_state(w, learned) for w in annotations if w.watch.intact)
     return State(session.state(), images, probes, now, training)
 
 
-def _image_state(work: Work, all_learned: Mapping[Any, Any]) -> ImageState:
-    came = origin(work.image)
-    learned = all_learned.get(work.key, {})
+def _image_state(annotation: Annotation, all_learned: Mapping[Any, Any]) -> ImageState:
+    came = origin(annotation.image)
+    learned = all_learned.get(annotation.key, {})
     entry = ImageEntry(
-        title(work.image),
-        work.planes.spatial_shape,
+        title(annotation.image),
+        annotation.planes.spatial_shape,
         0,
         came.path,
         came.series,
         came.reader,
         came.sample,
         dict(learned),
-        channels=channel_entries(work),
+        channels=channel_entries(annotation),
     )
-    return ImageState(work.key, entry, work.planes, work.mask.data, work.marks.data)
+    return ImageState(
+        annotation.key,
+        entry,
+        annotation.planes,
+        annotation.mask.data,
+        annotation.marks.data,
+    )
 
 
 def iter_load(
@@ -193,9 +199,9 @@ def _read_probe(
     probe = None if path is None else session.load(path)
     learned = {} if probe is None else learned_of(probe)
     masks: Any = read_masks(folder, project, entry)
-    prints: Any = {number: dict(one) for number, one in entry.learned.items()}
+    checksums: Any = {number: dict(one) for number, one in entry.learned.items()}
     image = None if entry.image < 0 else entry.image
-    return probe, Saved(learned, masks, image, prints)
+    return probe, Saved(learned, masks, image, checksums)
 
 
 def _read(entry: ImageEntry) -> list[Any]:

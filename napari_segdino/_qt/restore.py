@@ -25,7 +25,7 @@ from napari_segdino.session.probe_history import UNKNOWN
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
 
-BREATH = 20
+EVENT_LOOP_PAUSE_MS = 20
 """Milliseconds for the window between two images."""
 
 
@@ -54,7 +54,7 @@ class Restorer(QObject):  # type: ignore[misc]
         images = (x for x in self._viewer.layers if isinstance(x, Image))
         here = {(came.path, came.series) for came in map(origin, images) if came.path}
         session = self._engine.session
-        self._engine.said.emit("Opening the project...")
+        self._engine.message.emit("Opening the project...")
         self._engine.runner.start(
             Job(
                 "Open project",
@@ -91,11 +91,11 @@ class Restorer(QObject):  # type: ignore[misc]
         image = bring_image(self._viewer, saved)
         if image is None or not self._lay(image, saved):
             self.waiting.append(saved)
-        QTimer.singleShot(BREATH, partial(self._next, done))
+        QTimer.singleShot(EVENT_LOOP_PAUSE_MS, partial(self._next, done))
 
     def _finish(self, folder: Path) -> None:
         self.waiting_changed.emit()
-        self._engine.said.emit(
+        self._engine.message.emit(
             self.question() or "The project is open: go on where you stopped."
         )
         self._engine.drawn.emit()
@@ -115,26 +115,26 @@ class Restorer(QObject):  # type: ignore[misc]
         try:
             session, rounds = self._engine.session, self._engine.rounds
             probe = rounds.present if session.is_fitted else UNKNOWN
-            self._engine.works.restore(image, saved.mask, saved.marks, probe)
+            self._engine.annotations.restore(image, saved.mask, saved.marks, probe)
         except SegDINOError as error:
             self._engine.report(error)
             return False
         self._engine.rounds.rename(saved.entry.number, image.unique_id)
         if self._engine.session.is_fitted and saved.entry.learned:
-            prints = dict(saved.entry.learned)
-            self._engine.session.note_learned(image.unique_id, prints)
+            checksums = dict(saved.entry.learned)
+            self._engine.session.note_learned(image.unique_id, checksums)
         return True
 
     def _on_inserted(self, event: Any) -> None:
         """Look whether a new layer is an image that is waited for."""
         if self.waiting and not self._queue and isinstance(event.value, Image):
-            QTimer.singleShot(BREATH, self._lay_waiting)
+            QTimer.singleShot(EVENT_LOOP_PAUSE_MS, self._lay_waiting)
 
     def _lay_waiting(self) -> None:
         for saved in list(self.waiting):
             image = find_image(self._viewer, saved.entry)
             if image is not None and self._lay(image, saved):
                 self.waiting.remove(saved)
-                self._engine.said.emit(f"The marks of {image.name} are back.")
+                self._engine.message.emit(f"The marks of {image.name} are back.")
                 self._engine.drawn.emit()
         self.waiting_changed.emit()

@@ -137,10 +137,10 @@ class SeriesController(QObject):  # type: ignore[misc]
         if found is not None:
             self._show(found)
             self._pick(found)
-            self._engine.said.emit(f"Back at {title}.")
+            self._engine.message.emit(f"Back at {title}.")
             return
         where = Path(path)
-        self._engine.said.emit(f"Reading {title}...")
+        self._engine.message.emit(f"Reading {title}...")
         self._engine.runner.start(
             Job(
                 "Read series",
@@ -163,7 +163,7 @@ class SeriesController(QObject):  # type: ignore[misc]
         image = added[0] if isinstance(added, list) else added
         self._show(image)
         self._pick(image)
-        self._engine.said.emit(" ".join((f"{title} is open.", *scan.warnings)))
+        self._engine.message.emit(" ".join((f"{title} is open.", *scan.warnings)))
 
     def _of(self, path: str) -> Iterator[Image]:
         """Images of the window that come from one folder or file."""

@@ -8,7 +8,7 @@ from napari_segdino._qt import switch
 from napari_segdino._qt.layers import title
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.annotation import Annotation
 
 NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
 
@@ -37,7 +37,7 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
     return f"The probe was applied. {NEXT_STEP}"
 
 
-def unseen(work: Work) -> str:
+def unseen(annotation: Annotation) -> str:
     """Say that the mask of an image is drawn that is not on screen."""
-    name = title(work.image)
+    name = title(annotation.image)
     return f"The mask of {name} is drawn: choose {name} in the list to see it."

@@ -50,35 +50,35 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
         """
         engine, session = self._engine, self._engine.session
         self._changes |= changes
-        work = engine.works.get(image) if image is not None else None
+        annotation = engine.annotations.get(image) if image is not None else None
         steps = partial(
             iter_switch,
             session.segmenter,
             session.candidate(**self._changes),
             dict(self._changes),
-            [engine.marked(w, {}) for w in engine.works],
+            [engine.marked(w, {}) for w in engine.annotations],
         )
-        if work is None:
+        if annotation is None:
             self._load(steps)
             return
         drawn = partial(
             steps,
-            engine.marked(work, {}),
-            work.mask.data,
-            work.wanted(session.settings.whole_volume),
-            work.centre(),
-            engine.doubt_wanted(),
+            engine.marked(annotation, {}),
+            annotation.mask.data,
+            annotation.wanted(session.settings.whole_volume),
+            annotation.centre(),
+            engine.uncertainty_wanted(),
         )
-        engine.draw(work, TITLE, drawn)
+        engine.draw(annotation, TITLE, drawn)
 
     def _load(self, steps: Any) -> None:
         """Have the new probe take over with nothing to draw."""
         engine = self._engine
 
         def done(_: Any) -> None:
-            engine.said.emit(summary(engine.session.is_fitted))
+            engine.message.emit(summary(engine.session.is_fitted))
 
-        engine.said.emit(f"{TITLE}: working...")
+        engine.message.emit(f"{TITLE}: working...")
         engine.runner.start(
             Job(TITLE, steps, self._take, on_done=done, on_error=engine.report)
         )

@@ -13,7 +13,7 @@ from napari_segdino._qt.steps import bring_forward, find_step, planes_of, stack_
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.annotation import Annotation
 
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
@@ -38,23 +38,23 @@ class UndoKeys(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    work : Work
+    annotation : Work
         The image.
     """
 
-    said = Signal(str)
+    message = Signal(str)
     """On which slice it was, where that is not plain to see."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work)
-        self._work = work
-        for layer in (work.mask, work.marks):
+    def __init__(self, annotation: Annotation) -> None:
+        super().__init__(annotation)
+        self._annotation = annotation
+        for layer in (annotation.mask, annotation.marks):
             layer.bind_key(UNDO, self._undo, overwrite=True)
             layer.bind_key(REDO, self._redo, overwrite=True)
 
     def close(self) -> None:
         """Give the keys back."""
-        for layer in (self._work.mask, self._work.marks):
+        for layer in (self._annotation.mask, self._annotation.marks):
             layer.bind_key(UNDO, None)
             layer.bind_key(REDO, None)
 
@@ -65,30 +65,30 @@ class UndoKeys(QObject):  # type: ignore[misc]
         self._step(layer, redo=True)
 
     def _step(self, layer: Labels, redo: bool) -> None:
-        watch = self._work.watch
+        watch = self._annotation.watch
         watch.pressed.emit()
-        marked = layer is self._work.mask and watch.intact
-        if marked and watch.step_confirm(redo):
+        own = layer is self._annotation.mask and watch.intact
+        if own and watch.step_confirm(redo):
             return
         if watch.intact:
             if not stack_of(layer, redo):
-                self.said.emit(NOTHING[redo])
-            elif self._go(layer, redo) and marked and watch.step_confirm(redo):
+                self.message.emit(NOTHING[redo])
+            elif self._go(layer, redo) and own and watch.step_confirm(redo):
                 return
         (layer.redo if redo else layer.undo)()
 
     def _go(self, layer: Labels, redo: bool) -> bool:
         """Make the step that is to be taken the next; return whether a slider moved."""
-        work, stack = self._work, stack_of(layer, redo)
-        plane, lead = work.shown(), work.planes.lead_shape
+        annotation, stack = self._annotation, stack_of(layer, redo)
+        plane, lead = annotation.shown(), annotation.planes.lead_shape
         at = find_step(stack, plane, lead)
         planes = planes_of(stack[at], lead)
         if planes and plane not in planes:
             there = min(planes, key=lambda p: abs(p - plane))
-            go_to(work.viewer, work, there)
-            self.said.emit(ELSEWHERE[redo].format(plane_name(work, there)))
+            go_to(annotation.viewer, annotation, there)
+            self.message.emit(ELSEWHERE[redo].format(plane_name(annotation, there)))
             return True
         if at < len(stack) - 1:
             bring_forward(stack, at)
-            self.said.emit(EARLIER[redo])
+            self.message.emit(EARLIER[redo])
         return False

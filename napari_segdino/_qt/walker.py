@@ -12,9 +12,9 @@ from napari_segdino._qt.writer import Piece
 from napari_segdino.session.tasks import iter_unpack
 
 if TYPE_CHECKING:
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
-    from napari_segdino.session.probe_history import Redraw
+    from napari_segdino.session.probe_history import MaskUpdate
 
 
 class Walker(QObject):  # type: ignore[misc]
@@ -32,7 +32,7 @@ class Walker(QObject):  # type: ignore[misc]
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
-        engine.works.travelled.connect(self._on_travelled)
+        engine.annotations.travelled.connect(self._on_travelled)
 
     def walk(self, by: int) -> None:
         """Go to the probe before (-1) or after (1), and to the masks it had.
@@ -48,31 +48,33 @@ class Walker(QObject):  # type: ignore[misc]
         if walked is None:
             return
         redraw, masks = walked
-        works = {w.key: w for w in engine.works}
-        here = {name: mask for name, mask in masks.items() if name[0] in works}
+        annotations = {w.key: w for w in engine.annotations}
+        here = {name: mask for name, mask in masks.items() if name[0] in annotations}
 
         def draw(step: tuple[Any, int, Any]) -> None:
             key, plane, labels = step
-            works[key].writer.add(Piece(plane, labels, redraw))
+            annotations[key].writer.add(Piece(plane, labels, redraw))
 
         def done(_: Any) -> None:
             for key in {key for key, _ in here}:
-                works[key].writer.finish()
-            engine.said.emit(self._where())
+                annotations[key].writer.finish()
+            engine.message.emit(self._where())
 
         steps = partial(iter_unpack, here)
         engine.runner.start(Job("History", steps, on_step=draw, on_done=done))
         self.walked.emit()
 
-    def _on_travelled(self, work: Work, redraw: Redraw, back: bool) -> None:
+    def _on_travelled(
+        self, annotation: Annotation, redraw: MaskUpdate, back: bool
+    ) -> None:
         """Have the probe follow when a redraw is undone or redone."""
-        index = self._engine.rounds.find(work.key, redraw, back)
+        index = self._engine.rounds.find(annotation.key, redraw, back)
         if index is not None:
             self._engine.when_free(partial(self._put_back, index))
 
     def _put_back(self, index: int) -> None:
         self._engine.rounds.go(index)
-        self._engine.said.emit(self._where())
+        self._engine.message.emit(self._where())
         self.walked.emit()
 
     def _where(self) -> str:

@@ -31,10 +31,10 @@ BAR_INTERVAL = 0.1
 class TaskWorker(GeneratorWorker):  # type: ignore[misc]
     """A generator worker that always ends, with ``errored`` if it failed."""
 
-    def work(self) -> Any:
+    def annotation(self) -> Any:
         """Run the generator; called by superqt in the worker's thread."""
         try:
-            result = super().work()
+            result = super().annotation()
         finally:
             self._gen.close()
         if isinstance(result, RuntimeError) and not self._is_deleted():

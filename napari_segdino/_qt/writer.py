@@ -11,8 +11,8 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.layers import read_plane, set_pixels
+from napari_segdino._qt.mask_sync import MaskSync
 from napari_segdino._qt.steps import keeping_redo
-from napari_segdino._qt.watch import MaskWatch
 from napari_segdino.marks import Plane, apply_marks
 from napari_segdino.session.probe_history import UNKNOWN
 
@@ -67,7 +67,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
     finished = Signal()
     """All that was asked for is drawn; emitted after :meth:`finish`."""
 
-    def __init__(self, watch: MaskWatch, parent: QObject | None = None) -> None:
+    def __init__(self, watch: MaskSync, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._watch = watch
         self._queue: deque[Piece] = deque()

@@ -30,7 +30,7 @@ from napari_segdino.inference.predict import (
 )
 from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
 from napari_segdino.inference.smoothing import iter_smooth_wanted
-from napari_segdino.pipeline import Engine
+from napari_segdino.pipeline import Pipeline
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.segmenter import Segmenter
 
@@ -89,33 +89,35 @@ def iter_predict_blocks(
         )
     found = as_planes(image, volume, axes)
     segmenter.check_channels([found])
-    engine = yield from segmenter.iter_engine()
+    pipeline = yield from segmenter.iter_pipeline()
     source: Planes = LazyPlanes(found.array, found.axes)
-    if needs_whole(engine, source, segmenter.n_classes_, spacing):
+    if needs_whole(pipeline, source, segmenter.n_classes_, spacing):
         raise InputError(
             "This probe cuts volumes across several axes, or smooths along z over more "
             "than fits into memory: that needs the whole volume, which is too large "
             "here."
         )
-    source = with_neighbours(source, engine.shown.neighbours)
-    score = _scorer(engine, segmenter, source)
+    source = with_neighbours(source, pipeline.feature_settings.neighbours)
+    score = _scorer(pipeline, segmenter, source)
     wanted = range(len(source)) if planes is None else planes
-    if engine.smooths(found):
+    if pipeline.smooths(found):
         left = [i for i in wanted if writer is None or i not in writer.done]
-        yield from _iter_smoothed(engine, source, score, left, spacing)
+        yield from _iter_smoothed(pipeline, source, score, left, spacing)
         return
     todo = [
         (index, writer.rows_done(index) if writer else 0)
         for index in wanted
         if writer is None or index not in writer.done
     ]
-    cut = cut_plane(source.plane_shape, engine.shown)
+    cut = cut_plane(source.plane_shape, pipeline.feature_settings)
     width = len(cut.columns)
     total = sum(cut.count - max(0, first - 1) * width for _, first in todo)
     done = 0
     yield Progress(done, total, TEXT)
     for index, first in todo:
-        for step in iter_blocks(source.read(index), index, score, engine.shown, first):
+        for step in iter_blocks(
+            source.read(index), index, score, pipeline.feature_settings, first
+        ):
             if isinstance(step, BlockResult):
                 yield step
             done += 1
@@ -123,7 +125,7 @@ def iter_predict_blocks(
 
 
 def _iter_smoothed(
-    engine: Engine,
+    pipeline: Pipeline,
     source: Planes,
     score: TileScorer,
     wanted: list[int],
@@ -131,9 +133,11 @@ def _iter_smoothed(
 ) -> Steps[None]:
     """Predict planes in order, with their neighbours, and smooth them along z."""
     steps = iter_smooth_wanted(
-        lambda near: iter_planes(source.read, near, score, engine.shown, TEXT),
+        lambda near: iter_planes(
+            source.read, near, score, pipeline.feature_settings, TEXT
+        ),
         wanted,
-        engine.along_z,
+        pipeline.along_z,
         depth=source.lead_shape[-1],
         spacing=slice_distance(spacing),
     )
@@ -146,31 +150,33 @@ def _iter_smoothed(
 
 
 def needs_whole(
-    engine: Engine, image: Planes, n_classes: int, spacing: Spacing
+    pipeline: Pipeline, image: Planes, n_classes: int, spacing: Spacing
 ) -> bool:
     """Whether an image cannot be predicted plane by plane."""
-    if has_depth(image) and engine.shown.slices != "Z":
+    if has_depth(image) and pipeline.feature_settings.slices != "Z":
         return True
-    if not engine.smooths(image):
+    if not pipeline.smooths(image):
         return False
-    reach = engine.along_z.reach(slice_distance(spacing))
+    reach = pipeline.along_z.reach(slice_distance(spacing))
     plane = n_classes * math.prod(image.plane_shape)
     # A sum in double precision, and the result, beside the window.
     held = plane * (4 * (2 * reach + 2) + 8 + 4)
     return held > WINDOW_BYTES
 
 
-def _scorer(engine: Engine, segmenter: Segmenter, source: Planes) -> TileScorer:
+def _scorer(pipeline: Pipeline, segmenter: Segmenter, source: Planes) -> TileScorer:
     """Score with the warm encoder, but keep nothing of what it encoded."""
-    intensity = find_intensity(source, engine.shown, engine.extractor.encoder.spec)
+    intensity = find_intensity(
+        source, pipeline.feature_settings, pipeline.extractor.encoder.spec
+    )
     return TileScorer(
-        replace(engine.extractor.seeing(source), cache=FeatureCache(0)),
-        views_of(engine.shown),
+        replace(pipeline.extractor.seeing(source), cache=FeatureCache(0)),
+        views_of(pipeline.feature_settings),
         intensity,
         make_reader(segmenter.model_, _NoStore()),
-        engine.predicting,
-        {key: kept.marks for key, kept in segmenter.memory_.items()},
-        measure_edges(source, intensity, engine.shown),
+        pipeline.predicting,
+        {key: kept.marks for key, kept in segmenter.samples_.items()},
+        measure_edges(source, intensity, pipeline.feature_settings),
     )
 
 

@@ -203,5 +203,7 @@ def write_report(path: Path | str, rows: Iterable[Row]) -> None:
         If it cannot be written.
     """
     names = [field.name for field in fields(Row)]
-    shown = ({**asdict(row), "seconds": f"{row.seconds:.2f}"} for row in rows)
-    write_csv(path, names, (row.values() for row in shown))
+    feature_settings = (
+        {**asdict(row), "seconds": f"{row.seconds:.2f}"} for row in rows
+    )
+    write_csv(path, names, (row.values() for row in feature_settings))

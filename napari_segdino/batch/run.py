@@ -116,7 +116,7 @@ def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:
     rows: dict[int, Row] = {}
     pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="segdino-batch")
     try:
-        yield (shown := Progress(0, len(jobs), TEXT))
+        yield (feature_settings := Progress(0, len(jobs), TEXT))
         for number, job in enumerate(jobs):
             pool.submit(_run, number, job, probe, show, events)
         while len(rows) < len(jobs):
@@ -124,7 +124,7 @@ def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:
                 event = events.get(timeout=TICK)
             except queue.Empty:
                 # A chance to be stopped while a large file is computed.
-                event = shown
+                event = feature_settings
             if not isinstance(event, Progress):
                 number, row = event
                 rows[number] = row
@@ -132,7 +132,7 @@ def _iter_run_here(jobs: Sequence[Job], probe: Probe) -> Steps[list[Row]]:
                 if len(jobs) == 1:
                     continue
                 event = Progress(len(rows), len(jobs), TEXT)
-            yield (shown := event)
+            yield (feature_settings := event)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)

@@ -255,9 +255,9 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
 
         planes = as_planes(data, axes=scan.axes)
         segmenter.check_channels([planes])
-        engine = drive(segmenter.iter_engine())
+        pipeline = drive(segmenter.iter_pipeline())
         how: Any = {"axes": scan.axes, "spacing": scan.voxel_mm}
-        if needs_whole(engine, planes, segmenter.n_classes_, scan.voxel_mm):
+        if needs_whole(pipeline, planes, segmenter.n_classes_, scan.voxel_mm):
             steps = segmenter.iter_predict(data, **how)
         else:
             steps = iter_predict_blocks(segmenter, data, **how)

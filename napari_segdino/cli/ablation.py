@@ -27,7 +27,7 @@ from napari_segdino.config import INTENSITIES
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
-    from napari_segdino.study.ablation import Rung
+    from napari_segdino.study.ablation import AblationStep
 
 
 @click.command(cls=ManyValues)
@@ -73,36 +73,37 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     from napari_segdino.io.datasets import open_dataset
     from napari_segdino.metrics import to_csv
     from napari_segdino.study.ablation import (
+        ablation_steps,
         iter_ablation,
-        ladder,
-        rung_table,
-        summarise_rungs,
+        step_table,
+        summarise_steps,
     )
     from napari_segdino.study.shots import ShotPlan
 
     if plot is not None:
-        from napari_segdino.study.plots import check_plot, plot_rungs
+        from napari_segdino.study.plots import check_plot, plot_steps
 
         check_plot(plot)
     shots = (given["shots"],)
     plan = ShotPlan(shots, given["repeats"], given["test"], given["seed"])
     given["encoder"] = chosen_encoder(given["encoder"])
     make = partial(_segmenter, given)
-    rungs = partial(
-        ladder, given["sides"], given["z_sigma"], intensity=given["intensity"]
+    steps = partial(
+        ablation_steps, given["sides"], given["z_sigma"], intensity=given["intensity"]
     )
     dataset = open_dataset(folder, given["group_regex"])
-    steps = iter_ablation(dataset, make, rungs, plan, given["side"], given["binary"])
-    rows = with_bar(steps)
-    summaries = summarise_rungs(rows)
-    click.echo(rung_table(summaries))
+    rows = with_bar(
+        iter_ablation(dataset, make, steps, plan, given["side"], given["binary"])
+    )
+    summaries = summarise_steps(rows)
+    click.echo(step_table(summaries))
     if csv is not None:
         to_csv(csv, rows)
     if plot is not None:
-        plot_rungs(plot, summaries)
+        plot_steps(plot, summaries)
 
 
-def _segmenter(given: dict[str, Any], rung: Rung) -> Segmenter:
+def _segmenter(given: dict[str, Any], step: AblationStep) -> Segmenter:
     from napari_segdino.segmenter import Segmenter
 
     return Segmenter(
@@ -110,7 +111,7 @@ def _segmenter(given: dict[str, Any], rung: Rung) -> Segmenter:
         "mvr",
         given["device"],
         given["seed"],
-        features=rung.features,
-        predicting=rung.predicting,
+        features=step.features,
+        predicting=step.predicting,
         cache=cache_settings(given["memory_gb"], given["disk_gb"]),
     )

@@ -113,10 +113,10 @@ def feature_settings(
         If tiles would share more than half of themselves.
     """
     names = ("intensity", "flips", "tile", "overlap", "slices", "neighbours")
-    said = {name: given[name] for name in names if given[name] is not None}
-    if not said:
+    chosen = {name: given[name] for name in names if given[name] is not None}
+    if not chosen:
         return None
-    settings = replace(_made_for(head, recipe), **said)
+    settings = replace(_made_for(head, recipe), **chosen)
     if settings.overlap > settings.tile // 2:
         raise click.UsageError("--overlap is at most half of --tile.")
     return settings

@@ -72,7 +72,7 @@ def _settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
     if given["epochs"] and head == "mvr":
         raise click.UsageError("--epochs is not for mvr: its probes have no epochs.")
     plain = ("validation", "test", "split_seed", "side", "epochs")
-    said = {name: given[name] for name in plain if given[name] is not None}
+    chosen = {name: given[name] for name in plain if given[name] is not None}
     return StudySettings(
         recipe=given["recipe"],
         encoder=given["encoder"],
@@ -82,5 +82,5 @@ def _settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
         features=feature_settings(given, head, given["recipe"]),
         predicting=predict_settings(given),
         cache=cache,
-        **said,
+        **chosen,
     )

@@ -118,8 +118,10 @@ class Extractor:
         import torch
 
         multiple = self.encoder.spec.multiple
-        shown = torch.stack([show(t, view, multiple) for t in triples(image)])
-        encoded = self.encoder.encode(shown, self.levels)
+        feature_settings = torch.stack(
+            [show(t, view, multiple) for t in triples(image)]
+        )
+        encoded = self.encoder.encode(feature_settings, self.levels)
         return [level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded]
 
 

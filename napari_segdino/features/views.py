@@ -87,7 +87,7 @@ def show(image: torch.Tensor, view: View, multiple: int) -> torch.Tensor:
     from torch.nn import functional
 
     size = view_size((image.shape[-2], image.shape[-1]), view, multiple)
-    shown = functional.interpolate(
+    feature_settings = functional.interpolate(
         image[None], size, mode="bilinear", antialias=True, align_corners=False
     )[0]
-    return shown.flip(view.flips)
+    return feature_settings.flip(view.flips)

@@ -24,7 +24,7 @@ TEXT = "Encoding marked planes"
 
 
 def iter_remember(
-    memory: dict[str, Any],
+    samples: dict[str, Any],
     learner: Learner,
     extractor: Extractor,
     image: Planes,
@@ -38,7 +38,7 @@ def iter_remember(
 
     Parameters
     ----------
-    memory : dict of str to object
+    samples : dict of str to object
         What is kept, by the key of the tile; changed in place.
     learner : Learner
         Knows what to keep.
@@ -63,19 +63,19 @@ def iter_remember(
     """
     indices = range(len(image)) if planes is None else planes
     intensity = find_intensity(image, settings, extractor.encoder.spec)
-    said_now: set[str] = set()
+    marked_now: set[str] = set()
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), TEXT)
-        said = as_codes(marks[image.index(index)])
-        if not memory and not said.any():
+        marked = as_codes(marks[image.index(index)])
+        if not samples and not marked.any():
             continue
         plane = image.read(index)
         tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
-        shares = share_tiles(said, tiles, len(views_of(settings)), share)
+        shares = share_tiles(marked, tiles, len(views_of(settings)), share)
         for tile, parts in zip(tiles, shares, strict=True):
-            pixels, tile_marks = plane[tile.slices], said[tile.slices]
+            pixels, tile_marks = plane[tile.slices], marked[tile.slices]
             for key, kept in _kept(
-                memory,
+                samples,
                 learner,
                 extractor,
                 pixels,
@@ -85,17 +85,17 @@ def iter_remember(
                 seed,
                 parts,
             ):
-                if not kept and key in said_now:
+                if not kept and key in marked_now:
                     continue  # a plane of the same pixels without marks of its own
-                for old in [k for k in memory if k.partition(COPY)[0] == key]:
-                    del memory[old]
-                memory.update(kept)
-                said_now.update({key} if kept else ())
+                for old in [k for k in samples if k.partition(COPY)[0] == key]:
+                    del samples[old]
+                samples.update(kept)
+                marked_now.update({key} if kept else ())
             yield Progress(done, len(indices), TEXT)
 
 
 def _kept(
-    memory: Mapping[str, Any],
+    samples: Mapping[str, Any],
     learner: Learner,
     extractor: Extractor,
     pixels: NDArray[Any],
@@ -112,14 +112,14 @@ def _kept(
             yield key, {}
             continue
         grid = extractor.grid(pixels, intensity, views)
-        kept = {key: learner.take(grid, marks, seed, memory.get(key), parts)}
+        kept = {key: learner.take(grid, marks, seed, samples.get(key), parts)}
         if count := learner.copies(marks):
             scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
             unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
-            for number, (image, said) in enumerate(
+            for number, (image, marked) in enumerate(
                 augmented(scaled, marks, count, seed)
             ):
                 grid = extractor.grid(image, unit, views)
-                copy = learner.take(grid, said, seed, None, None)
+                copy = learner.take(grid, marked, seed, None, None)
                 kept[f"{key}{COPY}{number}"] = copy
         yield key, kept

@@ -21,7 +21,7 @@ from napari_segdino.heads.probe.fit import (
     count_strokes,
     iter_fit_probe,
 )
-from napari_segdino.heads.probe.model import Probe, RadialProbe, levels_of
+from napari_segdino.heads.probe.model import KernelProbe, Probe, levels_of
 from napari_segdino.heads.probe.samples import GUESS, Parts, Sample, take_sample
 from napari_segdino.heads.probe.tensors import (
     Named,
@@ -85,7 +85,7 @@ class Learner(Protocol):
 
     def iter_fit(
         self,
-        memory: dict[str, Any],
+        samples: dict[str, Any],
         n_classes: int,
         seed: int,
         last: tuple[Any, Mapping[str, Any]] | None = None,
@@ -98,7 +98,7 @@ class Learner(Protocol):
         before and what it was trained on.
         """
 
-    def pack(self, model: Any, memory: Mapping[str, Any]) -> tuple[Named, Any]:
+    def pack(self, model: Any, samples: Mapping[str, Any]) -> tuple[Named, Any]:
         """Turn M and all S into tensors by name, and what JSON can hold."""
 
     def unpack(self, tensors: Named, meta: Any) -> tuple[Any, dict[str, Any]]:
@@ -167,55 +167,55 @@ class MvrLearner:
 
     def iter_fit(
         self,
-        memory: dict[str, Sample],
+        samples: dict[str, Sample],
         n_classes: int,
         seed: int,
         last: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
         """See :func:`iter_fit_probe`."""
         yield Progress(0, 1, "Training")
-        basis = self._basis_of(memory)
-        said = {key: s for key, s in memory.items() if key != GUESS}
-        strokes = count_strokes(said)
-        before = _corrected(last, said, strokes) if last else None
-        whole = any(s.whole for s in said.values())
-        codes = np.unique(np.concatenate([s.codes.numpy() for s in said.values()]))
-        if BACKGROUND not in codes and GUESS not in memory and not whole:
-            memory[GUESS] = background_everywhere(next(iter(said.values())))
-        fade = FADE ** count_strokes(said, BACKGROUND)
-        if GUESS in memory and not whole:
-            said = add_weak_marks(said, memory[GUESS], basis, n_classes, fade)
-        return (yield from iter_fit_probe(said, n_classes, basis, seed, before))
+        basis = self._basis_of(samples)
+        marked = {key: s for key, s in samples.items() if key != GUESS}
+        strokes = count_strokes(marked)
+        before = _corrected(last, marked, strokes) if last else None
+        whole = any(s.whole for s in marked.values())
+        codes = np.unique(np.concatenate([s.codes.numpy() for s in marked.values()]))
+        if BACKGROUND not in codes and GUESS not in samples and not whole:
+            samples[GUESS] = background_everywhere(next(iter(marked.values())))
+        fade = FADE ** count_strokes(marked, BACKGROUND)
+        if GUESS in samples and not whole:
+            marked = add_weak_marks(marked, samples[GUESS], basis, n_classes, fade)
+        return (yield from iter_fit_probe(marked, n_classes, basis, seed, before))
 
-    def _basis_of(self, memory: Mapping[str, Sample]) -> Basis:
+    def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
         """Fit the basis when there are other tiles than last time."""
-        samples = list(memory.values())
-        fitted_on = frozenset(memory), not any(s.whole for s in samples)
+        listed = list(samples.values())
+        fitted_on = frozenset(samples), not any(s.whole for s in listed)
         if self._basis is None or self._fitted_on != fitted_on:
-            self._basis = fit_basis(samples, joint=fitted_on[1])
+            self._basis = fit_basis(listed, joint=fitted_on[1])
             self._fitted_on = fitted_on
         return self._basis
 
     def pack(
-        self, model: Probe, memory: Mapping[str, Sample]
+        self, model: Probe, samples: Mapping[str, Sample]
     ) -> tuple[Named, dict[str, Any]]:
         """Turn a probe and samples into tensors by name."""
         named, meta = pack_probe(model)
-        for i, sample in enumerate(memory.values()):
+        for i, sample in enumerate(samples.values()):
             for field in dataclasses.fields(Sample):
                 named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
-        return named, meta | {"memory": list(memory)}
+        return named, meta | {"memory": list(samples)}
 
     def unpack(
         self, tensors: Named, meta: dict[str, Any]
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`pack`."""
         fields = [f.name for f in dataclasses.fields(Sample)]
-        memory = {}
+        samples = {}
         for i, key in enumerate(meta["memory"]):
             kept = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
-            memory[key] = _as_now(kept)
-        return unpack_probe(tensors, meta), memory
+            samples[key] = _as_now(kept)
+        return unpack_probe(tensors, meta), samples
 
 
 def _as_now(kept: dict[str, Any]) -> Sample:
@@ -235,31 +235,31 @@ def _as_now(kept: dict[str, Any]) -> Sample:
 
 
 def _corrected(
-    last: tuple[Any, Mapping[str, Sample]], said: Mapping[str, Sample], strokes: int
-) -> RadialProbe | None:
+    last: tuple[Any, Mapping[str, Sample]], marked: Mapping[str, Sample], strokes: int
+) -> KernelProbe | None:
     """Return the probe whose mask is being corrected; None if marks went away."""
-    probe, memory = last
-    if not isinstance(probe, RadialProbe):
+    probe, samples = last
+    if not isinstance(probe, KernelProbe):
         return None
     if probe.strokes >= strokes:  # the last stroke grew, or nothing is new
         before = probe.before
     else:
         before = dataclasses.replace(probe, before=None)
-    if before is None or before.strokes < KEEP_FROM or not _stands(memory, said):
+    if before is None or before.strokes < KEEP_FROM or not _stands(samples, marked):
         return None
     return before
 
 
-def _stands(memory: Mapping[str, Sample], said: Mapping[str, Sample]) -> bool:
+def _stands(samples: Mapping[str, Sample], marked: Mapping[str, Sample]) -> bool:
     """Whether nearly all that was marked still is."""
     total = kept = 0
-    for key, sample in memory.items():
+    for key, sample in samples.items():
         if key == GUESS:
             continue
-        marked = sample.marks > 0
-        total += int(marked.sum())
-        if key in said:
-            kept += int((said[key].marks[marked] == sample.marks[marked]).sum())
+        where = sample.marks > 0
+        total += int(where.sum())
+        if key in marked:
+            kept += int((marked[key].marks[where] == sample.marks[where]).sum())
     return kept >= STANDS * total
 
 
@@ -322,7 +322,7 @@ class DenseLearner:
 
     def iter_fit(
         self,
-        memory: Mapping[str, DenseExample],
+        samples: Mapping[str, DenseExample],
         n_classes: int,
         seed: int,
         last: tuple[Any, Mapping[str, DenseExample]] | None = None,
@@ -330,14 +330,14 @@ class DenseLearner:
         """Train by the recipe; see :func:`iter_fit_dense`."""
         from napari_segdino.heads.dense.train import iter_fit_dense
 
-        tiles = [key.partition(COPY)[0] for key in memory]
+        tiles = [key.partition(COPY)[0] for key in samples]
         number = {tile: i for i, tile in enumerate(dict.fromkeys(tiles))}
         examples = [
             dataclasses.replace(example, image=number[tile])
-            for tile, example in zip(tiles, memory.values(), strict=True)
+            for tile, example in zip(tiles, samples.values(), strict=True)
         ]
-        said = sum(int((e.marks > 0).sum()) for e in examples)
-        strokes = said < sum(e.marks.numel() for e in examples) / 2
+        marked = sum(int((e.marks > 0).sum()) for e in examples)
+        strokes = marked < sum(e.marks.numel() for e in examples) / 2
         channels = [len(level) for level in examples[0].levels]
         return (
             yield from iter_fit_dense(
@@ -351,11 +351,11 @@ class DenseLearner:
         )
 
     def pack(
-        self, model: DenseHead, memory: Mapping[str, DenseExample]
+        self, model: DenseHead, samples: Mapping[str, DenseExample]
     ) -> tuple[Named, dict[str, Any]]:
         """Turn a head and examples into tensors by name."""
         named: Named = {f"head.{k}": v for k, v in model.state_dict().items()}
-        for i, example in enumerate(memory.values()):
+        for i, example in enumerate(samples.values()):
             named[f"memory.{i}.marks"] = example.marks
             for j, level in enumerate(example.levels):
                 named[f"memory.{i}.levels.{j}"] = level
@@ -363,7 +363,7 @@ class DenseLearner:
             "channels": list(model.channels),
             "n_classes": model.n_classes,
             "options": model.options,
-            "memory": list(memory),
+            "memory": list(samples),
         }
         return named, meta
 
@@ -384,11 +384,11 @@ class DenseLearner:
         }
         head.load_state_dict(weights)
         count = len(meta["channels"])
-        memory = {
+        samples = {
             key: DenseExample(
                 tuple(tensors[f"memory.{i}.levels.{j}"] for j in range(count)),
                 tensors[f"memory.{i}.marks"],
             )
             for i, key in enumerate(meta["memory"])
         }
-        return head.eval(), memory
+        return head.eval(), samples

@@ -21,7 +21,7 @@ HALF = 2
 def kept_bytes(
     learner: Learner,
     spec: EncoderSpec,
-    shown: FeatureSettings,
+    feature_settings: FeatureSettings,
     marks: NDArray[Any],
     channels: int,
 ) -> int:
@@ -35,7 +35,7 @@ def kept_bytes(
         Of a dense head.
     spec : EncoderSpec
         The encoder's row.
-    shown : FeatureSettings
+    feature_settings : FeatureSettings
         Tiles and views.
     marks : numpy.ndarray of int, shape (Y, X)
         Its marks; tiles without any are not kept.
@@ -44,16 +44,16 @@ def kept_bytes(
     """
     y, x = (int(n) for n in marks.shape)
     total = 0
-    for tile in cut_tiles((y, x), shown.tile, shown.overlap):
-        said = marks[tile.slices]
-        if not said.any():
+    for tile in cut_tiles((y, x), feature_settings.tile, feature_settings.overlap):
+        marked = marks[tile.slices]
+        if not marked.any():
             continue
-        for views in views_of(shown):
+        for views in views_of(feature_settings):
             for view in views:
                 cells = np.prod(view_size(tile.shape, view, spec.multiple))
                 of_levels = sum(
                     spec.channels[n] * cells / spec.strides[n] ** 2
                     for n in learner.levels_of(spec)
                 )
-                total += int(of_levels * (1 + learner.copies(said)))
+                total += int(of_levels * (1 + learner.copies(marked)))
     return total * HALF * -(-channels // 3)

@@ -268,7 +268,7 @@ def check_marks(marks: Any, planes: Planes) -> Any:
     Parameters
     ----------
     marks : array of int
-        0 not said, 1 background, 2.. classes; numpy, dask or zarr.
+        0 unlabelled, 1 background, 2.. classes; numpy, dask or zarr.
     planes : Planes
         The image they belong to.
 

@@ -65,7 +65,7 @@ def has_depth(image: Planes) -> bool:
 
 
 @dataclass(frozen=True)
-class Turned(Planes):
+class Resliced(Planes):
     """The planes of a volume across y or x, with square pixels; see :func:`turn`.
 
     Parameters
@@ -113,7 +113,7 @@ class Turned(Planes):
         return (*index, *rest)
 
 
-def turn(image: Planes, across: str, spacing: Spacing = None) -> Turned:
+def turn(image: Planes, across: str, spacing: Spacing = None) -> Resliced:
     """Cut a volume across another axis than z.
 
     Parameters
@@ -137,7 +137,7 @@ def turn(image: Planes, across: str, spacing: Spacing = None) -> Turned:
     steps = dict(zip("ZYX", spacing_zyx(spacing), strict=True))
     stretch = float(np.clip(steps["Z"] / steps[rest[1]], 1.0, LARGEST_STRETCH))
     rows = max(1, round(image.spatial_shape[lead] * stretch))
-    return Turned(_moved(image.array, axis, lead), axes, image, rows, axis)
+    return Resliced(_moved(image.array, axis, lead), axes, image, rows, axis)
 
 
 def stretch_rows(plane: NDArray[Any], rows: int) -> NDArray[Any]:
@@ -166,32 +166,32 @@ def stretch_rows(plane: NDArray[Any], rows: int) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class TurnedMarks:
+class ReslicedMarks:
     """Marks as the planes of a turned volume have them.
 
     Parameters
     ----------
     marks : array of int
         In the volume's own axes.
-    turned : Turned
+    resliced : Turned
         The volume.
     chosen : frozenset of int
         Planes whose marks count; the others have none.
     """
 
     marks: Any
-    turned: Turned
+    resliced: Resliced
     chosen: frozenset[int]
 
     @classmethod
-    def most_marked(cls, marks: Any, turned: Turned) -> TurnedMarks:
+    def most_marked(cls, marks: Any, resliced: Resliced) -> ReslicedMarks:
         """Choose the planes with the most marks, those of each class in turn."""
-        counts = np.zeros((len(turned), 0), int)
-        for plane in range(len(turned)):
-            said = np.bincount(np.asarray(marks[turned.place(plane)]).ravel())[1:]
-            missing = max(0, said.size - counts.shape[1])
+        counts = np.zeros((len(resliced), 0), int)
+        for plane in range(len(resliced)):
+            marked = np.bincount(np.asarray(marks[resliced.place(plane)]).ravel())[1:]
+            missing = max(0, marked.size - counts.shape[1])
             counts = np.pad(counts, ((0, 0), (0, missing)))
-            counts[plane, : said.size] = said
+            counts[plane, : marked.size] = marked
         ranks = np.argsort(-counts, axis=0, kind="stable")
         turns = [
             int(plane)
@@ -200,18 +200,18 @@ class TurnedMarks:
             if counts[plane, code]
         ]
         return cls(
-            marks, turned, frozenset(list(dict.fromkeys(turns))[:LEARNED_PLANES])
+            marks, resliced, frozenset(list(dict.fromkeys(turns))[:LEARNED_PLANES])
         )
 
     def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
         """Marks of a plane, stretched by repeating rows."""
-        plane = int(np.ravel_multi_index(index, self.turned.lead_shape))
-        said = np.asarray(self.marks[self.turned.place(plane)])
-        rows = self.turned.plane_shape[0]
+        plane = int(np.ravel_multi_index(index, self.resliced.lead_shape))
+        marked = np.asarray(self.marks[self.resliced.place(plane)])
+        rows = self.resliced.plane_shape[0]
         if plane not in self.chosen:
-            return np.zeros((rows, said.shape[1]), said.dtype)
-        at = (np.arange(rows) * said.shape[0] // rows).clip(0, said.shape[0] - 1)
-        nearest: NDArray[Any] = said[at]
+            return np.zeros((rows, marked.shape[1]), marked.dtype)
+        at = (np.arange(rows) * marked.shape[0] // rows).clip(0, marked.shape[0] - 1)
+        nearest: NDArray[Any] = marked[at]
         return nearest
 
 
@@ -257,16 +257,16 @@ class Neighbours(Planes):
         parts = {i: self.image.read(i) for i in set(at)}
         if all(isinstance(part, np.ndarray) for part in parts.values()):
             return np.concatenate([parts[i] for i in at], -1)
-        return Beside(tuple(parts[i] for i in at))
+        return JoinedChannels(tuple(parts[i] for i in at))
 
     def _depth(self) -> int:
         image = self.image
-        deep = has_depth(image) or isinstance(image, Turned)
+        deep = has_depth(image) or isinstance(image, Resliced)
         return image.lead_shape[-1] if deep else 1
 
 
 @dataclass(frozen=True)
-class Beside:
+class JoinedChannels:
     """Planes that are read where they are indexed, their channels joined.
 
     Parameters
@@ -296,7 +296,7 @@ class Beside:
     def __getitem__(self, region: Any) -> Any:
         """Read a region (y, x); ``[..., channels]`` reads nothing yet."""
         if region[0] is Ellipsis:
-            return Beside(self.parts, region[1])
+            return JoinedChannels(self.parts, region[1])
         read = {id(part): part[region] for part in self.parts}
         joined = np.concatenate([read[id(part)] for part in self.parts], -1)
         return joined[..., self.channels]
@@ -314,7 +314,7 @@ def cuts_of(
     slices : str
         Axes.
     neighbours : int
-        See :class:`Neighbours`.
+        See :class:`JoinedChannels`.
     spacing : float or tuple of float, optional
         See :func:`turn`.
 
@@ -335,7 +335,7 @@ def with_neighbours(image: Planes, count: int) -> Planes:
     so that one that has no depth is seen as a slice between equal ones.
     """
     channels = image.array.shape[-1] if image.axes.endswith("C") else 1
-    alone = count == 1 and not (has_depth(image) or isinstance(image, Turned))
+    alone = count == 1 and not (has_depth(image) or isinstance(image, Resliced))
     if not count or channels > 1 or alone:
         return image
     return Neighbours.of(image, count)
@@ -345,7 +345,7 @@ def marks_of(cut: Planes, marks: Any) -> Any:
     """Return the marks of a volume as a cut of it has them."""
     if isinstance(cut, Neighbours):
         return marks_of(cut.image, marks)
-    return TurnedMarks.most_marked(marks, cut) if isinstance(cut, Turned) else marks
+    return ReslicedMarks.most_marked(marks, cut) if isinstance(cut, Resliced) else marks
 
 
 def put_back(
@@ -362,7 +362,7 @@ def put_back(
     """
     if isinstance(cut, Neighbours):
         return put_back(cut.image, plane, maps)
-    if isinstance(cut, Turned):
+    if isinstance(cut, Resliced):
         return cut.place(plane), cut.back(maps)
     return cut.index(plane), maps
 

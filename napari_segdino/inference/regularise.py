@@ -54,7 +54,7 @@ def refine(
     grid : FeatureGrid
         The tile.
     marks : torch.Tensor of int, shape (Y, X), optional
-        What is painted on the tile: 0 not said, 1 background, 2.. classes.
+        What is painted on the tile: 0 unlabelled, 1 background, 2.. classes.
     flow : bool
         False only brings them to full resolution.
     edges : float, optional
@@ -80,9 +80,11 @@ def refine(
     trust = (order[-1] - order[-2]) ** 2 + np.float32(UNSURE)
     if marks is not None:
         painted = _marks_on_grid(marks.numpy(), grid)
-        said = painted > 0
-        evidence[:, said] = np.arange(1, len(evidence) + 1)[:, None] == painted[said]
-        trust[said] = PAINTED
+        marked = painted > 0
+        evidence[:, marked] = (
+            np.arange(1, len(evidence) + 1)[:, None] == painted[marked]
+        )
+        trust[marked] = PAINTED
     free = slice(1, None) if len(evidence) == 2 else slice(None)
     colour = grid.colour.float().numpy()
     flowed = torch.from_numpy(_diffuse(colour, evidence[free], trust, edges))

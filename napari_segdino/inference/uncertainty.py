@@ -1,4 +1,4 @@
-"""How doubtful a prediction is, and whether its probabilities can be believed.
+"""How uncertain a prediction is, and whether its probabilities can be believed.
 
 Entropy as a share of its largest value; its split into what members of an
 ensemble share and where they disagree (Houlsby and others 2011,
@@ -25,8 +25,8 @@ COLDEST, HOTTEST = 0.2, 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """Doubt at each pixel, shape (*spatial), float32, in [0, 1].
+class Uncertainty:
+    """Uncertainty at each pixel, shape (*spatial), float32, in [0, 1].
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Doubt:
     between : numpy.ndarray
         The part of `total` that comes from members disagreeing (their mutual
         information): more marks help there. The rest, ``total - between``, is
-        what all members find doubtful.
+        what all members find uncertain.
     """
 
     total: Map
@@ -65,8 +65,8 @@ def entropy(probabilities: ArrayLike) -> Map:
     return share
 
 
-def disagreement(members: Iterable[ArrayLike]) -> Doubt:
-    """Doubt of an ensemble, holding two members at a time.
+def disagreement(members: Iterable[ArrayLike]) -> Uncertainty:
+    """Uncertainty of an ensemble, holding two members at a time.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def disagreement(members: Iterable[ArrayLike]) -> Doubt:
 
     Returns
     -------
-    Doubt
+    Uncertainty
 
     Raises
     ------
@@ -91,9 +91,9 @@ def disagreement(members: Iterable[ArrayLike]) -> Doubt:
         total = p.copy() if total is None else total + p
         within = entropy(p) if within is None else within + entropy(p)
     if not count:
-        raise InputError("There is no prediction to doubt.")
+        raise InputError("There is no prediction to uncertainty.")
     whole = entropy(total / np.float32(count))
-    return Doubt(whole, np.clip(whole - within / np.float32(count), 0, 1))
+    return Uncertainty(whole, np.clip(whole - within / np.float32(count), 0, 1))
 
 
 @dataclass(frozen=True, slots=True)

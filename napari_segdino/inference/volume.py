@@ -58,8 +58,8 @@ def iter_volume(
     """
     total = _Total(image.spatial_shape, fusion)
     for axis, cut in cuts.items():
-        said = f"{text} across {axis.lower()}"
-        for step in iter_planes(cut.read, range(len(cut)), score, settings, said):
+        marked = f"{text} across {axis.lower()}"
+        for step in iter_planes(cut.read, range(len(cut)), score, settings, marked):
             if isinstance(step, PlaneResult):
                 total.add(*put_back(cut, step.index, step.probabilities))
             else:

@@ -93,11 +93,11 @@ def iter_read_dicom(path: Path, series: str | int | None = None) -> Steps[Scan]:
     titles = {one.uid: one.title for one in found}
     scan = replace(scan, series=chosen.uid, all_series=titles)
     if series is None:
-        said = (
+        marked = (
             f"{len(found)} series are here; number 0, the largest, was taken: "
             f"{_listed(found, MOST_TOLD)}."
         )
-        scan = replace(scan, warnings=(*scan.warnings, said))
+        scan = replace(scan, warnings=(*scan.warnings, marked))
     return scan
 
 

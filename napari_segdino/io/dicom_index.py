@@ -55,7 +55,7 @@ class Slice:
     position : tuple of float or None
         Of the first pixel's centre, LPS, mm.
     number : int
-        The instance number, 0 if not said.
+        The instance number, 0 if unlabelled.
     """
 
     path: str
@@ -278,13 +278,13 @@ def faults(series: Series) -> tuple[str, ...]:
         return ("The files do not say where the slices lie: spacing is a guess.",)
     if len(positions) < 2:
         return ()
-    said = []
+    marked = []
     across = np.diff(positions @ normal)
     step = positions[-1] - positions[0]
     along = float(step @ normal) / max(float(np.linalg.norm(step)), 1e-9)
     tilt = float(np.degrees(np.arccos(np.clip(abs(along), 0, 1))))
     if tilt > TILT_DEGREES:
-        said.append(
+        marked.append(
             f"The gantry was tilted by {tilt:.1f} degrees: slices are shown as "
             "taken and are not sheared back."
         )
@@ -292,10 +292,10 @@ def faults(series: Series) -> tuple[str, ...]:
     missing = int(np.sum(np.maximum(np.rint(across / max(usual, 1e-9)) - 1, 0)))
     uneven = bool(np.any(np.abs(across - usual) > GAP_SHARE * abs(usual)))
     if missing:
-        said.append(f"About {missing} of the slices are missing from the series.")
+        marked.append(f"About {missing} of the slices are missing from the series.")
     elif uneven:
-        said.append(
+        marked.append(
             f"The distance between slices varies from {across.min():.2f} to "
             f"{across.max():.2f} mm; {usual:.2f} mm is used."
         )
-    return tuple(said)
+    return tuple(marked)

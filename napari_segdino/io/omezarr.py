@@ -53,13 +53,13 @@ def read_zarr(path: Path, series: str | int | None = None) -> Scan:
         if not titles:
             return scan
         number = str(series or 0)
-        said = f"{len(titles)} images are here; number {number} was taken."
+        marked = f"{len(titles)} images are here; number {number} was taken."
         return replace(
             scan,
             series=number,
             all_series=titles,
             name=scan.name + (f" {number}" if number != "0" else ""),
-            warnings=(said,) if series is None else (),
+            warnings=(marked,) if series is None else (),
         )
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
@@ -106,8 +106,8 @@ def _titles(group: Any) -> dict[str, str]:
     found = [name for name in names if "multiscales" in ome_attributes(group[name])]
     titles = {}
     for name in sorted(found, key=int):
-        said = ome_attributes(group[name])["multiscales"][0].get("name")
-        titles[name] = str(said or f"image {name}")
+        marked = ome_attributes(group[name])["multiscales"][0].get("name")
+        titles[name] = str(marked or f"image {name}")
     return titles if len(titles) > 1 else {}
 
 

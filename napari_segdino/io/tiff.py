@@ -253,7 +253,7 @@ def _read_open(tif: Any, path: Path, chosen: str | int | None, lazy: bool) -> Sc
     arrays = [_transposed(a, axes, order) for a in _arrays(series, lazy)]
     names, steps = _names_and_steps(tif, index)
     spatial = order.replace("C", "")
-    said = f"{len(titles)} images are here; number {index} was taken."
+    marked = f"{len(titles)} images are here; number {index} was taken."
     return Scan(
         data=arrays[0],
         pyramid=tuple(arrays[1:]),
@@ -269,7 +269,7 @@ def _read_open(tif: Any, path: Path, chosen: str | int | None, lazy: bool) -> Sc
         all_series=titles,
         format="OME-TIFF" if tif.is_ome else "TIFF",
         name=split_suffix(path)[0] + (f" {index}" if index else ""),
-        warnings=(said,) if titles and chosen is None else (),
+        warnings=(marked,) if titles and chosen is None else (),
     )
 
 

@@ -1,1 +1,1 @@
-"""What a user wants to know of a probe: its doubt, its score, what changed."""
+"""What a user wants to know of a probe: its uncertainty, its score, what changed."""

@@ -104,8 +104,8 @@ def overlay(before: ArrayLike, after: ArrayLike) -> NDArray[np.integer]:
     kind = np.promote_types(np.uint8, np.min_scalar_type(top))
     gained = 2 * second - 1
     lost = 2 * first
-    shown = np.where(second > 0, gained, lost)
-    return np.where(first == second, 0, shown).astype(kind)
+    feature_settings = np.where(second > 0, gained, lost)
+    return np.where(first == second, 0, feature_settings).astype(kind)
 
 
 def overlay_name(value: int, names: Mapping[int, str]) -> str:

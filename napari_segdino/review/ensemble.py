@@ -1,4 +1,4 @@
-"""Doubt from a small ensemble: the probe refitted on strokes drawn anew.
+"""Uncertainty from a small ensemble: the probe refitted on strokes drawn anew.
 
 Strokes are drawn with replacement (bootstrap, Efron 1979), each class keeping its
 number. A member refits in hundredths of a second on features that are kept, so
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from napari_segdino.images.planes import as_planes
 from napari_segdino.inference.predict import PlaneResult
-from napari_segdino.inference.uncertainty import Doubt, disagreement, temper
+from napari_segdino.inference.uncertainty import Uncertainty, disagreement, temper
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.twin import iter_twin
+from napari_segdino.review.copying import iter_copy
 
 if TYPE_CHECKING:
     from napari_segdino.heads.probe.samples import Sample
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
 MEMBERS = 5
 
-TEXT = "Looking for doubt"
+TEXT = "Looking for uncertainty"
 
 
 @dataclass(frozen=True, slots=True)
-class PlaneDoubt:
-    """Doubt of one plane.
+class PlaneUncertainty:
+    """Uncertainty of one plane.
 
     Parameters
     ----------
     index : int
         Flat index of the plane over the image's leading axes.
-    doubt : Doubt
+    uncertainty : Uncertainty
         Each map (Y, X), float32.
     """
 
     index: int
-    doubt: Doubt
+    uncertainty: Uncertainty
 
 
-def iter_doubt(
+def iter_uncertainty(
     segmenter: Segmenter,
     image: Any,
     *,
@@ -57,7 +57,7 @@ def iter_doubt(
     temperature: float = 1.0,
     seed: int = 0,
 ) -> Steps[None]:
-    """Measure the doubt of a probe, plane by plane.
+    """Measure the uncertainty of a probe, plane by plane.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def iter_doubt(
     how: dict[str, Any] = {"volume": volume, "axes": axes, "planes": wanted}
     runs = []
     for probe in probes:
-        twin = yield from iter_twin(segmenter, model=probe)
-        runs.append(twin.iter_predict(image, **how))
+        copied = yield from iter_copy(segmenter, model=probe)
+        runs.append(copied.iter_predict(image, **how))
     try:
         for done, index in enumerate(wanted):
             maps = []
@@ -94,7 +94,7 @@ def iter_doubt(
                 yield Progress(done, len(wanted), TEXT)
                 found = yield from _next_plane(run, Progress(done, len(wanted), TEXT))
                 maps.append(temper(found.probabilities, temperature))
-            yield PlaneDoubt(index, disagreement(maps))
+            yield PlaneUncertainty(index, disagreement(maps))
     finally:
         for run in runs:
             run.close()
@@ -141,20 +141,20 @@ def iter_bootstrap(segmenter: Segmenter, members: int, seed: int) -> Steps[list[
     random = np.random.default_rng(seed)
     for done in range(members):
         yield Progress(done, members, TEXT)
-        drawn = draw_strokes(segmenter.memory_, random)
+        drawn = draw_strokes(segmenter.samples_, random)
         probe = yield from iter_fit_probe(drawn, n_classes, basis, seed + done)
         probes.append(probe)
     return probes
 
 
 def draw_strokes(
-    memory: Mapping[str, Sample], random: np.random.Generator
+    samples: Mapping[str, Sample], random: np.random.Generator
 ) -> dict[str, Sample]:
     """Draw as many strokes of each class as there are, with replacement.
 
     Parameters
     ----------
-    memory : mapping of str to Sample
+    samples : mapping of str to Sample
         Tiles by key. A whole mask counts as one stroke of each of its classes.
     random : numpy.random.Generator
         Draws.
@@ -164,10 +164,10 @@ def draw_strokes(
     dict of str to Sample
         Pixels of a stroke drawn twice weigh twice; others are left out.
     """
-    samples = list(memory.values())
-    tiles = np.repeat(np.arange(len(samples)), [len(s.codes) for s in samples])
-    codes = np.concatenate([s.codes.numpy() for s in samples])
-    strokes = np.concatenate([s.strokes.numpy() for s in samples])
+    listed = list(samples.values())
+    tiles = np.repeat(np.arange(len(listed)), [len(s.codes) for s in listed])
+    codes = np.concatenate([s.codes.numpy() for s in listed])
+    strokes = np.concatenate([s.strokes.numpy() for s in listed])
     named = np.stack([codes.astype(np.int64), tiles, strokes])
     groups, number = np.unique(named, axis=1, return_inverse=True)
     times = np.zeros(groups.shape[1], np.int64)
@@ -175,8 +175,8 @@ def draw_strokes(
         mine = np.flatnonzero(groups[0] == code)
         times += np.bincount(random.choice(mine, len(mine)), minlength=len(times))
     often = times[number.ravel()]
-    parts = [weigh(s, often[tiles == i]) for i, s in enumerate(samples)]
-    return {k: part for k, part in zip(memory, parts, strict=True) if len(part.codes)}
+    parts = [weigh(s, often[tiles == i]) for i, s in enumerate(listed)]
+    return {k: part for k, part in zip(samples, parts, strict=True) if len(part.codes)}
 
 
 def weigh(sample: Sample, times: NDArray[np.int64]) -> Sample:

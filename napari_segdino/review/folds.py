@@ -55,7 +55,7 @@ def group_strokes(
     Parameters
     ----------
     planes : iterable of (index, marks)
-        Marks (Y, X) of each marked plane, in rising order; 0 not said,
+        Marks (Y, X) of each marked plane, in rising order; 0 unlabelled,
         1 background, 2.. classes.
     block : float
         Strokes of a class that are nearer than this share of the diagonal, on

@@ -99,7 +99,7 @@ def score_strokes(
     predicted : array of int, shape (Y, X)
         0 background, 1.. classes; what the probe says, not what is shown.
     marks : array of int, shape (Y, X)
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     tile : str
         Goes into the scores.
 
@@ -113,18 +113,18 @@ def score_strokes(
     InputError
         If the shapes differ.
     """
-    found, said = same_shape(predicted, marks)
-    right = found + 1 == said
+    found, marked = same_shape(predicted, marks)
+    right = found + 1 == marked
     scores = []
-    for code, pixels in strokes_of(said):
-        y, x = divmod(int(pixels[len(pixels) // 2]), said.shape[1])
+    for code, pixels in strokes_of(marked):
+        y, x = divmod(int(pixels[len(pixels) // 2]), marked.shape[1])
         share = float(right.ravel()[pixels].mean())
         scores.append(StrokeScore(tile, code, y, x, len(pixels), share))
     return scores
 
 
 def recheck(
-    model: Any, memory: Mapping[str, Any], earlier: Mapping[str, Any] | None = None
+    model: Any, samples: Mapping[str, Any], earlier: Mapping[str, Any] | None = None
 ) -> list[StrokeScore]:
     """Ask a probe again about all corrections that were learned from.
 
@@ -137,8 +137,8 @@ def recheck(
     ----------
     model : object
         A trained probe, ``Segmenter.model_``.
-    memory : mapping of str to object
-        Marked tiles by key, ``Segmenter.memory_``.
+    samples : mapping of str to object
+        Marked tiles by key, ``Segmenter.samples_``.
     earlier : mapping of str to object, optional
         Only strokes that this earlier memory held as well, whole or in part.
 
@@ -149,7 +149,7 @@ def recheck(
         one score.
     """
     scores = []
-    for key, kept in memory.items():
+    for key, kept in samples.items():
         old = kept if earlier is None else earlier.get(key)
         if old is None or key == GUESS:
             continue
@@ -165,17 +165,17 @@ def recheck(
 
 def guard(
     model: Any,
-    memory: Mapping[str, Any],
+    samples: Mapping[str, Any],
     new_model: Any,
-    new_memory: Mapping[str, Any],
+    new_samples: Mapping[str, Any],
 ) -> Guard:
     """Compare two probes on the corrections that the first had learned from.
 
     Parameters
     ----------
-    model, memory : object and mapping
-        ``Segmenter.model_`` and ``Segmenter.memory_`` before learning.
-    new_model, new_memory : object and mapping
+    model, samples : object and mapping
+        ``Segmenter.model_`` and ``Segmenter.samples_`` before learning.
+    new_model, new_samples : object and mapping
         The same after; what was taken back since does not count.
 
     Returns
@@ -183,8 +183,8 @@ def guard(
     Guard
     """
     return Guard(
-        tuple(recheck(model, new_memory, memory)),
-        tuple(recheck(new_model, new_memory, memory)),
+        tuple(recheck(model, new_samples, samples)),
+        tuple(recheck(new_model, new_samples, samples)),
     )
 
 
@@ -197,8 +197,8 @@ def _shares(
         return [float((found[p] + 1 == code).mean()) for code, p in strokes]
     blocks = kept.features.split(kept.widths.tolist(), 1)
     vectors = model.basis.project(blocks)
-    said = model.on(tile).probabilities(vectors).argmax(1) + 1
-    right = (said == kept.codes).numpy()
+    predicted = model.on(tile).probabilities(vectors).argmax(1) + 1
+    right = (predicted == kept.codes).numpy()
     codes, numbers = kept.codes.numpy(), kept.strokes.numpy()
     if kept.whole:
         return [float(right[codes == code].mean()) for code, _ in strokes]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
 
 LEARNED = (
     "model_",
-    "memory_",
+    "samples_",
     "n_classes_",
     "classes_",
     "encoder_key_",
@@ -55,7 +55,7 @@ class ProbeState:
     """
 
     learned: Mapping[str, Any]
-    masks: dict[Any, Packed]
+    masks: dict[Any, Compressed]
     note: str
     origin: Any = None
     sizes: Mapping[int, int] = field(default_factory=dict, repr=False)
@@ -71,7 +71,7 @@ class ProbeState:
         mine = self.learned
         if mine.get("model_") is not learned.get("model_"):
             return False
-        tiles, others = mine.get("memory_", {}), learned.get("memory_", {})
+        tiles, others = mine.get("samples_", {}), learned.get("samples_", {})
         return tiles.keys() == others.keys() and all(
             tiles[key] is others[key] for key in tiles
         )
@@ -83,7 +83,7 @@ class ProbeState:
         for name in LEARNED:
             if name in self.learned:
                 value = self.learned[name]
-                setattr(segmenter, name, dict(value) if name == "memory_" else value)
+                setattr(segmenter, name, dict(value) if name == "samples_" else value)
             elif hasattr(segmenter, name):
                 delattr(segmenter, name)
 
@@ -96,8 +96,8 @@ def learned_of(segmenter: Segmenter) -> dict[str, Any]:
     learned = _attributes(segmenter, LEARNED)
     if learned:
         learned[PARAMS] = _attributes(segmenter, MADE_WITH)
-    if "memory_" in learned:
-        learned["memory_"] = dict(learned["memory_"])
+    if "samples_" in learned:
+        learned["samples_"] = dict(learned["samples_"])
     return learned
 
 
@@ -142,7 +142,7 @@ class ProbeHistory:
             Kept with the state.
         """
         learned = segmenter if isinstance(segmenter, Mapping) else learned_of(segmenter)
-        packed = {name: Packed.of(mask) for name, mask in (masks or {}).items()}
+        packed = {name: Compressed.of(mask) for name, mask in (masks or {}).items()}
         sizes: dict[int, int] = {}
         _measure(learned, sizes)
         state = ProbeState(learned, packed, note, origin, sizes)
@@ -151,7 +151,7 @@ class ProbeHistory:
         self._trim()
         return state
 
-    def add_masks(self, index: int, masks: Mapping[Any, Packed]) -> None:
+    def add_masks(self, index: int, masks: Mapping[Any, Compressed]) -> None:
         """Note masks that the probe of a state has drawn since, or found."""
         self.states[index].masks.update(masks)
         self._trim()

@@ -19,9 +19,9 @@ from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.metrics import Row, score_case
 from napari_segdino.metrics.measures import same_shape
 from napari_segdino.progress import Progress, Steps
+from napari_segdino.review.copying import iter_copy
 from napari_segdino.review.folds import Stroke, group_strokes, make_folds
 from napari_segdino.review.held_out import HeldOut, summarise_answers
-from napari_segdino.review.twin import iter_twin
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
@@ -82,7 +82,7 @@ def iter_cross_validate(
     image, volume, axes
         As for :meth:`Segmenter.predict`.
     marks : array of int, spatial shape of the image
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     planes : iterable of int, optional
         Planes with marks; None looks at all.
     folds : int
@@ -107,8 +107,8 @@ def iter_cross_validate(
     source = as_planes(image, volume, axes)
     marks = check_marks(marks, source)
     wanted = sorted(range(len(source)) if planes is None else planes)
-    said = ((i, np.asarray(marks[source.index(i)])) for i in wanted)
-    marked = [(i, plane) for i, plane in said if plane.any()]
+    drawn = ((i, np.asarray(marks[source.index(i)])) for i in wanted)
+    marked = [(i, plane) for i, plane in drawn if plane.any()]
     strokes = group_strokes(marked)
     fold_of = make_folds(strokes, folds, seed)
     used = sorted(set(fold_of) - {-1})
@@ -116,8 +116,8 @@ def iter_cross_validate(
     for done, fold in enumerate(used):
         held = [s for s, f in zip(strokes, fold_of, strict=True) if f == fold]
         rest = _Without(marks, source, _by_plane(held, source))
-        twin = yield from iter_twin(segmenter)
-        steps = _iter_fold(twin, image, rest, held, [i for i, _ in marked], how)
+        copied = yield from iter_copy(segmenter)
+        steps = _iter_fold(copied, image, rest, held, [i for i, _ in marked], how)
         answers += yield from _counting(steps, Progress(done, len(used), TEXT))
     if not answers:
         return None
@@ -126,7 +126,7 @@ def iter_cross_validate(
 
 
 def _iter_fold(
-    twin: Segmenter,
+    copied: Segmenter,
     image: Any,
     rest: _Without,
     held: Sequence[Stroke],
@@ -134,10 +134,10 @@ def _iter_fold(
     how: dict[str, Any],
 ) -> Steps[list[Answer]]:
     """Learn from the rest, answer for the strokes that are held out."""
-    yield from twin.iter_partial_fit(image, rest, planes=planes, **how)
+    yield from copied.iter_partial_fit(image, rest, planes=planes, **how)
     answers: list[Answer] = []
     asked = sorted({s.plane for s in held})
-    for step in twin.iter_predict(image, planes=asked, **how):
+    for step in copied.iter_predict(image, planes=asked, **how):
         if isinstance(step, PlaneResult):
             answers += _answers(step, held)
         else:

@@ -1,7 +1,7 @@
-"""The most doubtful places and slices, from maps of doubt.
+"""The most uncertain places and slices, from uncertainty maps.
 
-A single doubtful pixel is noise, and borders are always a little doubtful. What
-counts is the doubt under a brush: its mean over a disc, where it is thick, away
+A single uncertain pixel is noise, and borders are always a little uncertain. What
+counts is the uncertainty under a brush: its mean over a disc, where it is thick, away
 from what is marked already.
 """
 
@@ -33,8 +33,8 @@ class Place:
         Flat index over the image's leading axes.
     y, x : int
         Pixel in the plane.
-    doubt : float
-        Mean doubt of its disc, 0 to 1; what places are ranked by.
+    uncertainty : float
+        Mean uncertainty of its disc, 0 to 1; what places are ranked by.
     radius : float
         Of the disc, in pixels: a stroke of this size fits.
     """
@@ -42,7 +42,7 @@ class Place:
     plane: int
     y: int
     x: int
-    doubt: float
+    uncertainty: float
     radius: float
 
 
@@ -54,20 +54,20 @@ class Slice:
     ----------
     plane : int
         Flat index over the image's leading axes.
-    doubt : float
-        Mean doubt of its pixels that are not marked, 0 to 1.
+    uncertainty : float
+        Mean uncertainty of its pixels that are not marked, 0 to 1.
     marked : float
         Share of its pixels that are marked.
     """
 
     plane: int
-    doubt: float
+    uncertainty: float
     marked: float
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Where to look next, most doubtful first.
+    """Where to look next, most uncertain first.
 
     Parameters
     ----------
@@ -81,9 +81,11 @@ class Ranking:
     slices: tuple[Slice, ...]
 
     @property
-    def doubt(self) -> float:
+    def uncertainty(self) -> float:
         """Of the image: the mean of its slices, 0 when there are none."""
-        return float(np.mean([s.doubt for s in self.slices])) if self.slices else 0.0
+        return (
+            float(np.mean([s.uncertainty for s in self.slices])) if self.slices else 0.0
+        )
 
 
 def brush_radius(shape: Sequence[int]) -> float:
@@ -92,20 +94,20 @@ def brush_radius(shape: Sequence[int]) -> float:
 
 
 def find_places(
-    doubt: ArrayLike,
+    uncertainty: ArrayLike,
     marks: ArrayLike | None = None,
     plane: int = 0,
     count: int = 1,
     radius: float | None = None,
 ) -> list[Place]:
-    """Find the most doubtful places of a plane.
+    """Find the most uncertain places of a plane.
 
     Parameters
     ----------
-    doubt : array of float, shape (Y, X)
+    uncertainty : array of float, shape (Y, X)
         0 to 1.
     marks : array of int, shape (Y, X), optional
-        0 not said; a place keeps its disc's radius away from all that is said.
+        0 unlabelled; a place keeps its disc's radius away from all that is said.
     plane : int
         Goes into the places.
     count : int
@@ -116,20 +118,22 @@ def find_places(
     Returns
     -------
     list of Place
-        Most doubtful first; none where all is marked or without doubt.
+        Most uncertain first; none where all is marked or without uncertainty.
 
     Raises
     ------
     InputError
         If shapes do not fit.
     """
-    values = np.asarray(doubt, np.float32)
-    said = None if marks is None else np.asarray(marks)
-    if values.ndim != 2 or (said is not None and said.shape != values.shape):
-        raise InputError("Doubt is of one plane (Y, X), and marks of the same shape.")
+    values = np.asarray(uncertainty, np.float32)
+    marked = None if marks is None else np.asarray(marks)
+    if values.ndim != 2 or (marked is not None and marked.shape != values.shape):
+        raise InputError(
+            "Uncertainty is of one plane (Y, X), and marks of the same shape."
+        )
     reach = brush_radius(values.shape) if radius is None else radius
     under = disc_mean(values, reach)
-    under[~_open(values.shape, said, reach)] = 0
+    under[~_open(values.shape, marked, reach)] = 0
     places: list[Place] = []
     while len(places) < count and float(under.max(initial=0)) > 0:
         y, x = (int(i) for i in np.unravel_index(under.argmax(), under.shape))
@@ -173,19 +177,19 @@ def _blank(values: Map, y: int, x: int, radius: float) -> None:
     box[(rows + top - y) ** 2 + (columns + left - x) ** 2 <= radius**2] = 0
 
 
-def judge_slice(doubt: ArrayLike, marks: ArrayLike | None, plane: int) -> Slice:
-    """Return the mean doubt of a plane where nothing is marked.
+def judge_slice(uncertainty: ArrayLike, marks: ArrayLike | None, plane: int) -> Slice:
+    """Return the mean uncertainty of a plane where nothing is marked.
 
     Parameters
     ----------
-    doubt : array of float, shape (Y, X)
+    uncertainty : array of float, shape (Y, X)
         0 to 1.
     marks : array of int, shape (Y, X), optional
-        0 not said.
+        0 unlabelled.
     plane : int
         Goes into the slice.
     """
-    values = np.asarray(doubt, np.float64)
+    values = np.asarray(uncertainty, np.float64)
     free = np.ones(values.shape, bool) if marks is None else np.asarray(marks) == 0
     mean = float(values[free].mean()) if free.any() else 0.0
     return Slice(plane, mean, 1 - float(free.mean()))
@@ -198,7 +202,7 @@ def rank(
 
     Parameters
     ----------
-    planes : iterable of (index, doubt, marks)
+    planes : iterable of (index, uncertainty, marks)
         As for :func:`find_places`; read one by one.
     count : int
         At most so many places.
@@ -209,17 +213,19 @@ def rank(
     """
     places: list[Place] = []
     slices: list[Slice] = []
-    for index, doubt, marks in planes:
-        places += find_places(doubt, marks, index, count)
-        places = sorted(places, key=lambda p: -p.doubt)[:count]
-        slices.append(judge_slice(doubt, marks, index))
+    for index, uncertainty, marks in planes:
+        places += find_places(uncertainty, marks, index, count)
+        places = sorted(places, key=lambda p: -p.uncertainty)[:count]
+        slices.append(judge_slice(uncertainty, marks, index))
     open_ones = (s for s in slices if s.marked < 1)
-    return Ranking(tuple(places), tuple(sorted(open_ones, key=lambda s: -s.doubt)))
+    return Ranking(
+        tuple(places), tuple(sorted(open_ones, key=lambda s: -s.uncertainty))
+    )
 
 
 def join(rankings: Iterable[Ranking], count: int = 20) -> Ranking:
     """Join the rankings of parts of an image into one."""
     parts = list(rankings)
-    places = sorted((p for r in parts for p in r.places), key=lambda p: -p.doubt)
-    slices = sorted((s for r in parts for s in r.slices), key=lambda s: -s.doubt)
+    places = sorted((p for r in parts for p in r.places), key=lambda p: -p.uncertainty)
+    slices = sorted((s for r in parts for s in r.slices), key=lambda s: -s.uncertainty)
     return Ranking(tuple(places[:count]), tuple(slices))

@@ -1,4 +1,4 @@
-"""Where to mark next: the most doubtful place, slice and image."""
+"""Where to mark next: the most uncertain place, slice and image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.ensemble import PlaneDoubt, iter_doubt
+from napari_segdino.review.ensemble import PlaneUncertainty, iter_uncertainty
 from napari_segdino.review.places import Ranking, join, rank
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def iter_suggest(
     members: int = 0,
     temperature: float = 1.0,
 ) -> Steps[Ranking]:
-    """Look where a probe is most in doubt.
+    """Look where a probe is most uncertain.
 
     Parameters
     ----------
@@ -37,19 +37,19 @@ def iter_suggest(
     image, volume, axes
         As for :meth:`Segmenter.predict`.
     marks : array of int, spatial shape of the image, optional
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     planes : iterable of int, optional
         Planes to look at; None is all.
     count : int
         At most so many places.
     members, temperature : int and float
-        As for :func:`~napari_segdino.review.ensemble.iter_doubt`. The entropy
+        As for :func:`~napari_segdino.review.ensemble.iter_uncertainty`. The entropy
         of the probe alone led robots no worse than an ensemble.
 
     Yields
     ------
     Progress, PlaneDoubt
-        The doubt of a plane as it is known, for a layer.
+        The uncertainty of a plane as it is known, for a layer.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def iter_suggest(
     """
     source = as_planes(image, volume, axes)
     ranking = rank([])
-    for step in iter_doubt(
+    for step in iter_uncertainty(
         segmenter,
         image,
         volume=volume,
@@ -66,11 +66,11 @@ def iter_suggest(
         members=members,
         temperature=temperature,
     ):
-        if isinstance(step, PlaneDoubt):
-            said = (
+        if isinstance(step, PlaneUncertainty):
+            marked = (
                 None if marks is None else np.asarray(marks[source.index(step.index)])
             )
-            one = rank([(step.index, step.doubt.total, said)], count)
+            one = rank([(step.index, step.uncertainty.total, marked)], count)
             ranking = join([ranking, one], count)
         yield step
     return ranking
@@ -84,7 +84,7 @@ def iter_rank_images(
     axes: str | None = None,
     members: int = 0,
 ) -> Steps[list[tuple[str, Ranking]]]:
-    """Rank images by how doubtful they are, such as those of a folder.
+    """Rank images by how uncertain they are, such as those of a folder.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def iter_rank_images(
     Returns
     -------
     list of (name, Ranking)
-        Most doubtful first.
+        Most uncertain first.
     """
     found = []
     for name, image in images:
@@ -111,7 +111,7 @@ def iter_rank_images(
         )
         ranking = yield from _only_progress(steps, name)
         found.append((name, ranking))
-    return sorted(found, key=lambda pair: -pair[1].doubt)
+    return sorted(found, key=lambda pair: -pair[1].uncertainty)
 
 
 def _only_progress(steps: Steps[Ranking], name: str) -> Steps[Ranking]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.change import compare, overlay
 from napari_segdino.review.guard import Guard, guard
-from napari_segdino.session.results import Known, Redrawn
+from napari_segdino.session.results import Known, PlaneUpdate
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Difference:
 
 
 def iter_difference(
-    parts: Sequence[Redrawn], known: Known | None, paint: bool
+    parts: Sequence[PlaneUpdate], known: Known | None, paint: bool
 ) -> Steps[Difference]:
     """Compare masks before and after, then ask about earlier corrections.
 
@@ -86,8 +86,10 @@ def iter_difference(
 
 
 def _guard(known: Known) -> Guard | None:
-    needed: set[Any] = {"model_", "memory_"}
+    needed: set[Any] = {"model_", "samples_"}
     if not needed <= known.before.keys() or not needed <= known.after.keys():
         return None
     before, after = known.before, known.after
-    return guard(before["model_"], before["memory_"], after["model_"], after["memory_"])
+    return guard(
+        before["model_"], before["samples_"], after["model_"], after["samples_"]
+    )

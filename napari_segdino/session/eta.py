@@ -109,8 +109,8 @@ def memory_notice(
     for image, marks, planes in marked:
         channels = image.array.shape[-1] if image.axes.endswith("C") else 1
         for plane in planes:
-            said = np.asarray(marks[image.index(plane)])
-            total += kept_bytes(learner, spec, shown, said, channels)
+            drawn = np.asarray(marks[image.index(plane)])
+            total += kept_bytes(learner, spec, shown, drawn, channels)
     if total <= GIB:
         return None
     return Notice(

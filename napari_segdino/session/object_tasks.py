@@ -16,7 +16,7 @@ from napari_segdino.inference.instances import ObjectSettings, iter_find_objects
 from napari_segdino.inference.measure import Table, measure_objects
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps, aside
-from napari_segdino.session.session import fingerprint
+from napari_segdino.session.session import checksum
 
 MAX_MAPS = GIB
 """Bytes of probabilities that are held at most; else only the shape counts."""
@@ -66,13 +66,13 @@ class Found:
         In the shape of the whole mask, 0 outside of the region.
     table : dict of str to numpy.ndarray
         From :func:`measure_objects`, with ``name``.
-    prints : dict of int to int
+    checksums : dict of int to int
         By plane, fingerprint of the mask that they were found in.
     """
 
     labels: NDArray[np.int32]
     table: Table
-    prints: dict[int, int]
+    checksums: dict[int, int]
 
 
 def iter_objects(asked: Asked) -> Steps[Found]:
@@ -103,8 +103,8 @@ def iter_objects(asked: Asked) -> Steps[Found]:
     labels = np.zeros(asked.mask.shape, np.int32)
     labels[asked.region] = objects.labels
     planes = mask.reshape(-1, *mask.shape[-2:])
-    prints = {_first(asked, mask) + i: fingerprint(p) for i, p in enumerate(planes)}
-    return Found(labels, _named(measured, asked.names), prints)
+    checksums = {_first(asked, mask) + i: checksum(p) for i, p in enumerate(planes)}
+    return Found(labels, _named(measured, asked.names), checksums)
 
 
 def _first(asked: Asked, mask: NDArray[Any]) -> int:
@@ -140,6 +140,6 @@ def _named(table: Table, names: Mapping[int, str]) -> Table:
     for column, values in table.items():
         out[column] = values
         if column == "class":
-            said = [names.get(int(code), f"Class {code}") for code in values]
-            out["name"] = np.array(said, str)
+            named = [names.get(int(code), f"Class {code}") for code in values]
+            out["name"] = np.array(named, str)
     return out

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 from napari_segdino.review.history import ProbeHistory, ProbeState, learned_of
 from napari_segdino.session.project import ProbeState as SavedProbe
-from napari_segdino.session.results import Known, Redrawn
+from napari_segdino.session.results import Known, PlaneUpdate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +24,13 @@ SAVED_BYTES = 256 << 20
 UNKNOWN = -1
 """Number of no probe: of the first guess, and of what was drawn in part."""
 
-Prints = dict[Hashable, dict[int, int]]
-Masks = dict[tuple[Hashable, int], Packed]
+Checksums = dict[Hashable, dict[int, int]]
+Masks = dict[tuple[Hashable, int], Compressed]
 """Masks by image and plane."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redraw:
+class MaskUpdate:
     """A redraw of a mask, named by the rounds that it leads from and to.
 
     Parameters
@@ -53,13 +53,13 @@ class Origin:
         Of its round; never used twice.
     image : hashable
         Where Retrain was pressed; None for a probe that was loaded or begun.
-    prints : dict
+    checksums : dict
         ``Session.learned`` at the end of the round.
     """
 
     number: int
     image: Hashable
-    prints: Prints
+    checksums: Checksums
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class Saved:
         What it drew, by image and plane.
     image : hashable
         Where Retrain was pressed.
-    prints : dict
+    checksums : dict
         Fingerprints of the marks that it knows, by image and plane.
     """
 
     learned: Mapping[str, Any]
     masks: Masks
     image: Hashable
-    prints: Prints
+    checksums: Checksums
 
 
 class Rounds:
@@ -102,7 +102,7 @@ class Rounds:
         self._session = session
         self._owner: Any = None
         self._count = 0
-        self._prints: Prints = {}
+        self._checksums: Checksums = {}
         self.history = ProbeHistory()
 
     # -- noting ------------------------------------------------------------
@@ -111,19 +111,21 @@ class Rounds:
         """Note that learning begins."""
         if self._session.segmenter is not self._owner:
             self._owner, self.history = self._session.segmenter, ProbeHistory()
-        self._prints = self._learned()
+        self._checksums = self._learned()
 
-    def learned(self, image: Hashable, known: Known) -> Redraw:
+    def learned(self, image: Hashable, known: Known) -> MaskUpdate:
         """Note that learning is over; return the name of the redraw to come."""
         states = self.history.states
         if not states or not states[self.history.now].knows(known.before):
-            self._record(known.before, image, self._prints)
+            self._record(known.before, image, self._checksums)
         before = self.number
         if not self.history.states[self.history.now].knows(known.after):
             self._record(known.after, image, self._learned())
-        return Redraw(before, self.number)
+        return MaskUpdate(before, self.number)
 
-    def drew(self, image: Hashable, redraw: Redraw, parts: Sequence[Redrawn]) -> None:
+    def drew(
+        self, image: Hashable, redraw: MaskUpdate, parts: Sequence[PlaneUpdate]
+    ) -> None:
         """Note the masks before and after a redraw."""
         for number, side in ((redraw.before, "before"), (redraw.after, "after")):
             index = self._index(number)
@@ -139,7 +141,7 @@ class Rounds:
         known = learned_of(self._session.segmenter)
         states = self.history.states
         if not states or not states[self.history.now].knows(known):
-            self._record(known, None, self._prints)
+            self._record(known, None, self._checksums)
 
     def renew(self) -> None:
         """Begin a new probe; those there were can be gone back to."""
@@ -160,12 +162,12 @@ class Rounds:
         if self.history.states[self.history.now].learned and not self._owner.is_fitted:
             self._record({}, None, {})
 
-    def _record(self, learned: Any, image: Hashable, prints: Prints) -> None:
-        origin = Origin(self._count, image, prints)
+    def _record(self, learned: Any, image: Hashable, checksums: Checksums) -> None:
+        origin = Origin(self._count, image, checksums)
         self._count += 1
         self.history.record(learned, origin=origin)
 
-    def _learned(self) -> Prints:
+    def _learned(self) -> Checksums:
         return {image: dict(p) for image, p in self._session.learned.items()}
 
     # -- projects ----------------------------------------------------------
@@ -184,7 +186,7 @@ class Rounds:
         """Take up a history that was saved; the session has its probe already."""
         self._owner, self.history = self._session.segmenter, ProbeHistory()
         for one in saved:
-            self._record(one.learned, one.image, one.prints)
+            self._record(one.learned, one.image, one.checksums)
             self.history.add_masks(self.history.now, one.masks)
         self.history.now += now - (len(saved) - 1)
 
@@ -219,7 +221,7 @@ class Rounds:
             return 0, 0
         return self.history.now + 1, len(self.history.states)
 
-    def find(self, image: Hashable, redraw: Redraw, back: bool) -> int | None:
+    def find(self, image: Hashable, redraw: MaskUpdate, back: bool) -> int | None:
         """Find where to go when a redraw is undone or redone.
 
         Parameters
@@ -249,10 +251,10 @@ class Rounds:
         """Put the probe of a round back."""
         state = self.history.states[index]
         teach = partial(self.history.show, index)
-        self._session.put_back(teach, _origin(state).prints)
+        self._session.put_back(teach, _origin(state).checksums)
         return state
 
-    def walk(self, by: int) -> tuple[Redraw, Masks] | None:
+    def walk(self, by: int) -> tuple[MaskUpdate, Masks] | None:
         """Go to the round before (-1) or after (1).
 
         Returns
@@ -265,7 +267,7 @@ class Rounds:
         if not 0 <= target < count:
             return None
         state = self.go(target)
-        return Redraw(before, self.number), state.masks
+        return MaskUpdate(before, self.number), state.masks
 
     def _index(self, number: int) -> int | None:
         numbers = [_origin(state).number for state in self.history.states]
@@ -282,7 +284,7 @@ def _saved(state: ProbeState, probe: Any) -> SavedProbe:
 
     origin, masks = _origin(state), dict(state.masks)
     wanted = save if state.learned else None
-    return SavedProbe(origin.number, wanted, masks, origin.image, origin.prints)
+    return SavedProbe(origin.number, wanted, masks, origin.image, origin.checksums)
 
 
 def _renamed(state: ProbeState, old: Hashable, new: Hashable) -> ProbeState:
@@ -290,8 +292,8 @@ def _renamed(state: ProbeState, old: Hashable, new: Hashable) -> ProbeState:
         return new if image == old else image
 
     was = _origin(state)
-    prints = {name(image): p for image, p in was.prints.items()}
-    origin = Origin(was.number, name(was.image), prints)
+    checksums = {name(image): p for image, p in was.checksums.items()}
+    origin = Origin(was.number, name(was.image), checksums)
     masks = {(name(image), p): m for (image, p), m in state.masks.items()}
     return replace(state, masks=masks, origin=origin)
 

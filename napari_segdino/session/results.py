@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Learned:
     ----------
     image : hashable
         Names the image in the session.
-    prints : dict of int to int
+    checksums : dict of int to int
         Fingerprints of the marks it learned, by plane; 0 where they are gone.
     """
 
     image: Hashable
-    prints: dict[int, int]
+    checksums: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Switched:
 
 
 @dataclass(frozen=True)
-class Redrawn:
+class PlaneUpdate:
     """Yielded after the prediction of a plane: its mask before and after.
 
     Parameters
@@ -85,21 +85,21 @@ class Redrawn:
     """
 
     plane: int
-    before: Packed
-    after: Packed
+    before: Compressed
+    after: Compressed
 
 
 @dataclass(frozen=True)
-class Doubted:
-    """Yielded after the prediction of a plane: where the probe is in doubt.
+class UncertainPart:
+    """Yielded after the prediction of a plane: where the probe is uncertain.
 
     Parameters
     ----------
     plane : int
         Flat index over the leading axes.
-    doubt : numpy.ndarray, shape (Y, X), uint8
+    uncertainty : numpy.ndarray, shape (Y, X), uint8
         Entropy, 0 to 255.
     """
 
     plane: int
-    doubt: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8]

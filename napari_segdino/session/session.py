@@ -68,7 +68,7 @@ FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
 """Those of a new session."""
 
 
-def fingerprint(plane: Plane) -> int:
+def checksum(plane: Plane) -> int:
     """Return a number that changes when a plane does."""
     return zlib.crc32(np.ascontiguousarray(plane).data)
 
@@ -83,14 +83,14 @@ def why_not_trainable(codes: Iterable[int], head: str = "") -> str | None:
     head : str
         For ``mvr`` one class is enough: what is unlike its strokes is background.
     """
-    said = set(codes) - {0}
-    if (top := max(said, default=0) - 1) > MAX_LABEL:
+    marked = set(codes) - {0}
+    if (top := max(marked, default=0) - 1) > MAX_LABEL:
         return too_high(int(top))
-    if not said:
+    if not marked:
         return "Nothing is marked yet: paint over what is wrong in the mask first."
-    if said == {BACKGROUND_MARK}:
+    if marked == {BACKGROUND_MARK}:
         return "Only background is marked: paint some of a class as well."
-    if BACKGROUND_MARK not in said and len(said) == 1 and head != "mvr":
+    if BACKGROUND_MARK not in marked and len(marked) == 1 and head != "mvr":
         return "Only one class is marked: erase or paint some background as well."
     return None
 
@@ -291,9 +291,9 @@ class Session:
         loaded = type(self.segmenter).load(path, device=self.settings.device)
         return loaded.set_params(**self._machine)
 
-    def note_learned(self, image: Hashable, prints: Mapping[int, int]) -> None:
+    def note_learned(self, image: Hashable, checksums: Mapping[int, int]) -> None:
         """Remember that the probe knows these planes' marks now."""
-        self.learned.setdefault(image, {}).update(prints)
+        self.learned.setdefault(image, {}).update(checksums)
         self.probe_changed.emit()
 
     def put_back(
@@ -313,11 +313,11 @@ class Session:
         if settings != self.settings:
             self.settings = settings
             self.settings_changed.emit()
-        self.learned = {image: dict(prints) for image, prints in learned.items()}
+        self.learned = {image: dict(checksums) for image, checksums in learned.items()}
         self.probe_changed.emit()
 
     def changed_planes(
-        self, image: Hashable, prints: Mapping[int, int]
+        self, image: Hashable, checksums: Mapping[int, int]
     ) -> Sequence[int]:
         """Planes whose marks the probe does not know yet.
 
@@ -325,7 +325,7 @@ class Session:
         ----------
         image : hashable
             Names the image.
-        prints : mapping of int to int
+        checksums : mapping of int to int
             Fingerprint of the marks of each plane that has any, now.
 
         Returns
@@ -334,8 +334,8 @@ class Session:
             Planes with new marks, and planes whose marks are gone.
         """
         known = self.learned.get(image, {})
-        new = [p for p, mark in prints.items() if known.get(p) != mark]
-        gone = [p for p, mark in known.items() if p not in prints and mark]
+        new = [p for p, mark in checksums.items() if known.get(p) != mark]
+        gone = [p for p, mark in known.items() if p not in checksums and mark]
         return sorted(new + gone)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.inference.predict import PartResult, PlaneResult
@@ -19,17 +19,17 @@ from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.history import learned_of
 from napari_segdino.session.eta import foretell, memory_notice
 from napari_segdino.session.results import (
-    Doubted,
     Known,
     Learned,
     LeftOut,
-    Redrawn,
+    PlaneUpdate,
     Switched,
+    UncertainPart,
 )
-from napari_segdino.session.session import fingerprint, why_not_trainable
+from napari_segdino.session.session import checksum, why_not_trainable
 
 FULL = 255
-"""Doubt is kept in 8 bits; this is 1."""
+"""Uncertainty is kept in 8 bits; this is 1."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Snapshot:
         All of them: cuts across other axes than z need them.
     changed : list of int
         Planes to learn.
-    prints : dict of int to int
+    checksums : dict of int to int
         Fingerprints of these planes.
     codes : set of int
         All codes that are marked anywhere in the image.
@@ -75,25 +75,25 @@ class Snapshot:
 
     marks: NDArray[Any]
     changed: list[int]
-    prints: dict[int, int]
+    checksums: dict[int, int]
     codes: set[int]
 
 
 def take_snapshot(marked: Marked) -> Snapshot:
     """Copy the planes whose marks the probe does not know yet."""
     copy = np.zeros(marked.planes.spatial_shape, np.asarray(marked.marks[:0]).dtype)
-    prints: dict[int, int] = {}
+    checksums: dict[int, int] = {}
     codes: set[int] = set()
     for plane in range(len(marked.planes)):
         index = marked.planes.index(plane)
         now = np.array(marked.marks[index])
-        key = fingerprint(now) if now.any() else 0
+        key = checksum(now) if now.any() else 0
         if key:
             codes |= set(np.flatnonzero(np.bincount(now.ravel())).tolist())
             copy[index] = now
         if key != marked.known.get(plane, 0):
-            prints[plane] = key
-    return Snapshot(copy, sorted(prints), prints, codes - {0})
+            checksums[plane] = key
+    return Snapshot(copy, sorted(checksums), checksums, codes - {0})
 
 
 def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Steps[None]:
@@ -139,7 +139,7 @@ def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Step
             spacing=marked.spacing,
         )
         yield from foretell(steps)
-        yield Learned(marked.image, snapshot.prints)
+        yield Learned(marked.image, snapshot.checksums)
 
 
 def fits(segmenter: Any, image: Planes, *others: Planes, anew: bool = False) -> bool:
@@ -161,7 +161,7 @@ def iter_retrain(
     mask: Any,
     planes: Sequence[int],
     centre: tuple[float, float] | None = None,
-    doubt: bool = False,
+    uncertainty: bool = False,
 ) -> Steps[None]:
     """Learn new marks, then draw the planes asked for.
 
@@ -179,17 +179,17 @@ def iter_retrain(
         Planes to draw.
     centre : tuple of float, optional
         Pixel that is looked at.
-    doubt : bool
-        Whether somebody wants to know where the probe is in doubt.
+    uncertainty : bool
+        Whether somebody wants to know where the probe is uncertain.
 
     Yields
     ------
-    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, Doubted, Notice
+    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, UncertainPart, Notice
     """
     before = learned_of(segmenter)
     yield from iter_learn(segmenter, images, target)
     yield Known(before, learned_of(segmenter))
-    yield from _iter_redraw(segmenter, target, mask, planes, centre, doubt)
+    yield from _iter_update_mask(segmenter, target, mask, planes, centre, uncertainty)
 
 
 def iter_switch(
@@ -201,7 +201,7 @@ def iter_switch(
     mask: Any = None,
     planes: Sequence[int] = (),
     centre: tuple[float, float] | None = None,
-    doubt: bool = False,
+    uncertainty: bool = False,
 ) -> Steps[None]:
     """Load another encoder, teach it the marks, and only then let it take over.
 
@@ -211,7 +211,7 @@ def iter_switch(
         The probe there is, which is not touched, and a new one.
     changes : mapping of str to object
         Settings that the new one was made with.
-    images, target, mask, planes, centre, doubt
+    images, target, mask, planes, centre, uncertainty
         As for :func:`iter_retrain`; none of the marks is known. Without a target
         nothing is drawn.
 
@@ -220,7 +220,7 @@ def iter_switch(
     Progress, Switched, and then what :func:`iter_retrain` yields
     """
     before = learned_of(present)
-    yield from candidate.iter_engine()
+    yield from candidate.iter_pipeline()
     learned: list[Learned] = []
     marked = [m for m in images if np.any(m.marks)]
     first = [m for m in marked if target is not None and m.image == target.image]
@@ -239,16 +239,18 @@ def iter_switch(
     yield from learned
     if candidate.is_fitted and target is not None:
         yield Known(before, learned_of(candidate))
-        yield from _iter_redraw(candidate, target, mask, planes, centre, doubt)
+        yield from _iter_update_mask(
+            candidate, target, mask, planes, centre, uncertainty
+        )
 
 
-def _iter_redraw(
+def _iter_update_mask(
     segmenter: Any,
     target: Marked,
     mask: Any,
     planes: Sequence[int],
     centre: tuple[float, float] | None,
-    doubt: bool,
+    uncertainty: bool,
 ) -> Steps[None]:
     image = target.planes
     first: dict[int, NDArray[Any]] = {}
@@ -274,18 +276,18 @@ def _iter_redraw(
         yield step
         drawn = apply_marks(step.labels, np.asarray(target.marks[index]))
         drawn = drawn.astype(seen.dtype, copy=False)
-        yield Redrawn(step.index, Packed.of(seen), Packed.of(drawn))
-        if doubt:
-            yield Doubted(step.index, in_bytes(entropy(step.probabilities)))
+        yield PlaneUpdate(step.index, Compressed.of(seen), Compressed.of(drawn))
+        if uncertainty:
+            yield UncertainPart(step.index, in_bytes(entropy(step.probabilities)))
 
 
-def in_bytes(doubt: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return doubt from 0 to 1 as 0 to 255."""
-    return np.round(doubt * FULL).astype(np.uint8)
+def in_bytes(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return uncertainty from 0 to 1 as 0 to 255."""
+    return np.round(uncertainty * FULL).astype(np.uint8)
 
 
 def iter_unpack(
-    masks: Mapping[tuple[Hashable, int], Packed],
+    masks: Mapping[tuple[Hashable, int], Compressed],
 ) -> Steps[None]:
     """Yield Progress, and (image, plane, labels) for each packed mask."""
     for done, ((image, plane), packed) in enumerate(masks.items()):
@@ -342,7 +344,7 @@ def iter_start(
         yield from iter_retrain(segmenter, [target], target, mask, planes, centre)
         return
     image = target.planes
-    steps = segmenter.iter_alike(
+    steps = segmenter.iter_from_clicks(
         image.array, snapshot.marks, axes=image.axes, planes=planes, centre=centre
     )
     yield from foretell(steps)

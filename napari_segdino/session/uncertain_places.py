@@ -1,4 +1,4 @@
-"""What is known of a probe's doubt, and where the user has looked. No Qt."""
+"""What is known of a probe's uncertainty, and where the user has looked. No Qt."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.review.places import Place, Slice, join
-from napari_segdino.session.uncertainty import Looked
+from napari_segdino.session.uncertainty import UncertainPlane
 
 if TYPE_CHECKING:
     from napari_segdino.session.session import Session
 
 
-class Doubts:
+class UncertainPlaces:
     """Keeps what was found until the probe changes, and leads on from it.
 
     Parameters
@@ -23,20 +23,20 @@ class Doubts:
 
     Attributes
     ----------
-    images : list of (name, doubt)
+    images : list of (name, uncertainty)
         The ranking of the window's images; empty until it is asked for.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._model: Any = None
-        self._looked: dict[Hashable, dict[int, Looked]] = {}
+        self._as_uncertain: dict[Hashable, dict[int, UncertainPlane]] = {}
         self._visited: list[tuple[Hashable, Place]] = []
         self._visited_slices: set[tuple[Hashable, int]] = set()
         self.images: list[tuple[str, float]] = []
 
     def renew(self) -> bool:
-        """Forget what another probe was in doubt about; say whether it was so.
+        """Forget what another probe was uncertain about; say whether it was so.
 
         Places that the user has visited stay visited: they were found right.
         """
@@ -45,26 +45,28 @@ class Doubts:
         if model is self._model:
             return False
         self._model = model
-        self._looked, self.images = {}, []
+        self._as_uncertain, self.images = {}, []
         self._visited_slices.clear()
         return True
 
-    def known(self, image: Hashable) -> dict[int, Looked]:
+    def known(self, image: Hashable) -> dict[int, UncertainPlane]:
         """Return what was found on the planes of an image, to be added to."""
-        return self._looked.setdefault(image, {})
+        return self._as_uncertain.setdefault(image, {})
 
-    def covers(self, image: Hashable, prints: Mapping[int, int]) -> bool:
+    def covers(self, image: Hashable, checksums: Mapping[int, int]) -> bool:
         """Whether planes with marks of these fingerprints were looked at."""
         known = self.known(image)
-        return all(p in known and known[p].print == now for p, now in prints.items())
+        return all(
+            p in known and known[p].checksum == now for p, now in checksums.items()
+        )
 
     def places(self, image: Hashable, planes: Collection[int]) -> tuple[Place, ...]:
-        """Places of some planes, most doubtful first."""
+        """Places of some planes, most uncertain first."""
         known = self.known(image)
         return join([known[p].ranking for p in planes if p in known]).places
 
     def slices(self, image: Hashable) -> tuple[Slice, ...]:
-        """Slices that were looked at, most doubtful first."""
+        """Slices that were looked at, most uncertain first."""
         return join([x.ranking for x in self.known(image).values()]).slices
 
     def next_place(self, image: Hashable, planes: Collection[int]) -> Place | None:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.ensemble import PlaneDoubt, iter_doubt
+from napari_segdino.review.ensemble import PlaneUncertainty, iter_uncertainty
 from napari_segdino.review.places import Ranking, rank
 from napari_segdino.review.suggest import iter_rank_images
-from napari_segdino.session.results import Doubted
-from napari_segdino.session.session import fingerprint
+from napari_segdino.session.results import UncertainPart
+from napari_segdino.session.session import checksum
 from napari_segdino.session.tasks import FULL, in_bytes
 
 UNRANKED = -1
@@ -24,24 +24,24 @@ UNRANKED = -1
 
 
 @dataclass(frozen=True)
-class Looked:
+class UncertainPlane:
     """What was found on a plane.
 
     Parameters
     ----------
     plane : int
         Flat index over the leading axes.
-    print : int
+    checksum : int
         Fingerprint of the marks that were known.
-    doubt : numpy.ndarray, shape (Y, X), uint8
+    uncertainty : numpy.ndarray, shape (Y, X), uint8
         0 to 255.
     ranking : Ranking
         Of its places, and itself.
     """
 
     plane: int
-    print: int
-    doubt: NDArray[np.uint8]
+    checksum: int
+    uncertainty: NDArray[np.uint8]
     ranking: Ranking
 
 
@@ -50,9 +50,9 @@ def iter_look(
     planes: Planes,
     marks: Any,
     wanted: Sequence[int],
-    known: Mapping[int, Looked],
+    known: Mapping[int, UncertainPlane],
 ) -> Steps[None]:
-    """Look where the probe is in doubt, on planes where that is not known yet.
+    """Look where the probe is uncertain, on planes where that is not known yet.
 
     Parameters
     ----------
@@ -73,36 +73,40 @@ def iter_look(
     Progress, Looked
     """
     for plane in (p for p in wanted if p in known):
-        said = np.array(marks[planes.index(plane)])
-        if known[plane].print != fingerprint(said):
-            yield _looked(plane, known[plane].doubt, said)
+        marked = np.array(marks[planes.index(plane)])
+        if known[plane].checksum != checksum(marked):
+            yield _as_uncertain(plane, known[plane].uncertainty, marked)
     unknown = [p for p in wanted if p not in known]
     if not unknown:
         return
-    for step in iter_doubt(
+    for step in iter_uncertainty(
         segmenter, planes.array, axes=planes.axes, planes=unknown, members=0
     ):
-        if isinstance(step, PlaneDoubt):
-            said = np.array(marks[planes.index(step.index)])
-            yield _looked(step.index, in_bytes(step.doubt.total), said)
+        if isinstance(step, PlaneUncertainty):
+            marked = np.array(marks[planes.index(step.index)])
+            yield _as_uncertain(step.index, in_bytes(step.uncertainty.total), marked)
         else:
             yield step
 
 
-def unranked(found: Doubted) -> Looked:
+def unranked(found: UncertainPart) -> UncertainPlane:
     """Return what Retrain found on a plane; its places are ranked when asked for."""
-    return Looked(found.plane, UNRANKED, found.doubt, Ranking((), ()))
+    return UncertainPlane(found.plane, UNRANKED, found.uncertainty, Ranking((), ()))
 
 
-def _looked(plane: int, doubt: NDArray[np.uint8], marks: NDArray[Any]) -> Looked:
-    values = doubt.astype(np.float32) / FULL
-    return Looked(plane, fingerprint(marks), doubt, rank([(plane, values, marks)]))
+def _as_uncertain(
+    plane: int, uncertainty: NDArray[np.uint8], marks: NDArray[Any]
+) -> UncertainPlane:
+    values = uncertainty.astype(np.float32) / FULL
+    return UncertainPlane(
+        plane, checksum(marks), uncertainty, rank([(plane, values, marks)])
+    )
 
 
 def iter_rank(
     segmenter: Any, images: Sequence[tuple[str, Planes]]
 ) -> Steps[list[tuple[str, float]]]:
-    """Rank images of any axes by their doubt.
+    """Rank images of any axes by their uncertainty.
 
     Parameters
     ----------
@@ -117,8 +121,8 @@ def iter_rank(
 
     Returns
     -------
-    list of (name, doubt)
-        Most doubtful first; doubt from 0 to 1, -1 where the probe cannot tell,
+    list of (name, uncertainty)
+        Most uncertain first; uncertainty from 0 to 1, -1 where the probe cannot tell,
         as of another number of channels.
     """
     found: list[tuple[str, float]] = []
@@ -131,5 +135,5 @@ def iter_rank(
         except InputError:
             found.append((name, -1.0))
         else:
-            found += [(name, ranking.doubt) for name, ranking in one]
+            found += [(name, ranking.uncertainty) for name, ranking in one]
     return sorted(found, key=lambda pair: -pair[1])

@@ -23,7 +23,7 @@ from napari_segdino.study.shots import (
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class AblationStep:
     """One line of the ablation.
 
     Parameters
@@ -42,13 +42,13 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class RungRow:
-    """The score of one case and class on one rung.
+class StepRow:
+    """The score of one case and class on one step.
 
     Parameters
     ----------
-    rung : str
-        The rung's name.
+    step : str
+        The step's name.
     repeat : int
         Which draw of the cases that were learned from.
     case : str
@@ -59,7 +59,7 @@ class RungRow:
         Its scores.
     """
 
-    rung: str
+    step: str
     repeat: int
     case: str
     label: int
@@ -69,19 +69,19 @@ class RungRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RungSummary:
-    """Dice of one rung, and what it adds.
+class StepSummary:
+    """Dice of one step, and what it adds.
 
     Parameters
     ----------
     name : str
-        The rung's.
+        The step's.
     mean, sd : float
         Over the repeats, of the mean over the scored cases; `sd` is NaN for
         one repeat.
     change, low, high : float
-        Mean difference to the rung before, case by case, and its 95 %
-        bootstrap interval over the cases; NaN on the first rung.
+        Mean difference to the step before, case by case, and its 95 %
+        bootstrap interval over the cases; NaN on the first step.
     """
 
     name: str
@@ -92,13 +92,13 @@ class RungSummary:
     high: float
 
 
-def ladder(
+def ablation_steps(
     sides: Sequence[int] = (512, 768),
     z_sigma: float = 1.0,
     volumes: bool = False,
     intensity: str = "auto",
-) -> list[Rung]:
-    """Return the rungs: one view, then one part of DINO-MVR more on each.
+) -> list[AblationStep]:
+    """Return the steps: one view, then one part of DINO-MVR more on each.
 
     Parameters
     ----------
@@ -113,44 +113,44 @@ def ladder(
 
     Returns
     -------
-    list of Rung
+    list of AblationStep
     """
     one = FeatureSettings((sides[0],), (1.0,), intensity=intensity, neighbours=0)
     more = replace(one, sides=tuple(sides))
     flips = replace(more, flips=True)
     mean = PredictSettings("mean", regularise=False)
     entropy = PredictSettings("entropy", regularise=False)
-    rungs = [
-        Rung("single view", one, mean),
-        Rung("+ resolutions", more, mean),
-        Rung("+ flips", flips, mean),
-        Rung("+ entropy weight", flips, entropy),
-        Rung("+ spatial", flips, PredictSettings("entropy")),
+    steps = [
+        AblationStep("single view", one, mean),
+        AblationStep("+ resolutions", more, mean),
+        AblationStep("+ flips", flips, mean),
+        AblationStep("+ entropy weight", flips, entropy),
+        AblationStep("+ spatial", flips, PredictSettings("entropy")),
     ]
     if volumes:
         smooth = PredictSettings("entropy", z_sigma=z_sigma)
-        rungs.append(Rung("+ z smoothing", flips, smooth))
-    return rungs
+        steps.append(AblationStep("+ z smoothing", flips, smooth))
+    return steps
 
 
 def iter_ablation(
     dataset: Dataset,
-    make: Callable[[Rung], Segmenter],
-    rungs: Callable[[bool], Sequence[Rung]],
+    make: Callable[[AblationStep], Segmenter],
+    steps: Callable[[bool], Sequence[AblationStep]],
     plan: ShotPlan,
     side: int = 512,
     binary: bool | None = None,
-) -> Steps[list[RungRow]]:
-    """Learn and score on every rung, with the same cases.
+) -> Steps[list[StepRow]]:
+    """Learn and score on every step, with the same cases.
 
     Parameters
     ----------
     dataset : Dataset
         The cases.
     make : callable
-        Makes what learns on a rung.
-    rungs : callable
-        Takes whether the cases are volumes and returns the rungs.
+        Makes what learns on a step.
+    steps : callable
+        Takes whether the cases are volumes and returns the steps.
     plan : ShotPlan
         With one number of cases.
     side, binary
@@ -163,7 +163,7 @@ def iter_ablation(
 
     Returns
     -------
-    list of RungRow
+    list of StepRow
 
     Raises
     ------
@@ -171,38 +171,38 @@ def iter_ablation(
         If there are too few cases.
     """
     drawn = yield from iter_draw(dataset, plan, side, binary)
-    steps = rungs(any("Z" in loaded.axes for _, loaded in drawn.scored))
-    rows: list[RungRow] = []
+    chosen_steps = steps(any("Z" in loaded.axes for _, loaded in drawn.scored))
+    rows: list[StepRow] = []
     for repeat in range(plan.repeats):
         order = in_order(drawn.pool, plan.seed, repeat)
         chosen = [drawn.read(case) for case in order[: plan.shots[0]]]
-        for rung in steps:
-            found = yield from iter_learn_and_score(make(rung), chosen, drawn)
+        for step in chosen_steps:
+            found = yield from iter_learn_and_score(make(step), chosen, drawn)
             rows += [
-                RungRow(rung.name, repeat, r.case, r.label, r.dice, r.iou, r.hd95)
+                StepRow(step.name, repeat, r.case, r.label, r.dice, r.iou, r.hd95)
                 for r in found
             ]
-            yield f"{rung.name}, repeat {repeat + 1}: Dice {mean_score(found):.4f}"
+            yield f"{step.name}, repeat {repeat + 1}: Dice {mean_score(found):.4f}"
     return rows
 
 
-def summarise_rungs(rows: Sequence[RungRow]) -> list[RungSummary]:
-    """Sum up by rung.
+def summarise_steps(rows: Sequence[StepRow]) -> list[StepSummary]:
+    """Sum up by step.
 
     Parameters
     ----------
-    rows : sequence of RungRow
+    rows : sequence of StepRow
         From :func:`iter_ablation`.
 
     Returns
     -------
-    list of RungSummary
-        In the order of the rungs.
+    list of StepSummary
+        In the order of the steps.
     """
-    out: list[RungSummary] = []
+    out: list[StepSummary] = []
     before = None
-    for name in dict.fromkeys(row.rung for row in rows):
-        mine = [row for row in rows if row.rung == name]
+    for name in dict.fromkeys(row.step for row in rows):
+        mine = [row for row in rows if row.step == name]
         table = dice_table(mine)
         cases = table.mean(0)
         change = low = high = float("nan")
@@ -210,19 +210,19 @@ def summarise_rungs(rows: Sequence[RungRow]) -> list[RungSummary]:
             change = float((cases - before).mean())
             low, high = bootstrap_mean(cases - before)
         out.append(
-            RungSummary(name, float(cases.mean()), spread(table), change, low, high)
+            StepSummary(name, float(cases.mean()), spread(table), change, low, high)
         )
         before = cases
     return out
 
 
-def rung_table(summaries: Sequence[RungSummary]) -> str:
-    """Lay out Dice by rung.
+def step_table(summaries: Sequence[StepSummary]) -> str:
+    """Lay out Dice by step.
 
     Parameters
     ----------
-    summaries : sequence of RungSummary
-        From :func:`summarise_rungs`.
+    summaries : sequence of StepSummary
+        From :func:`summarise_steps`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from napari_segdino.images.planes import as_planes
 from napari_segdino.images.reslice import cuts_of
 from napari_segdino.io.cases import Case
 from napari_segdino.marks import as_codes
-from napari_segdino.pipeline import Engine
+from napari_segdino.pipeline import Pipeline
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.study.read import CaseReader, Loaded
 
@@ -55,13 +55,13 @@ class Tiles:
 
 
 def iter_examples(
-    engine: Engine, cases: Sequence[Case], read: CaseReader, copies: int, seed: int
+    pipeline: Pipeline, cases: Sequence[Case], read: CaseReader, copies: int, seed: int
 ) -> Steps[Tiles]:
     """Encode cases, or take their features from the cache.
 
     Parameters
     ----------
-    engine : Engine
+    pipeline : Engine
         Encodes.
     cases : sequence of Case
         The cases.
@@ -85,41 +85,47 @@ def iter_examples(
     found = Tiles()
     image = 0
     for done, case in enumerate(cases):
-        for pixels, marks, intensity in _tiles(read(case), engine):
+        for pixels, marks, intensity in _tiles(read(case), pipeline):
             yield Progress(done, len(cases), f"Encoding {case.name}")
-            for views in views_of(engine.shown):
-                key = engine.extractor.key(pixels, intensity, views)
-                plain = _example(engine, pixels, marks, intensity, views, image)
+            for views in views_of(pipeline.feature_settings):
+                key = pipeline.extractor.key(pixels, intensity, views)
+                plain = _example(pipeline, pixels, marks, intensity, views, image)
                 found.plain[key] = plain
             shown = np.moveaxis(intensity.apply(pixels), 0, -1)
             whole = Intensity((0.0,) * shown.shape[-1], (1.0,) * shown.shape[-1])
             drawn = (seed << 20) + image
-            for copy, said in augmented(shown, marks, copies, drawn):
+            for copy, marked in augmented(shown, marks, copies, drawn):
                 yield Progress(done, len(cases), f"Encoding copies of {case.name}")
-                for views in views_of(engine.shown):
-                    found.more.append(_example(engine, copy, said, whole, views, image))
+                for views in views_of(pipeline.feature_settings):
+                    found.more.append(
+                        _example(pipeline, copy, marked, whole, views, image)
+                    )
             image += 1
     return found
 
 
 def _tiles(
-    loaded: Loaded, engine: Engine
+    loaded: Loaded, pipeline: Pipeline
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any], Intensity]]:
     """Pixels, marks and intensity range of each tile of a case."""
     planes = as_planes(loaded.image, axes=loaded.axes)
-    planes = cuts_of(planes, "Z", engine.shown.neighbours)["Z"]
-    spec = engine.extractor.encoder.spec
-    intensity = find_intensity(planes, engine.shown, spec)
+    planes = cuts_of(planes, "Z", pipeline.feature_settings.neighbours)["Z"]
+    spec = pipeline.extractor.encoder.spec
+    intensity = find_intensity(planes, pipeline.feature_settings, spec)
     marks = loaded.marks
-    cuts = cut_tiles(planes.plane_shape, engine.shown.tile, engine.shown.overlap)
+    cuts = cut_tiles(
+        planes.plane_shape,
+        pipeline.feature_settings.tile,
+        pipeline.feature_settings.overlap,
+    )
     for index in range(len(planes)):
-        plane, said = planes.read(index), marks[planes.index(index)]
+        plane, marked = planes.read(index), marks[planes.index(index)]
         for tile in cuts:
-            yield plane[tile.slices], said[tile.slices], intensity
+            yield plane[tile.slices], marked[tile.slices], intensity
 
 
 def _example(
-    engine: Engine,
+    pipeline: Pipeline,
     pixels: NDArray[Any],
     marks: NDArray[Any],
     intensity: Intensity,
@@ -130,6 +136,6 @@ def _example(
 
     from napari_segdino.heads.dense.batches import DenseExample
 
-    grid = engine.extractor.grid(pixels, intensity, views)
-    said = torch.from_numpy(np.ascontiguousarray(as_codes(marks)))
-    return DenseExample(grid.levels, said, image)
+    grid = pipeline.extractor.grid(pixels, intensity, views)
+    marked = torch.from_numpy(np.ascontiguousarray(as_codes(marks)))
+    return DenseExample(grid.levels, marked, image)

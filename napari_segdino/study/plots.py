@@ -13,7 +13,7 @@ from napari_segdino.files import atomic_path
 from napari_segdino.metrics import Row
 
 if TYPE_CHECKING:
-    from napari_segdino.study.ablation import RungSummary
+    from napari_segdino.study.ablation import StepSummary
     from napari_segdino.study.shot_report import ShotSummary
 
 MISSING = "Plots need matplotlib: pip install 'napari-segdino[plot]'."
@@ -129,15 +129,15 @@ def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> Path:
     return _save(figure, path)
 
 
-def plot_rungs(path: Path, summaries: Sequence[RungSummary]) -> Path:
-    """Draw Dice of each rung of an ablation.
+def plot_steps(path: Path, summaries: Sequence[StepSummary]) -> Path:
+    """Draw Dice of each step of an ablation.
 
     Parameters
     ----------
     path : pathlib.Path
         A PNG, SVG or PDF file.
-    summaries : sequence of RungSummary
-        One a rung.
+    summaries : sequence of StepSummary
+        One a step.
 
     Returns
     -------

@@ -125,12 +125,12 @@ def describe(splits: Splits, settings: StudySettings) -> dict[str, Any]:
     Seeds are left out, so that some can be added later; so is where it
     computes.
     """
-    said = asdict(settings)
+    entries = asdict(settings)
     for name in ("seeds", "device", "cache"):
-        del said[name]
+        del entries[name]
     cases = {
         c.name: [part, c.mask.stat().st_size, *(p.stat().st_size for p in c.images)]
         for part in ("train", "validation", "test")
         for c in getattr(splits, part)
     }
-    return {"settings": said, "cases": cases}
+    return {"settings": entries, "cases": cases}

@@ -18,7 +18,7 @@ from napari_segdino.heads.recipes import Recipe
 from napari_segdino.images.channels import count_channels
 from napari_segdino.images.planes import as_planes, pair_up
 from napari_segdino.io.cases import Case, Dataset
-from napari_segdino.pipeline import Engine, iter_make_engine
+from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.study.evaluate import (
@@ -100,8 +100,8 @@ def iter_study(
     rule = decide(labels, dataset.label_names, settings.binary)
     yield from (rule.text, *splits.notes, counts_line(splits))
     read = CaseReader(rule, len(dataset.channel_names), side, any_colour(cases))
-    engine = yield from _iter_engine(settings, recipe, features, folder.features)
-    job = _Job(splits, read, recipe, settings, engine)
+    pipeline = yield from _iter_engine(settings, recipe, features, folder.features)
+    job = _Job(splits, read, recipe, settings, pipeline)
     results = []
     for seed in settings.seeds:
         results.append((yield from job.iter_seed(seed, folder.seed(seed))))
@@ -115,11 +115,11 @@ def iter_study(
 
 def _iter_engine(
     settings: StudySettings, recipe: Recipe, features: FeatureSettings, folder: Path
-) -> Steps[Engine]:
+) -> Steps[Pipeline]:
     """Load the encoder; features go to the study's folder at once, for a restart."""
     cache = replace(settings.cache, ram_bytes=0, folder=folder)
     learner = make_learner(recipe.head, recipe.name)
-    return iter_make_engine(
+    return iter_make_pipeline(
         settings.encoder,
         settings.device,
         cache,
@@ -138,7 +138,7 @@ class _Job:
     read: CaseReader
     recipe: Recipe
     settings: StudySettings
-    engine: Engine
+    pipeline: Pipeline
 
     def iter_seed(self, seed: int, folder: SeedFolder) -> Steps[SeedResult]:
         """Train with one seed and score, as far as that is not done yet."""
@@ -166,17 +166,17 @@ class _Job:
 
     def _iter_mvr(self, seed: int) -> Steps[Trained]:
         """Probes on pixels have no epochs: a restart takes the kept features."""
-        memory: dict[str, Any] = {}
-        engine = replace(self.engine, seed=seed)
+        samples: dict[str, Any] = {}
+        pipeline = replace(self.pipeline, seed=seed)
         for done, case in enumerate(self.splits.train):
             loaded = self.read(case)
             pairs = pair_up(loaded.image, loaded.marks, None, loaded.axes)
-            steps = engine.iter_learn(memory, pairs, [None], [loaded.voxel_mm])
+            steps = pipeline.iter_learn(samples, pairs, [None], [loaded.voxel_mm])
             text = f"Encoding {case.name}"
             yield from iter_part(steps, done, len(self.splits.train), text)
         n_classes = self.read.rule.n_classes
-        model = yield from engine.learner.iter_fit(memory, n_classes, seed)
-        return model, memory
+        model = yield from pipeline.learner.iter_fit(samples, n_classes, seed)
+        return model, samples
 
     def _iter_dense(self, seed: int, folder: SeedFolder) -> Steps[Trained]:
         """Train a dense head, keeping its state after each epoch."""
@@ -199,7 +199,7 @@ class _Job:
             channels=[len(level) for level in train.all[0].levels],
             recipe=self.recipe,
             seed=seed,
-            device=str(self.engine.extractor.encoder.device),
+            device=str(self.pipeline.extractor.encoder.device),
             start=start,
             validate=list(validate.plain.values()),
             on_epoch=keep,
@@ -208,10 +208,10 @@ class _Job:
         return model, train.plain if train.nbytes <= MEMORY_BYTES else {}
 
     def _iter_encode(self, cases: Sequence[Case], copies: int, seed: int) -> Any:
-        return iter_examples(self.engine, cases, self.read, copies, seed)
+        return iter_examples(self.pipeline, cases, self.read, copies, seed)
 
     def _predictor(self, model: Any) -> Predict:
-        return lambda one: self.engine.iter_score(
+        return lambda one: self.pipeline.iter_score(
             as_planes(one.image, axes=one.axes), model, {}, None, "", one.voxel_mm
         )
 
@@ -221,20 +221,21 @@ class _Job:
             self.settings.encoder,
             self.recipe.head,
             random_state=seed,
-            features=self.engine.shown,
-            predicting=self.engine.predicting,
+            features=self.pipeline.feature_settings,
+            predicting=self.pipeline.predicting,
             recipe=self.recipe.name,
         )
-        probe.model_, memory = trained
+        probe.model_, samples = trained
         # Views of one tile share its marks, which a file cannot hold.
-        probe.memory_ = {
-            key: replace(kept, marks=kept.marks.clone()) for key, kept in memory.items()
+        probe.samples_ = {
+            key: replace(kept, marks=kept.marks.clone())
+            for key, kept in samples.items()
         }
         probe.n_classes_ = self.read.rule.n_classes
         probe.classes_ = np.arange(probe.n_classes_)
         first = self.read(self.splits.train[0])
         probe.channels_ = count_channels(as_planes(first.image, axes=first.axes))
-        probe.encoder_key_ = self.engine.extractor.encoder.key
+        probe.encoder_key_ = self.pipeline.extractor.encoder.key
         probe.save(path)
 
 

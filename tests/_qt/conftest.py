@@ -14,7 +14,7 @@ from napari.layers import Image
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt.dock import SegmentDock
-from napari_segdino._qt.hand import click
+from napari_segdino._qt.mouse import click
 from napari_segdino.config import CacheSettings
 from napari_segdino.progress import Progress
 from napari_segdino.segmenter import Segmenter
@@ -90,9 +90,9 @@ class User:
         return self.dock.session.segmenter
 
     @property
-    def work(self) -> Any:
+    def annotation(self) -> Any:
         assert self.dock.image is not None
-        return self.dock.engine.works.get(self.dock.image)
+        return self.dock.engine.annotations.get(self.dock.image)
 
     @property
     def status(self) -> str:
@@ -161,7 +161,7 @@ def shown(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
     user.wait(lambda: user.dock.isVisible())
     click(user.dock.actions.segment)
     user.rest()
-    user.work.mask.brush_size = 3
+    user.annotation.mask.brush_size = 3
     return user
 
 

@@ -65,7 +65,7 @@ def measure(sample: str) -> None:
     import numpy as np
     from qtpy.QtTest import QTest
 
-    from napari_segdino._qt import hand
+    from napari_segdino._qt import mouse
     from napari_segdino._qt.demo import add_dock
     from napari_segdino.io.sample import sample_scan
 
@@ -82,8 +82,8 @@ def measure(sample: str) -> None:
     timer = GapTimer()
     dock = add_dock(viewer)
     dock.inputs.volume.setChecked(True)
-    said: list[str] = []
-    dock.engine.said.connect(said.append)
+    texts: list[str] = []
+    dock.engine.message.connect(texts.append)
 
     def wait() -> None:
         QTest.qWait(50)
@@ -101,16 +101,18 @@ def measure(sample: str) -> None:
 
     dock.engine.runner.started.connect(started)
     timer.start()
-    hand.click(dock.actions.segment)
+    mouse.click(dock.actions.segment)
     wait()
     timer.report("first Segment")
     dock.engine.runner.started.disconnect(started)
-    work: Any = dock.engine.works.get(dock.image)
-    y, x = work.planes.plane_shape
+    annotation: Any = dock.engine.annotations.get(dock.image)
+    y, x = annotation.planes.plane_shape
     timer.start()
     for label, row in ((1, 0.3), (0, 0.6), (1, 0.8)):
         dock.classes.pick(label)
-        hand.stroke(viewer, work.mask, [(row * y, c * x) for c in (0.4, 0.5, 0.6)])
+        mouse.stroke(
+            viewer, annotation.mask, [(row * y, c * x) for c in (0.4, 0.5, 0.6)]
+        )
     timer.report("three strokes")
     for name, button in [
         ("first Retrain", dock.actions.retrain),
@@ -118,10 +120,10 @@ def measure(sample: str) -> None:
         ("Segment again", dock.actions.segment),
     ]:
         timer.start()
-        hand.click(button)
+        mouse.click(button)
         wait()
         timer.report(name)
-    sys.stdout.write(f"  {said[-1]}\n")
+    sys.stdout.write(f"  {texts[-1]}\n")
     dock.release()
     viewer.close()
 

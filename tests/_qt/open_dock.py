@@ -45,7 +45,7 @@ def main() -> None:
     QTest.qWait(1000)
     watcher = Watcher()
     sys.meta_path.insert(0, watcher)
-    clock, work = GapTimer(), GapTimer(time.thread_time)
+    clock, annotation = GapTimer(), GapTimer(time.thread_time)
     begun = time.thread_time()
     _, widget = viewer.window.add_plugin_dock_widget("napari-segdino", "SegDINO")
     QTest.qWait(1)
@@ -58,7 +58,7 @@ def main() -> None:
     found = {
         "worked": round(worked, 3),
         "longest_gap": round(max(clock.gaps)),
-        "longest_work": round(max(work.gaps)),
+        "longest_work": round(max(annotation.gaps)),
         "window": watcher.window,
         "others": watcher.others,
     }

@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 
 
 def names(user: Any) -> list[str]:
@@ -24,7 +24,7 @@ def corners(layer: Any) -> np.ndarray:
 @pytest.fixture
 def full(shown: Any) -> Any:
     """A user with mask, marks, objects and both overlays."""
-    mask = shown.work.mask
+    mask = shown.annotation.mask
     shown.wait(lambda: shown.viewer.layers.selection.active is mask)
     stroke(shown.viewer, mask, [(50, 52), (50, 66)])
     press_key(Qt.Key.Key_E)
@@ -78,14 +78,14 @@ def test_units_and_axes_go_with_it(full: Any) -> None:
 
 
 def test_a_stroke_lands_where_the_moved_image_is(full: Any) -> None:
-    image, work = full.viewer.layers["scan"], full.work
+    image, annotation = full.viewer.layers["scan"], full.annotation
     image.scale, image.translate = (2, 2), (10, 20)
     full.viewer.reset_view()
-    full.viewer.layers.selection.active = work.mask
-    work.mask.mode, work.mask.selected_label = "paint", 1
+    full.viewer.layers.selection.active = annotation.mask
+    annotation.mask.mode, annotation.mask.selected_label = "paint", 1
     stroke(full.viewer, image, [(5, 60), (5, 70)])
-    assert (work.mask.data[5, 60:70] == 1).all()
-    assert (work.marks.data[5, 60:70] == 2).all()
+    assert (annotation.mask.data[5, 60:70] == 1).all()
+    assert (annotation.marks.data[5, 60:70] == 2).all()
 
 
 def test_they_are_called_after_it_unless_the_user_named_them(full: Any) -> None:
@@ -120,20 +120,20 @@ def delete(user: Any, name: str) -> None:
 def test_work_stays_without_its_image_and_is_found_again(
     full: Any, plane: np.ndarray, no_popups: list[str]
 ) -> None:
-    mask, marks = full.work.mask, full.work.marks
-    drawn, said = mask.data.copy(), marks.data.copy()
+    mask, marks = full.annotation.mask, full.annotation.marks
+    drawn, marked = mask.data.copy(), marks.data.copy()
     delete(full, "scan")
     assert names(full) == ["scan objects", "scan mask", "scan marks"]
     full.wait(lambda: "scan mask and scan marks stay" in full.status)
     assert no_popups == []
     image = full.open(plane, name="opened again")
-    full.wait(lambda: full.work is not None)
-    assert full.work.mask is mask
-    assert full.work.marks is marks
+    full.wait(lambda: full.annotation is not None)
+    assert full.annotation.mask is mask
+    assert full.annotation.marks is marks
     np.testing.assert_array_equal(mask.data, drawn)
-    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(marks.data, marked)
     full.retrain()
-    assert not full.work.watch.blank
+    assert not full.annotation.watch.blank
     image.translate = (3, 3)
     np.testing.assert_array_equal(mask.translate, (3, 3))
 
@@ -141,31 +141,31 @@ def test_work_stays_without_its_image_and_is_found_again(
 def test_another_image_of_that_name_does_not_get_the_work(
     full: Any, plane: np.ndarray
 ) -> None:
-    mask = full.work.mask
+    mask = full.annotation.mask
     delete(full, "scan")
     full.open(plane[::-1].copy(), name="scan")
-    full.wait(lambda: full.work is not None)
-    assert full.work.mask is not mask
+    full.wait(lambda: full.annotation is not None)
+    assert full.annotation.mask is not mask
     assert mask in full.viewer.layers
 
 
 def test_a_mask_is_not_taken_from_another_image(user: Any, plane: np.ndarray) -> None:
     first = user.open(plane, name="one")
     user.segment()
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.name = "two mask"
     user.open(plane.copy(), name="two")
-    user.wait(lambda: user.work is not None)
-    assert user.work.mask is not mask
+    user.wait(lambda: user.annotation is not None)
+    assert user.annotation.mask is not mask
     user.dock.inputs.image.setValue(first)
-    assert user.work.mask is mask
+    assert user.annotation.mask is mask
 
 
 def test_an_image_without_work_takes_its_empty_layers_along(
     user: Any, plane: np.ndarray
 ) -> None:
     user.open(plane)
-    user.wait(lambda: user.work is not None)
+    user.wait(lambda: user.annotation is not None)
     assert len(user.viewer.layers) == 3
     delete(user, "scan")
     assert names(user) == []

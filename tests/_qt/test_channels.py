@@ -14,7 +14,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from test_projects import reopen, save
 
-from napari_segdino._qt import hand
+from napari_segdino._qt import mouse
 from napari_segdino._qt.channels import (
     bind,
     images_of,
@@ -77,7 +77,7 @@ def labels(user: Any) -> list[str]:
 
 def correct(user: Any) -> None:
     """Mark the first square as class 1 and its surroundings as background."""
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.brush_size = 3
     mask.paint((20, 20), 0)
     mask.paint((20, 20), 1)
@@ -93,8 +93,8 @@ def test_a_file_of_two_channels_is_one_image(opened: Any) -> None:
     combo = opened.dock.inputs.image
     assert [combo.itemText(i) for i in range(combo.count())] == ["cells (2 channels)"]
     assert listed(opened) == [("cells DAPI", True), ("cells GFP", True)]
-    hand.select(opened.viewer, opened.viewer.layers["cells GFP"])
-    hand.click(opened.dock.actions.segment)
+    mouse.select(opened.viewer, opened.viewer.layers["cells GFP"])
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
     assert labels(opened) == ["cells mask", "cells marks"]
     mask = opened.viewer.layers["cells mask"]
@@ -102,7 +102,7 @@ def test_a_file_of_two_channels_is_one_image(opened: Any) -> None:
     assert opened.viewer.layers.selection.active is mask
     assert mask.mode == "paint"
     centre = opened.viewer.scene.camera.center
-    hand.stroke(opened.viewer, mask, [(50, 20), (50, 30)])
+    mouse.stroke(opened.viewer, mask, [(50, 20), (50, 30)])
     assert mask.data[50, 25] == 1
     assert opened.viewer.scene.camera.center == centre
 
@@ -110,7 +110,7 @@ def test_a_file_of_two_channels_is_one_image(opened: Any) -> None:
 def test_any_of_its_layers_means_the_image(opened: Any) -> None:
     lead = opened.dock.image
     for name in ("cells DAPI", "cells GFP", "cells mask"):
-        hand.select(opened.viewer, opened.viewer.layers[name])
+        mouse.select(opened.viewer, opened.viewer.layers[name])
         opened.rest()
         assert opened.dock.image is lead
     # One channel is looked at, or lies elsewhere in the list: it is one image still.
@@ -133,7 +133,7 @@ def test_a_channel_that_is_deleted_is_no_longer_read(user: Any, cells: Path) -> 
     user.segment()
     wanted = np.zeros((60, 80), bool)
     wanted[10:30, 10:30] = True
-    np.testing.assert_array_equal(user.work.mask.data, wanted)
+    np.testing.assert_array_equal(user.annotation.mask.data, wanted)
 
 
 def test_a_copy_of_a_channel_is_no_channel(user: Any, cells: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_copy_of_a_channel_is_no_channel(user: Any, cells: Path) -> None:
     first = user.viewer.layers[0]
     user.viewer.add_layer(Image(first.data * 2, metadata=dict(first.metadata)))
     user.rest()
-    assert user.dock.engine.works.get(first).planes.array.shape == (60, 80, 2)
+    assert user.dock.engine.annotations.get(first).planes.array.shape == (60, 80, 2)
     assert user.dock.image is not first
 
 
@@ -184,23 +184,23 @@ def test_what_an_image_of_several_layers_is_called(
 
 
 def test_a_channel_that_is_unchecked_is_not_looked_at(opened: Any) -> None:
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
     correct(opened)
-    hand.click(opened.dock.actions.retrain)
+    mouse.click(opened.dock.actions.retrain)
     opened.rest()
-    probe, marks = opened.segmenter, opened.work.marks.data.copy()
+    probe, marks = opened.segmenter, opened.annotation.marks.data.copy()
     tick(opened, "cells GFP")
     assert listed(opened) == [("cells DAPI", True), ("cells GFP", False)]
     assert opened.segmenter is not probe
     assert "1 channel now, with a new probe" in opened.status
-    hand.click(opened.dock.actions.retrain)
+    mouse.click(opened.dock.actions.retrain)
     opened.rest()
-    np.testing.assert_array_equal(opened.work.marks.data, marks)
-    np.testing.assert_array_equal(opened.work.mask.data, spots()[0] == 240)
+    np.testing.assert_array_equal(opened.annotation.marks.data, marks)
+    np.testing.assert_array_equal(opened.annotation.mask.data, spots()[0] == 240)
     assert opened.dock.engine.rounds.place[1] > 1, "the old probe can be gone back to"
     # The other channel still is no image of its own, and one stays checked.
-    hand.select(opened.viewer, opened.viewer.layers["cells GFP"])
+    mouse.select(opened.viewer, opened.viewer.layers["cells GFP"])
     tick(opened, "cells DAPI")
     assert listed(opened) == [("cells DAPI", True), ("cells GFP", False)]
     assert opened.dock.inputs.image.count() == 1
@@ -214,9 +214,9 @@ def test_images_of_one_place_can_be_joined_and_parted(make_user: Any) -> None:
     user.rest()
     assert listed(user) == [("t1", False), ("t2", True)]
     tick(user, "t1")
-    hand.click(user.dock.actions.segment)
+    mouse.click(user.dock.actions.segment)
     user.rest()
-    np.testing.assert_array_equal(user.work.mask.data, spots().max(0) == 240)
+    np.testing.assert_array_equal(user.annotation.mask.data, spots().max(0) == 240)
     assert user.dock.inputs.image.count() == 1
     tick(user, "t1")
     assert user.dock.inputs.image.count() == 2
@@ -233,15 +233,15 @@ def test_a_layer_with_an_axis_of_channels(make_user: Any) -> None:
     user.rest()
     assert listed(user) == [("channel 1", True), ("channel 2", True)]
     assert not user.dock.inputs.scope.isEnabled(), "channels are no slices"
-    hand.click(user.dock.actions.segment)
+    mouse.click(user.dock.actions.segment)
     user.rest()
-    mask = user.work.mask
+    mask = user.annotation.mask
     np.testing.assert_array_equal(mask.data, spots().max(0) == 240)
     user.viewer.dims.set_current_step(0, 1)
-    hand.stroke(user.viewer, mask, [(50, 20), (50, 30)])
+    mouse.stroke(user.viewer, mask, [(50, 20), (50, 30)])
     assert mask.data[50, 25] == 1
     tick(user, "channel 1")
-    hand.click(user.dock.actions.segment)
+    mouse.click(user.dock.actions.segment)
     user.rest()
     assert mask.data[45, 60] == 1
     assert mask.data[20, 20] == 0
@@ -252,7 +252,7 @@ def test_napari_own_reader_shows_channels_as_a_slider(user: Any, cells: Path) ->
     user.rest()
     assert user.dock.image.data.shape == (2, 60, 80)
     user.segment()
-    np.testing.assert_array_equal(user.work.mask.data, spots().max(0) == 240)
+    np.testing.assert_array_equal(user.annotation.mask.data, spots().max(0) == 240)
 
 
 def test_channels_between_other_axes() -> None:
@@ -280,47 +280,49 @@ def grey_probe(opened: Any) -> Any:
     """A user with a probe of a grey image, who is back at the file of two channels."""
     opened.viewer.add_image(spots().max(0), name="grey")
     opened.rest()
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
     correct(opened)
-    hand.click(opened.dock.actions.retrain)
+    mouse.click(opened.dock.actions.retrain)
     opened.rest()
     assert opened.segmenter.is_fitted
     QTest.keyClick(opened.dock.inputs.image, Qt.Key.Key_Up)
     opened.rest()
-    assert opened.work.image.name == "cells DAPI"
+    assert opened.annotation.image.name == "cells DAPI"
     return opened
 
 
 def test_a_new_probe_is_a_button(grey_probe: Any, no_popups: list[str]) -> None:
     probe, way_out = grey_probe.segmenter, grey_probe.dock.status.way_out
     assert not way_out.isVisible()
-    hand.click(grey_probe.dock.actions.segment)
+    mouse.click(grey_probe.dock.actions.segment)
     grey_probe.rest()
     assert "2" in grey_probe.status and "3" in grey_probe.status
     assert way_out.isVisible() and way_out.text() == "New probe for this image"
     assert grey_probe.segmenter is probe
     assert not no_popups
-    hand.click(way_out)
+    mouse.click(way_out)
     grey_probe.rest()
     assert not way_out.isVisible()
     assert "first guess" in grey_probe.status
-    mask = grey_probe.work.mask.data
+    mask = grey_probe.annotation.mask.data
     np.testing.assert_array_equal(mask, spots().max(0) == 240)
     assert grey_probe.dock.engine.rounds.place == (3, 3)
 
 
 def test_the_new_probe_learns_what_is_marked(grey_probe: Any) -> None:
     correct(grey_probe)
-    hand.click(grey_probe.dock.actions.retrain)
+    mouse.click(grey_probe.dock.actions.retrain)
     grey_probe.rest()
-    marks = grey_probe.work.marks.data.copy()
+    marks = grey_probe.annotation.marks.data.copy()
     assert grey_probe.dock.status.way_out.isVisible()
-    hand.click(grey_probe.dock.status.way_out)
+    mouse.click(grey_probe.dock.status.way_out)
     grey_probe.rest()
     assert grey_probe.segmenter.is_fitted
-    np.testing.assert_array_equal(grey_probe.work.marks.data, marks)
-    np.testing.assert_array_equal(grey_probe.work.mask.data, spots().max(0) == 240)
+    np.testing.assert_array_equal(grey_probe.annotation.marks.data, marks)
+    np.testing.assert_array_equal(
+        grey_probe.annotation.mask.data, spots().max(0) == 240
+    )
 
 
 def test_marks_of_other_channels_are_left_out_and_that_is_said_once(
@@ -328,12 +330,12 @@ def test_marks_of_other_channels_are_left_out_and_that_is_said_once(
 ) -> None:
     correct(grey_probe)
     QTest.keyClick(grey_probe.dock.inputs.image, Qt.Key.Key_Down)
-    for said in (True, False):
+    for marked in (True, False):
         grey_probe.segmenter.calls.clear()
-        grey_probe.work.mask.paint((50, 10 if said else 30), 1)
-        hand.click(grey_probe.dock.actions.retrain)
+        grey_probe.annotation.mask.paint((50, 10 if marked else 30), 1)
+        mouse.click(grey_probe.dock.actions.retrain)
         grey_probe.rest()
-        assert ("marks of cells were left out" in grey_probe.status) == said
+        assert ("marks of cells were left out" in grey_probe.status) == marked
         assert "Learned your corrections" in grey_probe.status
         assert [n for n, _ in grey_probe.segmenter.calls] == ["partial_fit", "predict"]
 
@@ -350,12 +352,12 @@ def test_channels_come_back_with_a_project(
     here: bool,
     cells: Path,
 ) -> None:
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
     tick(opened, "cells DAPI")
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
-    drawn = opened.work.mask.data.copy()
+    drawn = opened.annotation.mask.data.copy()
     folder = tmp_path / "work.segproject"
     save(opened, folder, monkeypatch)
     (entry,) = read_project(folder).images
@@ -368,7 +370,7 @@ def test_channels_come_back_with_a_project(
         other.rest()
     reopen(other, folder, monkeypatch)
     assert listed(other) == [("cells DAPI", False), ("cells GFP", True)]
-    np.testing.assert_array_equal(other.work.mask.data, drawn)
+    np.testing.assert_array_equal(other.annotation.mask.data, drawn)
     assert labels(other) == ["cells mask", "cells marks"]
     assert len(other.viewer.layers) == 4
 
@@ -384,7 +386,7 @@ def test_channels_of_two_files_come_back(
     panel = user.dock.inputs.channels
     panel.item(0).setCheckState(CHECKED)
     user.segment()
-    drawn = user.work.mask.data.copy()
+    drawn = user.annotation.mask.data.copy()
     np.testing.assert_array_equal(drawn, spots().max(0) == 240)
     user.viewer.layers.move(0, 1)
     user.rest()
@@ -397,6 +399,6 @@ def test_channels_of_two_files_come_back(
     assert sorted(listed(other)) == [("t1", True), ("t2", True)]
     order = [layer.name for layer in members_of(other.viewer, other.dock.image)]
     assert order == ["t2", "t1"], "the probe knows them in this order"
-    np.testing.assert_array_equal(other.work.mask.data, drawn)
+    np.testing.assert_array_equal(other.annotation.mask.data, drawn)
     other.segment()
-    np.testing.assert_array_equal(other.work.mask.data, drawn)
+    np.testing.assert_array_equal(other.annotation.mask.data, drawn)

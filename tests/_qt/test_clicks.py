@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -21,19 +21,19 @@ def clicker(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
     """A user of a window on screen with an empty mask and the tool in the hand."""
     user = make_user(show=True)
     user.open(plane)
-    user.wait(lambda: user.work is not None)
+    user.wait(lambda: user.annotation is not None)
     user.rest()
     press_key(Qt.Key.Key_K, SHIFT)
     return user
 
 
 def click_at(user: Any, *point: float) -> None:
-    stroke(user.viewer, user.work.mask, [point])
+    stroke(user.viewer, user.annotation.mask, [point])
     user.rest()
 
 
 def test_one_click_draws_what_looks_alike(clicker: Any, plane: Any) -> None:
-    mask, marks = clicker.work.mask, clicker.work.marks
+    mask, marks = clicker.annotation.mask, clicker.annotation.marks
     assert clicker.dock.tools.alike.isChecked()
     assert "Click on an object" in clicker.status
     click_at(clicker, 25, 25)
@@ -46,7 +46,7 @@ def test_one_click_draws_what_looks_alike(clicker: Any, plane: Any) -> None:
 
 
 def test_a_click_is_undone_after_its_mask(clicker: Any) -> None:
-    mask, marks = clicker.work.mask, clicker.work.marks
+    mask, marks = clicker.annotation.mask, clicker.annotation.marks
     click_at(clicker, 25, 25)
     press_key(Qt.Key.Key_Z, CTRL)
     assert (mask.data > 0).sum() == 9, "the mask goes first, the dot stays"
@@ -57,7 +57,7 @@ def test_a_click_is_undone_after_its_mask(clicker: Any) -> None:
 
 
 def test_background_clicks_teach_the_probe(clicker: Any) -> None:
-    mask, marks = clicker.work.mask, clicker.work.marks
+    mask, marks = clicker.annotation.mask, clicker.annotation.marks
     click_at(clicker, 50, 60)
     assert mask.data[25, 25] == 1, "brighter still"
     press_key(Qt.Key.Key_0, ALT)
@@ -77,21 +77,21 @@ def test_background_clicks_teach_the_probe(clicker: Any) -> None:
 
 def test_a_drag_moves_the_view(clicker: Any) -> None:
     before = clicker.viewer.scene.camera.center
-    stroke(clicker.viewer, clicker.work.mask, [(25, 25), (30, 40)])
+    stroke(clicker.viewer, clicker.annotation.mask, [(25, 25), (30, 40)])
     clicker.rest()
     assert clicker.viewer.scene.camera.center != before
-    assert not clicker.work.marks.data.any()
+    assert not clicker.annotation.marks.data.any()
     assert clicker.segmenter.calls == []
 
 
 def test_beside_the_image_nothing_is_clicked(clicker: Any) -> None:
     click_at(clicker, -3, 20)
-    assert not clicker.work.marks.data.any()
+    assert not clicker.annotation.marks.data.any()
     assert clicker.segmenter.calls == []
 
 
 def test_another_tool_ends_it(clicker: Any) -> None:
-    mask = clicker.work.mask
+    mask = clicker.annotation.mask
     clicker.viewer.layers.selection.active = mask
     press_key(Qt.Key.Key_2)
     assert mask.mode == "paint"
@@ -99,21 +99,21 @@ def test_another_tool_ends_it(clicker: Any) -> None:
     stroke(clicker.viewer, mask, [(50, 55), (50, 65)])
     clicker.rest()
     assert clicker.segmenter.calls == [], "a stroke is a stroke again"
-    assert (clicker.work.marks.data == 2).any()
+    assert (clicker.annotation.marks.data == 2).any()
 
 
 def test_the_button_gives_the_brush_back(clicker: Any, plane: Any) -> None:
     click(clicker.dock.tools.alike)
-    assert clicker.work.mask.mode == "paint"
+    assert clicker.annotation.mask.mode == "paint"
     click(clicker.dock.tools.alike)
-    work = clicker.work
+    annotation = clicker.annotation
     clicker.open(plane, name="other")
     assert not clicker.dock.tools.alike.isChecked(), "another image"
-    assert work.mask.mode == "paint"
+    assert annotation.mask.mode == "paint"
 
 
 def test_a_mask_that_is_removed_ends_it(clicker: Any) -> None:
-    clicker.viewer.layers.remove(clicker.work.mask)
+    clicker.viewer.layers.remove(clicker.annotation.mask)
     assert not clicker.dock.tools.alike.isChecked()
 
 

@@ -12,8 +12,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
 from napari_segdino._qt import keys, preferences
-from napari_segdino._qt.hand import click, press_key, stroke
 from napari_segdino._qt.keys_panel import KeysPanel
+from napari_segdino._qt.mouse import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -26,7 +26,7 @@ def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
     user.open(volume)
     click(user.dock.actions.segment)
     user.rest()
-    user.work.mask.brush_size = 3
+    user.annotation.mask.brush_size = 3
     return user
 
 
@@ -34,7 +34,7 @@ def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
 
 
 def test_an_accepted_slice_is_learned_from(scan: Any) -> None:
-    mask, marks = scan.work.mask, scan.work.marks
+    mask, marks = scan.annotation.mask, scan.annotation.marks
     stroke(scan.viewer, mask, [(50, 52), (50, 66)])
     corrected = mask.data.copy()
     press_key(Qt.Key.Key_A, SHIFT)
@@ -48,7 +48,7 @@ def test_an_accepted_slice_is_learned_from(scan: Any) -> None:
 
 
 def test_accepting_is_taken_back_from_the_marks_layer_too(scan: Any) -> None:
-    marks = scan.work.marks
+    marks = scan.annotation.marks
     scan.viewer.layers.selection.active = marks
     press_key(Qt.Key.Key_A, SHIFT)
     assert marks.data[2].all()
@@ -57,13 +57,13 @@ def test_accepting_is_taken_back_from_the_marks_layer_too(scan: Any) -> None:
 
 
 def test_accepting_is_one_step(scan: Any) -> None:
-    mask, marks = scan.work.mask, scan.work.marks
+    mask, marks = scan.annotation.mask, scan.annotation.marks
     stroke(scan.viewer, mask, [(50, 52), (50, 66)])
-    painted, said = mask.data.copy(), marks.data.copy()
+    painted, marked = mask.data.copy(), marks.data.copy()
     click(scan.dock.tools.accept)
     accepted = marks.data.copy()
     press_key(Qt.Key.Key_Z, CTRL)
-    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(marks.data, marked)
     np.testing.assert_array_equal(mask.data, painted)
     press_key(Qt.Key.Key_Z, CTRL | SHIFT)
     np.testing.assert_array_equal(marks.data, accepted)
@@ -75,8 +75,8 @@ def test_accepting_is_one_step(scan: Any) -> None:
 
 
 def test_accepting_keeps_earlier_marks(scan: Any) -> None:
-    mask, marks = scan.work.mask, scan.work.marks
-    lead = scan.work.shown()
+    mask, marks = scan.annotation.mask, scan.annotation.marks
+    lead = scan.annotation.shown()
     marks.data_setitem((np.array([lead]), np.array([5]), np.array([5])), 2)
     click(scan.dock.tools.accept)
     assert mask.data[lead, 5, 5] == 0
@@ -87,14 +87,14 @@ def test_accepting_keeps_earlier_marks(scan: Any) -> None:
 
 
 def test_a_copy_is_a_proposal(scan: Any) -> None:
-    mask, marks = scan.work.mask, scan.work.marks
+    mask, marks = scan.annotation.mask, scan.annotation.marks
     stroke(scan.viewer, mask, [(50, 52), (50, 66)])
-    said = marks.data.copy()
+    marked = marks.data.copy()
     press_key(Qt.Key.Key_C, SHIFT)
     scan.rest()
     assert scan.viewer.dims.current_step[0] == 3
     np.testing.assert_array_equal(mask.data[3], mask.data[2])
-    np.testing.assert_array_equal(marks.data, said), "no mark of its own"
+    np.testing.assert_array_equal(marks.data, marked), "no mark of its own"
     stroke(scan.viewer, mask, [(5, 5), (5, 20)])
     assert (marks.data[3] > 0).sum() == (mask.data[3] != mask.data[2]).sum()
     press_key(Qt.Key.Key_A, SHIFT)
@@ -107,27 +107,29 @@ def test_the_next_slice_of_a_flipped_scan(make_user: Any, volume: Any) -> None:
     flipped[0, 3] = 7.3
     user.open(volume, scale=(2.2, 1, 1), affine=flipped)
     user.segment()
-    before = user.work.shown()
+    before = user.annotation.shown()
     user.dock.corrector.copy()
     user.rest()
-    assert user.work.shown() == before + 1
-    np.testing.assert_array_equal(user.work.mask.data[3], user.work.mask.data[2])
+    assert user.annotation.shown() == before + 1
+    np.testing.assert_array_equal(
+        user.annotation.mask.data[3], user.annotation.mask.data[2]
+    )
 
 
 def test_a_copy_can_be_undone(scan: Any) -> None:
-    mask, marks = scan.work.mask, scan.work.marks
+    mask, marks = scan.annotation.mask, scan.annotation.marks
     before = mask.data.copy()
     click(scan.dock.tools.copy)
     scan.rest()
     assert (mask.data[3] != before[3]).any()
     press_key(Qt.Key.Key_Z, CTRL)
-    scan.wait(lambda: not scan.work.watch._timer.isActive())
+    scan.wait(lambda: not scan.annotation.watch._timer.isActive())
     np.testing.assert_array_equal(mask.data, before)
     assert not marks.data.any()
 
 
 def test_a_copy_keeps_what_was_said_there(scan: Any) -> None:
-    mask, marks = scan.work.mask, scan.work.marks
+    mask, marks = scan.annotation.mask, scan.annotation.marks
     scan.viewer.dims.set_current_step(0, 3)
     scan.dock.pick_class(0)
     mask.brush_size = 3
@@ -142,10 +144,10 @@ def test_a_copy_keeps_what_was_said_there(scan: Any) -> None:
 
 def test_there_is_no_next_slice(scan: Any, make_user: Any, plane: Any) -> None:
     scan.viewer.dims.set_current_step(0, 4)
-    before = scan.work.mask.data.copy()
+    before = scan.annotation.mask.data.copy()
     click(scan.dock.tools.copy)
     assert "no next slice" in scan.status
-    np.testing.assert_array_equal(scan.work.mask.data, before)
+    np.testing.assert_array_equal(scan.annotation.mask.data, before)
 
 
 def test_tools_without_a_mask(user: Any) -> None:
@@ -158,7 +160,7 @@ def test_tools_without_a_mask(user: Any) -> None:
 
 
 def test_opacity_and_outline(shown: Any) -> None:
-    mask, tools = shown.work.mask, shown.dock.tools
+    mask, tools = shown.annotation.mask, shown.dock.tools
     assert tools.opacity.value() == round(100 * mask.opacity)
     tools.opacity.setFocus()
     QTest.keyClick(tools.opacity, Qt.Key.Key_Home)

@@ -12,17 +12,17 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt import hand
+from napari_segdino._qt import mouse
 from napari_segdino.errors import WeightsError
 from napari_segdino.progress import Progress
 
 
 def correct(user: Any) -> None:
     """Say that the middling field is class 1 and the square background."""
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.brush_size = 3
     mask.mode = "paint"
-    lead = user.work.planes.index(user.work.shown())
+    lead = user.annotation.planes.index(user.annotation.shown())
     mask.paint((*lead, 50, 60), 1)
     mask.paint((*lead, 25, 25), 0)
 
@@ -39,8 +39,8 @@ def test_layers_are_there_before_segment(user: Any, plane: Any) -> None:
         "scan marks",
     ]
     assert not user.viewer.layers["scan mask"].data.any()
-    user.work.mask.paint((50, 60), 1)
-    user.work.marks.paint((25, 25), 1)
+    user.annotation.mask.paint((50, 60), 1)
+    user.annotation.marks.paint((25, 25), 1)
     user.retrain()
     # Painted without a first guess, learned all the same.
     assert [name for name, _ in user.segmenter.calls] == ["partial_fit", "predict"]
@@ -56,7 +56,7 @@ def test_a_mask_that_was_never_drawn_is_not_exported(
     user.dock.engine.export_mask(user.dock.image, tmp_path / "mask.tif")
     assert "no mask yet" in user.status
     assert not list(tmp_path.iterdir())
-    user.work.mask.paint((5, 5), 1)
+    user.annotation.mask.paint((5, 5), 1)
     user.dock.engine.export_mask(user.dock.image, tmp_path / "mask.tif")
     user.rest()
     assert (tmp_path / "mask.tif").exists()
@@ -76,7 +76,7 @@ def test_what_cannot_be_segmented_is_said_when_it_is_tried(user: Any) -> None:
 def test_segment_groups_first_then_applies_the_probe(user: Any, plane: Any) -> None:
     user.open(plane)
     user.segment()
-    np.testing.assert_array_equal(user.work.mask.data, plane == 200)
+    np.testing.assert_array_equal(user.annotation.mask.data, plane == 200)
     assert "grouped without labels" in user.status
     correct(user)
     user.retrain()
@@ -90,8 +90,8 @@ def test_groups_follow_the_classes(user: Any, plane: Any) -> None:
     user.dock.session.add_class()
     user.segment()
     # Three groups at 0, 100 and 200.
-    assert user.work.mask.data[50, 60] == 1
-    assert user.work.mask.data[25, 25] == 2
+    assert user.annotation.mask.data[50, 60] == 1
+    assert user.annotation.mask.data[25, 25] == 2
 
 
 def test_second_retrain_learns_only_what_is_new(user: Any, volume: Any) -> None:
@@ -99,15 +99,15 @@ def test_second_retrain_learns_only_what_is_new(user: Any, volume: Any) -> None:
     user.segment()
     correct(user)
     user.retrain()
-    shown = user.work.shown()
+    shown = user.annotation.shown()
     user.retrain()
     user.viewer.dims.set_current_step(0, 4)
     user.segment()
-    user.work.mask.paint((4, 5, 5), 0)  # the probe said class 1
+    user.annotation.mask.paint((4, 5, 5), 0)  # the probe said class 1
     user.retrain()
     fits = [p for name, p in user.segmenter.calls if name == "partial_fit"]
     assert fits == [[shown], [4]]
-    assert len(user.segmenter.memory) == 2, "earlier marks still count"
+    assert len(user.segmenter.samples) == 2, "earlier marks still count"
 
 
 def test_erased_marks_are_forgotten(user: Any, plane: Any) -> None:
@@ -115,7 +115,7 @@ def test_erased_marks_are_forgotten(user: Any, plane: Any) -> None:
     user.segment()
     correct(user)
     user.retrain()
-    marks = user.work.marks
+    marks = user.annotation.marks
     marks.data_setitem(np.nonzero(marks.data == 1), 0)
     user.segmenter.calls.clear()
     user.retrain()
@@ -127,14 +127,14 @@ def test_slice_and_volume(user: Any, volume: Any) -> None:
     user.viewer.dims.set_current_step(0, 3)
     user.segment()
     assert user.segmenter.calls == [("cluster", [3])]
-    assert user.work.mask.data[3].any()
-    assert not user.work.mask.data[[0, 1, 2, 4]].any()
+    assert user.annotation.mask.data[3].any()
+    assert not user.annotation.mask.data[[0, 1, 2, 4]].any()
     user.dock.inputs.volume.setChecked(True)
     user.segment()
     name, planes = user.segmenter.calls[-1]
     assert planes[0] == 3
     assert sorted(planes) == [0, 1, 2, 3, 4]
-    assert all(plane.any() for plane in user.work.mask.data)
+    assert all(plane.any() for plane in user.annotation.mask.data)
 
 
 def test_one_undo_takes_a_whole_volume_back(user: Any, volume: Any) -> None:
@@ -142,19 +142,19 @@ def test_one_undo_takes_a_whole_volume_back(user: Any, volume: Any) -> None:
     user.dock.inputs.volume.setChecked(True)
     user.segment()
     correct(user)
-    before = user.work.mask.data.copy()
-    marks = user.work.marks.data.copy()
+    before = user.annotation.mask.data.copy()
+    marks = user.annotation.marks.data.copy()
     user.retrain()
-    after = user.work.mask.data.copy()
+    after = user.annotation.mask.data.copy()
     assert (before != after).any(axis=(1, 2)).all(), "every slice changed"
-    user.work.mask.undo()
-    np.testing.assert_array_equal(user.work.mask.data, before)
-    user.wait(lambda: not user.work.watch._timer.isActive())
-    np.testing.assert_array_equal(user.work.marks.data, marks)
-    user.work.mask.redo()
-    np.testing.assert_array_equal(user.work.mask.data, after)
-    user.wait(lambda: not user.work.watch._timer.isActive())
-    np.testing.assert_array_equal(user.work.marks.data, marks)
+    user.annotation.mask.undo()
+    np.testing.assert_array_equal(user.annotation.mask.data, before)
+    user.wait(lambda: not user.annotation.watch._timer.isActive())
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)
+    user.annotation.mask.redo()
+    np.testing.assert_array_equal(user.annotation.mask.data, after)
+    user.wait(lambda: not user.annotation.watch._timer.isActive())
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)
 
 
 def test_strokes_during_a_retrain_stay(user: Any, plane: Any) -> None:
@@ -170,7 +170,7 @@ def test_strokes_during_a_retrain_stay(user: Any, plane: Any) -> None:
     user.segmenter.before_plane = hold
     user.dock.retrain()
     user.wait(at_work.is_set)
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.paint((5, 70), 2)
     during = mask.data == 2
     go_on.set()
@@ -179,7 +179,7 @@ def test_strokes_during_a_retrain_stay(user: Any, plane: Any) -> None:
     painted[4:7, 69:72] = True
     assert during[painted].all()
     assert (mask.data[painted] == 2).all(), "neither lost nor overwritten"
-    assert (user.work.marks.data[painted] == 3).all()
+    assert (user.annotation.marks.data[painted] == 3).all()
     assert mask.data[3, 70] == 1, "around it the probe decided"
     user.segmenter.calls.clear()
     user.retrain()
@@ -189,13 +189,13 @@ def test_strokes_during_a_retrain_stay(user: Any, plane: Any) -> None:
 def test_a_script_that_changes_the_mask_counts(user: Any, volume: Any) -> None:
     user.open(volume)
     user.segment()
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.data[3, 50, 55:60] = 1  # no event at all, and not on screen
     mask.data[3, 20, 20:25] = 0
-    mask.data[user.work.shown(), 20, 20] = 0
+    mask.data[user.annotation.shown(), 20, 20] = 0
     user.retrain()
-    assert (user.work.marks.data[3, 50, 55:60] == 2).all()
-    assert user.work.marks.data[user.work.shown(), 20, 20] == 1
+    assert (user.annotation.marks.data[3, 50, 55:60] == 2).all()
+    assert user.annotation.marks.data[user.annotation.shown(), 20, 20] == 1
 
 
 def test_live_retrains_by_itself(user: Any, plane: Any) -> None:
@@ -205,7 +205,7 @@ def test_live_retrains_by_itself(user: Any, plane: Any) -> None:
     correct(user)
     user.wait(lambda: user.segmenter.is_fitted)
     user.rest()
-    assert user.work.mask.data[46, 51] == 1
+    assert user.annotation.mask.data[46, 51] == 1
 
 
 def test_live_says_what_is_missing_without_a_popup(
@@ -214,7 +214,7 @@ def test_live_says_what_is_missing_without_a_popup(
     user.open(plane)
     user.segment()
     user.dock.actions.live.setChecked(True)
-    user.work.mask.data_setitem((np.array([20]), np.array([20])), 0)
+    user.annotation.mask.data_setitem((np.array([20]), np.array([20])), 0)
     user.wait(lambda: "Only background" in user.status)
     assert no_popups == []
 
@@ -228,7 +228,7 @@ def test_next_image_same_probe(user: Any, plane: Any) -> None:
     user.segment()
     assert user.segmenter.calls[-1][0] == "predict"
     assert user.viewer.layers["two mask"].data[60 - 1 - 50, 60] == 1
-    assert len(user.segmenter.memory) == 1
+    assert len(user.segmenter.samples) == 1
 
 
 def pick_next(combo: Any, name: str) -> None:
@@ -242,7 +242,7 @@ def pick_next(combo: Any, name: str) -> None:
 def go_back(user: Any) -> None:
     back = user.dock.review.change.panel.back
     user.wait(back.isEnabled)
-    hand.click(back)
+    mouse.click(back)
     user.rest()
 
 
@@ -250,13 +250,13 @@ def test_another_encoder_learns_the_marks_by_itself(shown: Any) -> None:
     correct(shown)
     shown.retrain()
     old, learned = shown.segmenter, dict(shown.dock.session.learned)
-    means, marks = old.means, shown.work.marks.data.copy()
+    means, marks = old.means, shown.annotation.marks.data.copy()
     pick_next(shown.dock.inputs.encoder, "other")
     shown.rest()
     assert shown.segmenter.encoder == shown.dock.session.settings.encoder == "other"
     assert shown.segmenter is not old and shown.segmenter.is_fitted
     assert shown.dock.session.learned == learned
-    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    np.testing.assert_array_equal(shown.annotation.marks.data, marks)
     assert "learned anew" in shown.status
     go_back(shown)
     assert shown.segmenter.means is means
@@ -267,7 +267,7 @@ def test_another_encoder_learns_the_marks_by_itself(shown: Any) -> None:
 def test_an_encoder_that_cannot_be_had_changes_nothing(shown: Any) -> None:
     correct(shown)
     shown.retrain()
-    probe, mask = shown.segmenter, shown.work.mask.data.copy()
+    probe, mask = shown.segmenter, shown.annotation.mask.data.copy()
     learned = dict(shown.dock.session.learned)
     pick_next(shown.dock.inputs.encoder, "missing")
     shown.rest()
@@ -276,7 +276,7 @@ def test_an_encoder_that_cannot_be_had_changes_nothing(shown: Any) -> None:
     assert shown.dock.session.learned == learned
     assert shown.dock.inputs.encoder.value() == "efficientnet_lite0"
     assert shown.dock.inputs.encoder.currentText().startswith("efficientnet_lite0")
-    np.testing.assert_array_equal(shown.work.mask.data, mask)
+    np.testing.assert_array_equal(shown.annotation.mask.data, mask)
     shown.retrain()
     assert shown.segmenter is probe
 
@@ -318,20 +318,20 @@ def test_classes_panel(user: Any, plane: Any) -> None:
     panel = user.dock.classes
     panel.add.click()
     assert [row.item.label for row in panel.rows] == [0, 1, 2]
-    assert user.work.mask.selected_label == 2
-    assert user.work.marks.selected_label == 3
-    user.work.mask.selected_label = 1
+    assert user.annotation.mask.selected_label == 2
+    assert user.annotation.marks.selected_label == 3
+    user.annotation.mask.selected_label = 1
     assert panel.value() == 1
-    assert user.work.marks.selected_label == 2
+    assert user.annotation.marks.selected_label == 2
     panel.rows[1].name.setText("polyp")
     panel.rows[1].name.editingFinished.emit()
     assert user.dock.session.classes[0].name == "polyp"
     panel.rows[1].recolored.emit(1, "#010203")
     np.testing.assert_allclose(
-        user.work.mask.get_color(1)[:3], np.array([1, 2, 3]) / 255, atol=1e-3
+        user.annotation.mask.get_color(1)[:3], np.array([1, 2, 3]) / 255, atol=1e-3
     )
     np.testing.assert_allclose(
-        user.work.marks.get_color(2), user.work.mask.get_color(1)
+        user.annotation.marks.get_color(2), user.annotation.mask.get_color(1)
     )
 
 
@@ -339,13 +339,13 @@ def test_removing_a_class_removes_its_marks(user: Any, plane: Any) -> None:
     user.open(plane)
     user.segment()
     user.dock.session.add_class()
-    user.work.mask.paint((5, 5), 2)
-    user.work.mask.paint((50, 60), 1)
+    user.annotation.mask.paint((5, 5), 2)
+    user.annotation.mask.paint((50, 60), 1)
     row = user.dock.classes.rows[2]
     row.remove.click()
     assert [c.label for c in user.dock.session.classes] == [1]
-    assert not (user.work.marks.data == 3).any()
-    assert (user.work.marks.data == 2).any()
+    assert not (user.annotation.marks.data == 3).any()
+    assert (user.annotation.marks.data == 2).any()
     user.dock.classes.rows[1].remove.click()
     assert len(user.dock.session.classes) == 1
 
@@ -372,7 +372,7 @@ def test_an_image_that_is_opened_is_no_longer_asked_for(
 def test_one_class_is_learned(user: Any, plane: Any) -> None:
     user.open(plane)
     user.segment()
-    user.work.mask.paint((50, 60), 1)
+    user.annotation.mask.paint((50, 60), 1)
     user.retrain()
     assert user.segmenter.is_fitted
     assert "Only one class" not in user.status
@@ -381,13 +381,13 @@ def test_one_class_is_learned(user: Any, plane: Any) -> None:
 def test_background_only(user: Any, plane: Any, no_popups: list[str]) -> None:
     user.open(plane)
     user.segment()
-    user.work.mask.data_setitem((np.array([20]), np.array([20])), 0)
-    mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
+    user.annotation.mask.data_setitem((np.array([20]), np.array([20])), 0)
+    mask, marks = user.annotation.mask.data.copy(), user.annotation.marks.data.copy()
     user.retrain()
     assert "Only background is marked" in user.status
     assert no_popups == [], "the sentence stands beside the button"
-    np.testing.assert_array_equal(user.work.mask.data, mask)
-    np.testing.assert_array_equal(user.work.marks.data, marks)
+    np.testing.assert_array_equal(user.annotation.mask.data, mask)
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)
 
 
 def test_class_without_marks(user: Any, plane: Any) -> None:
@@ -395,12 +395,12 @@ def test_class_without_marks(user: Any, plane: Any) -> None:
     user.dock.session.add_class()
     user.dock.session.add_class()
     user.segment()
-    user.work.mask.paint((50, 60), 3)
-    user.work.mask.paint((5, 5), 0)
-    user.work.marks.paint((5, 5), 1)
+    user.annotation.mask.paint((50, 60), 3)
+    user.annotation.mask.paint((5, 5), 0)
+    user.annotation.marks.paint((5, 5), 1)
     user.retrain()
     assert user.segmenter.is_fitted
-    assert user.work.mask.data[50, 60] == 3
+    assert user.annotation.mask.data[50, 60] == 3
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_class_without_marks(user: Any, plane: Any) -> None:
 def test_poor_images_get_a_mask(user: Any, data: np.ndarray) -> None:
     user.open(data)
     user.segment()
-    assert user.work.mask.data.shape == data.shape
+    assert user.annotation.mask.data.shape == data.shape
     assert "grouped" in user.status
 
 
@@ -424,8 +424,8 @@ def test_image_removed_while_working(user: Any, plane: Any) -> None:
     image = user.open(plane)
     user.segment()
     correct(user)
-    mask, marks = user.work.mask, user.work.marks
-    said = marks.data.copy()
+    mask, marks = user.annotation.mask, user.annotation.marks
+    marked = marks.data.copy()
     at_work, go_on = threading.Event(), threading.Event()
     user.segmenter.before_plane = lambda: (at_work.set(), go_on.wait(10))
     user.dock.retrain()
@@ -437,8 +437,8 @@ def test_image_removed_while_working(user: Any, plane: Any) -> None:
     assert "was removed" in user.status or "Open an image" in user.status
     assert mask in user.viewer.layers
     np.testing.assert_array_equal(mask.data, before)
-    np.testing.assert_array_equal(marks.data, said)
-    assert user.work is None if user.dock.image else True
+    np.testing.assert_array_equal(marks.data, marked)
+    assert user.annotation is None if user.dock.image else True
 
 
 @pytest.mark.parametrize("role", ["mask", "marks"])
@@ -446,33 +446,35 @@ def test_layer_removed_while_working(user: Any, plane: Any, role: str) -> None:
     user.open(plane)
     user.segment()
     correct(user)
-    kept = {"mask": user.work.marks, "marks": user.work.mask}[role]
+    kept = {"mask": user.annotation.marks, "marks": user.annotation.mask}[role]
     data = kept.data.copy()
     at_work, go_on = threading.Event(), threading.Event()
     user.segmenter.before_plane = lambda: (at_work.set(), go_on.wait(10))
     user.dock.retrain()
     user.wait(at_work.is_set)
-    user.viewer.layers.remove(getattr(user.work, role))
+    user.viewer.layers.remove(getattr(user.annotation, role))
     go_on.set()
     user.rest()
     assert "was removed" in user.status
     np.testing.assert_array_equal(kept.data, data)
     user.segmenter.before_plane = lambda: None
     user.segment()
-    assert kept is getattr(user.work, {"mask": "marks", "marks": "mask"}[role])
-    assert (user.work.mask.data.shape, user.work.marks.data.shape) == (plane.shape,) * 2
+    assert kept is getattr(user.annotation, {"mask": "marks", "marks": "mask"}[role])
+    assert (user.annotation.mask.data.shape, user.annotation.marks.data.shape) == (
+        plane.shape,
+    ) * 2
 
 
 def test_image_replaced(user: Any, plane: Any) -> None:
     image = user.open(plane)
     user.segment()
     correct(user)
-    old_mask, old = user.work.mask, user.work.mask.data.copy()
+    old_mask, old = user.annotation.mask, user.annotation.mask.data.copy()
     image.data = np.full((30, 40), 200, np.uint8)
     assert "was replaced" in user.status
     user.segment()
-    assert user.work.mask is not old_mask
-    assert user.work.mask.data.shape == (30, 40)
+    assert user.annotation.mask is not old_mask
+    assert user.annotation.mask.data.shape == (30, 40)
     assert old_mask in user.viewer.layers
     np.testing.assert_array_equal(old_mask.data, old)
 
@@ -482,7 +484,7 @@ def test_layer_reshaped_while_working(user: Any, plane: Any, role: str) -> None:
     user.open(plane)
     user.segment()
     correct(user)
-    layer = getattr(user.work, role)
+    layer = getattr(user.annotation, role)
     at_work, go_on = threading.Event(), threading.Event()
     user.segmenter.before_plane = lambda: (at_work.set(), go_on.wait(10))
     user.dock.retrain()
@@ -495,19 +497,21 @@ def test_layer_reshaped_while_working(user: Any, plane: Any, role: str) -> None:
     assert layer.data.all(), "left alone"
     user.segmenter.before_plane = lambda: None
     user.segment()
-    assert getattr(user.work, role) is not layer
+    assert getattr(user.annotation, role) is not layer
 
 
 def test_renamed_layers_are_still_known(user: Any, plane: Any) -> None:
     image = user.open(plane)
     user.segment()
-    mask, marks = user.work.mask, user.work.marks
+    mask, marks = user.annotation.mask, user.annotation.marks
     image.name, mask.name, marks.name = "a", "b", "c"
     assert user.dock.inputs.image.currentText() == "a"
-    user.dock.engine.works._drop(user.work)  # as when the dock is opened anew
+    user.dock.engine.annotations._drop(
+        user.annotation
+    )  # as when the dock is opened anew
     user.segment()
-    assert user.work.mask is mask
-    assert user.work.marks is marks
+    assert user.annotation.mask is mask
+    assert user.annotation.marks is marks
 
 
 def test_failure_in_the_worker_leaves_all_as_it_was(
@@ -516,7 +520,7 @@ def test_failure_in_the_worker_leaves_all_as_it_was(
     user.open(plane)
     user.segment()
     correct(user)
-    mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
+    mask, marks = user.annotation.mask.data.copy(), user.annotation.marks.data.copy()
     for error, word in [
         (RuntimeError("CUDA out of memory"), "not enough memory"),
         (WeightsError("No network: choose the built-in one."), "No network"),
@@ -526,8 +530,8 @@ def test_failure_in_the_worker_leaves_all_as_it_was(
         user.retrain()
         assert word in user.status
         assert word in no_popups[-1]
-    np.testing.assert_array_equal(user.work.mask.data, mask)
-    np.testing.assert_array_equal(user.work.marks.data, marks)
+    np.testing.assert_array_equal(user.annotation.mask.data, mask)
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)
     user.segmenter.failure = None
     user.retrain()
     assert user.segmenter.is_fitted
@@ -548,18 +552,18 @@ def test_cancel_keeps_what_is_drawn(user: Any, volume: Any) -> None:
     user.segmenter.before_plane = hold
     user.dock.segment()
     user.wait(at_work.is_set)
-    first = user.work.shown()
-    user.wait(lambda: user.work.mask.data[first].any())
+    first = user.annotation.shown()
+    user.wait(lambda: user.annotation.mask.data[first].any())
     assert user.dock.actions.cancel.isEnabled()
     user.dock.actions.cancel.click()
     go_on.set()
     user.rest()
-    drawn = [plane.any() for plane in user.work.mask.data]
+    drawn = [plane.any() for plane in user.annotation.mask.data]
     assert drawn[first]
     assert sum(drawn) == 1
     assert "Stopped; what was drawn stays" in user.status
-    user.work.mask.undo()
-    assert not user.work.mask.data.any(), "and can be taken back"
+    user.annotation.mask.undo()
+    assert not user.annotation.mask.data.any(), "and can be taken back"
 
 
 # -- files -----------------------------------------------------------------
@@ -609,7 +613,7 @@ def test_export(user: Any, volume: Any, tmp_path: Path) -> None:
     user.rest()
     assert "saved to" in user.status
     back = read_scan(path)
-    np.testing.assert_array_equal(back.data, user.work.mask.data)
+    np.testing.assert_array_equal(back.data, user.annotation.mask.data)
     np.testing.assert_allclose(back.spacing, (3, 0.5, 0.5))
 
 
@@ -620,7 +624,7 @@ def test_export_where_nothing_can_be_written(user: Any, plane: Any) -> None:
     user.rest()
     assert "saved to" not in user.status
     assert user.status
-    assert user.work.mask.data.any()
+    assert user.annotation.mask.data.any()
 
 
 def test_progress_of_a_download_fits_the_bar(user: Any) -> None:

@@ -12,8 +12,8 @@ import tifffile
 from qtpy.QtTest import QTest
 
 from napari_segdino import Segmenter
-from napari_segdino._qt import hand
-from napari_segdino.batch import work
+from napari_segdino._qt import mouse
+from napari_segdino.batch import annotation
 from napari_segdino.batch.run import TICK
 from napari_segdino.config import CacheSettings
 from napari_segdino.io import read_mask
@@ -56,7 +56,7 @@ def test_a_folder_is_segmented_and_failures_are_listed(
 ) -> None:
     user = make_user(show=True)
     panel = fill_in(user, scans, tmp_path / "out", probe)
-    hand.click(panel.start)
+    mouse.click(panel.start)
     user.wait(lambda: "report" in user.status, 60)
     assert user.status.startswith("2 files segmented; 1 failed")
     mask = read_mask(tmp_path / "out" / "2_mask.tif")
@@ -66,7 +66,7 @@ def test_a_folder_is_segmented_and_failures_are_listed(
     assert panel.failures.topLevelItem(0).text(0) == "1.tif"
     assert "1.tif" in panel.failures.topLevelItem(0).text(1)
     user.wait(panel.start.isEnabled)
-    hand.click(panel.start)
+    mouse.click(panel.start)
     user.wait(lambda: "2 done before" in user.status, 60)
     assert panel.failures.topLevelItemCount() == 1, "the list starts anew"
 
@@ -80,19 +80,19 @@ def test_cancel_stops_between_tiles(
 ) -> None:
     user = make_user(show=True)
     at_work, go_on = threading.Event(), threading.Event()
-    real = work._load_small
+    real = annotation._load_small
 
     def hold(scan: Any) -> Any:
         at_work.set()
         go_on.wait(20)
         return real(scan)
 
-    monkeypatch.setattr(work, "_load_small", hold)
+    monkeypatch.setattr(annotation, "_load_small", hold)
     panel = fill_in(user, scans, tmp_path / "out", probe)
-    hand.click(panel.start)
+    mouse.click(panel.start)
     user.wait(at_work.is_set)
     assert not panel.start.isEnabled()
-    hand.click(user.dock.actions.cancel)
+    mouse.click(user.dock.actions.cancel)
     QTest.qWait(int(5000 * TICK))  # the next chance to be stopped
     go_on.set()
     user.wait(lambda: not user.dock.engine.busy)
@@ -122,13 +122,13 @@ def test_what_is_redone_and_left_alone_is_said(
     out = tmp_path / "out"
     (scans / "1.tif").unlink()
     panel = fill_in(user, scans, out, probe)
-    hand.click(panel.start)
+    mouse.click(panel.start)
     user.wait(lambda: "report" in user.status, 60)
     user.wait(panel.start.isEnabled)
     corrected = np.full((64, 64), 1, np.uint8)
     tifffile.imwrite(out / "0_mask.tif", corrected)
     tifffile.imwrite(scans / "2.tif", np.full((64, 64), 20, np.uint8))
-    hand.click(panel.start)
+    mouse.click(panel.start)
     user.wait(lambda: "left alone" in user.status, 60)
     assert "1 done again (The image has changed)" in user.status
     assert "1 left alone, listed in the Folder tab" in user.status

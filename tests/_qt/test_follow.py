@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 
 from napari_segdino._qt import follow as follow_module
 from napari_segdino._qt import idle as idle_module
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino.session.settings import Settings
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -36,8 +36,8 @@ def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
         go(user, plane)
         click(user.dock.actions.segment)
         user.rest()
-    user.wait(lambda: user.viewer.layers.selection.active is user.work.mask)
-    user.work.mask.brush_size = 3
+    user.wait(lambda: user.viewer.layers.selection.active is user.annotation.mask)
+    user.annotation.mask.brush_size = 3
     paint(user, 1, [(50, 52), (50, 66)])
     paint(user, 0, [(14, 12), (14, 30)])
     press_key(Qt.Key.Key_R, SHIFT)
@@ -51,9 +51,9 @@ def go(user: Any, plane: int) -> None:
 
 
 def paint(user: Any, label: int, points: list[tuple[int, int]]) -> None:
-    user.work.mask.mode = "paint"
+    user.annotation.mask.mode = "paint"
     user.dock.classes.pick(label)
-    stroke(user.viewer, user.work.mask, points)
+    stroke(user.viewer, user.annotation.mask, points)
 
 
 def note(user: Any) -> str:
@@ -70,39 +70,39 @@ def calm(user: Any) -> None:
 
 def test_the_slice_gone_to_is_drawn(scan: Any, no_popups: list[str]) -> None:
     assert note(scan) == ""
-    said = scan.status
+    marked = scan.status
     go(scan, 4)
-    scan.wait(lambda: scan.work.mask.data[4].any())
+    scan.wait(lambda: scan.annotation.mask.data[4].any())
     calm(scan)
     assert scan.segmenter.calls == [("predict", [4])], "never drawn before"
-    assert scan.work.mask.data[4, 50, 60] == 1
-    assert scan.work.mask.data[4, 25, 25] == 0
-    assert scan.status == said
+    assert scan.annotation.mask.data[4, 50, 60] == 1
+    assert scan.annotation.mask.data[4, 25, 25] == 0
+    assert scan.status == marked
     assert no_popups == []
     go(scan, 1)
     assert scan.dock.inputs.note.text() == "" or "earlier" in note(scan)
     scan.wait(lambda: ("predict", [1]) in scan.segmenter.calls)
     calm(scan)
     assert note(scan) == ""
-    assert scan.work.mask.data[1, 25, 25] == 0, "the first guess was class 1 here"
+    assert scan.annotation.mask.data[1, 25, 25] == 0, "the first guess was class 1 here"
     go(scan, 2)
     calm(scan)
     assert len(scan.segmenter.calls) == 2, "the present model drew this one"
 
 
 def test_it_is_one_step_and_not_drawn_again_when_taken_back(scan: Any) -> None:
-    before = np.array(scan.work.mask.data[1])
+    before = np.array(scan.annotation.mask.data[1])
     go(scan, 1)
     scan.wait(lambda: ("predict", [1]) in scan.segmenter.calls)
     calm(scan)
     press_key(Qt.Key.Key_Z, CTRL)
-    np.testing.assert_array_equal(scan.work.mask.data[1], before)
+    np.testing.assert_array_equal(scan.annotation.mask.data[1], before)
     assert scan.segmenter.is_fitted, "the probe stays"
     assert "earlier model" in note(scan)
     go(scan, 0)
     go(scan, 1)
     calm(scan)
-    np.testing.assert_array_equal(scan.work.mask.data[1], before)
+    np.testing.assert_array_equal(scan.annotation.mask.data[1], before)
 
 
 def test_what_was_painted_stays(scan: Any) -> None:
@@ -111,7 +111,7 @@ def test_what_was_painted_stays(scan: Any) -> None:
     paint(scan, 1, [(25, 12), (25, 30)])
     go(scan, 3)
     paint(scan, 1, [(5, 52), (5, 66)])
-    painted = scan.work.marks.data > 0
+    painted = scan.annotation.marks.data > 0
     click(scan.dock.inputs.follow)
     for plane in (1, 3):
         go(scan, plane)
@@ -119,8 +119,8 @@ def test_what_was_painted_stays(scan: Any) -> None:
         calm(scan)
         here = painted[plane]
         assert here.any()
-        assert (scan.work.mask.data[plane][here] == 1).all()
-    np.testing.assert_array_equal(scan.work.marks.data > 0, painted)
+        assert (scan.annotation.mask.data[plane][here] == 1).all()
+    np.testing.assert_array_equal(scan.annotation.marks.data > 0, painted)
 
 
 def test_without_it_a_slice_says_that_it_is_out_of_date(scan: Any) -> None:
@@ -178,22 +178,24 @@ def test_not_before_a_model_is_there(user: Any, volume: np.ndarray) -> None:
 
 
 def test_a_mask_from_elsewhere_is_left_alone(scan: Any) -> None:
-    scan.work.mask.data[4, 5:9, 5:9] = 1
-    scan.work.marks.data[4] = 0
-    before = np.array(scan.work.mask.data[4])
-    scan.work.watch._seen[4] = before  # as it is when a mask was there at first
+    scan.annotation.mask.data[4, 5:9, 5:9] = 1
+    scan.annotation.marks.data[4] = 0
+    before = np.array(scan.annotation.mask.data[4])
+    scan.annotation.watch._seen[4] = before  # as it is when a mask was there at first
     go(scan, 4)
     calm(scan)
     assert scan.segmenter.calls == []
-    np.testing.assert_array_equal(scan.work.mask.data[4], before)
+    np.testing.assert_array_equal(scan.annotation.mask.data[4], before)
 
 
 def test_a_copy_is_left_alone(scan: Any) -> None:
     press_key(Qt.Key.Key_C, SHIFT)
     scan.rest()
-    assert scan.work.shown() == 3
+    assert scan.annotation.shown() == 3
     calm(scan)
-    np.testing.assert_array_equal(scan.work.mask.data[3], scan.work.mask.data[2])
+    np.testing.assert_array_equal(
+        scan.annotation.mask.data[3], scan.annotation.mask.data[2]
+    )
     assert scan.segmenter.calls == []
 
 
@@ -230,29 +232,29 @@ def test_it_gives_way_to_the_user(scan: Any, what: str) -> None:
     go_on.set()
     calm(scan)
     if what == "slider":
-        assert not scan.work.mask.data[4].any()
+        assert not scan.annotation.mask.data[4].any()
         return
-    painted = scan.work.marks.data[4] > 0
+    painted = scan.annotation.marks.data[4] > 0
     assert painted.any()
-    assert (scan.work.mask.data[4][painted] == 1).all()
-    assert scan.work.mask.data[4, 50, 60] == 1, "drawn once the user rested"
+    assert (scan.annotation.mask.data[4][painted] == 1).all()
+    assert scan.annotation.mask.data[4, 50, 60] == 1, "drawn once the user rested"
     press_key(Qt.Key.Key_Z, CTRL)
-    assert scan.work.mask.data[4, 50, 60] == 0
-    assert (scan.work.mask.data[4][painted] == 1).all(), "a step of its own"
+    assert scan.annotation.mask.data[4, 50, 60] == 0
+    assert (scan.annotation.mask.data[4][painted] == 1).all(), "a step of its own"
 
 
 def test_what_was_taken_back_can_still_be_redone(scan: Any) -> None:
-    redrawn = np.array(scan.work.mask.data[2])
+    redrawn = np.array(scan.annotation.mask.data[2])
     paint(scan, 1, [(5, 52), (5, 66)])
-    painted = np.array(scan.work.mask.data[2])
+    painted = np.array(scan.annotation.mask.data[2])
     press_key(Qt.Key.Key_Z, CTRL)
-    np.testing.assert_array_equal(scan.work.mask.data[2], redrawn)
+    np.testing.assert_array_equal(scan.annotation.mask.data[2], redrawn)
     go(scan, 4)
-    scan.wait(lambda: scan.work.mask.data[4].any())
+    scan.wait(lambda: scan.annotation.mask.data[4].any())
     calm(scan)
     go(scan, 2)
     press_key(Qt.Key.Key_Z, CTRL | SHIFT)
-    np.testing.assert_array_equal(scan.work.mask.data[2], painted)
+    np.testing.assert_array_equal(scan.annotation.mask.data[2], painted)
 
 
 def test_the_choice_is_kept(user: Any) -> None:

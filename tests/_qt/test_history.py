@@ -175,7 +175,7 @@ steps = st.lists(
 def test_marks_follow_undo_and_redo(todo: list[tuple]) -> None:
     """Marks are always those of the strokes that are done and not undone."""
     plane = Plane()
-    said: list[np.ndarray] = [plane.marks.copy()]  # after each step that is done
+    marked: list[np.ndarray] = [plane.marks.copy()]  # after each step that is done
     ahead: list[np.ndarray] = []
     for step in todo:
         before = len(plane.done)
@@ -188,14 +188,14 @@ def test_marks_follow_undo_and_redo(todo: list[tuple]) -> None:
             getattr(plane, step[0])()
         if step[0] in ("paint", "draw") and len(plane.done) > before:
             ahead = []
-            said.append(plane.marks.copy())
+            marked.append(plane.marks.copy())
         elif step[0] == "undo" and len(plane.done) < before:
-            ahead.append(said.pop())
+            ahead.append(marked.pop())
         elif step[0] == "redo" and len(plane.done) > before:
-            said.append(ahead.pop())
+            marked.append(ahead.pop())
         np.testing.assert_array_equal(plane.mask, plane.seen)
-        marked = plane.marks > 0
-        np.testing.assert_array_equal(plane.mask[marked], plane.marks[marked] - 1)
+        where = plane.marks > 0
+        np.testing.assert_array_equal(plane.mask[where], plane.marks[where] - 1)
 
 
 def test_edit_leaves_later_marks_alone() -> None:

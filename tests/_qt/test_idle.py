@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt import idle as idle_module
-from napari_segdino._qt.idle import IdleWork
+from napari_segdino._qt.idle import IdleTask
 from napari_segdino._qt.worker import Job
 from napari_segdino.progress import Progress
 
@@ -41,7 +41,7 @@ def scene(user: Any, plane: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(idle_module, "REST", 0.05)
     user.open(plane)
     user.segment()
-    user.idle = IdleWork(user.dock.engine, user.dock)
+    user.idle = IdleTask(user.dock.engine, user.dock)
     yield user
     user.idle.close()
 
@@ -65,7 +65,7 @@ def test_it_gives_way_and_is_done_in_the_end(scene: Any, what: str) -> None:
     scene.idle.ask("task", task.job)
     scene.wait(task.at_work.is_set)
     disturb: dict[str, Callable[[], Any]] = {
-        "stroke": lambda: scene.work.mask.paint((5, 5), 1),
+        "stroke": lambda: scene.annotation.mask.paint((5, 5), 1),
         "slider": lambda: scene.viewer.dims.events.current_step(),
         "segment": scene.dock.segment,
         "live": lambda: paint_live(scene),
@@ -82,9 +82,9 @@ def test_it_gives_way_and_is_done_in_the_end(scene: Any, what: str) -> None:
 
 def paint_live(user: Any) -> None:
     user.dock.actions.live.setChecked(True)
-    user.work.mask.brush_size = 3
-    user.work.mask.paint((50, 60), 1)
-    user.work.mask.paint((25, 25), 0)
+    user.annotation.mask.brush_size = 3
+    user.annotation.mask.paint((50, 60), 1)
+    user.annotation.mask.paint((25, 25), 0)
 
 
 def test_what_is_not_needed_any_more_is_not_begun(scene: Any) -> None:
@@ -120,21 +120,21 @@ def test_a_failure_is_logged_and_the_next_begins(
 
     after = Task()
     after.gate.set()
-    said = scene.status
+    marked = scene.status
     scene.idle.ask("bad", lambda: Job("bad", fail))
     scene.idle.ask("after", after.job)
     scene.wait(lambda: after.done == 1)
     assert "inside" in caplog.text
     assert no_popups == []
-    assert scene.status == said
+    assert scene.status == marked
 
 
 def test_it_waits_for_a_stroke_to_end(scene: Any) -> None:
     task = Task()
     task.gate.set()
-    scene.work.watch.stroking = True
+    scene.annotation.watch.stroking = True
     scene.idle.ask("task", task.job)
     QTest.qWait(150)
     assert task.begun == 0
-    scene.work.watch.stroking = False
+    scene.annotation.watch.stroking = False
     scene.wait(lambda: task.done == 1)

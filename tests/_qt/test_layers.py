@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari_segdino._qt.annotation import Annotation
+from napari_segdino._qt.annotations import Annotations
 
 from napari_segdino._qt import writer as writer_module
 from napari_segdino._qt.layers import (
@@ -21,8 +23,6 @@ from napari_segdino._qt.layers import (
     set_pixels,
     slider_point,
 )
-from napari_segdino._qt.work import Work
-from napari_segdino._qt.works import Works
 from napari_segdino._qt.writer import Piece
 from napari_segdino.errors import InputError
 from napari_segdino.session.session import Session
@@ -121,87 +121,93 @@ def test_set_pixels_is_one_step() -> None:
 
 
 @pytest.fixture
-def work(qtbot: Any, fake_segmenter: type) -> Iterator[Work]:
+def annotation(qtbot: Any, fake_segmenter: type) -> Iterator[Annotation]:
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((3, 20, 20), np.uint8))
-    works = Works(viewer, Session(fake_segmenter, Settings("fake")), {})
-    work = works.ensure(image)
+    annotations = Annotations(viewer, Session(fake_segmenter, Settings("fake")), {})
+    annotation = annotations.ensure(image)
     # pytest-qt only looks after widgets.
-    work._works = works
-    yield work
-    works.close()
+    annotation._annotations = annotations
+    yield annotation
+    annotations.close()
 
 
 def test_drawn_in_pieces_and_undone_at_once(
-    work: Work, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    annotation: Annotation, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_module, "PIECE", 37)
     new = np.random.default_rng(0).integers(0, 3, (3, 20, 20)).astype(np.uint8)
     for plane in (1, 0, 2):
-        work.writer.add(Piece(plane, new[plane]))
-    work.writer._timer.timeout.connect(work.watch.look_at_all)  # at any moment
-    with qtbot.waitSignal(work.writer.finished):
-        work.writer.finish()
-        assert not work.mask.data.any(), "nothing is drawn before the loop turns"
-    np.testing.assert_array_equal(work.mask.data, new)
-    assert not work.marks.data.any()
-    work.mask.undo()
-    assert not work.mask.data.any()
-    work.watch.look_at_all()
-    assert not work.marks.data.any(), "undo is no correction"
-    work.mask.redo()
-    np.testing.assert_array_equal(work.mask.data, new)
+        annotation.writer.add(Piece(plane, new[plane]))
+    annotation.writer._timer.timeout.connect(
+        annotation.watch.look_at_all
+    )  # at any moment
+    with qtbot.waitSignal(annotation.writer.finished):
+        annotation.writer.finish()
+        assert not annotation.mask.data.any(), "nothing is drawn before the loop turns"
+    np.testing.assert_array_equal(annotation.mask.data, new)
+    assert not annotation.marks.data.any()
+    annotation.mask.undo()
+    assert not annotation.mask.data.any()
+    annotation.watch.look_at_all()
+    assert not annotation.marks.data.any(), "undo is no correction"
+    annotation.mask.redo()
+    np.testing.assert_array_equal(annotation.mask.data, new)
 
 
-def test_marks_win(work: Work, qtbot: Any) -> None:
-    work.mask.paint((1, 5, 5), 2)
-    work.watch.look_at_all()
-    said = work.marks.data > 0
-    assert said.any()
-    with qtbot.waitSignal(work.writer.finished):
-        work.writer.add(Piece(1, np.ones((20, 20), np.uint8)))
-        work.writer.finish()
-    np.testing.assert_array_equal(work.mask.data[1] == 2, said[1])
-    assert (work.mask.data[1][~said[1]] == 1).all()
+def test_marks_win(annotation: Annotation, qtbot: Any) -> None:
+    annotation.mask.paint((1, 5, 5), 2)
+    annotation.watch.look_at_all()
+    marked = annotation.marks.data > 0
+    assert marked.any()
+    with qtbot.waitSignal(annotation.writer.finished):
+        annotation.writer.add(Piece(1, np.ones((20, 20), np.uint8)))
+        annotation.writer.finish()
+    np.testing.assert_array_equal(annotation.mask.data[1] == 2, marked[1])
+    assert (annotation.mask.data[1][~marked[1]] == 1).all()
 
 
-def test_a_stroke_in_between_is_a_step_of_its_own(work: Work, qtbot: Any) -> None:
+def test_a_stroke_in_between_is_a_step_of_its_own(
+    annotation: Annotation, qtbot: Any
+) -> None:
     ones = np.ones((20, 20), np.uint8)
-    work.writer.add(Piece(0, ones))
-    qtbot.waitUntil(lambda: bool(work.mask.data[0].any()))
-    work.watch.pressed.emit()  # as the mouse does
-    work.mask.paint((1, 5, 5), 2)
-    stroke = work.mask.data[1].copy()
-    work.writer.add(Piece(2, ones))
-    with qtbot.waitSignal(work.writer.finished):
-        work.writer.finish()
-    work.mask.undo()
-    assert not work.mask.data[2].any()
-    np.testing.assert_array_equal(work.mask.data[1], stroke)
-    work.mask.undo()
-    assert not work.mask.data[1].any()
-    assert work.mask.data[0].all()
-    work.mask.undo()
-    assert not work.mask.data.any()
+    annotation.writer.add(Piece(0, ones))
+    qtbot.waitUntil(lambda: bool(annotation.mask.data[0].any()))
+    annotation.watch.pressed.emit()  # as the mouse does
+    annotation.mask.paint((1, 5, 5), 2)
+    stroke = annotation.mask.data[1].copy()
+    annotation.writer.add(Piece(2, ones))
+    with qtbot.waitSignal(annotation.writer.finished):
+        annotation.writer.finish()
+    annotation.mask.undo()
+    assert not annotation.mask.data[2].any()
+    np.testing.assert_array_equal(annotation.mask.data[1], stroke)
+    annotation.mask.undo()
+    assert not annotation.mask.data[1].any()
+    assert annotation.mask.data[0].all()
+    annotation.mask.undo()
+    assert not annotation.mask.data.any()
 
 
-def test_nothing_is_drawn_while_a_stroke_is_painted(work: Work, qtbot: Any) -> None:
-    work.watch.stroking = True
-    work.writer.add(Piece(0, np.ones((20, 20), np.uint8)))
+def test_nothing_is_drawn_while_a_stroke_is_painted(
+    annotation: Annotation, qtbot: Any
+) -> None:
+    annotation.watch.stroking = True
+    annotation.writer.add(Piece(0, np.ones((20, 20), np.uint8)))
     qtbot.wait(50)
-    assert not work.mask.data.any()
-    work.watch.stroking = False
-    work.watch.released.emit()
-    qtbot.waitUntil(lambda: bool(work.mask.data[0].all()))
-    work.writer.drop()
+    assert not annotation.mask.data.any()
+    annotation.watch.stroking = False
+    annotation.watch.released.emit()
+    qtbot.waitUntil(lambda: bool(annotation.mask.data[0].all()))
+    annotation.writer.drop()
 
 
-def test_undo_on_another_slice_is_seen(work: Work, qtbot: Any) -> None:
-    work.mask.paint((2, 5, 5), 1)
-    work.watch.look_at_all()
-    assert (work.marks.data[2] == 2).any()
-    work.mask.undo()  # slice 1 is on screen
-    qtbot.waitUntil(lambda: not work.marks.data.any())
+def test_undo_on_another_slice_is_seen(annotation: Annotation, qtbot: Any) -> None:
+    annotation.mask.paint((2, 5, 5), 1)
+    annotation.watch.look_at_all()
+    assert (annotation.marks.data[2] == 2).any()
+    annotation.mask.undo()  # slice 1 is on screen
+    qtbot.waitUntil(lambda: not annotation.marks.data.any())
 
 
 def tilt(degrees: float) -> np.ndarray:
@@ -244,13 +250,13 @@ def test_a_mask_that_was_saved_was_drawn_with_the_probe_that_was_saved(
 ) -> None:
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((3, 20, 20), np.uint8))
-    works = Works(viewer, Session(fake_segmenter, Settings("fake")), {})
+    annotations = Annotations(viewer, Session(fake_segmenter, Settings("fake")), {})
     mask = np.zeros((3, 20, 20), np.uint8)
     mask[1, 5:9] = 1
-    work = works.restore(image, mask, np.zeros_like(mask), probe=4)
-    assert [work.watch.drawn_with(plane) for plane in range(3)] == [None, 4, None]
+    annotation = annotations.restore(image, mask, np.zeros_like(mask), probe=4)
+    assert [annotation.watch.drawn_with(plane) for plane in range(3)] == [None, 4, None]
     mask[2] = 1
-    with qtbot.waitSignal(work.writer.finished):
-        works.restore(image, mask, np.zeros_like(mask), probe=6)
-    assert [work.watch.drawn_with(plane) for plane in range(3)] == [None, 6, 6]
-    works.close()
+    with qtbot.waitSignal(annotation.writer.finished):
+        annotations.restore(image, mask, np.zeros_like(mask), probe=6)
+    assert [annotation.watch.drawn_with(plane) for plane in range(3)] == [None, 6, 6]
+    annotations.close()

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
-from napari_segdino._qt import commands, hand
+from napari_segdino._qt import commands, mouse
 from napari_segdino._qt.widget import SegDINOWidget
 from napari_segdino._qt.window_state import state_of
 from napari_segdino.session.session import Session
@@ -39,8 +39,8 @@ class Window:
         return self.widget.dock
 
     @property
-    def work(self) -> Any:
-        return self.dock.engine.works.get(self.dock.image)
+    def annotation(self) -> Any:
+        return self.dock.engine.annotations.get(self.dock.image)
 
     def wait(self, until: Callable[[], bool], seconds: float = 30) -> None:
         for _ in range(int(seconds * 100)):
@@ -61,13 +61,13 @@ class Window:
         QTest.qWait(30)
 
     def press(self, button: Any) -> None:
-        hand.click(button)
+        mouse.click(button)
         self.rest()
 
     # -- four ways to close ------------------------------------------------
 
     def click_x(self) -> None:
-        hand.click(self.holder.title.close_button)
+        mouse.click(self.holder.title.close_button)
 
     def remove(self) -> None:
         self.viewer.window.remove_dock_widget(self.holder)
@@ -91,13 +91,13 @@ def window(make_napari_viewer: Any, fake_segmenter: type, plane: np.ndarray) -> 
     state_of(viewer, Session(fake_segmenter, Settings("efficientnet_lite0")))
     viewer.add_image(plane, name="scan")
     window = Window(viewer)
-    window.wait(lambda: window.dock.isVisible() and window.work is not None)
+    window.wait(lambda: window.dock.isVisible() and window.annotation is not None)
     window.press(window.dock.actions.segment)
-    window.work.mask.brush_size = 3
+    window.annotation.mask.brush_size = 3
     window.dock.classes.pick(1)
-    hand.stroke(viewer, window.work.mask, [(50, 55), (50, 65)])
+    mouse.stroke(viewer, window.annotation.mask, [(50, 55), (50, 65)])
     window.dock.classes.pick(0)
-    hand.stroke(viewer, window.work.mask, [(25, 15), (25, 20)])
+    mouse.stroke(viewer, window.annotation.mask, [(25, 15), (25, 20)])
     window.press(window.dock.actions.retrain)
     yield window
     if window.widget.dock is not None:
@@ -106,8 +106,8 @@ def window(make_napari_viewer: Any, fake_segmenter: type, plane: np.ndarray) -> 
 
 @pytest.mark.parametrize("close", [*CLOSINGS, Window.close_window])
 def test_closing_lets_go_of_keys_timers_and_layers(window: Any, close: Any) -> None:
-    viewer, dock, work = window.viewer, window.dock, window.work
-    mask, calls = work.mask, dock.session.segmenter.calls
+    viewer, dock, annotation = window.viewer, window.dock, window.annotation
+    mask, calls = annotation.mask, dock.session.segmenter.calls
     before = len(calls)
     gone: list[int] = []
     dock.destroyed.connect(lambda: gone.append(1))
@@ -115,11 +115,11 @@ def test_closing_lets_go_of_keys_timers_and_layers(window: Any, close: Any) -> N
     close(window)
     window.wait(lambda: window.widget.dock is None)
     assert not {"Shift+S", "Shift+R", "Alt+1"} & {str(key) for key in viewer.keymap}
-    assert work.watch._on_drag not in mask.mouse_drag_callbacks
+    assert annotation.watch._on_drag not in mask.mouse_drag_callbacks
     assert "paint_polygon" not in vars(mask)
     viewer.layers.selection.active = mask
     if close is not Window.close_window:
-        hand.press_key(Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+        mouse.press_key(Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
         mask.paint((5, 5), 1)
         viewer.add_image(np.zeros((8, 8)), name="later")
         viewer.layers.remove("later")
@@ -133,8 +133,8 @@ def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
     session = window.dock.session
     session.add_class("vessel")
     probe, place = session.segmenter, window.dock.engine.rounds.place
-    learned, marks = dict(session.learned), window.work.marks.data.copy()
-    mask = window.work.mask.data.copy()
+    learned, marks = dict(session.learned), window.annotation.marks.data.copy()
+    mask = window.annotation.mask.data.copy()
     assert session.is_fitted and place[1] >= 2
     close(window)
     window.wait(lambda: window.widget.dock is None)
@@ -157,8 +157,8 @@ def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
     assert window.dock.classes.value() == 0, "as in napari's own controls"
     assert len(window.viewer.layers) == 3, "no second mask"
     window.press(window.dock.actions.retrain)
-    np.testing.assert_array_equal(window.work.marks.data, marks)
-    np.testing.assert_array_equal(window.work.mask.data, mask)
+    np.testing.assert_array_equal(window.annotation.marks.data, marks)
+    np.testing.assert_array_equal(window.annotation.mask.data, mask)
 
 
 def test_what_is_painted_while_it_is_closed_counts(window: Any) -> None:
@@ -168,22 +168,22 @@ def test_what_is_painted_while_it_is_closed_counts(window: Any) -> None:
     label = 1 - int(mask.data[5, 60])
     mask.paint((5, 60), label)
     window.open()
-    assert window.work.mask.data[5, 60] == label
-    window.wait(lambda: window.work.marks.data[5, 60] == label + 1)
-    assert window.work.marks.data[5, 60] == label + 1
+    assert window.annotation.mask.data[5, 60] == label
+    window.wait(lambda: window.annotation.marks.data[5, 60] == label + 1)
+    assert window.annotation.marks.data[5, 60] == label + 1
 
 
 def test_undo_reaches_behind_a_closed_dock(window: Any) -> None:
-    before = window.work.marks.data.copy()
-    hand.stroke(window.viewer, window.work.mask, [(5, 60), (5, 70)])
-    assert (window.work.marks.data != before).any()
+    before = window.annotation.marks.data.copy()
+    mouse.stroke(window.viewer, window.annotation.mask, [(5, 60), (5, 70)])
+    assert (window.annotation.marks.data != before).any()
     window.click_x()
     window.wait(lambda: window.widget.dock is None)
     window.open()
-    window.viewer.layers.selection.active = window.work.mask
+    window.viewer.layers.selection.active = window.annotation.mask
     ctrl = Qt.KeyboardModifier.ControlModifier
-    hand.press_key(Qt.Key.Key_Z, ctrl)
-    np.testing.assert_array_equal(window.work.marks.data, before)
+    mouse.press_key(Qt.Key.Key_Z, ctrl)
+    np.testing.assert_array_equal(window.annotation.marks.data, before)
 
 
 def test_it_has_the_height_of_the_window(window: Any) -> None:
@@ -219,19 +219,19 @@ def test_a_second_dock_shows_where_the_first_is(window: Any) -> None:
     assert second.dock is None
     assert state_of(window.viewer).session is first.session
     (show,) = second.findChildren(QPushButton)
-    hand.click(show)
+    mouse.click(show)
     QTest.qWait(50)
     assert not first.visibleRegion().isEmpty()
     window.click_x()
     window.wait(lambda: window.widget.dock is None)
     second.parentWidget().raise_()
-    hand.click(show)
+    mouse.click(show)
     assert second.dock is not None and second.dock.session is first.session
     second.shut()
 
 
 def test_work_is_kept_when_the_window_is_closed(window: Any, autosaves: Any) -> None:
-    hand.stroke(window.viewer, window.work.mask, [(5, 60), (5, 70)])
+    mouse.stroke(window.viewer, window.annotation.mask, [(5, 60), (5, 70)])
     window.close_window()
     assert list(autosaves.glob("*/project.json"))
 

@@ -12,13 +12,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox
 
-from napari_segdino._qt.hand import click, stroke
 from napari_segdino._qt.model_panel import (
     HEAD_NOTES,
     ModelPanel,
     read_sides,
     write_sides,
 )
+from napari_segdino._qt.mouse import click, stroke
 from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.heads import HEADS
@@ -55,12 +55,12 @@ def test_it_is_folded_at_first_and_opens_with_a_click(shown: Any) -> None:
 def test_another_head_learns_the_marks_anew(shown: Any) -> None:
     model = shown.dock.model
     click(model.toggleButton())
-    stroke(shown.viewer, shown.work.mask, [(50, 52), (50, 66)])
-    shown.work.mask.mode = "erase"
-    stroke(shown.viewer, shown.work.mask, [(12, 12), (12, 20)])
+    stroke(shown.viewer, shown.annotation.mask, [(50, 52), (50, 66)])
+    shown.annotation.mask.mode = "erase"
+    stroke(shown.viewer, shown.annotation.mask, [(12, 12), (12, 20)])
     click(shown.dock.actions.retrain)
     shown.rest()
-    first, marks = shown.segmenter, shown.work.marks.data.copy()
+    first, marks = shown.segmenter, shown.annotation.marks.data.copy()
     choose(model.head, "segdino")
     assert shown.segmenter is first, "until the new one is there"
     shown.rest()
@@ -70,7 +70,7 @@ def test_another_head_learns_the_marks_anew(shown: Any) -> None:
     assert model.note.text() == HEAD_NOTES["segdino"]
     assert not model.regularise.isEnabled(), "only mvr knows that"
     assert shown.segmenter.calls[0] == ("partial_fit", [0])
-    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    np.testing.assert_array_equal(shown.annotation.marks.data, marks)
 
 
 def test_views_and_intensity(shown: Any) -> None:
@@ -135,8 +135,8 @@ def test_slices_are_smoothed_by_their_distance(make_user: Any, volume: Any) -> N
     user = make_user()
     user.open(volume, scale=(3, 0.5, 0.5), units=("um",) * 3)
     user.segment()
-    user.work.mask.paint((user.work.shown(), 50, 60), 1)
-    user.work.mask.paint((user.work.shown(), 25, 25), 0)
+    user.annotation.mask.paint((user.annotation.shown(), 50, 60), 1)
+    user.annotation.mask.paint((user.annotation.shown(), 25, 25), 0)
     user.retrain()
     assert user.segmenter.spacing[0] == pytest.approx(0.003)
 
@@ -196,20 +196,20 @@ def test_a_long_training_says_so_and_is_cancelled(
     user.open(plane)
     click(user.dock.actions.segment)
     user.rest()
-    user.work.mask.brush_size = 3
-    stroke(user.viewer, user.work.mask, [(50, 52), (50, 66)])
-    user.work.mask.mode = "erase"
-    stroke(user.viewer, user.work.mask, [(12, 12), (12, 20)])
-    mask, marks = user.work.mask.data.copy(), user.work.marks.data.copy()
-    said: list[str] = []
-    user.dock.engine.said.connect(said.append)
+    user.annotation.mask.brush_size = 3
+    stroke(user.viewer, user.annotation.mask, [(50, 52), (50, 66)])
+    user.annotation.mask.mode = "erase"
+    stroke(user.viewer, user.annotation.mask, [(12, 12), (12, 20)])
+    mask, marks = user.annotation.mask.data.copy(), user.annotation.marks.data.copy()
+    texts: list[str] = []
+    user.dock.engine.message.connect(texts.append)
     click(user.dock.actions.retrain)
-    user.wait(lambda: any("about 1 min" in text for text in said), 60)
+    user.wait(lambda: any("about 1 min" in text for text in texts), 60)
     user.wait(lambda: "Training segdino" in user.dock.actions.bar.format(), 60)
     assert user.dock.engine.busy
     click(user.dock.actions.cancel)
     user.wait(lambda: not user.dock.engine.busy, 60)
     assert "Stopped" in user.status
     assert not user.segmenter.is_fitted
-    np.testing.assert_array_equal(user.work.mask.data, mask)
-    np.testing.assert_array_equal(user.work.marks.data, marks)
+    np.testing.assert_array_equal(user.annotation.mask.data, mask)
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)

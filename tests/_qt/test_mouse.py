@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import Qt
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -15,13 +15,13 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 def test_first_mask_is_there_and_ready_to_paint(shown: Any, plane: np.ndarray) -> None:
     mask = shown.viewer.layers["scan mask"]
-    assert shown.viewer.layers.selection.active is shown.work.mask
+    assert shown.viewer.layers.selection.active is shown.annotation.mask
     assert mask.mode == "paint"
     np.testing.assert_array_equal(mask.data, plane == 200)
 
 
 def test_story(shown: Any, plane: np.ndarray) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     stroke(shown.viewer, mask, [(50, 52), (50, 60), (50, 66)])
     assert (marks.data[50, 53:65] == 2).all(), "painted: class 1"
     press_key(Qt.Key.Key_E)
@@ -34,20 +34,20 @@ def test_story(shown: Any, plane: np.ndarray) -> None:
 
     assert shown.segmenter.is_fitted
     np.testing.assert_array_equal(marks.data, painted)
-    said = painted > 0
-    np.testing.assert_array_equal(mask.data[said], painted[said] - 1)
+    marked = painted > 0
+    np.testing.assert_array_equal(mask.data[marked], painted[marked] - 1)
     # Class 1 was said to look like 90, background like 200.
     assert mask.data[46, 51] == 1
     assert mask.data[35, 35] == 0
 
 
 def test_ctrl_z_takes_the_redraw_back_then_the_stroke(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     stroke(shown.viewer, mask, [(50, 52), (50, 66)])
     press_key(Qt.Key.Key_E)
     stroke(shown.viewer, mask, [(12, 12), (12, 20)])
-    corrected, said = mask.data.copy(), marks.data.copy()
+    corrected, marked = mask.data.copy(), marks.data.copy()
     click(shown.dock.actions.retrain)
     shown.rest()
     redrawn = mask.data.copy()
@@ -55,7 +55,7 @@ def test_ctrl_z_takes_the_redraw_back_then_the_stroke(shown: Any) -> None:
 
     press_key(Qt.Key.Key_Z, CTRL)
     np.testing.assert_array_equal(mask.data, corrected)
-    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(marks.data, marked)
 
     press_key(Qt.Key.Key_Z, CTRL)
     press_key(Qt.Key.Key_Z, CTRL)
@@ -65,11 +65,11 @@ def test_ctrl_z_takes_the_redraw_back_then_the_stroke(shown: Any) -> None:
     for _ in range(3):
         press_key(Qt.Key.Key_Z, CTRL | SHIFT)
     np.testing.assert_array_equal(mask.data, redrawn)
-    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(marks.data, marked)
 
 
 def test_confirming_stroke_counts_and_can_be_undone(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     stroke(shown.viewer, mask, [(25, 15), (25, 30)])  # is class 1 already
     np.testing.assert_array_equal(mask.data, first)
@@ -84,8 +84,8 @@ def test_confirming_stroke_counts_and_can_be_undone(shown: Any) -> None:
 def test_keys_of_the_dock(shown: Any) -> None:
     shown.dock.session.add_class()
     press_key(Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
-    assert shown.work.mask.selected_label == 2
-    assert shown.work.marks.selected_label == 3
+    assert shown.annotation.mask.selected_label == 2
+    assert shown.annotation.marks.selected_label == 3
     before = len(shown.segmenter.calls)
     press_key(Qt.Key.Key_S, SHIFT)
     shown.rest()
@@ -97,7 +97,7 @@ def test_keys_of_the_dock(shown: Any) -> None:
 
 
 def test_painting_the_marks_layer(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     shown.viewer.layers.selection.active = marks
     shown.dock.pick_class(0)
     marks.brush_size = 3

@@ -14,7 +14,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino._qt.objects.controller import spacing_of, summary
 from napari_segdino._qt.objects.table import ObjectTable
 
@@ -23,7 +23,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 def paint_objects(user: Any) -> None:
     """Two squares of class 1 (30 x 30 and 4 x 5) and one of class 2 (3 x 3)."""
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.data[..., 50:54, 10:15] = 1
     mask.data[..., 50:53, 40:43] = 2
     mask.refresh()
@@ -79,7 +79,9 @@ def test_objects_are_a_layer_and_a_table(found: Any) -> None:
     assert names == ["scan", "scan objects", "scan mask", "scan marks"], (
         "below the mask, which stays to be seen, filled or as an outline"
     )
-    assert found.viewer.layers.selection.active is found.work.mask, "ready to paint"
+    assert found.viewer.layers.selection.active is found.annotation.mask, (
+        "ready to paint"
+    )
 
 
 def test_intensities_are_those_of_the_image(found: Any, plane: Any) -> None:
@@ -145,7 +147,7 @@ def test_filters(found: Any) -> None:
 
 def test_objects_are_found_again_in_the_same_layer(found: Any) -> None:
     layer = found.viewer.layers["scan objects"]
-    found.work.mask.data[50:54, 10:15] = 0
+    found.annotation.mask.data[50:54, 10:15] = 0
     find(found)
     assert found.viewer.layers["scan objects"] is layer
     assert column(found, "pixels") == ["900", "9"]
@@ -193,7 +195,7 @@ def test_export_where_nothing_can_be_written(found: Any) -> None:
 
 
 def test_a_mask_that_has_changed_is_told(found: Any) -> None:
-    line, mask = found.dock.objects.stale, found.work.mask
+    line, mask = found.dock.objects.stale, found.annotation.mask
     assert not line.isVisible()
     found.dock.pick_class(1)
     mask.brush_size = 3
@@ -213,7 +215,7 @@ def test_a_mask_that_has_changed_is_told(found: Any) -> None:
 
 
 def test_a_redraw_changes_the_mask_too(found: Any) -> None:
-    mask = found.work.mask
+    mask = found.annotation.mask
     mask.paint((50, 60), 1)
     mask.paint((25, 25), 0)
     find(found)
@@ -226,15 +228,15 @@ def test_other_slices_do_not_matter(make_user: Any, volume: Any) -> None:
     user = make_user(show=True)
     user.open(volume)
     user.segment()
-    shown = user.work.shown()
+    shown = user.annotation.shown()
     find(user)
     line = user.dock.objects.stale
     user.viewer.dims.set_current_step(0, 0)
-    user.work.mask.paint((0, 5, 60), 1)
-    user.wait(lambda: user.work.marks.data[0, 5, 60] == 2)
+    user.annotation.mask.paint((0, 5, 60), 1)
+    user.wait(lambda: user.annotation.marks.data[0, 5, 60] == 2)
     QTest.qWait(300)
     assert not line.isVisible()
-    user.work.mask.paint((shown, 5, 60), 1)
+    user.annotation.mask.paint((shown, 5, 60), 1)
     user.wait(line.isVisible)
 
 
@@ -260,7 +262,7 @@ def test_drawn_while_objects_are_found(found: Any, held_watershed: Gate) -> None
     begun, gate = held_watershed
     click(found.dock.objects.find)
     found.wait(begun.is_set)
-    found.work.mask.paint((5, 60), 1)
+    found.annotation.mask.paint((5, 60), 1)
     found.wait(found.dock.objects.stale.isVisible)  # those of before are told first
     QTest.qWait(200)
     gate.set()
@@ -271,7 +273,7 @@ def test_drawn_while_objects_are_found(found: Any, held_watershed: Gate) -> None
 
 def test_cancel_gives_the_window_back_at_once(found: Any, held_watershed: Gate) -> None:
     begun, gate = held_watershed
-    found.work.mask.data[50:54, 10:15] = 0
+    found.annotation.mask.data[50:54, 10:15] = 0
     actions, before = found.dock.actions, found.viewer.layers["scan objects"].data
     click(found.dock.objects.find)
     found.wait(begun.is_set)
@@ -294,14 +296,14 @@ def test_without_a_mask(user: Any) -> None:
 
 
 def test_probabilities_of_the_probe_part_objects(shown: Any) -> None:
-    mask = shown.work.mask
+    mask = shown.annotation.mask
     mask.paint((50, 60), 1)
     mask.paint((25, 25), 0)
     shown.retrain()
     before = len(shown.segmenter.calls)
     find(shown)
     assert shown.segmenter.calls[before:] == [("predict", [0])]
-    click(shown.dock.objects.doubt)
+    click(shown.dock.objects.uncertainty)
     find(shown)
     assert len(shown.segmenter.calls) == before + 1, "not asked again"
 

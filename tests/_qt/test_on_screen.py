@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt import hand
+from napari_segdino._qt import mouse
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 
@@ -47,7 +47,7 @@ def test_an_image_that_is_opened_is_the_one_to_segment(
     assert "first guess" not in two.status, "that was of the image below"
     first = two.viewer.layers["scan mask"].data.copy()
     assert two.dock.image.name == "other"
-    hand.click(two.dock.actions.segment)
+    mouse.click(two.dock.actions.segment)
     two.rest()
     np.testing.assert_array_equal(two.viewer.layers["scan mask"].data, first)
     drawn = two.viewer.layers["other mask"].data
@@ -57,14 +57,14 @@ def test_an_image_that_is_opened_is_the_one_to_segment(
 
 @pytest.mark.parametrize("name", ["scan", "scan mask", "scan marks"])
 def test_a_layer_of_an_image_means_that_image(two: Any, name: str) -> None:
-    hand.select(two.viewer, two.viewer.layers[name])
+    mouse.select(two.viewer, two.viewer.layers[name])
     two.rest()
     assert two.dock.inputs.image.currentText() == "scan"
-    assert two.work.image.name == "scan"
+    assert two.annotation.image.name == "scan"
 
 
 def test_other_layers_mean_no_image(two: Any) -> None:
-    hand.select(two.viewer, two.viewer.layers["scan mask"])
+    mouse.select(two.viewer, two.viewer.layers["scan mask"])
     points = two.viewer.add_points(np.array([[5.0, 5.0]]), name="points")
     two.rest()
     assert two.viewer.layers.selection.active is points
@@ -74,12 +74,12 @@ def test_other_layers_mean_no_image(two: Any) -> None:
 
 def test_several_selected_layers(two: Any) -> None:
     layers = two.viewer.layers
-    hand.select(two.viewer, layers["scan"])
-    hand.select(two.viewer, layers["scan mask"], CTRL)
+    mouse.select(two.viewer, layers["scan"])
+    mouse.select(two.viewer, layers["scan mask"], CTRL)
     two.rest()
     assert layers.selection.active is None
     assert two.dock.image.name == "scan", "both mean this one"
-    hand.select(two.viewer, layers["other"], CTRL)
+    mouse.select(two.viewer, layers["other"], CTRL)
     two.rest()
     assert two.dock.image.name == "scan", "nobody knows which: it stays"
 
@@ -141,10 +141,10 @@ def test_what_was_hidden_by_hand_stays_hidden(two: Any) -> None:
 
 
 def test_segment_brings_a_covered_image_on_screen(two: Any) -> None:
-    hand.select(two.viewer, two.viewer.layers["scan"])
-    hand.click(two.dock.actions.segment)
+    mouse.select(two.viewer, two.viewer.layers["scan"])
+    mouse.click(two.dock.actions.segment)
     two.rest()
-    assert two.work.image.name == "scan"
+    assert two.annotation.image.name == "scan"
     assert "other" not in visible(two)
     assert "first guess" in two.status
 
@@ -152,7 +152,7 @@ def test_segment_brings_a_covered_image_on_screen(two: Any) -> None:
 def test_no_first_guess_of_an_image_that_is_gone_from_the_screen(two: Any) -> None:
     go = Event()
     two.segmenter.before_plane = go.wait
-    hand.click(two.dock.actions.segment)
+    mouse.click(two.dock.actions.segment)
     two.wait(lambda: bool(two.segmenter.calls))
     QTest.keyClick(two.dock.inputs.image, Qt.Key.Key_Up)
     go.set()
@@ -169,29 +169,29 @@ def test_no_first_guess_of_an_image_that_is_gone_from_the_screen(two: Any) -> No
 def test_segment_gives_the_brush_whatever_was_selected(two: Any) -> None:
     two.viewer.add_points(np.array([[5.0, 5.0]]), name="points")
     two.rest()
-    hand.click(two.dock.actions.segment)
+    mouse.click(two.dock.actions.segment)
     two.rest()
     mask = two.viewer.layers["other mask"]
     assert two.viewer.layers.selection.active is mask
     assert mask.mode == "paint"
     centre, before = two.viewer.scene.camera.center, mask.data.copy()
-    hand.stroke(two.viewer, mask, [(50, 20), (50, 28)])
+    mouse.stroke(two.viewer, mask, [(50, 20), (50, 28)])
     assert two.viewer.scene.camera.center == centre
     assert (mask.data != before).any()
 
 
 def test_segment_gives_the_brush_to_who_moved_the_view(shown: Any) -> None:
-    shown.work.mask.mode = "pan_zoom"
-    hand.click(shown.dock.actions.segment)
+    shown.annotation.mask.mode = "pan_zoom"
+    mouse.click(shown.dock.actions.segment)
     shown.rest()
-    assert shown.work.mask.mode == "paint"
+    assert shown.annotation.mask.mode == "paint"
 
 
 def test_who_paints_in_the_marks_goes_on(shown: Any) -> None:
-    marks = shown.work.marks
-    hand.select(shown.viewer, marks)
+    marks = shown.annotation.marks
+    mouse.select(shown.viewer, marks)
     marks.mode = "erase"
-    hand.click(shown.dock.actions.segment)
+    mouse.click(shown.dock.actions.segment)
     shown.rest()
     assert shown.viewer.layers.selection.active is marks
     assert marks.mode == "erase"
@@ -200,7 +200,7 @@ def test_who_paints_in_the_marks_goes_on(shown: Any) -> None:
 def test_who_turned_to_something_else_meanwhile_goes_on(shown: Any) -> None:
     go = Event()
     shown.segmenter.before_plane = go.wait
-    hand.click(shown.dock.actions.segment)
+    mouse.click(shown.dock.actions.segment)
     points = shown.viewer.add_points(np.array([[5.0, 5.0]]), name="points")
     points.mode = "add"
     go.set()

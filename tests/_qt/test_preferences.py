@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QPushBu
 
 from napari_segdino._qt import keys, preferences
 from napari_segdino._qt.dock import SegmentDock
-from napari_segdino._qt.hand import click, find_canvas, press_key
+from napari_segdino._qt.mouse import click, find_canvas, press_key
 
 ALT = Qt.KeyboardModifier.AltModifier
 CTRL = Qt.KeyboardModifier.ControlModifier

@@ -17,7 +17,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 from test_dock import correct
 
-from napari_segdino._qt import hand
+from napari_segdino._qt import mouse
 from napari_segdino.io.read import read_scan
 from napari_segdino.session.project import find_left, read_labels, read_project
 
@@ -43,7 +43,7 @@ def open_file(user: Any, path: Path) -> None:
 def save(user: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = (str(folder), "")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: answer)
-    hand.click(user.dock.projects.panel.save)
+    mouse.click(user.dock.projects.panel.save)
     user.rest()
     assert "saved to" in user.status
 
@@ -51,7 +51,7 @@ def save(user: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def reopen(user: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = str(folder)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a, **k: answer)
-    hand.click(user.dock.projects.panel.open)
+    mouse.click(user.dock.projects.panel.open)
     user.rest()
     user.wait(lambda: user.status != "Opening the project...")
     QTest.qWait(100)
@@ -69,28 +69,30 @@ def test_a_project_brings_everything_back(
     correct(first)
     first.retrain()
     save(first, tmp_path / "p.segproject", monkeypatch)
-    mask, marks = first.work.mask.data.copy(), first.work.marks.data.copy()
+    mask, marks = first.annotation.mask.data.copy(), first.annotation.marks.data.copy()
     first.dock.release()
 
     second = make_user()
     reopen(second, tmp_path / "p.segproject", monkeypatch)
-    assert second.work.image.name == "scan"
-    np.testing.assert_array_equal(second.work.mask.data, mask)
-    np.testing.assert_array_equal(second.work.marks.data, marks)
+    assert second.annotation.image.name == "scan"
+    np.testing.assert_array_equal(second.annotation.mask.data, mask)
+    np.testing.assert_array_equal(second.annotation.marks.data, marks)
     assert second.dock.session.classes[0].name == "Nucleus"
     assert second.dock.inputs.volume.isChecked()
     assert second.dock.session.is_fitted
-    assert second.dock.tools.opacity.value() == round(100 * second.work.mask.opacity)
+    assert second.dock.tools.opacity.value() == round(
+        100 * second.annotation.mask.opacity
+    )
     second.retrain()
     fits = [p for name, p in second.segmenter.calls if name == "partial_fit"]
     assert fits == [], "the probe knows all these marks"
-    second.work.mask.paint((4, 5, 5), 0)
-    second.wait(lambda: second.work.marks.data[4, 5, 5] == 1)
+    second.annotation.mask.paint((4, 5, 5), 0)
+    second.wait(lambda: second.annotation.marks.data[4, 5, 5] == 1)
 
 
 def two_rounds(user: Any) -> list[np.ndarray]:
     """Play two Retrains; return the masks before, between and after."""
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.brush_size = 3
     mask.paint((50, 60), 1)
     mask.paint((14, 14), 0)
@@ -107,7 +109,7 @@ def step(user: Any, button: str, place: str) -> None:
     panel = user.dock.review.change.panel
     way = getattr(panel, button)
     user.wait(lambda: bool(way.isEnabled()) and way.height() > 0)
-    hand.click(way)
+    mouse.click(way)
     user.rest()
     assert panel.place.text() == place
 
@@ -125,26 +127,26 @@ def test_the_probes_of_a_project_can_be_walked_back(
     first.segment()
     masks = two_rounds(first)
     step(first, "back", "Probe 2 of 3")
-    said = first.segmenter.predict(plane)
-    between = first.work.mask.data.copy()
+    marked = first.segmenter.predict(plane)
+    between = first.annotation.mask.data.copy()
     step(first, "forth", "Probe 3 of 3")
-    marks = first.work.marks.data.copy()
+    marks = first.annotation.marks.data.copy()
     save(first, tmp_path / "p.segproject", monkeypatch)
     first.dock.release()
 
     second = make_user(maker=probe_maker, show=True)
     reopen(second, tmp_path / "p.segproject", monkeypatch)
-    np.testing.assert_array_equal(second.work.mask.data, masks[2])
+    np.testing.assert_array_equal(second.annotation.mask.data, masks[2])
     step(second, "back", "Probe 2 of 3")
-    np.testing.assert_array_equal(second.work.mask.data, between)
-    np.testing.assert_array_equal(second.segmenter.predict(plane), said)
+    np.testing.assert_array_equal(second.annotation.mask.data, between)
+    np.testing.assert_array_equal(second.segmenter.predict(plane), marked)
     step(second, "back", "Probe 1 of 3")
     assert not second.segmenter.is_fitted
     assert "before the first Retrain" in second.status
     step(second, "forth", "Probe 2 of 3")
     step(second, "forth", "Probe 3 of 3")
-    np.testing.assert_array_equal(second.work.mask.data, masks[2])
-    np.testing.assert_array_equal(second.work.marks.data, marks)
+    np.testing.assert_array_equal(second.annotation.mask.data, masks[2])
+    np.testing.assert_array_equal(second.annotation.marks.data, marks)
     second.retrain()
     assert second.dock.engine.rounds.place == (3, 3), "it knows all these marks"
 
@@ -214,15 +216,15 @@ def test_images_of_napari_and_samples_are_opened_again(
     first = make_user()
     open_one(first, tmp_path)
     first.segment()
-    first.work.mask.paint((5, 5), 1)
+    first.annotation.mask.paint((5, 5), 1)
     save(first, tmp_path / "p.segproject", monkeypatch)
-    marks, name = first.work.marks.data.copy(), first.dock.image.name
+    marks, name = first.annotation.marks.data.copy(), first.dock.image.name
     first.dock.release()
     second = make_user()
     reopen(second, tmp_path / "p.segproject", monkeypatch)
     second.wait(lambda: second.dock.image is not None)
     assert second.dock.image.name == name
-    np.testing.assert_array_equal(second.work.marks.data, marks)
+    np.testing.assert_array_equal(second.annotation.marks.data, marks)
 
 
 def test_a_file_that_is_gone_is_asked_for(
@@ -238,7 +240,7 @@ def test_a_file_that_is_gone_is_asked_for(
     second = make_user(show=True)
     reopen(second, tmp_path / "p.segproject", monkeypatch)
     assert "Open the image scan" in second.status
-    hand.click(second.dock.projects.recovery.bar.discard)
+    mouse.click(second.dock.projects.recovery.bar.discard)
     assert not second.dock.projects.recovery.bar.isVisible()
 
 
@@ -251,7 +253,7 @@ def test_an_image_from_memory_is_asked_for(
     correct(first)
     first.retrain()
     save(first, tmp_path / "p.segproject", monkeypatch)
-    marks = first.work.marks.data.copy()
+    marks = first.annotation.marks.data.copy()
     first.dock.release()
 
     second = make_user(show=True)
@@ -261,12 +263,14 @@ def test_an_image_from_memory_is_asked_for(
     assert "Open the image drawn (60 x 80)" in bar.label.text()
     second.open(plane[::-1].copy(), name="another")
     QTest.qWait(200)
-    assert not second.work.marks.data.any(), "other pixels and another name"
+    assert not second.annotation.marks.data.any(), "other pixels and another name"
     assert bar.isVisible()
     second.open(plane, name="the same pixels")
-    second.wait(lambda: second.work is not None and second.work.marks.data.any())
+    second.wait(
+        lambda: second.annotation is not None and second.annotation.marks.data.any()
+    )
     second.rest()
-    np.testing.assert_array_equal(second.work.marks.data, marks)
+    np.testing.assert_array_equal(second.annotation.marks.data, marks)
     assert not bar.isVisible()
 
 
@@ -278,13 +282,15 @@ def test_marks_that_are_there_stay(
     correct(user)
     user.retrain()
     save(user, tmp_path / "p.segproject", monkeypatch)
-    saved = user.work.marks.data.copy()
-    user.work.mask.paint((25, 25), 1)
+    saved = user.annotation.marks.data.copy()
+    user.annotation.mask.paint((25, 25), 1)
     reopen(user, tmp_path / "p.segproject", monkeypatch)
-    user.wait(lambda: user.work.marks.data[50, 60] == 2)
-    assert user.work.marks.data[25, 25] == 2, "painted after the project was saved"
-    assert user.work.mask.data[25, 25] == 1
-    np.testing.assert_array_equal(user.work.marks.data > 0, saved > 0)
+    user.wait(lambda: user.annotation.marks.data[50, 60] == 2)
+    assert user.annotation.marks.data[25, 25] == 2, (
+        "painted after the project was saved"
+    )
+    assert user.annotation.mask.data[25, 25] == 1
+    np.testing.assert_array_equal(user.annotation.marks.data > 0, saved > 0)
 
 
 def test_saving_with_nothing_drawn_is_refused(user: Any, tmp_path: Path) -> None:
@@ -308,7 +314,7 @@ def test_a_folder_that_is_no_project_is_told(
 
 def test_work_is_kept_while_it_goes_on(user: Any, plane: Any, autosaves: Path) -> None:
     user.open(plane)
-    user.wait(lambda: user.work is not None)
+    user.wait(lambda: user.annotation is not None)
     kept(user)
     assert not autosaves.exists(), "nothing is drawn yet"
     user.segment()
@@ -405,12 +411,12 @@ def test_marks_are_back_after_the_program_was_killed(
     bar = user.dock.projects.recovery.bar
     user.wait(bar.isVisible)
     assert "Unsaved work on scan" in bar.label.text()
-    hand.click(bar.restore)
-    user.wait(lambda: user.dock.image is not None and user.work is not None)
+    mouse.click(bar.restore)
+    user.wait(lambda: user.dock.image is not None and user.annotation is not None)
     user.rest()
-    assert user.work.marks.data[50, 60] == 2
-    assert user.work.mask.data[50, 60] == 1
-    assert user.work.mask.data[20, 20] == 1, "what Segment drew"
+    assert user.annotation.marks.data[50, 60] == 2
+    assert user.annotation.mask.data[50, 60] == 1
+    assert user.annotation.mask.data[20, 20] == 1, "what Segment drew"
     assert not bar.isVisible()
     own = user.dock.projects.autosaver.kept.folder
     user.wait(lambda: [p.parent for p in autosaves.glob("*/project.json")] == [own])
@@ -424,7 +430,7 @@ def test_discard_removes_what_was_left(
     user = make_user(show=True)
     bar = user.dock.projects.recovery.bar
     user.wait(bar.isVisible)
-    hand.click(bar.discard)
+    mouse.click(bar.discard)
     assert not bar.isVisible()
     assert not list(autosaves.glob("*/project.json"))
 
@@ -449,10 +455,10 @@ def test_unsaved_work_is_offered_after_a_program_that_ended_as_it_should(
     user = make_user(show=True)
     bar = user.dock.projects.recovery.bar
     user.wait(bar.isVisible)
-    hand.click(bar.restore)
-    user.wait(lambda: user.dock.image is not None and user.work is not None)
+    mouse.click(bar.restore)
+    user.wait(lambda: user.dock.image is not None and user.annotation is not None)
     user.rest()
-    assert user.work.marks.data[50, 60] == 2
+    assert user.annotation.marks.data[50, 60] == 2
 
 
 def test_what_a_project_has_is_not_offered_again(
@@ -477,7 +483,7 @@ def test_a_change_after_saving_is_kept_again(
     correct(user)
     user.dock.projects.save(tmp_path / "mine.segproject")
     user.rest()
-    user.work.mask.paint((5, 5), 1)
+    user.annotation.mask.paint((5, 5), 1)
     user.dock.release()
     (left,) = autosaves.glob("*/project.json")
     project = read_project(left.parent)

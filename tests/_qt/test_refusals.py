@@ -13,9 +13,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QStyle, QStyleOptionButton
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.fold import Fold
-from napari_segdino._qt.hand import find_canvas
-from napari_segdino._qt.works import NO_IMAGE, NO_MASK, UNTAUGHT
+from napari_segdino._qt.annotations import NO_IMAGE, NO_MASK, UNTAUGHT
+from napari_segdino._qt.collapsible import Fold
+from napari_segdino._qt.mouse import find_canvas
 from napari_segdino.errors import WeightsError
 
 OWN_WAY = {
@@ -26,7 +26,7 @@ OWN_WAY = {
     "Volume",
     "Follow me",
     "Part those that touch",
-    "where the probe doubts, too",
+    "where the probe is uncertain, too",
     "Score while I rest",
     "Skip masks that are up to date",
     "mirrored as well",
@@ -84,7 +84,7 @@ def buttons(user: Any) -> list[tuple[Any, QAbstractButton]]:
 
 def walk(user: Any, skip: set[str]) -> dict[str, str]:
     """Press every button that can be pressed; return what was said to each."""
-    said = {}
+    marked = {}
     for page, button in buttons(user):
         name = button.text()
         if page is not None:
@@ -98,9 +98,9 @@ def walk(user: Any, skip: set[str]) -> dict[str, str]:
         user.dock.status.say("nothing yet")
         press(button)
         user.rest()
-        said[name] = user.status
+        marked[name] = user.status
         assert not button.isChecked() or name in OWN_WAY, f"{name} stays ticked"
-    return said
+    return marked
 
 
 @pytest.fixture
@@ -118,9 +118,9 @@ def quiet(caplog: pytest.LogCaptureFixture) -> bool:
 def test_no_image_and_every_button(
     alone: Any, dialogs: list[str], no_popups: list[str], caplog: Any
 ) -> None:
-    said = walk(alone, OWN_WAY)
-    assert said.pop("Segment the folder").startswith("Choose the folder")
-    assert set(said) >= {
+    marked = walk(alone, OWN_WAY)
+    assert marked.pop("Segment the folder").startswith("Choose the folder")
+    assert set(marked) >= {
         "Segment",
         "Retrain",
         "Live: retrain while I paint",
@@ -141,7 +141,7 @@ def test_no_image_and_every_button(
         "Export table...",
         "Show only the chosen one",
     }
-    assert {name: text for name, text in said.items() if text != NO_IMAGE} == {}
+    assert {name: text for name, text in marked.items() if text != NO_IMAGE} == {}
     assert dialogs == []
     assert no_popups == []
     assert quiet(caplog)
@@ -180,11 +180,16 @@ def test_nothing_drawn_and_every_button(
     alone: Any, plane: np.ndarray, dialogs: list[str], no_popups: list[str], caplog: Any
 ) -> None:
     alone.open(plane)
-    alone.wait(lambda: alone.work is not None)
-    works = {"Segment", "Live: retrain while I paint", "Outline", "Click to start"}
-    said = walk(alone, OWN_WAY | works | {"New probe", "Segment the folder"})
+    alone.wait(lambda: alone.annotation is not None)
+    annotations = {
+        "Segment",
+        "Live: retrain while I paint",
+        "Outline",
+        "Click to start",
+    }
+    marked = walk(alone, OWN_WAY | annotations | {"New probe", "Segment the folder"})
     taught = {"Save probe...", "Next place", "Next slice", "Show uncertainty"}
-    assert {said.pop(name) for name in taught} == {UNTAUGHT}
+    assert {marked.pop(name) for name in taught} == {UNTAUGHT}
     masks = {
         "Slice is right",
         "Copy to next",
@@ -192,9 +197,9 @@ def test_nothing_drawn_and_every_button(
         "Save project...",
         "Find objects",
     }
-    assert {said.pop(name) for name in masks} == {NO_MASK}
-    assert "mark" in said.pop("Retrain")
-    for name, text in said.items():
+    assert {marked.pop(name) for name in masks} == {NO_MASK}
+    assert "mark" in marked.pop("Retrain")
+    for name, text in marked.items():
         assert "yet" in text, name
     assert dialogs == []
     assert no_popups == []
@@ -229,7 +234,7 @@ def test_a_project_with_named_classes_is_worth_saving(
     alone: Any, plane: np.ndarray, dialogs: list[str]
 ) -> None:
     alone.open(plane)
-    alone.wait(lambda: alone.work is not None)
+    alone.wait(lambda: alone.annotation is not None)
     alone.dock.session.add_class("cell")
     alone.dock.tabs.setCurrentWidget(alone.dock.tabs.widget(0))
     press(alone.dock.projects.panel.save)

@@ -17,7 +17,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from test_projects import reopen, save
 
-from napari_segdino._qt import hand
+from napari_segdino._qt import mouse
 from napari_segdino._qt.opening import open_files
 from napari_segdino._qt.project_state import find_image
 from napari_segdino.io.read import read_scan
@@ -51,7 +51,7 @@ def opened(make_user: Any, study: Path) -> Any:
     with pytest.warns(UserWarning, match="3 series are here; number 0"):
         open_files(user.viewer, (study,))
     user.wait(lambda: user.dock.image is not None)
-    hand.click(user.dock.actions.segment)
+    mouse.click(user.dock.actions.segment)
     user.rest()
     return user
 
@@ -62,7 +62,7 @@ def choose(user: Any, key: Any) -> None:
     assert combo.isVisible() and combo.isEnabled()
     QTest.keyClick(combo, key)
     user.rest()
-    user.wait(lambda: user.work is not None)
+    user.wait(lambda: user.annotation is not None)
 
 
 def titles(user: Any) -> list[str]:
@@ -71,7 +71,7 @@ def titles(user: Any) -> list[str]:
 
 
 def test_another_series_comes_beside_the_first(opened: Any) -> None:
-    first, mask = opened.dock.image, opened.work.mask
+    first, mask = opened.dock.image, opened.annotation.mask
     drawn = mask.data.copy()
     assert drawn.any()
     assert titles(opened) == [
@@ -88,13 +88,13 @@ def test_another_series_comes_beside_the_first(opened: Any) -> None:
     assert first in opened.viewer.layers and mask in opened.viewer.layers
     np.testing.assert_array_equal(mask.data, drawn)
     assert (first.visible, mask.visible, second.visible) == (False, False, True)
-    assert opened.work.shown() == 2, "the sliders stand in the middle of it"
+    assert opened.annotation.shown() == 2, "the sliders stand in the middle of it"
     z = opened.viewer.dims.point[0]
     assert 100 <= z <= 108
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
-    assert opened.work.mask.data.shape == (4, 30, 60)
-    assert opened.work.mask.metadata["segdino"]["series"] == "1.6"
+    assert opened.annotation.mask.data.shape == (4, 30, 60)
+    assert opened.annotation.mask.metadata["segdino"]["series"] == "1.6"
 
 
 def test_a_single_slice_among_volumes(opened: Any) -> None:
@@ -104,13 +104,13 @@ def test_a_single_slice_among_volumes(opened: Any) -> None:
     y, x = opened.viewer.scene.camera.center[-2:]
     assert (y, x) == pytest.approx((300 + 4 * 0.5, 400 + 5.5 * 0.75)), "in the middle"
     size = 12 * 0.75 * opened.viewer.scene.camera.zoom
-    assert 0.2 < size / hand.find_canvas().width() < 1
+    assert 0.2 < size / mouse.find_canvas().width() < 1
     choose(opened, Qt.Key.Key_Up)
     assert opened.dock.image.data.shape == (4, 30, 60)
 
 
 def test_a_series_that_is_open_is_not_opened_twice(opened: Any) -> None:
-    first, mask = opened.dock.image, opened.work.mask
+    first, mask = opened.dock.image, opened.annotation.mask
     choose(opened, Qt.Key.Key_Down)
     second, count = opened.dock.image, len(opened.viewer.layers)
     choose(opened, Qt.Key.Key_Up)
@@ -124,18 +124,18 @@ def test_a_series_that_is_open_is_not_opened_twice(opened: Any) -> None:
 def test_going_back_finds_the_view_that_was_left(opened: Any) -> None:
     opened.viewer.dims.set_point(0, 4.0)
     opened.viewer.scene.camera.zoom = zoom = 2.5
-    opened.viewer.layers.selection.active = mask = opened.work.mask
+    opened.viewer.layers.selection.active = mask = opened.annotation.mask
     choose(opened, Qt.Key.Key_Down)
     assert opened.viewer.scene.camera.zoom != zoom
     choose(opened, Qt.Key.Key_Up)
-    assert opened.work.shown() == 2
+    assert opened.annotation.shown() == 2
     assert opened.viewer.scene.camera.zoom == zoom
     assert opened.viewer.layers.selection.active is mask
     assert "Back at CT series 1.5" in opened.status
 
 
 def test_an_image_that_made_room_comes_back_from_the_image_list(opened: Any) -> None:
-    first, mask = opened.dock.image, opened.work.mask
+    first, mask = opened.dock.image, opened.annotation.mask
     choose(opened, Qt.Key.Key_Down)
     second = opened.dock.image
     QTest.keyClick(opened.dock.inputs.image, Qt.Key.Key_Up)
@@ -148,7 +148,7 @@ def test_an_image_that_made_room_comes_back_from_the_image_list(opened: Any) -> 
 
 
 def test_what_was_hidden_by_hand_stays_so(opened: Any) -> None:
-    mask = opened.work.mask
+    mask = opened.annotation.mask
     mask.visible = False
     choose(opened, Qt.Key.Key_Down)
     choose(opened, Qt.Key.Key_Up)
@@ -160,7 +160,7 @@ def test_the_mask_is_written_in_the_place_of_its_series(
     opened: Any, study: Path, tmp_path: Path
 ) -> None:
     choose(opened, Qt.Key.Key_Down)
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
     opened.dock.engine.export_mask(opened.dock.image, tmp_path / "m.nii.gz")
     opened.rest()
@@ -187,7 +187,7 @@ def test_images_of_a_tiff_are_chosen_likewise(
     user = make_user(show=True)
     with pytest.warns(UserWarning, match="2 images are here"):
         open_files(user.viewer, (tmp_path / "two.tif",))
-    user.wait(lambda: user.work is not None)
+    user.wait(lambda: user.annotation is not None)
     choose(user, Qt.Key.Key_Down)
     assert user.dock.image.data.shape == (50, 80)
     assert [x.name for x in user.viewer.layers if x.visible][0] == "two 1"
@@ -209,7 +209,7 @@ def test_cancel_leaves_everything_as_it_was(
     QTest.keyClick(combo, Qt.Key.Key_Down)
     opened.wait(lambda: bool(read))
     assert not combo.isEnabled()
-    hand.click(opened.dock.actions.cancel)
+    mouse.click(opened.dock.actions.cancel)
     go_on.set()
     opened.rest()
     assert len(read) == 1, "it stops at the next file"
@@ -260,20 +260,20 @@ def test_a_project_brings_back_the_series_that_was_chosen(
     make_user: Any, opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(opened, Qt.Key.Key_Down)
-    hand.click(opened.dock.actions.segment)
+    mouse.click(opened.dock.actions.segment)
     opened.rest()
-    opened.work.mask.paint((2, 25, 50), 1)
+    opened.annotation.mask.paint((2, 25, 50), 1)
     opened.viewer.layers.remove("series 1.5")
     opened.rest()
-    marks = opened.work.marks.data.copy()
+    marks = opened.annotation.marks.data.copy()
     save(opened, tmp_path / "p.segproject", monkeypatch)
     opened.dock.release()
 
     second = make_user(show=True)
     reopen(second, tmp_path / "p.segproject", monkeypatch)
-    second.wait(lambda: second.work is not None)
+    second.wait(lambda: second.annotation is not None)
     assert second.dock.image.data.shape == (4, 30, 60)
-    np.testing.assert_array_equal(second.work.marks.data, marks)
+    np.testing.assert_array_equal(second.annotation.marks.data, marks)
     assert marks.any()
     assert second.dock.inputs.series.currentIndex() == 1
     choose(second, Qt.Key.Key_Up)

@@ -17,7 +17,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QMenu, QWidget
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino._qt.widget import SegDINOWidget
 from napari_segdino.io.read import read_mask
 
@@ -68,8 +68,8 @@ class Window:
         return docks[0] if docks else None
 
     @property
-    def work(self) -> Any:
-        return self.dock.engine.works.get(self.dock.image)
+    def annotation(self) -> Any:
+        return self.dock.engine.annotations.get(self.dock.image)
 
     @property
     def status(self) -> str:
@@ -133,7 +133,7 @@ def test_story(
 
     # A first mask; the bright disc is the object, the grey one was missed or not.
     window.press(window.dock.actions.segment)
-    mask, marks = window.work.mask, window.work.marks
+    mask, marks = window.annotation.mask, window.annotation.marks
     assert set(np.unique(mask.data)) == {0, 1}
     assert window.viewer.layers.selection.active is mask
 
@@ -183,7 +183,7 @@ def test_story(
     window.close_dock()
     window.open_dock()
     assert window.dock.session.is_fitted
-    assert window.work.mask is mask
+    assert window.annotation.mask is mask
     np.testing.assert_array_equal(mask.data, redrawn)
 
     # A project, and another window that goes on with it.
@@ -202,10 +202,10 @@ def test_story(
     second = Window(make_napari_viewer(show=True))
     second.open_dock()
     second.press(second.dock.projects.panel.open)
-    second.wait(lambda: second.dock.image is not None and second.work is not None)
+    second.wait(lambda: second.dock.image is not None and second.annotation is not None)
     second.rest()
-    np.testing.assert_array_equal(second.work.mask.data, redrawn)
-    np.testing.assert_array_equal(second.work.marks.data, painted)
-    stroke(second.viewer, second.work.mask, [(80, 20), (80, 40)])
+    np.testing.assert_array_equal(second.annotation.mask.data, redrawn)
+    np.testing.assert_array_equal(second.annotation.marks.data, painted)
+    stroke(second.viewer, second.annotation.mask, [(80, 20), (80, 40)])
     second.press(second.dock.actions.retrain)
     assert second.dock.session.is_fitted

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino._qt.steps import (
     bring_forward,
     find_step,
@@ -34,8 +34,8 @@ def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
     go(user, 2)
     click(user.dock.actions.segment)
     user.rest()
-    user.wait(lambda: user.viewer.layers.selection.active is user.work.mask)
-    user.work.mask.brush_size = 3
+    user.wait(lambda: user.viewer.layers.selection.active is user.annotation.mask)
+    user.annotation.mask.brush_size = 3
     return user
 
 
@@ -46,46 +46,46 @@ def go(user: Any, plane: int) -> None:
 def paint(user: Any, plane: int, y: int = 50) -> np.ndarray:
     """Paint class 1 on a slice; return the slice as it is then."""
     go(user, plane)
-    user.work.mask.mode = "paint"
-    stroke(user.viewer, user.work.mask, [(y, 52), (y, 66)])
-    return np.array(user.work.mask.data[plane])
+    user.annotation.mask.mode = "paint"
+    stroke(user.viewer, user.annotation.mask, [(y, 52), (y, 66)])
+    return np.array(user.annotation.mask.data[plane])
 
 
 def settled(user: Any) -> None:
-    user.wait(lambda: not user.work.watch._timer.isActive())
+    user.wait(lambda: not user.annotation.watch._timer.isActive())
 
 
 def test_what_was_drawn_on_another_slice_is_shown_when_it_goes(scan: Any) -> None:
     go(scan, 4)
-    scan.viewer.layers.selection.active = scan.work.mask
+    scan.viewer.layers.selection.active = scan.annotation.mask
     press_key(Qt.Key.Key_Z, CTRL)
-    assert scan.work.shown() == 2, "the slider went there"
-    assert not scan.work.mask.data.any()
+    assert scan.annotation.shown() == 2, "the slider went there"
+    assert not scan.annotation.mask.data.any()
     assert "slice 2" in scan.status
     go(scan, 0)
     press_key(Qt.Key.Key_Z, CTRL | SHIFT)
-    assert scan.work.shown() == 2
-    assert scan.work.mask.data[2].any()
+    assert scan.annotation.shown() == 2
+    assert scan.annotation.mask.data[2].any()
     assert "slice 2" in scan.status
 
 
 def test_the_slice_on_screen_comes_first(scan: Any) -> None:
-    first = np.array(scan.work.mask.data[2])
+    first = np.array(scan.annotation.mask.data[2])
     here, there = paint(scan, 2), paint(scan, 3)
-    marks = np.array(scan.work.marks.data)
+    marks = np.array(scan.annotation.marks.data)
     go(scan, 2)
     press_key(Qt.Key.Key_Z, CTRL)
-    assert scan.work.shown() == 2
-    np.testing.assert_array_equal(scan.work.mask.data[2], first)
-    np.testing.assert_array_equal(scan.work.mask.data[3], there)
+    assert scan.annotation.shown() == 2
+    np.testing.assert_array_equal(scan.annotation.mask.data[2], first)
+    np.testing.assert_array_equal(scan.annotation.mask.data[3], there)
     assert "other slices stays" in scan.status
     settled(scan)
-    assert not scan.work.marks.data[2].any()
-    np.testing.assert_array_equal(scan.work.marks.data[3], marks[3])
+    assert not scan.annotation.marks.data[2].any()
+    np.testing.assert_array_equal(scan.annotation.marks.data[3], marks[3])
     press_key(Qt.Key.Key_Z, CTRL | SHIFT)
-    np.testing.assert_array_equal(scan.work.mask.data[2], here)
+    np.testing.assert_array_equal(scan.annotation.mask.data[2], here)
     settled(scan)
-    np.testing.assert_array_equal(scan.work.marks.data, marks)
+    np.testing.assert_array_equal(scan.annotation.marks.data, marks)
 
 
 def test_a_redraw_of_all_waits_for_what_came_later_elsewhere(
@@ -96,38 +96,38 @@ def test_a_redraw_of_all_waits_for_what_came_later_elsewhere(
     user.wait(lambda: user.dock.isVisible())
     click(user.dock.actions.segment)
     user.wait(lambda: "first guess" in user.status)
-    drawn = np.array(user.work.mask.data)
+    drawn = np.array(user.annotation.mask.data)
     paint(user, 4)
     go(user, 1)
     press_key(Qt.Key.Key_Z, CTRL)
-    np.testing.assert_array_equal(user.work.mask.data, drawn)
-    assert user.work.shown() == 4
+    np.testing.assert_array_equal(user.annotation.mask.data, drawn)
+    assert user.annotation.shown() == 4
     assert "slice 4" in user.status
     go(user, 1)
     press_key(Qt.Key.Key_Z, CTRL)
-    assert not user.work.mask.data.any()
-    assert user.work.shown() == 1, "it was drawn here too"
+    assert not user.annotation.mask.data.any()
+    assert user.annotation.shown() == 1, "it was drawn here too"
 
 
 def test_marks_are_not_taken_back_out_of_sight(scan: Any) -> None:
     paint(scan, 3)
     go(scan, 0)
-    scan.viewer.layers.selection.active = scan.work.marks
+    scan.viewer.layers.selection.active = scan.annotation.marks
     press_key(Qt.Key.Key_Z, CTRL)
-    assert scan.work.shown() == 3
-    assert not scan.work.marks.data.any()
+    assert scan.annotation.shown() == 3
+    assert not scan.annotation.marks.data.any()
 
 
 def test_a_confirming_stroke_elsewhere_goes_before_the_redraw(scan: Any) -> None:
-    mask = scan.work.mask
+    mask = scan.annotation.mask
     mask.mode = "paint"
     stroke(scan.viewer, mask, [(20, 15), (20, 30)])  # class 1 already
-    assert scan.work.marks.data[2].any()
+    assert scan.annotation.marks.data[2].any()
     drawn = np.array(mask.data)
     go(scan, 0)
     press_key(Qt.Key.Key_Z, CTRL)
-    assert scan.work.shown() == 2
-    assert not scan.work.marks.data.any()
+    assert scan.annotation.shown() == 2
+    assert not scan.annotation.marks.data.any()
     np.testing.assert_array_equal(mask.data, drawn)
 
 

@@ -39,25 +39,29 @@ def test_a_part_is_drawn_before_the_rest_and_undone_with_it(
     image = np.hstack([plane, plane])
     user.open(image)
     user.dock.segment()
-    user.wait(lambda: user.work is not None and user.work.mask.data[20, 100] == 1)
-    assert not user.work.mask.data[:, :80].any(), "the rest is not there yet"
+    user.wait(
+        lambda: user.annotation is not None and user.annotation.mask.data[20, 100] == 1
+    )
+    assert not user.annotation.mask.data[:, :80].any(), "the rest is not there yet"
     in_parts.set()
     user.rest()
-    np.testing.assert_array_equal(user.work.mask.data, image == 200)
-    user.work.mask.undo()
-    assert not user.work.mask.data.any(), "one step"
-    assert not user.work.marks.data.any()
-    user.work.mask.redo()
-    np.testing.assert_array_equal(user.work.mask.data, image == 200)
-    assert not user.work.marks.data.any()
+    np.testing.assert_array_equal(user.annotation.mask.data, image == 200)
+    user.annotation.mask.undo()
+    assert not user.annotation.mask.data.any(), "one step"
+    assert not user.annotation.marks.data.any()
+    user.annotation.mask.redo()
+    np.testing.assert_array_equal(user.annotation.mask.data, image == 200)
+    assert not user.annotation.marks.data.any()
 
 
 def test_a_stroke_between_parts_stays(user: Any, plane: Any, in_parts: Any) -> None:
     image = np.hstack([plane, plane])
     user.open(image)
     user.dock.segment()
-    user.wait(lambda: user.work is not None and user.work.mask.data[20, 100] == 1)
-    mask = user.work.mask
+    user.wait(
+        lambda: user.annotation is not None and user.annotation.mask.data[20, 100] == 1
+    )
+    mask = user.annotation.mask
     mask.brush_size = 3
     mask.paint((25, 25), 2)
     mask.paint((20, 100), 0)
@@ -65,8 +69,8 @@ def test_a_stroke_between_parts_stays(user: Any, plane: Any, in_parts: Any) -> N
     user.rest()
     assert mask.data[25, 25] == 2
     assert mask.data[20, 100] == 0
-    assert user.work.marks.data[25, 25] == 3
-    assert user.work.marks.data[20, 100] == 1
+    assert user.annotation.marks.data[25, 25] == 3
+    assert user.annotation.marks.data[20, 100] == 1
     assert mask.data[15, 15] == 1
 
 
@@ -76,7 +80,7 @@ def test_a_retrain_in_parts_is_one_step_back(
     in_parts.set()
     user.open(plane)
     user.segment()
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.brush_size = 3
     mask.paint((50, 60), 1)
     mask.paint((25, 25), 0)
@@ -128,17 +132,17 @@ def test_a_real_segmenter_draws_a_large_plane_in_parts(
     user = make_user(maker=make)
     drawn: list[tuple[int, int]] = []
     user.open(np.tile(plane, (3, 3)))
-    user.wait(lambda: user.work is not None)
-    real = user.work.writer.add
+    user.wait(lambda: user.annotation is not None)
+    real = user.annotation.writer.add
 
     def note(piece: Piece) -> None:
         if not piece.whole:
             drawn.append(piece.at)
         real(piece)
 
-    user.work.writer.add = note
+    user.annotation.writer.add = note
     user.segment()
     assert len(drawn) > 4
     assert len(set(drawn)) == len(drawn)
     assert (0, 0) not in drawn[:2], "the corner is not what is looked at"
-    assert user.work.mask.data.any()
+    assert user.annotation.mask.data.any()

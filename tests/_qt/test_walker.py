@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino._qt.worker import Job
 from napari_segdino.progress import Progress
 
@@ -26,7 +26,7 @@ def shown(make_user: Callable[..., Any], probe_maker: Any, plane: np.ndarray) ->
     user.wait(lambda: user.dock.isVisible())
     click(user.dock.actions.segment)
     user.rest()
-    user.work.mask.brush_size = 3
+    user.annotation.mask.brush_size = 3
     paint(user, 1, [(50, 52), (50, 66)])
     paint(user, 0, [(14, 12), (14, 30)])
     user.states = [state(user)]
@@ -34,7 +34,7 @@ def shown(make_user: Callable[..., Any], probe_maker: Any, plane: np.ndarray) ->
     user.rest()
     user.states.append(state(user))
     oppose(user, [(5, 60), (5, 75)])
-    user.corrected = user.work.mask.data.copy()
+    user.corrected = user.annotation.mask.data.copy()
     press_key(Qt.Key.Key_R, SHIFT)
     user.rest()
     user.states.append(state(user))
@@ -44,23 +44,23 @@ def shown(make_user: Callable[..., Any], probe_maker: Any, plane: np.ndarray) ->
 def paint(user: Any, label: int, points: list[tuple[int, int]]) -> None:
     press_key(Qt.Key.Key_2 if label else Qt.Key.Key_E)
     user.dock.classes.pick(label)
-    stroke(user.viewer, user.work.mask, points)
+    stroke(user.viewer, user.annotation.mask, points)
 
 
 def oppose(user: Any, points: list[tuple[int, int]]) -> int:
     """Paint what the mask does not say, and return it."""
-    label = 1 - int(user.work.mask.data[points[0]])
+    label = 1 - int(user.annotation.mask.data[points[0]])
     paint(user, label, points)
     return label
 
 
 def state(user: Any) -> tuple[np.ndarray, Any]:
-    return user.work.mask.data.copy(), getattr(user.segmenter, "model_", None)
+    return user.annotation.mask.data.copy(), getattr(user.segmenter, "model_", None)
 
 
 def check(user: Any, number: int) -> None:
     mask, model = user.states[number]
-    np.testing.assert_array_equal(user.work.mask.data, mask)
+    np.testing.assert_array_equal(user.annotation.mask.data, mask)
     assert getattr(user.segmenter, "model_", None) is model
 
 
@@ -76,7 +76,7 @@ def test_the_rounds_differ(shown: Any) -> None:
 
 def test_ctrl_z_takes_the_probe_back_with_the_mask(shown: Any) -> None:
     press_key(Qt.Key.Key_Z, CTRL)
-    np.testing.assert_array_equal(shown.work.mask.data, shown.corrected)
+    np.testing.assert_array_equal(shown.annotation.mask.data, shown.corrected)
     assert shown.segmenter.model_ is shown.states[1][1]
     press_key(Qt.Key.Key_Z, CTRL)  # the stroke
     check(shown, 1)
@@ -92,20 +92,20 @@ def test_marks_of_a_round_taken_back_are_learned_again(shown: Any) -> None:
     press_key(Qt.Key.Key_Z, CTRL)
     press_key(Qt.Key.Key_R, SHIFT)
     shown.rest()
-    np.testing.assert_array_equal(shown.work.mask.data, shown.states[2][0])
+    np.testing.assert_array_equal(shown.annotation.mask.data, shown.states[2][0])
     assert shown.segmenter.model_ is not shown.states[1][1]
     assert shown.dock.engine.rounds.place == (3, 3)
 
 
 def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
-    said = oppose(shown, [(57, 5), (57, 15)])
-    later = shown.work.mask.data.copy()
+    marked = oppose(shown, [(57, 5), (57, 15)])
+    later = shown.annotation.mask.data.copy()
     shown.dock.review.change.walker.walk(-1)
     shown.rest()
-    mask = shown.work.mask
+    mask = shown.annotation.mask
     assert shown.segmenter.model_ is shown.states[1][1]
-    assert (mask.data[57, 6:15] == said).all(), "the last stroke stays"
-    elsewhere = shown.work.marks.data == 0
+    assert (mask.data[57, 6:15] == marked).all(), "the last stroke stays"
+    elsewhere = shown.annotation.marks.data == 0
     np.testing.assert_array_equal(mask.data[elsewhere], shown.corrected[elsewhere])
     assert "Probe 2 of 3" in shown.status
 
@@ -127,19 +127,19 @@ def test_back_to_the_start_and_forth_again(shown: Any) -> None:
 
 
 def test_the_probe_before_a_new_one_is_one_click_away(shown: Any) -> None:
-    mask, marks = shown.states[2][0], shown.work.marks.data.copy()
+    mask, marks = shown.states[2][0], shown.annotation.marks.data.copy()
     model, panel = shown.states[2][1], shown.dock.review.change.panel
     click(shown.dock.files.new)
     shown.dock.tabs.setCurrentWidget(shown.dock.review)
     assert not shown.segmenter.is_fitted
     shown.wait(lambda: panel.back.height() > 0)
     assert panel.place.text() == "Probe 4 of 4"
-    np.testing.assert_array_equal(shown.work.mask.data, mask)
+    np.testing.assert_array_equal(shown.annotation.mask.data, mask)
     click(panel.back)
     shown.rest()
     assert shown.segmenter.model_ is model
-    np.testing.assert_array_equal(shown.work.mask.data, mask)
-    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    np.testing.assert_array_equal(shown.annotation.mask.data, mask)
+    np.testing.assert_array_equal(shown.annotation.marks.data, marks)
     before = shown.segmenter.model_
     shown.retrain()
     assert shown.segmenter.model_ is before, "it knows all these marks"
@@ -165,14 +165,14 @@ def test_undo_while_a_retrain_is_at_work(
     shown: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The redraw of the round before is undone: this one stops, nothing is lost."""
-    marks = shown.work.marks.data.copy()
+    marks = shown.annotation.marks.data.copy()
     shown.dock.retrain()
     shown.wait(lambda: shown.dock.engine.runner.busy)
     press_key(Qt.Key.Key_Z, CTRL)
     shown.rest()
     assert shown.segmenter.model_ is shown.states[1][1]
-    np.testing.assert_array_equal(shown.work.mask.data, shown.corrected)
-    np.testing.assert_array_equal(shown.work.marks.data, marks)
+    np.testing.assert_array_equal(shown.annotation.mask.data, shown.corrected)
+    np.testing.assert_array_equal(shown.annotation.marks.data, marks)
 
 
 def test_undo_waits_for_other_work(shown: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_volume_goes_back_as_a_whole(
     user = make_user(maker=probe_maker, whole_volume=True)
     user.open(volume)
     user.segment()
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.mode, mask.brush_size = "paint", 3
     mask.paint((2, 50, 60), 1)
     mask.paint((2, 25, 25), 0)

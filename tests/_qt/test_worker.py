@@ -29,13 +29,13 @@ class Log:
     """Writes down what a job reports."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, Any]] = []
+        self.notes: list[tuple[str, Any]] = []
 
     def job(self, steps: Callable[[], Any], title: str = "job") -> Job:
         def write(word: str) -> Callable[[Any], None]:
             def note(value: Any) -> None:
                 assert threading.current_thread() is threading.main_thread()
-                self.said.append((word, value))
+                self.notes.append((word, value))
 
             return note
 
@@ -45,7 +45,7 @@ class Log:
 
     @property
     def words(self) -> list[str]:
-        return [word for word, _ in self.said]
+        return [word for word, _ in self.notes]
 
 
 def counting(n: int, gate: threading.Event | None = None) -> Callable[[], Any]:
@@ -76,7 +76,7 @@ def test_all_arrives_in_order(runner: TaskRunner, qtbot: Any) -> None:
     with qtbot.waitSignal(runner.idle):
         runner.start(log.job(counting(2)))
         assert runner.busy
-    assert log.said == [("step", 0), ("step", 1), ("done", "result"), ("end", False)]
+    assert log.notes == [("step", 0), ("step", 1), ("done", "result"), ("end", False)]
     assert Progress(1, 2, "counting") in seen
     assert not runner.busy
 
@@ -94,7 +94,7 @@ def test_errors_end_the_job(runner: TaskRunner, qtbot: Any, error: Exception) ->
     log = Log()
     with qtbot.waitSignal(runner.idle):
         runner.start(log.job(steps))
-    assert log.said == [("step", 1), ("error", error), ("end", False)]
+    assert log.notes == [("step", 1), ("error", error), ("end", False)]
 
 
 def test_error_before_the_first_step(runner: TaskRunner, qtbot: Any) -> None:
@@ -121,13 +121,13 @@ def test_cancel_closes_the_generator_soon(runner: TaskRunner, qtbot: Any) -> Non
 
     log = Log()
     runner.start(log.job(steps))
-    qtbot.waitUntil(lambda: len(log.said) > 2)
+    qtbot.waitUntil(lambda: len(log.notes) > 2)
     with qtbot.waitSignal(runner.idle):
         runner.cancel()
-        count = len(log.said)
-        assert log.said[-1] == ("end", True)
+        count = len(log.notes)
+        assert log.notes[-1] == ("end", True)
     assert closed, "its finally ran"
-    assert len(log.said) == count, "what came after Cancel was dropped"
+    assert len(log.notes) == count, "what came after Cancel was dropped"
 
 
 def test_a_new_job_waits_for_the_old_to_stop(runner: TaskRunner, qtbot: Any) -> None:
@@ -155,8 +155,8 @@ def test_a_new_job_waits_for_the_old_to_stop(runner: TaskRunner, qtbot: Any) -> 
     gate.set()
     with qtbot.waitSignal(runner.idle):
         pass
-    assert first.said == [("end", True)]
-    assert second.said == [], "replaced before it began"
+    assert first.notes == [("end", True)]
+    assert second.notes == [], "replaced before it began"
     assert third.words == ["step"] * 3 + ["done", "end"]
     assert max(most) == 1, "never two at work at once"
 
@@ -176,7 +176,7 @@ def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
     with qtbot.waitSignal(runner.idle):
         pass
     assert quiet.words[-1] == "end"
-    assert quiet.said[-1] == ("end", True)
+    assert quiet.notes[-1] == ("end", True)
     assert asked.words == ["step", "done", "end"]
     assert starts == ["asked"]
     assert runner.free
@@ -193,7 +193,7 @@ def test_hush_stops_only_quiet_jobs(runner: TaskRunner, qtbot: Any) -> None:
     runner.hush()
     gate.set()
     qtbot.waitUntil(lambda: runner.free)
-    assert quiet.said == [("end", True)]
+    assert quiet.notes == [("end", True)]
 
 
 def test_napari_shows_a_bar_with_cancel(runner: TaskRunner, qtbot: Any) -> None:
@@ -216,6 +216,6 @@ def test_quitting_while_at_work_is_no_error(monkeypatch: pytest.MonkeyPatch) -> 
         yield
 
     with pytest.raises(RuntimeError, match="deleted"):
-        TaskWorker(steps).work()
+        TaskWorker(steps).annotation()
     monkeypatch.setattr(TaskWorker, "_is_deleted", lambda self: True)
-    assert TaskWorker(steps).work() is error
+    assert TaskWorker(steps).annotation() is error

@@ -9,11 +9,12 @@ import zarr
 from batch_scene import scene
 
 from napari_segdino import Segmenter
-from napari_segdino.batch import BlockWriter, iter_predict_blocks, iter_predict_to, lazy
+from napari_segdino.batch import BlockWriter, iter_predict_blocks, iter_predict_to
 from napari_segdino.batch.jobs import Job
 from napari_segdino.batch.work import read_probe, run_job
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, NotFittedError, ScanError
+from napari_segdino.images import lazy
 from napari_segdino.inference.predict import BlockResult
 from napari_segdino.io import Header, read_mask, read_scan
 from napari_segdino.progress import Progress, drive
@@ -91,10 +92,10 @@ def test_no_plane_is_read_as_a_whole(segmenter, monkeypatch, band):
 
 def test_no_features_are_kept(segmenter):
     image, _ = scene(150, 120, seed=1)
-    engine = drive(segmenter.iter_engine())
-    before = engine.extractor.cache._bytes
+    pipeline = drive(segmenter.iter_pipeline())
+    before = pipeline.extractor.cache._bytes
     drive(iter_predict_blocks(segmenter, image))
-    assert engine.extractor.cache._bytes == before
+    assert pipeline.extractor.cache._bytes == before
 
 
 def test_what_learned_nothing_says_so(fake_encoder):

@@ -52,8 +52,8 @@ def test_settings_come_from_options_and_defaults_from_settings(run):
         flips=True, intensity="ct bone", neighbours=1
     )
     assert feature_settings(some, "segdino", "segdino").sides == (256,)
-    said = {"fusion": "mean", "regularise": False, "z_sigma": 2.0, "z_unit": "mm"}
-    assert predict_settings(said) == PredictSettings("mean", False, 2.0, "mm")
+    marked = {"fusion": "mean", "regularise": False, "z_sigma": 2.0, "z_unit": "mm"}
+    assert predict_settings(marked) == PredictSettings("mean", False, 2.0, "mm")
 
 
 def test_overlap_of_more_than_half_is_wrong_usage(run, folders, fake):

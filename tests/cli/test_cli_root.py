@@ -97,9 +97,9 @@ def test_failures_are_one_line_and_status_1(tmp_path):
     ],
 )
 def test_any_failure_in_one_line(error, text):
-    said = one_line(error)
-    assert said.startswith(text)
-    assert "\n" not in said
+    marked = one_line(error)
+    assert marked.startswith(text)
+    assert "\n" not in marked
 
 
 def test_bugs_are_not_hidden(monkeypatch, run):

@@ -111,7 +111,7 @@ def test_a_recipe_splits_trains_and_scores(run, folders, fake, tmp_path):
     assert "Seed 1, epoch 2" in done.stderr
     loaded = Segmenter.load(probe)
     assert loaded.head == "segdino"
-    assert loaded.memory_
+    assert loaded.samples_
     before = json.loads((work / "study.json").read_text())
     assert run(*args).stdout == done.stdout
     assert json.loads((work / "study.json").read_text()) == before
@@ -273,9 +273,9 @@ def test_volumes_are_cut_with_their_spacing(run, fake, tmp_path, volumes, recipe
     for image, marks, spacing in volumes:
         own = Segmenter("fake", features=found.features, cache=cache)
         own.fit(image, marks, volume=True, spacing=spacing)
-        known |= set(own.memory_)
-    assert set(found.memory_) <= known
-    assert found.memory_
+        known |= set(own.samples_)
+    assert set(found.samples_) <= known
+    assert found.samples_
 
 
 @pytest.mark.parametrize("command", ["train", "fewshot"])

@@ -161,7 +161,7 @@ def test_key_tells_weights_apart(
 
 def test_fingerprint_knows_names_shapes_and_order() -> None:
     values = torch.arange(6.0)
-    prints = {
+    checksums = {
         fingerprint(tensors)
         for tensors in (
             {"a": values},
@@ -171,7 +171,7 @@ def test_fingerprint_knows_names_shapes_and_order() -> None:
             {"a": values, "b": values},
         )
     }
-    assert len(prints) == 5
+    assert len(checksums) == 5
 
 
 def outline(width: int, depth: int, bias: bool, gated: int = 0) -> Tensors:

@@ -205,8 +205,8 @@ def test_folder_that_is_read_only(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", deny)
-    said = refused(r"cannot be kept in .*\(Permission denied\)")
-    assert str(weights_folder()) in said
+    marked = refused(r"cannot be kept in .*\(Permission denied\)")
+    assert str(weights_folder()) in marked
 
 
 def test_full_disk(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,13 @@ def test_sides_are_multiples_within_bounds(shape, multiple):
 def test_mirrored_and_back_is_the_same():
     image = torch.rand(3, 64, 96)
     view = View(256, flip_x=True, flip_y=True)
-    shown = show(image, view, 32)
-    assert shown.shape == (3, 160, 256) or shown.shape == (3, 192, 256)
-    assert torch.equal(shown.flip(view.flips), show(image, View(256), 32))
+    feature_settings = show(image, view, 32)
+    assert feature_settings.shape == (3, 160, 256) or feature_settings.shape == (
+        3,
+        192,
+        256,
+    )
+    assert torch.equal(feature_settings.flip(view.flips), show(image, View(256), 32))
 
 
 def test_channels_go_in_threes():

@@ -234,12 +234,12 @@ def test_a_few_strokes_are_enough():
 
 def test_what_is_not_said_teaches_nothing():
     example = blobs(0)
-    said = example.marks.clone()
-    said[:, 20:] = 0
+    marked = example.marks.clone()
+    marked[:, 20:] = 0
     wrong = DenseExample(example.levels, example.marks)
-    a = fit([replace(example, marks=said)], recipe=recipe_of(steps=3))
-    hidden = [replace(example, marks=torch.zeros_like(said)), wrong]
-    b = fit([replace(example, marks=said), hidden[0]], recipe=recipe_of(steps=3))
+    a = fit([replace(example, marks=marked)], recipe=recipe_of(steps=3))
+    hidden = [replace(example, marks=torch.zeros_like(marked)), wrong]
+    b = fit([replace(example, marks=marked), hidden[0]], recipe=recipe_of(steps=3))
     c = fit([wrong], recipe=recipe_of(steps=3))
     assert same(a, b)
     assert not same(a, c)
@@ -312,12 +312,12 @@ def test_the_best_epoch_is_returned():
     recipe = recipe_of(steps=0, epochs=6, lr=3e-3)
     opposite = replace(blobs(5), marks=3 - blobs(5).marks)
     best = fit([blobs(0)], recipe=recipe, validate=[opposite], on_epoch=states.append)
-    said = states[-1].numbers
+    marked = states[-1].numbers
     scores = [s.numbers["best_score"] for s in states]
     assert scores == sorted(scores)
-    assert dice_of(best, opposite) == pytest.approx(said["best_score"])
-    assert said["best_epoch"] < 6  # learning makes this score worse
-    chosen = states[int(said["best_epoch"]) - 1].tensors
+    assert dice_of(best, opposite) == pytest.approx(marked["best_score"])
+    assert marked["best_epoch"] < 6  # learning makes this score worse
+    chosen = states[int(marked["best_epoch"]) - 1].tensors
     assert torch.equal(best.classify.weight, chosen["model.classify.weight"])
     assert not torch.equal(
         best.classify.weight, states[-1].tensors["model.classify.weight"]
@@ -380,15 +380,15 @@ def test_closing_cancels_within_a_step(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("marks", "said"),
+    ("marks", "message"),
     [
         (torch.zeros(8, 8, dtype=torch.uint8), "Only one class"),
         (torch.ones(8, 8, dtype=torch.uint8), "Only one class"),
         (torch.full((8, 8), 3, dtype=torch.uint8), "higher than 2"),
     ],
 )
-def test_marks_that_teach_nothing_are_refused(marks, said):
-    with pytest.raises(InputError, match=said):
+def test_marks_that_teach_nothing_are_refused(marks, message):
+    with pytest.raises(InputError, match=message):
         fit([replace(blobs(0), marks=marks)])
 
 

@@ -80,7 +80,7 @@ def scene():
 def drawn(segmenter, image, marks):
     found = []
     drive(
-        segmenter.iter_alike(image, marks),
+        segmenter.iter_from_clicks(image, marks),
         lambda step: found.append(step) if isinstance(step, PlaneResult) else None,
     )
     return found[0].labels
@@ -114,7 +114,7 @@ def test_a_slice_of_a_volume_then_its_first_strokes(segmenter):
     marks[1, 25, 25] = 2
     found = []
     drive(
-        segmenter.iter_alike(volume, marks, volume=True, planes=[1]),
+        segmenter.iter_from_clicks(volume, marks, volume=True, planes=[1]),
         lambda step: found.append(step) if isinstance(step, PlaneResult) else None,
     )
     assert [result.index for result in found] == [1]

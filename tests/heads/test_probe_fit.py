@@ -7,13 +7,13 @@ import torch
 from napari_segdino.errors import InputError
 from napari_segdino.heads.probe.components import fit_basis
 from napari_segdino.heads.probe.fit import (
-    KEEP,
     MAX_UNITS,
+    PREVIOUS_WEIGHT,
     _unit_rows,
     count_strokes,
     iter_fit_probe,
 )
-from napari_segdino.heads.probe.model import NetworkProbe, RadialProbe
+from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe
 from napari_segdino.heads.probe.samples import GUESS, Sample
 from napari_segdino.progress import drive
 
@@ -40,8 +40,8 @@ def sample(codes, seed=0, whole=False):
 
 def fitted(samples, n_classes, joint=True, before=None):
     basis = fit_basis(samples, joint)
-    memory = {str(number): sample for number, sample in enumerate(samples)}
-    return drive(iter_fit_probe(memory, n_classes, basis, 0, before))
+    tiles = {str(number): sample for number, sample in enumerate(samples)}
+    return drive(iter_fit_probe(tiles, n_classes, basis, 0, before))
 
 
 def scored(probe, one, tile=""):
@@ -51,8 +51,8 @@ def scored(probe, one, tile=""):
 
 def right(probe, one, tile=""):
     """Share of the marked pixels that are classified as marked."""
-    said = scored(probe, one, tile).argmax(1) + 1
-    return float((said == one.codes.long()).float().mean())
+    marked = scored(probe, one, tile).argmax(1) + 1
+    return float((marked == one.codes.long()).float().mean())
 
 
 def test_blocks_count_the_same():
@@ -78,7 +78,7 @@ def test_marked_pixels_are_classified_as_marked(n_classes):
     one = sample([1 + i % n_classes for i in range(30)])
     probe = fitted([one], n_classes)
     probabilities = scored(probe, one)
-    assert isinstance(probe, RadialProbe)
+    assert isinstance(probe, KernelProbe)
     assert torch.allclose(probabilities.sum(1), torch.ones(30))
     assert torch.equal(probabilities.argmax(1) + 1, one.codes.long())
 
@@ -92,9 +92,9 @@ def test_strokes_are_counted_by_class():
     one = dataclasses.replace(
         sample([1, 1, 2, 2, 2]), strokes=torch.tensor([0, 1, 2, 2, 3])
     )
-    memory = {"a": one, GUESS: sample([1, 2])}
-    assert count_strokes(memory) == 4
-    assert [count_strokes(memory, code) for code in (1, 2, 3)] == [2, 2, 0]
+    samples = {"a": one, GUESS: sample([1, 2])}
+    assert count_strokes(samples) == 4
+    assert [count_strokes(samples, code) for code in (1, 2, 3)] == [2, 2, 0]
 
 
 def test_one_class_is_refused():
@@ -131,13 +131,13 @@ def test_every_stroke_has_a_unit():
         one = sample([1, 2, 2] * 8, seed)
         one.strokes[:] = torch.arange(3).repeat(8)
         many.append(one)
-    memory = {str(number): one for number, one in enumerate(many)}
+    samples = {str(number): one for number, one in enumerate(many)}
     rows = _unit_rows(many)
     assert len(rows) == MAX_UNITS
     strokes = torch.cat([100 * i + one.strokes for i, one in enumerate(many)])
     assert len(strokes[rows].unique()) == 300
-    probe = fitted(list(memory.values()), 2)
-    assert np.mean([right(probe, one, tile) for tile, one in memory.items()]) > 0.97
+    probe = fitted(list(samples.values()), 2)
+    assert np.mean([right(probe, one, tile) for tile, one in samples.items()]) > 0.97
 
 
 def test_what_is_said_of_one_image_is_not_unsaid_by_others():
@@ -186,13 +186,13 @@ def test_a_share_of_the_last_probe_stays_with_each_new_stroke(new):
     assert (before.strokes, found.strokes) == (6, 6 + new)
     blocks = all_of_them.features.split([3, 1], 1)
 
-    def said(probe):
+    def marked(probe):
         return probe.on("0").scores(probe.basis.project(blocks))
 
-    kept = KEEP**new
-    wanted = kept * said(before) + (1 - kept) * said(fresh)
-    assert torch.allclose(said(found), wanted, atol=0.02)
-    assert not torch.allclose(said(found), said(fresh), atol=0.1)
+    kept = PREVIOUS_WEIGHT**new
+    wanted = kept * marked(before) + (1 - kept) * marked(fresh)
+    assert torch.allclose(marked(found), wanted, atol=0.02)
+    assert not torch.allclose(marked(found), marked(fresh), atol=0.1)
 
 
 def test_a_probe_of_other_classes_does_not_stay():

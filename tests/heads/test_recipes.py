@@ -92,24 +92,24 @@ def test_copies_are_of_the_seed_and_differ():
 def test_copies_keep_shape_range_and_codes(y, x, channels):
     image, _ = picture((y, x), channels)
     marks = np.random.default_rng(1).integers(0, 4, (y, x)).astype(np.uint8)
-    for shown, said in augmented(image, marks, 4, 0):
-        assert shown.shape == image.shape
-        assert shown.dtype == np.float32
-        assert shown.min() >= 0
-        assert shown.max() <= 1
-        assert said.shape == marks.shape
-        assert said.dtype == marks.dtype
-        assert set(np.unique(said)) <= {0, *np.unique(marks)}
+    for feature_settings, marked in augmented(image, marks, 4, 0):
+        assert feature_settings.shape == image.shape
+        assert feature_settings.dtype == np.float32
+        assert feature_settings.min() >= 0
+        assert feature_settings.max() <= 1
+        assert marked.shape == marks.shape
+        assert marked.dtype == marks.dtype
+        assert set(np.unique(marked)) <= {0, *np.unique(marks)}
 
 
 def test_marks_move_with_the_image():
     marks = np.ones((64, 48), np.uint8)
     marks[8:24, 10:30] = 2
     image = np.repeat((marks == 2)[..., None], 3, -1).astype(np.float64)
-    for shown, said in augmented(image, marks, 12, 0):
-        light = shown.mean(-1) > 0.5
-        known = said > 0
-        assert (light == (said == 2))[known].mean() > 0.98
+    for feature_settings, marked in augmented(image, marks, 12, 0):
+        light = feature_settings.mean(-1) > 0.5
+        known = marked > 0
+        assert (light == (marked == 2))[known].mean() > 0.98
 
 
 def test_a_turn_by_hand():
@@ -117,15 +117,15 @@ def test_a_turn_by_hand():
     marks = np.ones((5, 5), np.uint8)
     image[2, 4] = 1
     marks[2, 4] = 3
-    shown, said = turn(image, marks, 90.0)
-    assert np.argwhere(shown[..., 0] > 0.9).tolist() in ([[0, 2]], [[4, 2]])
-    assert np.array_equal(said == 3, shown[..., 0] > 0.9)
+    feature_settings, marked = turn(image, marks, 90.0)
+    assert np.argwhere(feature_settings[..., 0] > 0.9).tolist() in ([[0, 2]], [[4, 2]])
+    assert np.array_equal(marked == 3, feature_settings[..., 0] > 0.9)
 
 
 def test_past_the_border_nothing_is_said():
-    _, said = turn(np.zeros((41, 41, 1), np.float32), np.ones((41, 41), np.uint8), 15)
-    assert said[0, 0] == said[-1, -1] == 0
-    assert said[10:31, 10:31].all()
+    _, marked = turn(np.zeros((41, 41, 1), np.float32), np.ones((41, 41), np.uint8), 15)
+    assert marked[0, 0] == marked[-1, -1] == 0
+    assert marked[10:31, 10:31].all()
 
 
 def test_colours_are_shifted_within_bounds():

@@ -16,30 +16,34 @@ from napari_segdino.progress import drive
 
 @pytest.mark.parametrize("shape", [(64, 96), (70, 50, 3), (64, 64, 5)])
 @pytest.mark.parametrize(
-    "shown",
+    "feature_settings",
     [
         FeatureSettings((0,), (1.0,)),
         FeatureSettings((64, 128), (0.5, 1.0), flips=True, tile=48, overlap=8),
     ],
 )
-def test_it_is_what_is_kept(tmp_path, shape, shown):
+def test_it_is_what_is_kept(tmp_path, shape, feature_settings):
     learner = make_learner("segdino", None)
     image = as_planes(np.random.default_rng(0).random(shape).astype("f4"), volume=False)
     extractor = Extractor(FakeEncoder(), (0, 1), FeatureCache(GIB, 0, tmp_path))
     learner.levels_of = lambda spec: (0, 1)
     marks = np.zeros(shape[:2], np.uint8)
     marks[3, 4] = 1
-    memory = {}
-    drive(iter_remember(memory, learner, extractor, image, marks, None, shown, 0))
-    held = sum(level.nbytes for kept in memory.values() for level in kept.levels)
+    samples = {}
+    drive(
+        iter_remember(
+            samples, learner, extractor, image, marks, None, feature_settings, 0
+        )
+    )
+    held = sum(level.nbytes for kept in samples.values() for level in kept.levels)
     channels = shape[2] if len(shape) > 2 else 1
-    assert kept_bytes(learner, SPEC, shown, marks, channels) == held
+    assert kept_bytes(learner, SPEC, feature_settings, marks, channels) == held
 
 
 def test_copies_of_whole_masks_count():
     learner = make_learner("segdino_v2", None)
     learner.levels_of = lambda spec: (0,)
-    shown = FeatureSettings((64,), (1.0,))
+    feature_settings = FeatureSettings((64,), (1.0,))
     marks = np.ones((64, 64), np.uint8)
     # One channel level of 3 x 16 x 16 float16; the image and eight copies.
-    assert kept_bytes(learner, SPEC, shown, marks, 1) == 9 * 3 * 16 * 16 * 2
+    assert kept_bytes(learner, SPEC, feature_settings, marks, 1) == 9 * 3 * 16 * 16 * 2

@@ -12,26 +12,26 @@ LEFT, RIGHT = Tile(0, 8, 0, 6), Tile(0, 8, 4, 10)
 
 
 def painted():
-    said = np.zeros((8, 10), np.uint8)
-    said[1, 2:9] = 2  # in both tiles
-    said[3, 5] = 1  # in both
-    said[5, 0:2] = 2  # left
-    said[7, 8] = 1  # right
-    return said
+    marked = np.zeros((8, 10), np.uint8)
+    marked[1, 2:9] = 2  # in both tiles
+    marked[3, 5] = 1  # in both
+    marked[5, 0:2] = 2  # left
+    marked[7, 8] = 1  # right
+    return marked
 
 
 def test_a_stroke_in_two_tiles_is_half_in_each():
-    said = painted()
-    left, right = share_tiles(said, [LEFT, RIGHT], 1)
+    marked = painted()
+    left, right = share_tiles(marked, [LEFT, RIGHT], 1)
     assert left.counts[1, 2] == right.counts[1, 3] == left.counts[3, 5] == 0.5
     assert left.counts[5, 0] == right.counts[7, 4] == 1
     assert np.array_equal(left.counts, left.weights)
 
 
 def test_a_stroke_that_a_tile_cuts_in_two_pieces_is_still_one():
-    said = np.zeros((8, 10), np.uint8)
-    said[1, 2:6] = said[3, 2:6] = said[1:4, 2] = 2  # open to the right
-    left, right = share_tiles(said, [LEFT, RIGHT], 1)
+    marked = np.zeros((8, 10), np.uint8)
+    marked[1, 2:6] = marked[3, 2:6] = marked[1:4, 2] = 2  # open to the right
+    left, right = share_tiles(marked, [LEFT, RIGHT], 1)
     assert left.counts[1, 2] == right.counts[1, 0] == right.counts[3, 0]
     assert left.counts[1, 2] == pytest.approx(1 / 3)
 
@@ -42,8 +42,8 @@ def test_views_share_a_stroke():
 
 
 def test_a_mask_of_two_tiles_is_one_mask():
-    said = np.ones((8, 10), np.uint8)
-    left, right = share_tiles(said, [LEFT, RIGHT], 2)
+    marked = np.ones((8, 10), np.uint8)
+    left, right = share_tiles(marked, [LEFT, RIGHT], 2)
     assert left.counts[0, 0] == right.weights[0, 0] == 0.25
 
 

@@ -105,23 +105,23 @@ def test_tiles_give_the_labels_of_one_pass(monkeypatch, tmp_path):
     marks[::9, ::9] = 1 + brown[::9, ::9]
 
     def segmenter(side):
-        shown = FeatureSettings(sides=(side,), tile=side, overlap=128)
+        feature_settings = FeatureSettings(sides=(side,), tile=side, overlap=128)
         cache = CacheSettings(1 << 30, 0, tmp_path)
         return Segmenter(
-            "efficientnet_lite0", device="cpu", features=shown, cache=cache
+            "efficientnet_lite0", device="cpu", features=feature_settings, cache=cache
         )
 
     monkeypatch.setattr(grid, "GRID_CELLS", 30_000)
     assert grid.grid_step((512, 512)) == 3
     whole = segmenter(512).fit(tissue, marks)
-    whole.memory_ = {}  # strokes would be drawn into one of the two only
+    whole.samples_ = {}  # strokes would be drawn into one of the two only
     one = whole.predict_proba(tissue)
     monkeypatch.setattr(grid, "GRID_CELLS", 12_000)
     assert grid.grid_step((320, 320)) == 3
     tiled = segmenter(320)
     for name in ("model_", "n_classes_", "classes_", "encoder_key_", "channels_"):
         setattr(tiled, name, getattr(whole, name))
-    tiled.memory_ = {}
+    tiled.samples_ = {}
     many = tiled.predict_proba(tissue)
     # A tie is 0.55 against 0.45 before the temperature sharpens it.
     odds = (0.55 / 0.45) ** (1 / whole.model_.temperature)

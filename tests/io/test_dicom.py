@@ -111,8 +111,8 @@ def test_missing_slices_are_told_and_do_not_stretch_the_rest(dicom_folder):
 def test_uneven_slices_are_told(tmp_path, dicom_slice):
     for k, z in enumerate((0, 2, 4.4, 6.4)):
         dicom_slice(tmp_path / f"{k}.dcm", np.zeros((3, 4)), (0, 0, z))
-    (said,) = read_scan(tmp_path).warnings
-    assert said.startswith("The distance between slices varies from 2.00 to 2.40 mm")
+    (marked,) = read_scan(tmp_path).warnings
+    assert marked.startswith("The distance between slices varies from 2.00 to 2.40 mm")
 
 
 def test_gantry_tilt_is_told(tmp_path, dicom_slice):

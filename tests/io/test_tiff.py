@@ -111,8 +111,8 @@ def test_several_images_in_a_file(tmp_path):
         assert (other.shape, other.series, other.warnings) == ((5, 6), "1", ())
         assert other.name == "a 1"
     for wrong in (7, "-1", "axial"):
-        said = rf"a\.tif holds 2 images, there is no number {wrong}"
-        with pytest.raises(ScanError, match=said):
+        marked = rf"a\.tif holds 2 images, there is no number {wrong}"
+        with pytest.raises(ScanError, match=marked):
             read_scan(path, series=wrong)
 
 

@@ -22,8 +22,8 @@ def test_changes_by_hand():
     assert shown.tolist() == [[0, 1, 0, 3], [0, 2, 0, 0]]
     assert shown.dtype == np.uint8
     names = {1: "polyp"}
-    said = [overlay_name(v, names) for v in (1, 2, 3)]
-    assert said == ["polyp gained", "polyp lost", "class 2 gained"]
+    marked = [overlay_name(v, names) for v in (1, 2, 3)]
+    assert marked == ["polyp gained", "polyp lost", "class 2 gained"]
 
 
 def test_a_class_that_was_not_there():

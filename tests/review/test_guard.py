@@ -52,10 +52,10 @@ def test_broken_and_mended():
 def test_a_probe_that_learned_a_stroke_follows_it(segmenter, scene):
     image, _, marks = scene()
     segmenter.fit(image, marks)
-    scores = recheck(segmenter.model_, segmenter.memory_)
+    scores = recheck(segmenter.model_, segmenter.samples_)
     assert [(s.code, s.pixels) for s in scores] == [(1, 35), (1, 35), (2, 5), (2, 5)]
     assert all(s.share == 1 for s in scores)
-    key = next(iter(segmenter.memory_))
+    key = next(iter(segmenter.samples_))
     assert {s.tile for s in scores} == {key}
     assert marks[scores[2].y, scores[2].x] == 2
 
@@ -63,7 +63,7 @@ def test_a_probe_that_learned_a_stroke_follows_it(segmenter, scene):
 def test_contrary_marks_break_earlier_strokes(segmenter, scene):
     image, _, marks = scene()
     segmenter.fit(image, marks)
-    model, memory = segmenter.model_, segmenter.memory_
+    model, samples = segmenter.model_, segmenter.samples_
     # What looks the same, beside what was marked, marked the other way round
     # many times over.
     now = marks.copy()
@@ -72,24 +72,24 @@ def test_contrary_marks_break_earlier_strokes(segmenter, scene):
     opposite[36:60:3, 2:60] = 2
     now[marks == 0] = opposite[marks == 0]
     segmenter.partial_fit(image, now)
-    found = guard(model, memory, segmenter.model_, segmenter.memory_)
+    found = guard(model, samples, segmenter.model_, segmenter.samples_)
     assert len(found.before) == len(found.after)
     assert found.share_before == 1
     assert found.broken
     assert found.share_after < 0.6
-    assert {s.tile for s in found.after} == set(memory)
+    assert {s.tile for s in found.after} == set(samples)
 
 
 def test_contrary_marks_elsewhere_break_nothing(segmenter, scene):
     image, _, marks = scene()
     segmenter.fit(image, marks)
-    model, memory = segmenter.model_, segmenter.memory_
+    model, samples = segmenter.model_, segmenter.samples_
     other, _, _ = scene(seed=1)
     opposite = np.zeros_like(marks)
     opposite[16:32:3, 16:32] = 1
     opposite[36:60:3, 2:60] = 2
     segmenter.partial_fit(other, opposite)
-    found = guard(model, memory, segmenter.model_, segmenter.memory_)
+    found = guard(model, samples, segmenter.model_, segmenter.samples_)
     assert not found.broken
     assert found.share_after == 1
 
@@ -97,13 +97,13 @@ def test_contrary_marks_elsewhere_break_nothing(segmenter, scene):
 def test_what_was_taken_back_or_added_does_not_count(segmenter, scene):
     image, _, marks = scene()
     segmenter.fit(image, marks)
-    model, memory = segmenter.model_, segmenter.memory_
+    model, samples = segmenter.model_, segmenter.samples_
     now = marks.copy()
     now[now.shape[0] - 8] = 0  # taken back
     now[10, 40:60] = 1  # new
     now[21, 18:26] = 2  # an earlier stroke made longer
     segmenter.partial_fit(image, now)
-    found = guard(model, memory, segmenter.model_, segmenter.memory_)
+    found = guard(model, samples, segmenter.model_, segmenter.samples_)
     assert [(s.code, s.pixels) for s in found.after] == [(1, 35), (2, 8), (2, 5)]
     assert found.broken == ()
 
@@ -111,7 +111,7 @@ def test_what_was_taken_back_or_added_does_not_count(segmenter, scene):
 def test_whole_masks_and_new_classes(segmenter, scene):
     image, mask, _ = scene()
     segmenter.fit(image, marks_from_mask(mask))
-    scores = recheck(segmenter.model_, segmenter.memory_)
+    scores = recheck(segmenter.model_, segmenter.samples_)
     assert [s.code for s in scores] == [1, 2]
     assert all(s.share > 0.95 for s in scores)
 
@@ -140,6 +140,6 @@ def test_the_first_guess_is_no_correction(segmenter, scene):
     image, _, marks = scene()
     drive(segmenter.iter_cluster(image))
     segmenter.partial_fit(image, marks)
-    assert GUESS in segmenter.memory_
-    scores = recheck(segmenter.model_, segmenter.memory_)
+    assert GUESS in segmenter.samples_
+    scores = recheck(segmenter.model_, segmenter.samples_)
     assert [s.pixels for s in scores] == [35, 35, 5, 5]

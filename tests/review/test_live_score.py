@@ -71,12 +71,12 @@ def test_scores_of_answers_by_hand():
 def test_held_out_strokes_are_found_and_the_probe_stays(segmenter, scene, encoder):
     image, _, marks = scene()
     segmenter.fit(image, marks)
-    model, memory, runs = segmenter.model_, segmenter.memory_, encoder.planes_encoded
+    model, samples, runs = segmenter.model_, segmenter.samples_, encoder.planes_encoded
     got = drive(iter_cross_validate(segmenter, image, marks, folds=2))
     assert (got.strokes, got.skipped) == (4, 0)
     assert got.right == got.dice == 1.0
     assert got.hd95 == 0.0
-    assert segmenter.model_ is model and segmenter.memory_ is memory
+    assert segmenter.model_ is model and segmenter.samples_ is samples
     assert encoder.planes_encoded == runs
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 from napari_segdino.review.history import ProbeHistory, learned_of
 
 
@@ -16,7 +16,7 @@ class Bare:
 def learned(number, shared=None):
     one = Bare()
     one.model_ = torch.full((1000,), float(number))
-    one.memory_ = {"a": shared if shared is not None else torch.zeros(1)}
+    one.samples_ = {"a": shared if shared is not None else torch.zeros(1)}
     one.n_classes_, one.classes_, one.encoder_key_ = 2, np.arange(2), "e"
     return one
 
@@ -52,15 +52,15 @@ def test_learning_goes_on_from_the_restored_probe(segmenter, scene):
     image, _, marks = scene()
     history = ProbeHistory()
     history.record(segmenter.fit(image, marks))
-    kept = set(segmenter.memory_)
+    kept = set(segmenter.samples_)
     other, _, other_marks = scene(seed=3)
     history.record(segmenter.partial_fit(other, other_marks))
-    assert len(segmenter.memory_) == 2
+    assert len(segmenter.samples_) == 2
     history.back(segmenter)
-    assert set(segmenter.memory_) == kept
-    segmenter.memory_["new"] = None
+    assert set(segmenter.samples_) == kept
+    segmenter.samples_["new"] = None
     history.go(0, segmenter)
-    assert set(segmenter.memory_) == kept
+    assert set(segmenter.samples_) == kept
 
 
 def test_a_new_state_drops_what_lay_ahead():
@@ -103,7 +103,7 @@ def test_the_parts_of_a_real_probe_are_counted(segmenter, scene):
     image, _, marks = scene()
     history = ProbeHistory()
     history.record(segmenter.fit(image, marks))
-    (kept,) = segmenter.memory_.values()
+    (kept,) = segmenter.samples_.values()
     least = kept.context.nbytes + kept.features.nbytes + segmenter.model_.units.nbytes
     assert least < history.nbytes < 20 * least
 
@@ -111,7 +111,7 @@ def test_the_parts_of_a_real_probe_are_counted(segmenter, scene):
 @given(npst.arrays(st.sampled_from([np.uint8, np.uint16, np.int32]), (3, 7)))
 def test_masks_come_back_as_they_were(mask):
     for one in (mask, mask.T, mask[::2]):
-        back = Packed.of(one).array()
+        back = Compressed.of(one).array()
         assert back.dtype == one.dtype
         assert np.array_equal(back, one)
         back[0] = 1  # ours to write on
@@ -121,7 +121,7 @@ def test_masks_found_later_come_back_with_their_state():
     history, one = ProbeHistory(), learned(1)
     history.record(one)
     history.record(learned(2))
-    history.add_masks(0, {"m": Packed.of(np.ones((2, 2), np.uint8))})
+    history.add_masks(0, {"m": Compressed.of(np.ones((2, 2), np.uint8))})
     assert history.back(one)["m"].tolist() == [[1, 1], [1, 1]]
     assert float(one.model_[0]) == 1
 
@@ -131,7 +131,7 @@ def test_a_state_tells_whether_it_is_what_a_segmenter_knows():
     state = ProbeHistory().record(learned_of(one), origin="here")
     assert state.origin == "here"
     assert state.knows(learned_of(one))
-    one.memory_["b"] = torch.zeros(1)
+    one.samples_["b"] = torch.zeros(1)
     assert not state.knows(learned_of(one))
     assert not state.knows(learned_of(learned(1)))
     assert not state.knows({})

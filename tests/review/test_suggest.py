@@ -6,35 +6,39 @@ from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError
 from napari_segdino.progress import drive
-from napari_segdino.review.ensemble import PlaneDoubt, draw_strokes, iter_doubt
+from napari_segdino.review.ensemble import (
+    PlaneUncertainty,
+    draw_strokes,
+    iter_uncertainty,
+)
 from napari_segdino.review.places import find_places, join, judge_slice, rank
 from napari_segdino.review.suggest import iter_rank_images, iter_suggest
 
 
 def test_a_thick_region_wins_over_a_line_and_a_pixel():
-    doubt = np.zeros((40, 50), np.float32)
-    doubt[5, :] = 1
-    doubt[20, 3] = 1
-    doubt[25:36, 30:41] = 0.8
-    (place,) = find_places(doubt, radius=4, plane=7)
+    uncertainty = np.zeros((40, 50), np.float32)
+    uncertainty[5, :] = 1
+    uncertainty[20, 3] = 1
+    uncertainty[25:36, 30:41] = 0.8
+    (place,) = find_places(uncertainty, radius=4, plane=7)
     assert (place.plane, place.radius) == (7, 4)
-    assert place.doubt == pytest.approx(0.8, abs=1e-4)
+    assert place.uncertainty == pytest.approx(0.8, abs=1e-4)
     assert 29 <= place.y <= 31 and 34 <= place.x <= 36
 
 
 def test_places_keep_away_from_marks_and_each_other():
-    doubt = np.zeros((40, 60), np.float32)
-    doubt[10:21, 10:21] = 0.9
-    doubt[10:21, 40:51] = 0.5
-    marks = np.zeros(doubt.shape, np.uint8)
+    uncertainty = np.zeros((40, 60), np.float32)
+    uncertainty[10:21, 10:21] = 0.9
+    uncertainty[10:21, 40:51] = 0.5
+    marks = np.zeros(uncertainty.shape, np.uint8)
     marks[15, 15] = 2
-    (far,) = find_places(doubt, marks, radius=8)
+    (far,) = find_places(uncertainty, marks, radius=8)
     assert far.x > 35
-    both = find_places(doubt, count=2, radius=5)
+    both = find_places(uncertainty, count=2, radius=5)
     assert [p.x < 30 for p in both] == [True, False]
-    assert both[0].doubt > both[1].doubt
+    assert both[0].uncertainty > both[1].uncertainty
     marks[:] = 1
-    assert find_places(doubt, marks) == []
+    assert find_places(uncertainty, marks) == []
     assert find_places(np.zeros((9, 9))) == []
 
 
@@ -42,27 +46,29 @@ def test_places_keep_away_from_marks_and_each_other():
     npst.arrays(np.float32, (20, 24), elements=st.floats(0, 1, width=32)),
     npst.arrays(np.bool_, (20, 24), elements=st.booleans()),
 )
-def test_discs_of_places_never_touch_marks_or_overlap(doubt, said):
-    said &= doubt > 0.9
-    places = find_places(doubt, said.astype(np.uint8), count=5, radius=3)
-    assert [p.doubt for p in places] == sorted((p.doubt for p in places), reverse=True)
+def test_discs_of_places_never_touch_marks_or_overlap(uncertainty, marked):
+    marked &= uncertainty > 0.9
+    places = find_places(uncertainty, marked.astype(np.uint8), count=5, radius=3)
+    assert [p.uncertainty for p in places] == sorted(
+        (p.uncertainty for p in places), reverse=True
+    )
     for i, p in enumerate(places):
-        far = [np.hypot(y - p.y, x - p.x) for y, x in np.argwhere(said)]
+        far = [np.hypot(y - p.y, x - p.x) for y, x in np.argwhere(marked)]
         assert min(far, default=99) > 3
         assert all(np.hypot(q.y - p.y, q.x - p.x) > 6 for q in places[:i])
 
 
 def test_slices_by_hand():
-    doubt = np.array([[1.0, 0.5], [0.0, 0.0]])
+    uncertainty = np.array([[1.0, 0.5], [0.0, 0.0]])
     marks = np.array([[1, 0], [0, 0]])
-    one = judge_slice(doubt, marks, 3)
+    one = judge_slice(uncertainty, marks, 3)
     assert (one.plane, one.marked) == (3, 0.25)
-    assert one.doubt == pytest.approx(0.5 / 3)
+    assert one.uncertainty == pytest.approx(0.5 / 3)
     flat = np.full((20, 20), 0.2)
     done = np.ones((20, 20), int)
     ranking = rank([(0, flat, None), (1, 2 * flat, None), (2, 4 * flat, done)])
     assert [s.plane for s in ranking.slices] == [1, 0]
-    assert ranking.doubt == pytest.approx(0.3)
+    assert ranking.uncertainty == pytest.approx(0.3)
     assert ranking.places[0].plane == 1
     apart = [rank([(i, f, None)]) for i, f in ((0, flat), (1, 2 * flat))]
     assert join(apart, 3).slices == ranking.slices
@@ -75,15 +81,17 @@ def test_slices_and_images_are_ranked_by_the_doubt_of_the_probe(segmenter, scene
     image, mask, marks = scene()
     strange = np.where(mask > 0, 110, 2 * image).astype(np.uint8)
     volume = np.stack([image, strange, scene(seed=5)[0]])
-    said = np.stack([marks, 0 * marks, np.ones_like(marks)])
-    segmenter.fit(volume[:1], said[:1], axes="ZYX")
+    marked = np.stack([marks, 0 * marks, np.ones_like(marks)])
+    segmenter.fit(volume[:1], marked[:1], axes="ZYX")
     seen = []
-    ranking = drive(iter_suggest(segmenter, volume, said, axes="ZYX"), seen.append)
-    maps = {s.index: s.doubt.total for s in seen if isinstance(s, PlaneDoubt)}
+    ranking = drive(iter_suggest(segmenter, volume, marked, axes="ZYX"), seen.append)
+    maps = {
+        s.index: s.uncertainty.total for s in seen if isinstance(s, PlaneUncertainty)
+    }
     assert sorted(maps) == [0, 1, 2]
     means = {0: maps[0][marks == 0].mean(), 1: maps[1].mean()}
     assert [s.plane for s in ranking.slices] == sorted(means, key=lambda i: -means[i])
-    assert [s.doubt for s in ranking.slices] == pytest.approx(
+    assert [s.uncertainty for s in ranking.slices] == pytest.approx(
         sorted(means.values(), reverse=True), rel=1e-4
     )
     assert ranking.places and {p.plane for p in ranking.places} <= {0, 1}
@@ -91,7 +99,7 @@ def test_slices_and_images_are_ranked_by_the_doubt_of_the_probe(segmenter, scene
     ranked = drive(iter_rank_images(segmenter, pair))
     backwards = drive(iter_rank_images(segmenter, pair[::-1]))
     assert [name for name, _ in ranked] == [name for name, _ in backwards]
-    assert ranked[0][1].doubt > ranked[1][1].doubt > 0
+    assert ranked[0][1].uncertainty > ranked[1][1].uncertainty > 0
 
 
 def test_an_ensemble_leaves_the_probe_as_it_was(segmenter, scene, encoder):
@@ -99,12 +107,12 @@ def test_an_ensemble_leaves_the_probe_as_it_was(segmenter, scene, encoder):
     segmenter.fit(image, marks)
     model, before = segmenter.model_, encoder.planes_encoded
     steps = []
-    drive(iter_doubt(segmenter, image, members=4), steps.append)
-    (plane,) = (s for s in steps if isinstance(s, PlaneDoubt))
+    drive(iter_uncertainty(segmenter, image, members=4), steps.append)
+    (plane,) = (s for s in steps if isinstance(s, PlaneUncertainty))
     again = []
-    drive(iter_doubt(segmenter, image, members=4), again.append)
-    assert plane.doubt.between.max() > 0
-    assert np.array_equal(plane.doubt.total, again[-2].doubt.total)
+    drive(iter_uncertainty(segmenter, image, members=4), again.append)
+    assert plane.uncertainty.between.max() > 0
+    assert np.array_equal(plane.uncertainty.total, again[-2].uncertainty.total)
     assert segmenter.model_ is model
     assert encoder.planes_encoded == before
 
@@ -115,7 +123,7 @@ def test_each_class_keeps_its_number_of_strokes(segmenter, scene):
     random = np.random.default_rng(0)
     left_out = 0
     for _ in range(20):
-        (drawn,) = draw_strokes(segmenter.memory_, random).values()
+        (drawn,) = draw_strokes(segmenter.samples_, random).values()
         for code in (1, 2):
             weight = drawn.weights[drawn.codes == code].sum()
             assert float(weight) == pytest.approx(2, abs=1e-5)

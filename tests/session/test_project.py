@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 from napari_segdino.errors import ProjectError
 from napari_segdino.images.planes import as_planes
 from napari_segdino.session.project import (
@@ -186,7 +186,10 @@ def test_a_probe_in_training_stays_as_it_was_written(tmp_path):
 
 def test_the_history_of_probes_is_kept(tmp_path):
     image, other = image_state(), image_state(key="b")
-    masks = {("b", 2): Packed.of(image.mask[0]), ("gone", 0): Packed.of(image.mask[0])}
+    masks = {
+        ("b", 2): Compressed.of(image.mask[0]),
+        ("gone", 0): Compressed.of(image.mask[0]),
+    }
     probes = (
         saved(3, None),
         saved(
@@ -208,7 +211,10 @@ def test_the_history_of_probes_is_kept(tmp_path):
 
 
 def test_a_probe_is_written_once_and_removed_when_it_is_let_go(tmp_path):
-    writer, mask = ProjectWriter(tmp_path / "p"), Packed.of(np.ones((20, 30), np.uint8))
+    writer, mask = (
+        ProjectWriter(tmp_path / "p"),
+        Compressed.of(np.ones((20, 30), np.uint8)),
+    )
     old = saved(1, b"one", masks={("a", 0): mask})
     writer.write(State(SESSION, (image_state(),), (old,), 0))
     more = replace(old, masks={**old.masks, ("a", 1): mask})
@@ -237,7 +243,7 @@ def test_probes_that_are_let_go_stay_until_the_project_says_so(tmp_path, monkeyp
 
 
 def test_masks_that_are_damaged_are_told(tmp_path):
-    masks = {("a", 0): Packed.of(np.ones((20, 30), np.uint8))}
+    masks = {("a", 0): Compressed.of(np.ones((20, 30), np.uint8))}
     probes = (saved(1, b"one", masks=masks),)
     ProjectWriter(tmp_path / "p").write(State(SESSION, (image_state(),), probes, 0))
     project = read_project(tmp_path / "p")
@@ -312,13 +318,13 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, monkeypatch):
 
 def test_images_are_told_apart_by_pixels_shape_and_type():
     image = np.zeros((5, 300, 300), np.uint8)
-    prints = [image_print(as_planes(image, True))]
+    checksums = [image_print(as_planes(image, True))]
     image[2, 150, 150] = 1
-    prints.append(image_print(as_planes(image, True)))
-    prints.append(image_print(as_planes(image.astype(np.int16), True)))
-    prints.append(image_print(as_planes(image[:, :, :299], True)))
-    assert len(set(prints)) == 4
-    assert image_print(as_planes(image.copy(), True)) == prints[1]
+    checksums.append(image_print(as_planes(image, True)))
+    checksums.append(image_print(as_planes(image.astype(np.int16), True)))
+    checksums.append(image_print(as_planes(image[:, :, :299], True)))
+    assert len(set(checksums)) == 4
+    assert image_print(as_planes(image.copy(), True)) == checksums[1]
 
 
 # -- after a crash ---------------------------------------------------------

@@ -14,7 +14,7 @@ from napari_segdino.marks import MAX_LABEL, apply_marks, confirmations, correcti
 from napari_segdino.session.session import (
     BACKGROUND_MARK,
     Session,
-    fingerprint,
+    checksum,
     why_not_trainable,
 )
 from napari_segdino.session.settings import Settings
@@ -33,8 +33,8 @@ def test_corrections_by_hand() -> None:
 
 
 def test_erasing_says_background() -> None:
-    said = corrections(np.array([[3]]), np.array([[0]]), np.array([[0]]))
-    assert said[0, 0] == BACKGROUND_MARK
+    marked = corrections(np.array([[3]]), np.array([[0]]), np.array([[0]]))
+    assert marked[0, 0] == BACKGROUND_MARK
 
 
 def test_confirmations_by_hand() -> None:
@@ -55,13 +55,13 @@ def test_apply_marks_by_hand() -> None:
 def test_a_correction_always_wins_over_the_next_prediction(
     wrote: np.ndarray, now: np.ndarray, marks: np.ndarray
 ) -> None:
-    said = corrections(wrote, now, marks)
+    marked = corrections(wrote, now, marks)
     changed = wrote != now
     for prediction in (wrote, np.zeros_like(wrote), np.full_like(wrote, 3)):
         np.testing.assert_array_equal(
-            apply_marks(prediction, said)[changed], now[changed]
+            apply_marks(prediction, marked)[changed], now[changed]
         )
-    np.testing.assert_array_equal(said[~changed], marks[~changed])
+    np.testing.assert_array_equal(marked[~changed], marks[~changed])
 
 
 @given(masks, marks_)
@@ -72,9 +72,9 @@ def test_nothing_changed_says_nothing(mask: np.ndarray, marks: np.ndarray) -> No
 @given(masks, marks_)
 def test_marks_decide_and_only_they(prediction: np.ndarray, marks: np.ndarray) -> None:
     shown = apply_marks(prediction, marks)
-    said = marks > 0
-    np.testing.assert_array_equal(shown[said], marks[said] - 1)
-    np.testing.assert_array_equal(shown[~said], prediction[~said])
+    marked = marks > 0
+    np.testing.assert_array_equal(shown[marked], marks[marked] - 1)
+    np.testing.assert_array_equal(shown[~marked], prediction[~marked])
     assert shown.dtype == prediction.dtype
     np.testing.assert_array_equal(apply_marks(shown, marks), shown)
 
@@ -85,8 +85,8 @@ def test_fingerprint_sees_one_pixel(
 ) -> None:
     other = mask.copy()
     other[at] += step
-    assert fingerprint(other) != fingerprint(mask)
-    assert fingerprint(np.asfortranarray(mask)) == fingerprint(mask)
+    assert checksum(other) != checksum(mask)
+    assert checksum(np.asfortranarray(mask)) == checksum(mask)
 
 
 @pytest.mark.parametrize(

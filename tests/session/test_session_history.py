@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 from napari_segdino.review.history import learned_of
 from napari_segdino.session.probe_history import Rounds
-from napari_segdino.session.results import Known, Redrawn
+from napari_segdino.session.results import Known, PlaneUpdate
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings
 
@@ -36,8 +36,10 @@ def learn(session: Session, rounds: Rounds, image: str, number: float) -> Any:
     session.segmenter.model_ = np.array(number)
     session.note_learned(image, {0: int(number)})
     redraw = rounds.learned(image, Known(before, learned_of(session.segmenter)))
-    old, new = (Packed.of(np.full((2, 2), n, np.uint8)) for n in (number - 1, number))
-    rounds.drew(image, redraw, [Redrawn(0, old, new)])
+    old, new = (
+        Compressed.of(np.full((2, 2), n, np.uint8)) for n in (number - 1, number)
+    )
+    rounds.drew(image, redraw, [PlaneUpdate(0, old, new)])
     return redraw
 
 

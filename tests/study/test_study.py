@@ -11,10 +11,10 @@ from napari_segdino.heads.dense.train import TrainingState
 from napari_segdino.io.cases import Case, Dataset
 from napari_segdino.metrics import Row
 from napari_segdino.study.ablation import (
-    RungRow,
-    ladder,
-    rung_table,
-    summarise_rungs,
+    StepRow,
+    ablation_steps,
+    step_table,
+    summarise_steps,
 )
 from napari_segdino.study.evaluate import by_case, mean_score
 from napari_segdino.study.labels import LabelRule, decide
@@ -272,9 +272,9 @@ def test_a_folder_belongs_to_one_study(tmp_path):
         StudyFolder(tmp_path / "x").open({"a": 2}, restart=True)
 
 
-def test_each_rung_of_the_ablation_changes_one_thing():
-    rungs = ladder((512, 768), z_sigma=2.0, volumes=True)
-    before = {**asdict(rungs[0].features), **asdict(rungs[0].predicting)}
+def test_each_step_of_the_ablation_changes_one_thing():
+    steps = ablation_steps((512, 768), z_sigma=2.0, volumes=True)
+    before = {**asdict(steps[0].features), **asdict(steps[0].predicting)}
     assert before["sides"] == (512,)
     assert before["factors"] == (1.0,)
     assert not before["flips"]
@@ -282,8 +282,8 @@ def test_each_rung_of_the_ablation_changes_one_thing():
     assert not before["regularise"]
     assert before["z_sigma"] == 0
     changed = []
-    for rung in rungs[1:]:
-        now = {**asdict(rung.features), **asdict(rung.predicting)}
+    for step in steps[1:]:
+        now = {**asdict(step.features), **asdict(step.predicting)}
         changed.append([(k, now[k]) for k in now if now[k] != before[k]])
         before = now
     assert changed == [
@@ -295,15 +295,15 @@ def test_each_rung_of_the_ablation_changes_one_thing():
     ]
 
 
-def test_rungs_are_compared_case_by_case():
+def test_steps_are_compared_case_by_case():
     dice = {("one", 0): (0.2, 0.8), ("one", 1): (0.4, 0.6), ("two", 0): (0.5, 0.9)}
     dice["two", 1] = (0.7, 0.7)
     rows = [
-        RungRow(rung, repeat, case, 1, value, 0, 0)
-        for (rung, repeat), values in dice.items()
+        StepRow(step, repeat, case, 1, value, 0, 0)
+        for (step, repeat), values in dice.items()
         for case, value in zip("ab", values, strict=True)
     ]
-    first, second = summarise_rungs(rows)
+    first, second = summarise_steps(rows)
     assert first.mean == pytest.approx(0.5)
     assert np.isnan(first.change)
     assert second.mean == pytest.approx(0.7)
@@ -311,6 +311,6 @@ def test_rungs_are_compared_case_by_case():
     # Case a gains 0.3, case b 0.1.
     assert second.change == pytest.approx(0.2)
     assert (second.low, second.high) == pytest.approx((0.1, 0.3))
-    table = rung_table([first, second]).splitlines()
+    table = step_table([first, second]).splitlines()
     assert table[1].split() == ["one", "0.5000", "0.0000"]
     assert table[2].split()[:4] == ["two", "0.7000", "0.0000", "+0.2000"]

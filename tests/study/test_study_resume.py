@@ -36,7 +36,7 @@ def write_pictures(root, count=8, side=48):
 EPOCHS = 40
 PROGRAM = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import napari_segdino.pipeline
 from fake_encoder import FakeEncoder
 from napari_segdino.cli import main

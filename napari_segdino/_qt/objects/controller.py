@@ -19,13 +19,13 @@ from napari_segdino._qt.worker import Job
 from napari_segdino.inference.measure import Table, write_table
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.object_tasks import Asked, Found, iter_objects
-from napari_segdino.session.session import fingerprint
+from napari_segdino.session.session import checksum
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
 
 REST = 150
 """Milliseconds without drawing before the mask is compared."""
@@ -59,9 +59,9 @@ class ObjectsController(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._panel, self._engine, self._image = panel, engine, image
         self._layer: Labels | None = None
-        self._work: Work | None = None
+        self._annotation: Annotation | None = None
         self._region: tuple[int, ...] = ()
-        self._prints: dict[int, int] = {}
+        self._checksums: dict[int, int] = {}
         # Planes drawn in since the objects shown, or asked for, were found.
         self._touched: set[tuple[Any, int]] = set()
         self._meanwhile: set[tuple[Any, int]] = set()
@@ -74,7 +74,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         panel.only.toggled.connect(self._show_only)
         engine.busy_changed.connect(lambda busy: panel.find.setEnabled(not busy))
         engine.viewer.layers.events.removed.connect(self._on_removed)
-        engine.works.mask_changed.connect(self._on_mask)
+        engine.annotations.mask_changed.connect(self._on_mask)
 
     def close(self) -> None:
         """Let go of the layers."""
@@ -84,91 +84,104 @@ class ObjectsController(QObject):  # type: ignore[misc]
 
     def show_image(self, image: Image | None) -> None:
         """Say in which unit the sizes of an image's objects are."""
-        work = None if image is None else self._engine.works.get(image)
-        if work is None:
+        annotation = None if image is None else self._engine.annotations.get(image)
+        if annotation is None:
             return
-        spacing, unit = spacing_of(work.mask, len(self._axes(work)))
+        spacing, unit = spacing_of(annotation.mask, len(self._axes(annotation)))
         power = "²" if len(spacing) == 2 else "³"
         self._panel.show_unit(f"{unit or 'px'}{power}")
 
     def find(self) -> None:
         """Find the objects of the mask in the worker."""
         image = self._image()
-        work = self._engine.works.drawn(image)
-        if work is None:
-            self._engine.refuse(self._engine.works.lacking())
+        annotation = self._engine.annotations.drawn(image)
+        if annotation is None:
+            self._engine.refuse(self._engine.annotations.lacking())
             return
         self.show_image(image)
         self._meanwhile = set()
         session, panel = self._engine.session, self._panel
-        spacing, unit = spacing_of(work.mask, len(self._axes(work)))
+        spacing, unit = spacing_of(annotation.mask, len(self._axes(annotation)))
         asked = Asked(
-            work.planes,
-            work.mask.data,
-            self._asked_region(work),
+            annotation.planes,
+            annotation.mask.data,
+            self._asked_region(annotation),
             spacing,
             unit,
             {c.label: c.name for c in session.classes},
             panel.value(),
-            session.segmenter if panel.doubt.isChecked() else None,
+            session.segmenter if panel.uncertainty.isChecked() else None,
         )
         self._engine.runner.start(
             Job(
                 "Find objects",
                 partial(iter_objects, asked),
-                on_done=partial(self._show, work, asked.region),
+                on_done=partial(self._show, annotation, asked.region),
                 on_error=self._engine.report,
             )
         )
 
-    def _axes(self, work: Work) -> str:
+    def _axes(self, annotation: Annotation) -> str:
         """Return the axes of what is looked at: a volume, or the slice shown."""
-        axes = work.planes.spatial_axes
+        axes = annotation.planes.spatial_axes
         whole = self._engine.session.settings.whole_volume
         return axes[-3:] if whole and axes[:-2].endswith("Z") else axes[-2:]
 
-    def _asked_region(self, work: Work) -> tuple[int, ...]:
-        lead = work.planes.index(work.shown())
-        return lead[: work.mask.ndim - len(self._axes(work))]
+    def _asked_region(self, annotation: Annotation) -> tuple[int, ...]:
+        lead = annotation.planes.index(annotation.shown())
+        return lead[: annotation.mask.ndim - len(self._axes(annotation))]
 
-    def _show(self, work: Work, region: tuple[int, ...], found: Found) -> None:
+    def _show(
+        self, annotation: Annotation, region: tuple[int, ...], found: Found
+    ) -> None:
         self._let_go()
         viewer = self._engine.viewer
-        shape = tuple(work.mask.data.shape)
-        layer = find_layer(viewer, work.image, "objects", shape)
+        shape = tuple(annotation.mask.data.shape)
+        layer = find_layer(viewer, annotation.image, "objects", shape)
         if layer is None or not is_ours(layer):
             active = viewer.layers.selection.active
             layer = make_layer(
-                viewer, work.image, "objects", shape, found.labels, CONTOUR, work.mask
+                viewer,
+                annotation.image,
+                "objects",
+                shape,
+                found.labels,
+                CONTOUR,
+                annotation.mask,
             )
             viewer.layers.selection.active = active
         else:
             layer.data = found.labels
-        self._layer, self._work, self._region = layer, work, region
-        self._prints, self._touched = found.prints, self._meanwhile
+        self._layer, self._annotation, self._region = layer, annotation, region
+        self._checksums, self._touched = found.checksums, self._meanwhile
         self._compare()
         layer.events.selected_label.connect(self._on_label)
         layer.mouse_drag_callbacks.append(self._on_press)
         self._show_only(self._panel.only.isChecked())
         self._panel.table.setTable(found.table)
         self._panel.summary.setText(summary(found.table))
-        self._engine.said.emit(f"{summary(found.table)} Click a row to go there.")
+        self._engine.message.emit(f"{summary(found.table)} Click a row to go there.")
 
-    def _on_mask(self, work: Work, plane: int) -> None:
+    def _on_mask(self, annotation: Annotation, plane: int) -> None:
         for planes in (self._touched, self._meanwhile):
-            planes.add((work.key, plane))
+            planes.add((annotation.key, plane))
         self._rest.start(REST)
 
     def _compare(self) -> None:
         """Say whether the mask is another than that of the objects shown."""
-        work = None if self._work is None else self._engine.works.get(self._work.image)
-        if work is None or not work.watch.intact:
+        annotation = (
+            None
+            if self._annotation is None
+            else self._engine.annotations.get(self._annotation.image)
+        )
+        if annotation is None or not annotation.watch.intact:
             return
-        planes = (p for key, p in self._touched if key == work.key)
+        planes = (p for key, p in self._touched if key == annotation.key)
         stale = self._layer is not None and any(
-            fingerprint(read_plane(work.mask, work.planes.index(p))) != self._prints[p]
+            checksum(read_plane(annotation.mask, annotation.planes.index(p)))
+            != self._checksums[p]
             for p in planes
-            if p in self._prints
+            if p in self._checksums
         )
         self._panel.stale.setVisible(stale)
 
@@ -176,13 +189,17 @@ class ObjectsController(QObject):  # type: ignore[misc]
 
     def go_to(self, label: int) -> None:
         """Show an object in the middle of the canvas, as large as it is now."""
-        layer, work = self._layer, self._work
-        if layer is None or work is None:
+        layer, annotation = self._layer, self._annotation
+        if layer is None or annotation is None:
             return
         here = [*map(float, self._region), *self._panel.table.items.centre(label)]
         index = tuple(round(c) for c in here[:-2])
-        plane = int(np.ravel_multi_index(index, work.planes.lead_shape)) if index else 0
-        go_to(work.viewer, work, plane, (here[-2], here[-1]))
+        plane = (
+            int(np.ravel_multi_index(index, annotation.planes.lead_shape))
+            if index
+            else 0
+        )
+        go_to(annotation.viewer, annotation, plane, (here[-2], here[-1]))
         layer.selected_label = label
 
     def _on_label(self, event: Any = None) -> None:
@@ -210,7 +227,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
     def _show_only(self, on: bool) -> None:
         if on and self._layer is None:
             self._panel.only.setChecked(False)
-            self._engine.refuse(self._engine.works.lacking(NONE_FOUND))
+            self._engine.refuse(self._engine.annotations.lacking(NONE_FOUND))
             return
         # napari draws the whole layer again, also where nothing changes.
         if self._layer is not None and self._layer.show_selected_label != on:
@@ -219,10 +236,10 @@ class ObjectsController(QObject):  # type: ignore[misc]
     # -- files and endings -------------------------------------------------
 
     def _ask_export(self) -> None:
-        if self._work is None or not self._panel.table.items.rowCount():
-            self._engine.refuse(self._engine.works.lacking(NONE_FOUND))
+        if self._annotation is None or not self._panel.table.items.rowCount():
+            self._engine.refuse(self._engine.annotations.lacking(NONE_FOUND))
             return
-        name = f"{self._work.image.name}-objects"
+        name = f"{self._annotation.image.name}-objects"
         path = ask_export_table(self._panel, name)
         if path is not None:
             self.export(path)
@@ -236,7 +253,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             return write_table(path, table)
 
         def done(written: Path) -> None:
-            self._engine.said.emit(f"The table was saved to {written}.")
+            self._engine.message.emit(f"The table was saved to {written}.")
 
         self._engine.runner.start(
             Job("Export table", steps, on_done=done, on_error=self._engine.alarm)

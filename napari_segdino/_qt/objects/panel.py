@@ -28,7 +28,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.split = QCheckBox("Part those that touch")
-        self.doubt = QCheckBox("where the probe doubts, too")
+        self.uncertainty = QCheckBox("where the probe is uncertain, too")
         self.depth = _spin(0.01, 0.99, 0.25, 0.05)
         self.min_size = _spin(0, MOST, 0, 1)
         self.max_size = _spin(0, MOST, 0, 1)
@@ -42,8 +42,8 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self._lay_out()
         self._explain()
         self.split.setChecked(True)
-        self.doubt.setChecked(True)
-        self.split.toggled.connect(self.doubt.setEnabled)
+        self.uncertainty.setChecked(True)
+        self.split.toggled.connect(self.uncertainty.setEnabled)
         self.split.toggled.connect(self.depth.setEnabled)
 
     def value(self) -> ObjectSettings:
@@ -70,7 +70,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow(self.split)
-        form.addRow(self.doubt)
+        form.addRow(self.uncertainty)
         form.addRow("Depth of a neck", self.depth)
         form.addRow("Smallest", self.min_size)
         form.addRow("Largest", self.max_size)
@@ -98,7 +98,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self.split.setToolTip(
             "Cut objects apart at their necks; else all that is connected is one"
         )
-        self.doubt.setToolTip("Cut where the probe's probability is low as well")
+        self.uncertainty.setToolTip("Cut where the probe's probability is low as well")
         self.depth.setToolTip(
             "How much narrower a neck must be than the smaller of the two, as a "
             "share: less cuts more"

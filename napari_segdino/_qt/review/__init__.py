@@ -1,1 +1,1 @@
-"""What the dock shows of a probe: its doubt, what it changed, how good it is."""
+"""What the dock shows of a probe: its uncertainty, what it changed, how good it is."""

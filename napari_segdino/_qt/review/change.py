@@ -16,10 +16,10 @@ from napari_segdino._qt.worker import Job
 from napari_segdino.session.changes import Difference, Painted, iter_difference
 
 if TYPE_CHECKING:
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.drawing import Drawing
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.idle import IdleWork
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.idle import IdleTask
     from napari_segdino.review.guard import Guard
     from napari_segdino.session.session import LabelClass
 
@@ -45,8 +45,8 @@ class ChangeReview(QObject):  # type: ignore[misc]
     def __init__(
         self,
         engine: Engine,
-        idle: IdleWork,
-        current: Callable[[], Work | None],
+        idle: IdleTask,
+        current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -86,7 +86,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
         """What was compared is no longer what is shown."""
         self._idle.drop("compare")
         if self._drawing is not None:
-            self._overlay.clear(self._drawing.work)
+            self._overlay.clear(self._drawing.annotation)
         self._drawing, self._found, self._told = None, None, False
         self._show_found()
         self.panel.show_place(*self._engine.rounds.place)
@@ -94,14 +94,14 @@ class ChangeReview(QObject):  # type: ignore[misc]
     def _on_overlay(self, on: bool) -> None:
         if on and self._of_this() is None:
             self.panel.overlay.setChecked(False)
-            self._engine.refuse(self._engine.works.lacking(UNCHANGED))
+            self._engine.refuse(self._engine.annotations.lacking(UNCHANGED))
         else:
             self._show_overlay(on)
 
     def _of_this(self) -> Drawing | None:
         """Return the last redraw, if it was of this image and with this probe."""
         drawing, session = self._drawing, self._engine.session
-        if drawing is None or drawing.work is not self._current():
+        if drawing is None or drawing.annotation is not self._current():
             return None
         if not session.is_fitted or drawing.known is None:
             return None
@@ -109,12 +109,12 @@ class ChangeReview(QObject):  # type: ignore[misc]
         return drawing if same else None
 
     def _show_overlay(self, on: bool) -> None:
-        work = self._current()
-        if not on or work is None:
+        annotation = self._current()
+        if not on or annotation is None:
             self._overlay.hide()
             return
-        self._overlay.show(work)
-        self._overlay.color(work, overlay_colors(self._engine.session.classes))
+        self._overlay.show(annotation)
+        self._overlay.color(annotation, overlay_colors(self._engine.session.classes))
         if self._drawing is not None:
             self._idle.ask("compare", self._make)
 
@@ -126,12 +126,12 @@ class ChangeReview(QObject):  # type: ignore[misc]
         return Job(
             "Comparing",
             partial(iter_difference, tuple(drawing.parts), drawing.known, paint),
-            on_step=partial(self._take, drawing.work),
+            on_step=partial(self._take, drawing.annotation),
             on_done=self._keep,
         )
 
-    def _take(self, work: Work, painted: Painted) -> None:
-        self._overlay.draw(work, painted.plane, painted.labels)
+    def _take(self, annotation: Annotation, painted: Painted) -> None:
+        self._overlay.draw(annotation, painted.plane, painted.labels)
 
     def _keep(self, found: Difference) -> None:
         self._found = found
@@ -139,7 +139,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
         text, broken = verdict(found.guard)
         if broken and not self._told:
             self._told = True
-            self._engine.said.emit(f"{text} Go back in the Review tab, or go on.")
+            self._engine.message.emit(f"{text} Go back in the Review tab, or go on.")
 
     def _show_found(self) -> None:
         """Show what was found, if it is of the image and the probe that are there."""

@@ -21,8 +21,8 @@ from napari_segdino._qt.layers import (
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
 
 Kind = Literal["uncertainty", "changes"]
 
@@ -49,7 +49,7 @@ class Overlay(QObject):  # type: ignore[misc]
         self._layers: dict[Any, Any] = {}
         self._own = False
         self._viewer.layers.events.removed.connect(self._on_removed)
-        engine.works.lost.connect(self._on_lost)
+        engine.annotations.lost.connect(self._on_lost)
 
     def release(self) -> None:
         """Take the layers away and let go of the window."""
@@ -58,41 +58,41 @@ class Overlay(QObject):  # type: ignore[misc]
         for layer in layers.values():
             self._viewer.layers.remove(layer)
 
-    def show(self, work: Work) -> None:
+    def show(self, annotation: Annotation) -> None:
         """Show the layer of an image, and no other."""
-        if work.key not in self._layers:
-            self._layers[work.key] = self._make(work)
-        self._set_visible(work.key)
+        if annotation.key not in self._layers:
+            self._layers[annotation.key] = self._make(annotation)
+        self._set_visible(annotation.key)
 
     def hide(self) -> None:
         """Hide them all."""
         self._set_visible(None)
 
-    def draw(self, work: Work, plane: int, values: NDArray[Any]) -> None:
+    def draw(self, annotation: Annotation, plane: int, values: NDArray[Any]) -> None:
         """Draw a plane, if the image has such a layer."""
-        layer = self._layers.get(work.key)
+        layer = self._layers.get(annotation.key)
         if layer is not None:
-            layer.data[work.planes.index(plane)] = values
-            if plane == work.shown():
+            layer.data[annotation.planes.index(plane)] = values
+            if plane == annotation.shown():
                 layer.refresh()
 
-    def clear(self, work: Work) -> None:
+    def clear(self, annotation: Annotation) -> None:
         """Draw nothing any more."""
-        layer = self._layers.get(work.key)
+        layer = self._layers.get(annotation.key)
         if layer is not None:
             layer.data[...] = 0
             layer.refresh()
 
-    def color(self, work: Work, colors: dict[int | None, Any]) -> None:
+    def color(self, annotation: Annotation, colors: dict[int | None, Any]) -> None:
         """Give labels their colours."""
-        layer = self._layers.get(work.key)
+        layer = self._layers.get(annotation.key)
         if layer is not None:
             layer.colormap = DirectLabelColormap(color_dict=colors)
 
-    def _make(self, work: Work) -> Layer:
-        shape = work.planes.spatial_shape
-        how: dict[str, Any] = placed_like(work.image, shape)
-        how["name"] = layer_name(work.image, self._kind)
+    def _make(self, annotation: Annotation) -> Layer:
+        shape = annotation.planes.spatial_shape
+        how: dict[str, Any] = placed_like(annotation.image, shape)
+        how["name"] = layer_name(annotation.image, self._kind)
         blank = np.zeros(shape, np.uint8)
         if self._kind == "uncertainty":
             layer: Layer = Image(
@@ -102,10 +102,10 @@ class Overlay(QObject):  # type: ignore[misc]
                 opacity=0.7,
                 **how,
             )
-            below = max(work.layers, key=self._viewer.layers.index)
+            below = max(annotation.layers, key=self._viewer.layers.index)
         else:
-            layer, below = Labels(blank, opacity=0.8, **how), work.mask
-        mark_as_ours(layer, self._kind, work.image)
+            layer, below = Labels(blank, opacity=0.8, **how), annotation.mask
+        mark_as_ours(layer, self._kind, annotation.image)
         insert_quietly(self._viewer, layer, below)
         if isinstance(layer, Labels):
             layer.editable = False
@@ -122,9 +122,9 @@ class Overlay(QObject):  # type: ignore[misc]
         if not self._own and not event.source.visible:
             self.gone.emit()
 
-    def _on_lost(self, work: Work) -> None:
+    def _on_lost(self, annotation: Annotation) -> None:
         """Take the layer away with the image."""
-        layer = self._layers.pop(work.key, None)
+        layer = self._layers.pop(annotation.key, None)
         if layer is not None:
             # Not while napari is removing what was selected.
             QTimer.singleShot(0, partial(remove_layers, self._viewer, [layer]))
@@ -151,42 +151,44 @@ class Marker(QObject):  # type: ignore[misc]
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = engine.viewer
-        engine.works.lost.connect(self._on_lost)
+        engine.annotations.lost.connect(self._on_lost)
         self._layer: Any = None
-        self._work: Work | None = None
+        self._annotation: Annotation | None = None
 
-    def show(self, work: Work, plane: int, at: tuple[int, int], radius: float) -> None:
+    def show(
+        self, annotation: Annotation, plane: int, at: tuple[int, int], radius: float
+    ) -> None:
         """Put the ring around a pixel of a plane."""
-        center = np.array([[*work.planes.index(plane), *at]], float)
-        if self._work is not work or self._layer not in self._viewer.layers:
+        center = np.array([[*annotation.planes.index(plane), *at]], float)
+        if self._annotation is not annotation or self._layer not in self._viewer.layers:
             self.remove()
-            self._make(work)
+            self._make(annotation)
         self._layer.size = self._layer.current_size = 3 * radius
         self._layer.data = center
         self._layer.selected_data = set()
 
-    def _on_lost(self, work: Work) -> None:
-        if work is self._work:
+    def _on_lost(self, annotation: Annotation) -> None:
+        if annotation is self._annotation:
             QTimer.singleShot(0, self.remove)
 
-    def _make(self, work: Work) -> None:
-        self._work = work
+    def _make(self, annotation: Annotation) -> None:
+        self._annotation = annotation
         self._layer = Points(
-            ndim=len(work.planes.spatial_shape),
+            ndim=len(annotation.planes.spatial_shape),
             name="next place",
             face_color="transparent",
             border_color=self.COLOR,
             border_width=0.08,
-            **placed_like(work.image, work.planes.spatial_shape),
+            **placed_like(annotation.image, annotation.planes.spatial_shape),
         )
-        mark_as_ours(self._layer, "place", work.image)
+        mark_as_ours(self._layer, "place", annotation.image)
         insert_quietly(self._viewer, self._layer, self._viewer.layers[-1])
 
     def remove(self) -> None:
         """Take the ring away."""
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
-        self._layer = self._work = None
+        self._layer = self._annotation = None
 
 
 def insert_quietly(viewer: Viewer, layer: Layer, below: Layer) -> None:

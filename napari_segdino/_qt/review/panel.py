@@ -10,7 +10,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_segdino._qt.dialogs import ask_export_table
-from napari_segdino._qt.idle import IdleWork
+from napari_segdino._qt.idle import IdleTask
 from napari_segdino._qt.layers import title
 from napari_segdino._qt.panels import heading
 from napari_segdino._qt.review.change import ChangeReview
@@ -20,8 +20,8 @@ from napari_segdino._qt.review.suggest import Suggester
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.work import Work
 
 
 NO_SCORES = "There are no scores yet: pick a reference, or Retrain and wait."
@@ -43,12 +43,12 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def __init__(
         self,
         engine: Engine,
-        current: Callable[[], Work | None],
+        current: Callable[[], Annotation | None],
         pick: Callable[[Image], None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.idle = IdleWork(engine, self)
+        self.idle = IdleTask(engine, self)
         self.suggest = Suggester(engine, self.idle, current, pick, self)
         self.change = ChangeReview(engine, self.idle, current, self)
         self.score = ScoreReview(engine, self.idle, current, self)
@@ -94,11 +94,11 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def _export(self) -> None:
         rows = self.score.rows()
         if not rows:
-            self._engine.refuse(self._engine.works.lacking(NO_SCORES))
+            self._engine.refuse(self._engine.annotations.lacking(NO_SCORES))
             return
-        work = self._current()
+        annotation = self._current()
         path = ask_export_table(
-            self, f"{title(work.image)}-scores" if work else "scores"
+            self, f"{title(annotation.image)}-scores" if annotation else "scores"
         )
         if path is not None:
             self._engine.export_scores(rows, path)

@@ -30,10 +30,10 @@ from napari_segdino.session.probe_history import UNKNOWN
 from napari_segdino.study.plots import MISSING, can_plot
 
 if TYPE_CHECKING:
+    from napari_segdino._qt.annotation import Annotation
     from napari_segdino._qt.drawing import Drawing
     from napari_segdino._qt.engine import Engine
-    from napari_segdino._qt.idle import IdleWork
-    from napari_segdino._qt.work import Work
+    from napari_segdino._qt.idle import IdleTask
 
 PATIENCE = 1.5
 """Seconds of rest before held-out strokes are scored."""
@@ -102,8 +102,8 @@ class ScoreReview(QObject):  # type: ignore[misc]
     def __init__(
         self,
         engine: Engine,
-        idle: IdleWork,
-        current: Callable[[], Work | None],
+        idle: IdleTask,
+        current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -117,7 +117,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         self.panel.picked.connect(self._go)
         engine.trained.connect(self._on_trained)
         engine.drawn.connect(self._ask_reference)
-        engine.works.mask_changed.connect(self._on_mask)
+        engine.annotations.mask_changed.connect(self._on_mask)
 
     def release(self) -> None:
         """Let go of the window."""
@@ -154,21 +154,21 @@ class ScoreReview(QObject):  # type: ignore[misc]
         self._learned = self._engine.rounds.present
         self.refresh()
 
-    def _of(self, work: Work) -> Measured:
-        return self._measured.setdefault(work.key, Measured())
+    def _of(self, annotation: Annotation) -> Measured:
+        return self._measured.setdefault(annotation.key, Measured())
 
     @property
     def _due(self) -> bool:
         """Whether the image that is picked has not been asked about this round."""
-        work, present = self._current(), self._engine.rounds.present
-        if work is None or present == UNKNOWN:
+        annotation, present = self._current(), self._engine.rounds.present
+        if annotation is None or present == UNKNOWN:
             return False
-        return present == self._learned != self._of(work).probe
+        return present == self._learned != self._of(annotation).probe
 
     def _show(self) -> None:
         """Show what belongs to the image; grey out what another probe was told."""
-        work = self._current()
-        found = Measured() if work is None else self._of(work)
+        annotation = self._current()
+        found = Measured() if annotation is None else self._of(annotation)
         elsewhere = any(one.text for one in self._measured.values())
         self.panel.show_held_out(found.text or (ELSEWHERE if elsewhere else NOT_YET))
         present = self._engine.rounds.present
@@ -181,19 +181,19 @@ class ScoreReview(QObject):  # type: ignore[misc]
     # -- held-out strokes --------------------------------------------------
 
     def _make_score(self) -> Job | None:
-        work = self._current()
-        if work is None or not self._engine.session.is_fitted:
+        annotation = self._current()
+        if annotation is None or not self._engine.session.is_fitted:
             return None
-        spacing, now = spacing_of(work.mask), self._round
-        found, probe = self._of(work), self._engine.rounds.present
+        spacing, now = spacing_of(annotation.mask), self._round
+        found, probe = self._of(annotation), self._engine.rounds.present
         steps = partial(
             iter_cross_validate,
             self._engine.session.segmenter,
-            work.planes.array,
-            work.marks.data,
-            axes=work.planes.axes,
+            annotation.planes.array,
+            annotation.marks.data,
+            axes=annotation.planes.axes,
             spacing=spacing.steps[-2:],
-            case=title(work.image),
+            case=title(annotation.image),
         )
 
         def done(score: HeldOut | None) -> None:
@@ -215,10 +215,10 @@ class ScoreReview(QObject):  # type: ignore[misc]
         self._show()
         self._ask_reference()
 
-    def _on_mask(self, work: Work, plane: int) -> None:
+    def _on_mask(self, annotation: Annotation, plane: int) -> None:
         """What was measured is no longer what is shown."""
-        self._of(work).stale = True
-        if work is self._current():
+        self._of(annotation).stale = True
+        if annotation is self._current():
             self.panel.table.setEnabled(False)
             self._ask_reference()
 
@@ -228,26 +228,30 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     def _ask_reference_of_this(self) -> None:
         """Measure an image that was not picked when its mask changed."""
-        work, layer = self._current(), self.panel.reference.value()
-        if work is None or layer is None or not self._of(work).stale:
+        annotation, layer = self._current(), self.panel.reference.value()
+        if annotation is None or layer is None or not self._of(annotation).stale:
             return
-        if tuple(layer.data.shape) == work.planes.spatial_shape:
+        if tuple(layer.data.shape) == annotation.planes.spatial_shape:
             self._ask_reference()
 
     def _make_reference(self) -> Job | None:
-        work, layer = self._current(), self.panel.reference.value()
-        if work is None or layer is None:
+        annotation, layer = self._current(), self.panel.reference.value()
+        if annotation is None or layer is None:
             return None
-        if tuple(layer.data.shape) != work.planes.spatial_shape:
-            self._engine.said.emit(
-                f"{layer.name} has another shape than {title(work.image)}: it is no "
-                "reference for it."
+        if tuple(layer.data.shape) != annotation.planes.spatial_shape:
+            self._engine.message.emit(
+                f"{layer.name} has another shape than {title(annotation.image)}: it is "
+                "no reference for it."
             )
             return None
-        spacing, now = spacing_of(work.mask), self._round
-        one = self._of(work)
+        spacing, now = spacing_of(annotation.mask), self._round
+        one = self._of(annotation)
         steps = partial(
-            _iter_reference, work.mask.data, layer.data, spacing, title(work.image)
+            _iter_reference,
+            annotation.mask.data,
+            layer.data,
+            spacing,
+            title(annotation.image),
         )
 
         def done(found: Scores) -> None:
@@ -263,9 +267,9 @@ class ScoreReview(QObject):  # type: ignore[misc]
         return Job("Scoring", steps, on_done=done)
 
     def _go(self, plane: int) -> None:
-        work = self._current()
-        if work is not None:
-            go_to(self._engine.viewer, work, plane)
+        annotation = self._current()
+        if annotation is not None:
+            go_to(self._engine.viewer, annotation, plane)
 
     # -- the curve ---------------------------------------------------------
 
@@ -274,10 +278,10 @@ class ScoreReview(QObject):  # type: ignore[misc]
             self._idle.ask("curve", self._make_curve)
 
     def _make_curve(self) -> Job | None:
-        work = self._current()
-        if work is None:
+        annotation = self._current()
+        if annotation is None:
             return None
-        found = self._of(work)
+        found = self._of(annotation)
         named = (
             Line("held-out strokes", HELD_OUT, tuple(found.held_out)),
             Line("reference", REFERENCE, tuple(found.against)),

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.fold import Fold
+from napari_segdino._qt.collapsible import Fold
 from napari_segdino._qt.layer_combo import LayerCombo
 from napari_segdino._qt.panels import stacked
 

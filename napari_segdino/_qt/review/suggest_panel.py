@@ -35,7 +35,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         self.next_slice = QPushButton("Next slice")
         self.kind = QComboBox()
         self.kind.addItems((PLACES, SLICES, IMAGES))
-        self.doubt = QCheckBox("Show uncertainty")
+        self.uncertainty = QCheckBox("Show uncertainty")
         self.list = QListWidget()
         self._lay_out()
         keys.follow_keys(self, self._explain)
@@ -79,17 +79,17 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         names = (keys.NEXT_PLACE, keys.NEXT_SLICE)
         place, plane = (keys.key_of(name) for name in names)
         self.next_place.setToolTip(
-            f"Go to the place where the probe is most in doubt ({place}): "
+            f"Go to the place where the probe is most uncertain ({place}): "
             "one stroke there teaches it most"
         )
         self.next_slice.setToolTip(
-            f"Go to the slice where the probe is most in doubt ({plane})"
+            f"Go to the slice where the probe is most uncertain ({plane})"
         )
 
     def _lay_out(self) -> None:
-        self.kind.setToolTip("What is listed, most doubtful first")
-        self.doubt.setToolTip(
-            "A layer that is bright where the probe is in doubt; it follows Retrain"
+        self.kind.setToolTip("What is listed, most uncertain first")
+        self.uncertainty.setToolTip(
+            "A layer that is bright where the probe is uncertain; it follows Retrain"
         )
         self.list.setUniformItemSizes(True)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -100,5 +100,5 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         grid.addWidget(self.next_place, 0, 0)
         grid.addWidget(self.next_slice, 0, 1)
         grid.addWidget(self.kind, 1, 0)
-        grid.addWidget(self.doubt, 1, 1)
+        grid.addWidget(self.uncertainty, 1, 1)
         grid.addWidget(self.list, 2, 0, 1, 2)

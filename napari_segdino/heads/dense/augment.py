@@ -32,7 +32,7 @@ def augmented(
     image : numpy.ndarray, shape (Y, X, C)
         Intensities in [0, 1].
     marks : numpy.ndarray of int, shape (Y, X)
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     n : int
         Number of copies.
     seed : int
@@ -48,15 +48,20 @@ def augmented(
     """
     for copy in range(n):
         rng = np.random.default_rng((seed, copy))
-        shown, said = image.astype(np.float32), marks
+        feature_settings, marked = image.astype(np.float32), marks
         for axis in (0, 1):
             if rng.random() < CHANCE:
-                shown, said = np.flip(shown, axis), np.flip(said, axis)
+                feature_settings, marked = (
+                    np.flip(feature_settings, axis),
+                    np.flip(marked, axis),
+                )
         if rng.random() < CHANCE:
-            shown, said = turn(shown, said, rng.uniform(-MAX_ANGLE, MAX_ANGLE))
+            feature_settings, marked = turn(
+                feature_settings, marked, rng.uniform(-MAX_ANGLE, MAX_ANGLE)
+            )
         if rng.random() < CHANCE:
-            shown = jitter(shown, rng)
-        yield np.ascontiguousarray(shown), np.ascontiguousarray(said)
+            feature_settings = jitter(feature_settings, rng)
+        yield np.ascontiguousarray(feature_settings), np.ascontiguousarray(marked)
 
 
 def turn(
@@ -88,8 +93,8 @@ def turn(
         ndimage.affine_transform(c, matrix, offset, order=1, mode="reflect")
         for c in np.moveaxis(image, -1, 0)
     ]
-    said = ndimage.affine_transform(marks, matrix, offset, order=0, cval=0)
-    return np.stack(channels, -1).astype(np.float32), said
+    marked = ndimage.affine_transform(marks, matrix, offset, order=0, cval=0)
+    return np.stack(channels, -1).astype(np.float32), marked
 
 
 def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

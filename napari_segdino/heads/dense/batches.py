@@ -29,7 +29,7 @@ class DenseExample:
     levels : tuple of torch.Tensor, each (D, h, w), float16
         Features that span the tile.
     marks : torch.Tensor, shape (Y, X), uint8
-        0 not said, 1 background, 2.. classes; of any resolution.
+        0 unlabelled, 1 background, 2.. classes; of any resolution.
     image : int
         Examples of one number are views of one image: an epoch sees one of
         them, drawn by chance. -1 is an image of its own.

@@ -183,8 +183,10 @@ class DenseHead(nn.Module, ABC):
             raise InputError(
                 f"The head was made for levels of widths {self.channels}, not {widths}."
             )
-        shown = [self._standardised(i, level) for i, level in enumerate(levels)]
-        return resize(self.decode(shown), size, self.align_corners)
+        feature_settings = [
+            self._standardised(i, level) for i, level in enumerate(levels)
+        ]
+        return resize(self.decode(feature_settings), size, self.align_corners)
 
     def set_standardisation(
         self, means: Sequence[torch.Tensor], scales: Sequence[torch.Tensor]

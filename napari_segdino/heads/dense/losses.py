@@ -18,14 +18,14 @@ def class_counts(maps: Sequence[torch.Tensor], n_classes: int) -> torch.Tensor:
     Parameters
     ----------
     maps : sequence of torch.Tensor, each (Y, X), integer
-        Marks: 0 not said, 1 background, 2.. classes.
+        Marks: 0 unlabelled, 1 background, 2.. classes.
     n_classes : int
         Classes with background.
 
     Returns
     -------
     torch.Tensor, shape (K + 1,), int64
-        By mark; the first counts pixels of which nothing is said.
+        By mark; the first counts pixels of which nothing is marked.
 
     Raises
     ------
@@ -63,13 +63,13 @@ def mark_weights(counts: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     torch.Tensor, shape (K + 1,), float32
         0 for the mark 0; the mean over all marked pixels is 1.
     """
-    said = counts[1:].float()
-    sparse = recipe.balance == "strokes" and said.sum() < counts.sum() / 2
+    marked = counts[1:].float()
+    sparse = recipe.balance == "strokes" and marked.sum() < counts.sum() / 2
     weights = (counts > 0).float()
     weights[0] = 0
     if recipe.balance == "classes" or sparse:
-        seen = int((said > 0).sum())
-        weights[1:] *= said.sum() / (seen * said.clamp_min(1))
+        seen = int((marked > 0).sum())
+        weights[1:] *= marked.sum() / (seen * marked.clamp_min(1))
     return weights
 
 
@@ -83,7 +83,7 @@ def cross_entropy_sums(
     logits : torch.Tensor, shape (B, L, Y, X)
         One logit of class 1, or one a class.
     marks : torch.Tensor, shape (B, Y, X), int64
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     weights : torch.Tensor, shape (K + 1,)
         See :func:`mark_weights`.
 
@@ -139,7 +139,7 @@ def mean_dice(classes: torch.Tensor, marks: torch.Tensor, n_classes: int) -> flo
     classes : torch.Tensor, shape (Y, X), int64
         0 background, 1.. classes.
     marks : torch.Tensor, shape (Y, X), int64
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     n_classes : int
         Classes with background.
 
@@ -149,10 +149,10 @@ def mean_dice(classes: torch.Tensor, marks: torch.Tensor, n_classes: int) -> flo
         Mean over the classes (background not) that are marked or predicted
         where something is marked; 1 where there is none.
     """
-    said = marks > 0
+    marked = marks > 0
     scores = []
     for label in range(1, n_classes):
-        found, truth = (classes == label) & said, marks == label + 1
+        found, truth = (classes == label) & marked, marks == label + 1
         size = int(found.sum()) + int(truth.sum())
         if size:
             scores.append(2 * int((found & truth).sum()) / size)

@@ -18,7 +18,7 @@ from napari_segdino.heads.probe.unsupervised import Groups
 if TYPE_CHECKING:
     import torch
 
-SPARE = 2
+EXTRA_CLUSTERS = 2
 """Groups beside those of the clicked classes."""
 
 

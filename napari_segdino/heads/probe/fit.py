@@ -11,10 +11,10 @@ from napari_segdino.errors import InputError
 from napari_segdino.features.extract import tile_of
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import (
-    OWN,
+    TILE_WEIGHT,
+    KernelProbe,
     NetworkProbe,
     Probe,
-    RadialProbe,
     radial,
 )
 from napari_segdino.heads.probe.samples import GUESS, Sample
@@ -36,13 +36,13 @@ MAX_UNITS = 768
 """At most this many radial units; marked pixels may be more."""
 
 
-KEEP = 0.7
+PREVIOUS_WEIGHT = 0.7
 """Share of the last probe that stays with each stroke that corrects its mask."""
 
 KEEP_FROM = 3
 """Strokes that a probe must have seen for its mask to say something."""
 
-INSIST, INSISTING = 3.0, 2
+HARD_EXAMPLE_WEIGHT, INSISTING = 3.0, 2
 """Pixels that are classified wrongly weigh this much more, so many times."""
 
 NETWORK_FROM = 3
@@ -53,17 +53,17 @@ HIDDEN, STEPS, BATCH, MEMBERS, GAIN = 64, 200, 1024, 2, 3.0
 
 
 def iter_fit_probe(
-    memory: Mapping[str, Sample],
+    samples: Mapping[str, Sample],
     n_classes: int,
     basis: Basis,
     seed: int,
-    before: RadialProbe | None = None,
+    before: KernelProbe | None = None,
 ) -> Steps[Probe]:
     """Fit the probe that suits the marks.
 
     Parameters
     ----------
-    memory : mapping of str to Sample
+    samples : mapping of str to Sample
         Marked pixels by the key of their tile.
     n_classes : int
         Classes with background.
@@ -71,7 +71,7 @@ def iter_fit_probe(
         Makes vectors of features.
     seed : int
         The same seed gives the same probe.
-    before : RadialProbe, optional
+    before : KernelProbe, optional
         The probe whose mask the last strokes corrected.
 
     Yields
@@ -80,7 +80,7 @@ def iter_fit_probe(
 
     Returns
     -------
-    RadialProbe or NetworkProbe
+    KernelProbe or NetworkProbe
         Perceptrons from :data:`NETWORK_FROM` whole masks on.
 
     Raises
@@ -90,31 +90,31 @@ def iter_fit_probe(
     """
     import torch
 
-    samples = list(memory.values())
-    codes = torch.cat([s.codes for s in samples]).long() - 1
+    listed = list(samples.values())
+    codes = torch.cat([s.codes for s in listed]).long() - 1
     present = torch.bincount(codes, minlength=n_classes) > 0
     if int(present.sum()) < 2:
         raise InputError(
             "Only one class is marked: mark another one, or background (erasing marks "
             "background)."
         )
-    if count_masks(memory) >= NETWORK_FROM:
-        return (yield from _iter_fit_network(samples, basis, present, seed))
+    if count_masks(samples) >= NETWORK_FROM:
+        return (yield from _iter_fit_network(listed, basis, present, seed))
     yield Progress(0, 1, "Training")
-    return fit_radial(memory, basis, present, before)
+    return fit_kernel(samples, basis, present, before)
 
 
-def fit_radial(
-    memory: Mapping[str, Sample],
+def fit_kernel(
+    samples: Mapping[str, Sample],
     basis: Basis,
     present: torch.Tensor,
-    before: RadialProbe | None = None,
-) -> RadialProbe:
+    before: KernelProbe | None = None,
+) -> KernelProbe:
     """Fit kernel logistic regression, each class against the rest.
 
     A function that all tiles share and one of each tile's own are fitted
-    together (Evgeniou and Pontil, KDD 2004): what is said of one image never
-    unsays what was said of another. Every marked pixel that was kept counts;
+    together (Evgeniou and Pontil, KDD 2004): what is marked of one image never
+    unsays what was marked of another. Every marked pixel that was kept counts;
     where they are more than :data:`MAX_UNITS`, the units are some of them from
     every stroke (Nystroem's method). With several tiles, pixels that are still
     taken for another class then weigh more, and it is fitted again; with one,
@@ -125,29 +125,29 @@ def fit_radial(
 
     Parameters
     ----------
-    memory : mapping of str to Sample
+    samples : mapping of str to Sample
         Marked pixels; each side of each contest weighs the same.
     basis : Basis
         Makes vectors of features.
     present : torch.Tensor, shape (K,), bool
         Classes with marks, at least two.
-    before : RadialProbe, optional
+    before : KernelProbe, optional
         The probe whose mask the last strokes corrected; ignored where it knew other
         classes.
 
     Returns
     -------
-    RadialProbe
+    KernelProbe
     """
     import torch
 
-    samples = list(memory.values())
-    codes = torch.cat([s.codes for s in samples]).long() - 1
-    weights = torch.cat([s.weights for s in samples]).double()
-    rows, tile = _vectors(samples, basis), _tiles(samples)
-    chosen = _unit_rows(samples)
+    listed = list(samples.values())
+    codes = torch.cat([s.codes for s in listed]).long() - 1
+    weights = torch.cat([s.weights for s in listed]).double()
+    rows, tile = _vectors(listed, basis), _tiles(listed)
+    chosen = _unit_rows(listed)
     units, own = rows[chosen], tile[chosen]
-    whole = any(sample.whole for sample in samples)
+    whole = any(sample.whole for sample in listed)
     length = (WHOLE_LENGTH if whole else LENGTH) * len(basis.means) ** 0.5
     ridge = WHOLE_RIDGE if whole else RIDGE
     design, back = _whiten(
@@ -156,12 +156,12 @@ def fit_radial(
     classes = present.nonzero()[:, 0].tolist()
     contests = classes[1:] if len(classes) == 2 else classes
     betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
-    strokes = count_strokes(memory)
-    painted = {tile_of(key) for key in memory if key != GUESS}
+    strokes = count_strokes(samples)
+    painted = {tile_of(key) for key in samples if key != GUESS}
     keep, last = 0.0, torch.zeros_like(betas)
     if before is not None and torch.equal(before.present, present):
-        keep = KEEP ** max(1, strokes - before.strokes)
-        last[:, present] = _express(design, _scores(before, memory))
+        keep = PREVIOUS_WEIGHT ** max(1, strokes - before.strokes)
+        last[:, present] = _express(design, _scores(before, samples))
     for _ in range(1 + INSISTING):
         for label in contests:
             betas[:, label] = _logistic(
@@ -173,26 +173,26 @@ def fit_radial(
         wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
         if len(painted) == 1 or not wrong.any():
             break
-        weights = torch.where(wrong, INSIST * weights, weights)
-    weight = (1 - OWN) * (back @ betas).float()
-    tiles = tuple(memory)
-    return RadialProbe(
+        weights = torch.where(wrong, HARD_EXAMPLE_WEIGHT * weights, weights)
+    weight = (1 - TILE_WEIGHT) * (back @ betas).float()
+    tiles = tuple(samples)
+    return KernelProbe(
         basis, units, weight, present, length, own, tiles, strokes, before
     )
 
 
-def count_strokes(memory: Mapping[str, Sample], code: int | None = None) -> int:
+def count_strokes(samples: Mapping[str, Sample], code: int | None = None) -> int:
     """How many strokes were painted; a whole mask is one, a first guess none.
 
     With a code, only strokes of that class count.
     """
-    said = (sample for key, sample in memory.items() if key != GUESS)
-    return round(sum(_painted(sample, code) for sample in said))
+    marked = (sample for key, sample in samples.items() if key != GUESS)
+    return round(sum(_painted(sample, code) for sample in marked))
 
 
-def count_masks(memory: Mapping[str, Sample]) -> int:
+def count_masks(samples: Mapping[str, Sample]) -> int:
     """How many whole masks there are."""
-    return round(sum(_painted(sample) for sample in memory.values() if sample.whole))
+    return round(sum(_painted(sample) for sample in samples.values() if sample.whole))
 
 
 def _painted(sample: Sample, code: int | None = None) -> float:
@@ -202,14 +202,14 @@ def _painted(sample: Sample, code: int | None = None) -> float:
     return float(sample.parts.numpy()[wanted][first].sum())
 
 
-def _scores(probe: RadialProbe, memory: Mapping[str, Sample]) -> torch.Tensor:
+def _scores(probe: KernelProbe, samples: Mapping[str, Sample]) -> torch.Tensor:
     """What a probe says of marked pixels, each on its tile."""
     import torch
 
     return torch.cat(
         [
             probe.on(key).scores(_vectors([sample], probe.basis))
-            for key, sample in memory.items()
+            for key, sample in samples.items()
         ]
     ).double()
 
@@ -240,7 +240,7 @@ def _kernel(
     length: float,
 ) -> torch.Tensor:
     """Kernel of rows and units with a constant for the bias, weaker across tiles."""
-    alike = (1 - OWN) + OWN * (tile_of_a[:, None] == tile_of_b).double()
+    alike = (1 - TILE_WEIGHT) + TILE_WEIGHT * (tile_of_a[:, None] == tile_of_b).double()
     return (radial(a, b, length) + 1) * alike
 
 
@@ -333,8 +333,8 @@ def _iter_fit_network(
             yield Progress(step, STEPS, "Training")
             drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
             rows = drawn.view(MEMBERS, -1)
-            shown = _drop(x[rows], 0.1, random)
-            units = functional.gelu(shown @ weights[0] + weights[1])
+            feature_settings = _drop(x[rows], 0.1, random)
+            units = functional.gelu(feature_settings @ weights[0] + weights[1])
             logits = _drop(units, 0.3, random) @ weights[2] + weights[3]
             loss = functional.cross_entropy(logits.flatten(0, 1), classes[drawn])
             optimiser.zero_grad()

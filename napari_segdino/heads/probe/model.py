@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 
-OWN = 0.3
+TILE_WEIGHT = 0.3
 """Share of what is said on a tile that holds for this tile alone."""
 
 SUREST, UNSURE = 0.25, 1.7
@@ -34,7 +34,7 @@ def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class RadialProbe:
+class KernelProbe:
     """Radial units over the vectors of a basis, one contest a class.
 
     Parameters
@@ -68,14 +68,14 @@ class RadialProbe:
     own: torch.Tensor
     tiles: tuple[str, ...]
     strokes: int = 0
-    before: RadialProbe | None = None
+    before: KernelProbe | None = None
 
     @property
     def temperature(self) -> float:
         """Fitted on strokes not learned from: from seven on surer than it says."""
         return max(SUREST, UNSURE / self.strokes) if self.strokes else SUREST
 
-    def on(self, tile: str) -> RadialProbe:
+    def on(self, tile: str) -> KernelProbe:
         """Return the probe for a tile: what was marked on it weighs more there.
 
         Parameters
@@ -89,7 +89,7 @@ class RadialProbe:
             return self
         here = (self.own == self.tiles.index(tile))[:, None]
         return replace(
-            self, weight=torch.where(here, self.weight / (1 - OWN), self.weight)
+            self, weight=torch.where(here, self.weight / (1 - TILE_WEIGHT), self.weight)
         )
 
     def scores(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -149,7 +149,7 @@ class NetworkProbe:
         return self
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Classify vectors; see :meth:`RadialProbe.probabilities`."""
+        """Classify vectors; see :meth:`KernelProbe.probabilities`."""
         import torch
         from torch.nn import functional
 
@@ -160,7 +160,7 @@ class NetworkProbe:
         return torch.cat(parts)
 
 
-Probe = RadialProbe | NetworkProbe
+Probe = KernelProbe | NetworkProbe
 
 
 def radial(a: torch.Tensor, b: torch.Tensor, length: float) -> torch.Tensor:

@@ -32,7 +32,7 @@ CONTEXT = 1024
 
 
 GUESS = "first guess"
-"""Key in the memory of what a mask found without labels says."""
+"""Key in the samples of what a mask found without labels says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sample:
     Parameters
     ----------
     marks : torch.Tensor, shape (Y, X), uint8
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     features : torch.Tensor, shape (N, D), float16
         All blocks side by side at the pixels that were taken.
     codes : torch.Tensor, shape (N,), uint8
@@ -112,7 +112,7 @@ def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     Parameters
     ----------
     marks : numpy.ndarray of int, shape (Y, X)
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
 
     Yields
     ------
@@ -139,7 +139,7 @@ def pick_from_strokes(marks: NDArray[Any], per_stroke: int = PER_STROKE) -> Pick
     Parameters
     ----------
     marks : numpy.ndarray of int, shape (Y, X)
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     per_stroke : int
         At most this many pixels of each connected stroke.
 
@@ -172,7 +172,7 @@ def pick_from_mask(
     Parameters
     ----------
     marks : numpy.ndarray of int, shape (Y, X)
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     seed : int
         The same seed takes the same pixels.
     per_class : int
@@ -215,7 +215,7 @@ def take_sample(
     grid : FeatureGrid
         Features of the tile.
     marks : numpy.ndarray of int, shape (Y, X)
-        0 not said, 1 background, 2.. classes.
+        0 unlabelled, 1 background, 2.. classes.
     seed : int
         Seed of what is taken by chance.
     before : Sample, optional

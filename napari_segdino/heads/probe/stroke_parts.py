@@ -29,7 +29,7 @@ class CutShare:
     counts : bool
         Whether strokes are counted here: in one of several cuts.
     weights : mapping of int to float
-        What a stroke of each code weighs; 1 where nothing is said.
+        What a stroke of each code weighs; 1 where nothing is marked.
     """
 
     counts: bool
@@ -70,19 +70,19 @@ def _count_by_code(image: Planes, marks: Any) -> Counter[int]:
     """Strokes of each code."""
     count: Counter[int] = Counter()
     for plane in range(len(image)):
-        said = np.asarray(marks[image.index(plane)])
-        count.update(code for code, _ in strokes_of(said))
+        marked = np.asarray(marks[image.index(plane)])
+        count.update(code for code, _ in strokes_of(marked))
     return count
 
 
 def share_tiles(
-    said: NDArray[Any], tiles: Sequence[Tile], views: int, cut: CutShare = ALONE
+    marked: NDArray[Any], tiles: Sequence[Tile], views: int, cut: CutShare = ALONE
 ) -> list[Parts]:
     """Return what the marks of a plane count in each of its tiles.
 
     Parameters
     ----------
-    said : numpy.ndarray of int, shape (Y, X)
+    marked : numpy.ndarray of int, shape (Y, X)
         Marks of the plane.
     tiles : sequence of Tile
         They may overlap.
@@ -97,16 +97,16 @@ def share_tiles(
         One a tile. All parts of a stroke sum to 1 over the tiles and views, and so do
         those of a whole mask.
     """
-    whole = [tile for tile in tiles if is_whole(said[tile.slices])]
-    counts = _part_of_stroke(said, [t for t in tiles if t not in whole]) / views
+    whole = [tile for tile in tiles if is_whole(marked[tile.slices])]
+    counts = _part_of_stroke(marked, [t for t in tiles if t not in whole]) / views
     weights = counts.copy()
     for code, weight in cut.weights.items():
-        weights[said == code] *= weight
+        weights[marked == code] *= weight
     parts = []
     for tile in tiles:
         here, weighs = counts[tile.slices], weights[tile.slices]
         if tile in whole:
-            codes = np.unique(said[tile.slices])
+            codes = np.unique(marked[tile.slices])
             mean = np.mean([cut.weights.get(int(c), 1.0) for c in codes if c])
             here = np.full(tile.shape, 1 / views / len(whole))
             weighs = here * mean
@@ -114,18 +114,18 @@ def share_tiles(
     return parts
 
 
-def _part_of_stroke(said: NDArray[Any], tiles: Sequence[Tile]) -> NDArray[np.float64]:
+def _part_of_stroke(marked: NDArray[Any], tiles: Sequence[Tile]) -> NDArray[np.float64]:
     """Return one over the pieces that the stroke of each pixel falls into, (Y, X)."""
-    if len(tiles) < 2 or not said.any():
-        return np.ones(said.shape)
-    strokes = [pixels for _, pixels in strokes_of(said)]
-    number = np.zeros(said.shape, np.intp)
+    if len(tiles) < 2 or not marked.any():
+        return np.ones(marked.shape)
+    strokes = [pixels for _, pixels in strokes_of(marked)]
+    number = np.zeros(marked.shape, np.intp)
     for i, pixels in enumerate(strokes):
         number.flat[pixels] = i
     pieces = np.zeros(len(strokes), np.intp)
     for tile in tiles:
         here = number[tile.slices].ravel()
-        for _, pixels in strokes_of(said[tile.slices]):
+        for _, pixels in strokes_of(marked[tile.slices]):
             pieces[here[pixels[0]]] += 1
     parts: NDArray[np.float64] = (1 / np.maximum(pieces, 1))[number]
     return parts

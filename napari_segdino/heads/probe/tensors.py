@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_segdino.features.local import COLOUR_FEATURES, COUNT
 from napari_segdino.heads.probe.basis import Basis
-from napari_segdino.heads.probe.model import NetworkProbe, Probe, RadialProbe
+from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe, Probe
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ def pack_probe(probe: Probe) -> tuple[Named, dict[str, Any]]:
     Parameters
     ----------
     probe : RadialProbe or NetworkProbe
-        Its :attr:`RadialProbe.before` goes along.
+        Its :attr:`KernelProbe.before` goes along.
 
     Returns
     -------
@@ -61,10 +61,10 @@ def unpack_probe(tensors: Named, meta: dict[str, Any]) -> Probe:
     )
     missing = missing_colour(len(means[-1]))
     means[-1], maps[-1] = (pad_rows(block[-1], missing) for block in (means, maps))
-    kinds: dict[str, Any] = {c.__name__: c for c in (RadialProbe, NetworkProbe)}
+    kinds: dict[str, Any] = {c.__name__: c for c in (KernelProbe, NetworkProbe)}
     kind = kinds[meta["kind"]]
     values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in _tensors_of(kind)}
-    if kind is RadialProbe:
+    if kind is KernelProbe:
         values["length"] = float(values["length"])
         values["tiles"] = tuple(meta["tiles"])
         values["strokes"] = int(meta.get("strokes", 0))

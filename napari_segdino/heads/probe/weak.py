@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from napari_segdino.heads.probe.basis import Basis
-from napari_segdino.heads.probe.fit import fit_radial
+from napari_segdino.heads.probe.fit import fit_kernel
 from napari_segdino.heads.probe.samples import Sample
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ BACKGROUND = 1
 
 
 def add_weak_marks(
-    memory: Mapping[str, Sample],
+    samples: Mapping[str, Sample],
     guess: Sample,
     basis: Basis,
     n_classes: int,
@@ -47,7 +47,7 @@ def add_weak_marks(
 
     Parameters
     ----------
-    memory : mapping of str to Sample
+    samples : mapping of str to Sample
         Strokes by the key of their tile.
     guess : Sample
         What a mask found without labels says; see
@@ -67,27 +67,27 @@ def add_weak_marks(
     """
     import torch
 
-    marked = torch.cat([s.codes for s in memory.values()]).unique()
+    marked = torch.cat([s.codes for s in samples.values()]).unique()
     classes = marked[marked != BACKGROUND].long()
-    each = max(1, ROWS // len(memory))
-    vectors = {k: _project(s.context[:each], s, basis) for k, s in memory.items()}
-    right = _borne_out(memory, guess, basis, classes)
+    each = max(1, ROWS // len(samples))
+    vectors = {k: _project(s.context[:each], s, basis) for k, s in samples.items()}
+    right = _borne_out(samples, guess, basis, classes)
     weak = {k: _weak_codes(v, guess, basis, marked, right) for k, v in vectors.items()}
-    found = _with_rows(memory, weak, background)
+    found = _with_rows(samples, weak, background)
     for _ in range(PASSES):
         codes = torch.cat([s.codes for s in found.values()]).long() - 1
         present = torch.bincount(codes, minlength=n_classes) > 0
         if int(present.sum()) < 2:
             break
-        probe = fit_radial(found, basis, present)
+        probe = fit_kernel(found, basis, present)
         alike = {}
         for key, rows in vectors.items():
-            said = probe.on(key).probabilities(rows)
-            alike[key] = said[:, classes - 1].sum(1)
+            likely = probe.on(key).probabilities(rows)
+            alike[key] = likely[:, classes - 1].sum(1)
         bound = float(torch.cat(list(alike.values())).quantile(LEAST))
         bound = max(0.5, bound) if len(classes) < 2 else 0.5 * (bound <= 0.5)
         left = {k: torch.where(alike[k] <= bound, weak[k], 0) for k in weak}
-        found = _with_rows(memory, left, background)
+        found = _with_rows(samples, left, background)
     return found
 
 
@@ -120,17 +120,17 @@ def _project(rows: torch.Tensor, sample: Sample, basis: Basis) -> torch.Tensor:
 
 
 def _borne_out(
-    memory: Mapping[str, Sample], guess: Sample, basis: Basis, classes: torch.Tensor
+    samples: Mapping[str, Sample], guess: Sample, basis: Basis, classes: torch.Tensor
 ) -> torch.Tensor:
     """Classes that the first mask has, too, on most of what is marked of them."""
     import torch
 
-    samples = list(memory.values())
+    listed = list(samples.values())
     near = torch.cat(
-        [_nearest(_project(s.features, s, basis), guess, basis) for s in samples]
+        [_nearest(_project(s.features, s, basis), guess, basis) for s in listed]
     )
-    codes = torch.cat([s.codes for s in samples])
-    weights = torch.cat([s.weights for s in samples])
+    codes = torch.cat([s.codes for s in listed])
+    weights = torch.cat([s.weights for s in listed])
     agreed = [
         float(weights[(codes == c) & (near == c)].sum() / weights[codes == c].sum())
         for c in classes
@@ -165,7 +165,7 @@ def _weak_codes(
 
 
 def _with_rows(
-    memory: Mapping[str, Sample], weak: Mapping[str, torch.Tensor], background: float
+    samples: Mapping[str, Sample], weak: Mapping[str, torch.Tensor], background: float
 ) -> dict[str, Sample]:
     """Add pixels of the context with given codes, but for those of code 0."""
     import torch
@@ -173,7 +173,7 @@ def _with_rows(
     codes = torch.cat(list(weak.values()))
     counts = torch.bincount(codes.long())
     found = {}
-    for key, sample in memory.items():
+    for key, sample in samples.items():
         rows = weak[key].nonzero()[:, 0]
         new = weak[key][rows]
         number = int(sample.strokes.max()) + 1

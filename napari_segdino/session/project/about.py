@@ -221,7 +221,7 @@ def _probe(values: dict[str, Any]) -> ProbeEntry:
         Path(values["probe"]).name,
         Path(values["masks"]).name,
         int(values["image"]),
-        {int(n): _numbers(prints) for n, prints in values["learned"].items()},
+        {int(n): _numbers(checksums) for n, checksums in values["learned"].items()},
     )
 
 

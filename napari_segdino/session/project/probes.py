@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from napari_segdino.compressed import Packed, read_packed, write_packed
+from napari_segdino.compressed import Compressed, read_compressed, write_compressed
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.project.about import ProbeEntry, Project
 
@@ -36,7 +36,7 @@ class ProbeState:
 
     number: int
     save: Callable[[Path], Any] | None
-    masks: Mapping[tuple[Any, int], Packed] = field(default_factory=dict)
+    masks: Mapping[tuple[Any, int], Compressed] = field(default_factory=dict)
     image: Any = None
     learned: Mapping[Any, Mapping[int, int]] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ def _write(content: Path, probe: ProbeState, numbers: Mapping[Any, int]) -> Prob
         if key in numbers
     }
     drawn = f"{MASKS}{probe.number}-{_content_of(masks):08x}.safetensors"
-    save_masks = partial(write_packed, arrays=masks) if masks else None
+    save_masks = partial(write_compressed, arrays=masks) if masks else None
     return ProbeEntry(
         _write_once(content / f"{PROBE}{probe.number}.segdino", probe.save),
         _write_once(content / drawn, save_masks),
@@ -100,7 +100,7 @@ def _write_once(path: Path, save: Callable[[Path], Any] | None) -> str:
     return path.name
 
 
-def _content_of(masks: Mapping[str, Packed]) -> int:
+def _content_of(masks: Mapping[str, Compressed]) -> int:
     """Tell apart what a probe has drawn so far."""
     total = 0
     for name, packed in sorted(masks.items()):
@@ -123,7 +123,7 @@ def probe_path(folder: Path, project: Project, entry: ProbeEntry) -> Path | None
 
 def read_masks(
     folder: Path, project: Project, entry: ProbeEntry
-) -> dict[tuple[int, int], Packed]:
+) -> dict[tuple[int, int], Compressed]:
     """Read the masks that a probe drew.
 
     Returns
@@ -139,7 +139,7 @@ def read_masks(
     if not entry.masks:
         return {}
     path = folder / project.content / entry.masks
-    return {_place(n): mask for n, mask in read_packed(path).items()}
+    return {_place(n): mask for n, mask in read_compressed(path).items()}
 
 
 def _place(name: str) -> tuple[int, int]:

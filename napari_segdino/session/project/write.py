@@ -102,9 +102,9 @@ class ProjectWriter:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self._content = CONTENT + secrets.token_hex(4)
-        self._prints: dict[tuple[Any, ...], int] = {}
+        self._checksums: dict[tuple[Any, ...], int] = {}
         self._numbers: dict[Any, int] = {}
-        self._image_prints: dict[Any, int] = {}
+        self._image_checksums: dict[Any, int] = {}
         self._whole = False
         self._probes: tuple[ProbeEntry, ...] = ()
         self._now = -1
@@ -166,9 +166,9 @@ class ProjectWriter:
     ) -> None:
         block = np.ascontiguousarray(source[region])
         now = zlib.crc32(block.data) if block.any() else 0
-        if self._prints.get(key, 0) != now:
+        if self._checksums.get(key, 0) != now:
             array[region] = block
-            self._prints[key] = now
+            self._checksums[key] = now
 
     def _array(self, number: int, role: str, source: Any) -> Any:
         import zarr
@@ -179,9 +179,9 @@ class ProjectWriter:
             found = zarr.open_array(str(path), mode="r+")
             if (tuple(found.shape), found.dtype) == (shape, dtype):
                 return found
-        keys = [k for k in self._prints if k[:2] == (number, role)]
+        keys = [k for k in self._checksums if k[:2] == (number, role)]
         for key in keys:
-            del self._prints[key]
+            del self._checksums[key]
         return zarr.create_array(
             str(path),
             shape=shape,
@@ -205,9 +205,9 @@ class ProjectWriter:
             temporary.write_text(json.dumps(about, indent=1), encoding="utf-8")
 
     def _entry(self, image: ImageState) -> ImageEntry:
-        if image.key not in self._image_prints:
-            self._image_prints[image.key] = image_print(image.image)
-        number, told_by = self._number(image.key), self._image_prints[image.key]
+        if image.key not in self._image_checksums:
+            self._image_checksums[image.key] = image_print(image.image)
+        number, told_by = self._number(image.key), self._image_checksums[image.key]
         return replace(image.entry, number=number, print=told_by)
 
     def _sweep(self) -> None:

@@ -32,9 +32,9 @@ def teach(make_user: Callable[..., Any], probe_maker: Any) -> Callable[..., Any]
 
 def mark(user: Any, label: int, at: tuple[int, int]) -> None:
     """Paint a dot of 3 pixels on the slice that is shown."""
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.brush_size, mask.mode = 3, "paint"
-    lead = user.work.planes.index(user.work.shown())
+    lead = user.annotation.planes.index(user.annotation.shown())
     mask.paint((*lead, *at), label)
 
 
@@ -43,8 +43,8 @@ def contradict() -> Callable[[Any, tuple[int, int]], None]:
     """Paint a dot of the class that the mask has not there."""
 
     def paint(user: Any, at: tuple[int, int]) -> None:
-        lead = user.work.planes.index(user.work.shown())
-        mark(user, 1 - int(user.work.mask.data[(*lead, *at)]), at)
+        lead = user.annotation.planes.index(user.annotation.shown())
+        mark(user, 1 - int(user.annotation.mask.data[(*lead, *at)]), at)
 
     return paint
 

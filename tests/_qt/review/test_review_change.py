@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_segdino._qt.hand import click
+from napari_segdino._qt.mouse import click
 from napari_segdino._qt.review.change import overlay_colors, verdict
 from napari_segdino._qt.review.change_panel import NOTHING_YET
-from napari_segdino.compressed import Packed
+from napari_segdino.compressed import Compressed
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import Guard, StrokeScore
 from napari_segdino.session.changes import Difference, Painted, iter_difference
-from napari_segdino.session.results import Redrawn
+from napari_segdino.session.results import PlaneUpdate
 from napari_segdino.session.session import LabelClass
 from napari_segdino.session.settings import made_for
 
 
-def part(plane: int, before: list[list[int]], after: list[list[int]]) -> Redrawn:
-    old, new = (Packed.of(np.array(m, np.uint8)) for m in (before, after))
-    return Redrawn(plane, old, new)
+def part(plane: int, before: list[list[int]], after: list[list[int]]) -> PlaneUpdate:
+    old, new = (Compressed.of(np.array(m, np.uint8)) for m in (before, after))
+    return PlaneUpdate(plane, old, new)
 
 
 def test_difference_worked_out_by_hand() -> None:
@@ -75,9 +75,9 @@ def test_counts_after_retrain(
 ) -> None:
     user = teach(plane, review=False)
     contradict(user, (5, 70))
-    before = user.work.mask.data.copy()
+    before = user.annotation.mask.data.copy()
     user.retrain()
-    after = user.work.mask.data
+    after = user.annotation.mask.data
     gained = int(((after == 1) & (before != 1)).sum())
     lost = int(((before == 1) & (after != 1)).sum())
     assert gained + lost > 0
@@ -110,16 +110,16 @@ def test_overlay_shows_what_changed(
     user = teach(plane, show=True)
     user.wait(lambda: user.dock.isVisible())
     contradict(user, (5, 70))
-    before = user.work.mask.data.copy()
+    before = user.annotation.mask.data.copy()
     user.retrain()
-    after = user.work.mask.data.copy()
+    after = user.annotation.mask.data.copy()
     click(user.dock.review.change.panel.overlay)
     user.wait(lambda: "scan changes" in user.viewer.layers)
     layer = user.viewer.layers["scan changes"]
     user.wait(lambda: layer.data.any())
     np.testing.assert_array_equal(layer.data == 1, (after == 1) & (before == 0))
     np.testing.assert_array_equal(layer.data == 2, (after == 0) & (before == 1))
-    assert user.viewer.layers.selection.active is user.work.mask
+    assert user.viewer.layers.selection.active is user.annotation.mask
     user.retrain()  # nothing new was said
     user.wait(lambda: "+0" in counts(user))
     assert not layer.data.any()
@@ -136,7 +136,7 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
     panel = user.dock.review.change.panel
     user.wait(lambda: "+" in counts(user))
     contradict(user, (5, 70))
-    model, corrected = user.segmenter.model_, user.work.mask.data.copy()
+    model, corrected = user.segmenter.model_, user.annotation.mask.data.copy()
     found = Guard(scores(1.0, 1.0), scores(1.0, 0.1))
     monkeypatch.setattr("napari_segdino.session.changes.guard", lambda *probes: found)
     user.retrain()
@@ -145,11 +145,11 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
     assert panel.place.text() == "Probe 3 of 3"
     assert panel.back.isEnabled()
     assert not panel.forth.isEnabled()
-    assert (user.work.mask.data != corrected).any()
+    assert (user.annotation.mask.data != corrected).any()
     click(panel.back)
     user.rest()
     assert user.segmenter.model_ is model
-    np.testing.assert_array_equal(user.work.mask.data, corrected)
+    np.testing.assert_array_equal(user.annotation.mask.data, corrected)
     assert panel.place.text() == "Probe 2 of 3"
     assert panel.verdict.text() == ""
     click(panel.forth)

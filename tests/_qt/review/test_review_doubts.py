@@ -1,4 +1,4 @@
-"""What is known of a probe's doubt, and what comes next. No window."""
+"""What is known of a probe's uncertainty, and what comes next. No window."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import drive
 from napari_segdino.review.places import Place, Ranking, Slice
 from napari_segdino.session.session import Session, Settings
-from napari_segdino.session.uncertain_places import Doubts
-from napari_segdino.session.uncertainty import Looked, iter_look, iter_rank
+from napari_segdino.session.uncertain_places import UncertainPlaces
+from napari_segdino.session.uncertainty import UncertainPlane, iter_look, iter_rank
 
 
 class Probe:
@@ -19,24 +19,26 @@ class Probe:
     model_: object = "first"
 
 
-def doubts() -> Doubts:
+def doubts() -> UncertainPlaces:
     session = Session(lambda **_: Probe(), Settings("e"))
     assert session.segmenter.is_fitted
-    found = Doubts(session)
+    found = UncertainPlaces(session)
     found.renew()
     return found
 
 
-def looked(plane: int, *places: tuple[int, float], print: int = 1) -> Looked:
-    found = tuple(Place(plane, 5, x, doubt, 2.0) for x, doubt in places)
+def uncertain(plane: int, *places: tuple[int, float], print: int = 1) -> UncertainPlane:
+    found = tuple(Place(plane, 5, x, uncertainty, 2.0) for x, uncertainty in places)
     mean = Slice(plane, sum(d for _, d in places), 0.0)
-    return Looked(plane, print, np.zeros((9, 9), np.uint8), Ranking(found, (mean,)))
+    return UncertainPlane(
+        plane, print, np.zeros((9, 9), np.uint8), Ranking(found, (mean,))
+    )
 
 
 def test_places_come_one_by_one_and_then_anew() -> None:
     mine = doubts()
-    mine.known("a")[0] = looked(0, (10, 0.9), (20, 0.5))
-    mine.known("a")[1] = looked(1, (10, 0.7))
+    mine.known("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
+    mine.known("a")[1] = uncertain(1, (10, 0.7))
     seen = []
     for _ in range(4):
         place = mine.next_place("a", [0, 1])
@@ -53,7 +55,7 @@ def test_places_come_one_by_one_and_then_anew() -> None:
 def test_a_visited_place_is_known_by_its_surroundings() -> None:
     mine = doubts()
     mine.visit("a", Place(0, 5, 11, 0.4, 2.0))
-    mine.known("a")[0] = looked(0, (10, 0.9), (20, 0.5))
+    mine.known("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
     place = mine.next_place("a", [0])
     assert place is not None
     assert place.x == 20
@@ -61,15 +63,15 @@ def test_a_visited_place_is_known_by_its_surroundings() -> None:
 
 def test_slices_come_one_by_one_and_then_anew() -> None:
     mine = doubts()
-    for plane, doubt in enumerate((0.1, 0.3, 0.2)):
-        mine.known("a")[plane] = looked(plane, (4, doubt))
+    for plane, uncertainty in enumerate((0.1, 0.3, 0.2)):
+        mine.known("a")[plane] = uncertain(plane, (4, uncertainty))
     found = [mine.next_slice("a") for _ in range(4)]
     assert [s.plane for s in found if s] == [1, 2, 0, 1]
 
 
 def test_another_probe_is_asked_anew() -> None:
     mine = doubts()
-    mine.known("a")[0] = looked(0, (10, 0.9))
+    mine.known("a")[0] = uncertain(0, (10, 0.9))
     mine.images = [("a", 0.5)]
     assert not mine.renew()
     assert mine.covers("a", {0: 1})
@@ -84,10 +86,10 @@ def test_another_probe_is_asked_anew() -> None:
 # -- the worker's part -----------------------------------------------------
 
 
-def collect(steps: Any) -> list[Looked]:
+def collect(steps: Any) -> list[UncertainPlane]:
     found: list[Any] = []
     drive(steps, found.append)
-    return [step for step in found if isinstance(step, Looked)]
+    return [step for step in found if isinstance(step, UncertainPlane)]
 
 
 def learned(probe_maker: Any, plane: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -100,14 +102,14 @@ def test_only_what_is_new_is_looked_at(probe_maker: Any, plane: np.ndarray) -> N
     probe, marks = learned(probe_maker, plane)
     planes = as_planes(plane)
     (first,) = collect(iter_look(probe, planes, marks, [0], {}))
-    assert first.doubt.shape == plane.shape
+    assert first.uncertainty.shape == plane.shape
     assert first.ranking.places
     assert collect(iter_look(probe, planes, marks, [0], {0: first})) == []
     more = marks.copy()
     top = first.ranking.places[0]
     more[top.y, top.x] = 1
     (again,) = collect(iter_look(probe, planes, more, [0], {0: first}))
-    assert again.doubt is first.doubt, "the probe is not asked twice"
+    assert again.uncertainty is first.uncertainty, "the probe is not asked twice"
     assert again.ranking.places[0] != top
 
 

@@ -13,7 +13,7 @@ from napari.layers import Image
 from qtpy.QtGui import QPixmap
 
 from napari_segdino._qt import idle as idle_module
-from napari_segdino._qt.hand import click
+from napari_segdino._qt.mouse import click
 from napari_segdino._qt.review import score as score_module
 from napari_segdino._qt.review.score import ELSEWHERE, TOO_FEW, held_out_text
 from napari_segdino._qt.review.units import Spacing, spacing_of
@@ -78,7 +78,7 @@ def test_what_is_said_of_held_out_strokes() -> None:
 
 def confirm(user: Any) -> None:
     """Mark two more dots, one a class, where the mask is right already."""
-    marks = user.work.marks
+    marks = user.annotation.marks
     marks.mode, marks.brush_size = "paint", 3
     marks.paint((48, 52), 2)
     marks.paint((5, 5), 1)
@@ -98,7 +98,7 @@ def test_score_comes_by_itself_while_the_user_rests(
     # Without a picture Qt 5 gives None, Qt 6 an empty one.
     user.wait(lambda: not (panel.curve.pixmap() or QPixmap()).isNull(), 30)
     assert user.segmenter.model_ is not model
-    (kept,) = (v for k, v in user.segmenter.memory_.items() if k != GUESS)
+    (kept,) = (v for k, v in user.segmenter.samples_.items() if k != GUESS)
     assert (kept.marks.numpy() > 0).sum() == 4 * 9, (
         "the user's own probe has learned all strokes"
     )
@@ -148,7 +148,7 @@ def test_held_out_figures_belong_to_their_image_and_round(
     assert panel.held_out.text() == ELSEWHERE
     user.dock.inputs.image.setValue(first)
     assert panel.held_out.text() == figure
-    user.work.marks.paint((55, 5), 1)
+    user.annotation.marks.paint((55, 5), 1)
     user.retrain()
     assert panel.held_out.text() == figure
     assert not panel.held_out.isEnabled(), "of the round before"
@@ -179,7 +179,7 @@ def scored(teach: Callable[..., Any], volume: np.ndarray) -> Any:
     user = teach(volume, show=True, follow=False, scale=(3, 1, 1), units=("mm",) * 3)
     user.wait(lambda: user.dock.isVisible())
     user.dock.review.score.panel.idle.setChecked(False)
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.data_setitem(np.nonzero(mask.data), 0)
     square = np.zeros_like(mask.data)
     square[:, 10:20, 10:20] = 1
@@ -210,11 +210,11 @@ def test_scores_by_class_and_slice_the_worst_first(scored: Any) -> None:
 def test_clicking_a_slice_goes_there(scored: Any) -> None:
     panel = scored.dock.review.score.panel
     panel.table.cellClicked.emit(1, 0)
-    assert scored.work.shown() == 3
+    assert scored.annotation.shown() == 3
 
 
 def test_scores_follow_the_mask(scored: Any) -> None:
-    mask = scored.work.mask
+    mask = scored.annotation.mask
     scored.viewer.dims.set_current_step(0, 3)
     wrong = mask.data != scored.viewer.layers["truth"].data
     mask.data_setitem(np.nonzero(wrong), 0)
@@ -227,7 +227,9 @@ def test_scores_are_grey_until_the_changed_mask_is_measured(scored: Any) -> None
     assert panel.table.isEnabled()
     before = table(scored)
     scored.viewer.dims.set_current_step(0, 3)
-    scored.work.mask.data_setitem((np.array([3]), np.array([50]), np.array([50])), 1)
+    scored.annotation.mask.data_setitem(
+        (np.array([3]), np.array([50]), np.array([50])), 1
+    )
     scored.wait(lambda: not panel.table.isEnabled())
     scored.wait(panel.table.isEnabled)
     assert table(scored) != before

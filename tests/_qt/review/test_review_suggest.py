@@ -11,7 +11,7 @@ from napari.layers import Image, Points
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.hand import click, press_key, stroke
+from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES
 from napari_segdino.review.places import Place, Slice
 
@@ -67,7 +67,7 @@ def test_next_place_with_real_keys(
     user.rest()
     places = things(user)
     assert all(isinstance(p, Place) for p in places)
-    doubts = [p.doubt for p in places]
+    doubts = [p.uncertainty for p in places]
     assert doubts == sorted(doubts, reverse=True)
     first, second = places[:2]
     assert ring(user) == (first.y, first.x)
@@ -75,11 +75,11 @@ def test_next_place_with_real_keys(
     user.rest()
     assert ring(user) == (second.y, second.x), "the first was looked at"
     assert [x.name for x in user.viewer.layers] == [*before, "next place"]
-    mask = user.work.mask
+    mask = user.annotation.mask
     assert user.viewer.layers.selection.active is mask
     assert mask.mode == "paint"
     stroke(user.viewer, mask, [(second.y, second.x)])
-    assert user.work.marks.data[second.y, second.x], "and painting goes on"
+    assert user.annotation.marks.data[second.y, second.x], "and painting goes on"
 
 
 def test_the_camera_moves_only_to_what_is_out_of_sight(
@@ -155,12 +155,12 @@ def test_clicking_a_row_goes_there(
     places = things(user)
     user.viewer.dims.set_current_step(0, (places[1].plane + 1) % 5)
     pick(user, 1)
-    assert user.work.shown() == places[1].plane
+    assert user.annotation.shown() == places[1].plane
     assert ring(user) == (places[1].plane, places[1].y, places[1].x)
     choose(user, SLICES)
     assert len(things(user)) == 5, "the whole volume was looked at"
     pick(user, 4)
-    assert user.work.shown() == things(user)[4].plane
+    assert user.annotation.shown() == things(user)[4].plane
 
 
 def test_images_of_the_window(
@@ -188,13 +188,13 @@ def test_uncertainty_follows_the_probe(
     teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
     user = teach(plane)
-    box = user.dock.review.suggest.panel.doubt
+    box = user.dock.review.suggest.panel.uncertainty
     box.setChecked(True)
     user.wait(lambda: uncertainty(user).data.any())
     layer = uncertainty(user)
     assert isinstance(layer, Image)
     first = layer.data.copy()
-    assert first[50, 60] < first.max(), "no doubt where it was told"
+    assert first[50, 60] < first.max(), "no uncertainty where it was told"
     order = [x.name for x in user.viewer.layers]
     assert order == ["scan", "scan uncertainty", "scan mask", "scan marks"]
     assert user.dock.inputs.image.count() == 1, "it is no image to segment"
@@ -216,8 +216,8 @@ def test_uncertainty_follows_the_slider(
     teach: Callable[..., Any], volume: np.ndarray
 ) -> None:
     user = teach(volume)
-    user.dock.review.suggest.panel.doubt.setChecked(True)
-    shown = user.work.shown()
+    user.dock.review.suggest.panel.uncertainty.setChecked(True)
+    shown = user.annotation.shown()
     user.wait(lambda: uncertainty(user).data[shown].any())
     assert not uncertainty(user).data[4].any()
     user.viewer.dims.set_current_step(0, 4)
@@ -230,7 +230,7 @@ def test_the_dock_takes_its_layers_away(
     user = teach(plane)
     user.dock.review.suggest.next_place()
     user.rest()
-    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.dock.review.suggest.panel.uncertainty.setChecked(True)
     user.dock.release()
     assert [x.name for x in user.viewer.layers] == ["scan", "scan mask", "scan marks"]
 
@@ -248,8 +248,8 @@ def test_a_place_after_undo_is_that_of_the_probe_before(
     user.dock.review.suggest.next_place()
     user.rest()
     assert things(user) != before
-    user.work.mask.undo()
-    user.work.mask.undo()
+    user.annotation.mask.undo()
+    user.annotation.mask.undo()
     user.wait(lambda: user.dock.engine.rounds.place == (2, 3))
     user.dock.review.suggest.next_place()
     user.rest()
@@ -262,7 +262,7 @@ def test_layers_go_with_their_image(
     user = teach(plane)
     user.dock.review.suggest.next_place()
     user.rest()
-    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.dock.review.suggest.panel.uncertainty.setChecked(True)
     user.dock.review.change.panel.overlay.setChecked(True)
     assert len(user.viewer.layers) == 6
     user.viewer.layers.remove("scan")
@@ -274,7 +274,7 @@ def test_every_image_has_its_own_layer(
     teach: Callable[..., Any], plane: np.ndarray
 ) -> None:
     user = teach(plane)
-    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.dock.review.suggest.panel.uncertainty.setChecked(True)
     user.wait(lambda: uncertainty(user).data.any())
     user.open(plane[::-1].copy(), name="other")
     user.segment()
@@ -297,12 +297,12 @@ def test_retrain_finds_the_doubt_on_the_way(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("the probe is asked twice")
 
-    monkeypatch.setattr("napari_segdino.session.uncertainty.iter_doubt", never)
+    monkeypatch.setattr("napari_segdino.session.uncertainty.iter_uncertainty", never)
     user.dock.review.suggest.next_slice()
     user.rest()
     choose(user, SLICES)
     assert sorted(s.plane for s in things(user)) == [0, 1, 2, 3, 4]
-    user.dock.review.suggest.panel.doubt.setChecked(True)
+    user.dock.review.suggest.panel.uncertainty.setChecked(True)
     assert uncertainty(user).data.any(axis=(1, 2)).all(), "there at once"
 
 
@@ -314,4 +314,4 @@ def test_places_on_a_tilted_scan_are_shown(
     user = teach(volume, scale=(3, 1, 1), affine=turn, whole_volume=True)
     user.dock.review.suggest.next_place()
     user.rest()
-    assert user.work.shown() == things(user)[0].plane
+    assert user.annotation.shown() == things(user)[0].plane

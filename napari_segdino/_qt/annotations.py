@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_segdino._qt.annotation import Annotation
 from napari_segdino._qt.channels import (
     bind,
     images_of,
@@ -28,7 +29,6 @@ from napari_segdino._qt.layers import (
     make_layer,
     remove_layers,
 )
-from napari_segdino._qt.work import Work
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
 NO_MASK = "There is no mask yet: press Segment first."
 
 
-class Works(QObject):  # type: ignore[misc]
+class Annotations(QObject):  # type: ignore[misc]
     """Every image that was worked on in this window.
 
     Parameters
@@ -59,21 +59,21 @@ class Works(QObject):  # type: ignore[misc]
     told = Signal(str)
     """Something that the user should know of a label."""
     marks_changed = Signal(object)
-    """The marks of this Work changed."""
+    """The marks of this annotation changed."""
     mask_changed = Signal(object, int)
-    """This plane of the mask of this Work changed."""
+    """This plane of the mask of this annotation changed."""
     settled = Signal(object)
-    """Every plane of this Work has been looked at."""
+    """Every plane of this annotation has been looked at."""
     label_picked = Signal(int)
     """The user picked this label in napari's own controls."""
     pressed = Signal()
     """A mouse button went down on a mask, or undo is about to happen."""
     travelled = Signal(object, object, bool)
-    """This Work, and what :attr:`MaskWatch.travelled` says."""
+    """This Work, and what :attr:`MaskSync.travelled` says."""
     lost = Signal(object, str)
     """This Work ended; the sentence says why."""
     channels_changed = Signal(object)
-    """The image of this Work is segmented on other channels from now on."""
+    """The image of this annotation is segmented on other channels from now on."""
 
     def __init__(
         self,
@@ -84,26 +84,26 @@ class Works(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self._viewer, self._session, self._states = viewer, session, states
-        self._works: dict[Any, Work] = {}
+        self._annotations: dict[Any, Annotation] = {}
         self._fresh: set[Any] = set()
         viewer.layers.events.removed.connect(self._on_removed)
         session.classes_changed.connect(self._recolor)
 
-    def __iter__(self) -> Iterator[Work]:
-        return iter(list(self._works.values()))
+    def __iter__(self) -> Iterator[Annotation]:
+        return iter(list(self._annotations.values()))
 
-    def get(self, image: Image) -> Work | None:
+    def get(self, image: Image) -> Annotation | None:
         """Return the work on an image, if there is any."""
-        return self._works.get(image.unique_id)
+        return self._annotations.get(image.unique_id)
 
-    def drawn(self, image: Image | None) -> Work | None:
+    def drawn(self, image: Image | None) -> Annotation | None:
         """Return the work on an image if there is a mask to use.
 
         The layers come with the image; a mask into which nothing was drawn
         yet is none.
         """
-        work = None if image is None else self.get(image)
-        return None if work is None or work.watch.blank else work
+        annotation = None if image is None else self.get(image)
+        return None if annotation is None or annotation.watch.blank else annotation
 
     def lacking(self, otherwise: str = NO_MASK) -> str:
         """Say what has to be there first: an image, or else something else."""
@@ -124,7 +124,7 @@ class Works(QObject):  # type: ignore[misc]
             self._add_layer(image, "mask", shape)
             self._fresh.add(image.unique_id)
 
-    def ensure(self, image: Image) -> Work:
+    def ensure(self, image: Image) -> Annotation:
         """Return the work on an image; make its layers if need be.
 
         Raises
@@ -132,11 +132,11 @@ class Works(QObject):  # type: ignore[misc]
         InputError
             If the image cannot be segmented.
         """
-        work = self.get(image)
-        if work is not None and work.watch.intact:
-            return work
-        if work is not None:
-            self._drop(work)
+        annotation = self.get(image)
+        if annotation is not None and annotation.watch.intact:
+            return annotation
+        if annotation is not None:
+            self._drop(annotation)
         planes = planes_of(self._viewer, image)
         shape = planes.spatial_shape
         self.add_mask(image)
@@ -152,11 +152,11 @@ class Works(QObject):  # type: ignore[misc]
         state = self._states.get(image.unique_id)
         if state is None or not state.fits(mask):
             state = self._states[image.unique_id] = MaskState.of(mask, fresh)
-        work = Work(self._viewer, image, planes, mask, marks, state, self)
-        self._works[image.unique_id] = work
+        annotation = Annotation(self._viewer, image, planes, mask, marks, state, self)
+        self._annotations[image.unique_id] = annotation
         self._recolor()
-        self._follow(work)
-        return work
+        self._follow(annotation)
+        return annotation
 
     def resume(self) -> None:
         """Go on with all images of which an earlier dock left mask and marks.
@@ -175,7 +175,7 @@ class Works(QObject):  # type: ignore[misc]
 
     def restore(
         self, image: Image, mask: Plane, marks: Plane, probe: int | None = None
-    ) -> Work:
+    ) -> Annotation:
         """Return the work on an image, with a mask and marks that were saved.
 
         The mask is taken for what the probe of this number drew.
@@ -195,12 +195,12 @@ class Works(QObject):  # type: ignore[misc]
                 self._add_layer(image, role, data.shape, data)
             else:
                 new = False
-        work = self.ensure(image)
+        annotation = self.ensure(image)
         if new:
-            work.watch.note_probe(probe)
+            annotation.watch.note_probe(probe)
         else:
-            work.lay_over(mask, marks, probe)
-        return work
+            annotation.lay_over(mask, marks, probe)
+        return annotation
 
     def _add_layer(
         self,
@@ -221,101 +221,105 @@ class Works(QObject):  # type: ignore[misc]
     def follow_channels(self) -> None:
         """Read images whose channels were chosen anew, came, or are gone."""
         images = {layers[0].unique_id: layers for layers in images_of(self._viewer)}
-        for work in self:
-            layers = images.get(work.key, [])
+        for annotation in self:
+            layers = images.get(annotation.key, [])
             channels = used_key(layers)
             if not layers:
-                self._clear(work)
-            if not layers or channels == work.channels:
+                self._clear(annotation)
+            if not layers or channels == annotation.channels:
                 continue
-            planes = planes_of(self._viewer, work.image)
-            if planes.spatial_shape == work.planes.spatial_shape:
-                for layer in work.layers:
+            planes = planes_of(self._viewer, annotation.image)
+            if planes.spatial_shape == annotation.planes.spatial_shape:
+                for layer in annotation.layers:
                     layer.events.data.disconnect(self._on_data)
-                work.read(planes, layers, channels)
+                annotation.read(planes, layers, channels)
                 for layer in layers:
                     layer.events.data.connect(self._on_data)
-                self.channels_changed.emit(work)
+                self.channels_changed.emit(annotation)
 
-    def _clear(self, work: Work) -> None:
+    def _clear(self, annotation: Annotation) -> None:
         """Take away empty layers of what is a channel of another image now."""
-        if work.watch.blank and not work.marks.data.any():
-            self._drop(work)
-            for layer in (work.mask, work.marks):
+        if annotation.watch.blank and not annotation.marks.data.any():
+            self._drop(annotation)
+            for layer in (annotation.mask, annotation.marks):
                 self._viewer.layers.remove(layer)
 
     def close(self) -> None:
         """Let go of everything."""
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._session.classes_changed.disconnect(self._recolor)
-        for work in self:
-            self._drop(work)
+        for annotation in self:
+            self._drop(annotation)
 
-    def _follow(self, work: Work) -> None:
-        work.watch.changed.connect(lambda: self.marks_changed.emit(work))
-        work.watch.mask_changed.connect(partial(self.mask_changed.emit, work))
-        work.watch.settled.connect(lambda: self.settled.emit(work))
-        work.watch.pressed.connect(self.pressed)
-        work.watch.too_high.connect(self.told)
-        work.undo_keys.said.connect(self.told)
-        work.watch.travelled.connect(partial(self.travelled.emit, work))
-        work.mask.events.selected_label.connect(self._on_label)
-        work.marks.events.selected_label.connect(self._on_label)
-        for layer in (*work.layers, work.mask, work.marks):
+    def _follow(self, annotation: Annotation) -> None:
+        annotation.watch.changed.connect(lambda: self.marks_changed.emit(annotation))
+        annotation.watch.mask_changed.connect(
+            partial(self.mask_changed.emit, annotation)
+        )
+        annotation.watch.settled.connect(lambda: self.settled.emit(annotation))
+        annotation.watch.pressed.connect(self.pressed)
+        annotation.watch.too_high.connect(self.told)
+        annotation.undo_keys.message.connect(self.told)
+        annotation.watch.travelled.connect(partial(self.travelled.emit, annotation))
+        annotation.mask.events.selected_label.connect(self._on_label)
+        annotation.marks.events.selected_label.connect(self._on_label)
+        for layer in (*annotation.layers, annotation.mask, annotation.marks):
             layer.events.data.connect(self._on_data)
 
-    def _drop(self, work: Work) -> None:
-        self._works.pop(work.key, None)
-        for layer in (*work.layers, work.mask, work.marks):
+    def _drop(self, annotation: Annotation) -> None:
+        self._annotations.pop(annotation.key, None)
+        for layer in (*annotation.layers, annotation.mask, annotation.marks):
             layer.events.data.disconnect(self._on_data)
-        for layer in (work.mask, work.marks):
+        for layer in (annotation.mask, annotation.marks):
             layer.events.selected_label.disconnect(self._on_label)
-        work.close()
+        annotation.close()
 
     def _recolor(self) -> None:
-        for work in self:
-            color_layer(work.mask, "mask", self._session.classes)
-            color_layer(work.marks, "marks", self._session.classes)
+        for annotation in self:
+            color_layer(annotation.mask, "mask", self._session.classes)
+            color_layer(annotation.marks, "marks", self._session.classes)
 
     def _on_label(self, event: Any) -> None:
         """Keep the labels of mask and marks in step."""
-        for work in self:
-            if event.source is work.mask:
-                label = int(work.mask.selected_label)
+        for annotation in self:
+            if event.source is annotation.mask:
+                label = int(annotation.mask.selected_label)
                 if label > MAX_LABEL:
                     self.told.emit(too_high(label))
                     return
-                work.marks.selected_label = label + 1
-            elif event.source is work.marks and work.marks.selected_label:
-                label = int(work.marks.selected_label) - 1
-                work.mask.selected_label = label
+                annotation.marks.selected_label = label + 1
+            elif event.source is annotation.marks and annotation.marks.selected_label:
+                label = int(annotation.marks.selected_label) - 1
+                annotation.mask.selected_label = label
             else:
                 continue
             self.label_picked.emit(label)
 
     def _on_removed(self, event: Any) -> None:
         gone = event.value
-        for work in self:
-            if gone is work.image:
-                self._drop(work)
-                self._leave_behind(work)
-            elif gone in (work.mask, work.marks):
-                self._drop(work)
+        for annotation in self:
+            if gone is annotation.image:
+                self._drop(annotation)
+                self._leave_behind(annotation)
+            elif gone in (annotation.mask, annotation.marks):
+                self._drop(annotation)
                 why = f"The layer {gone.name} was removed, so work on it stopped."
-                self.lost.emit(work, why)
+                self.lost.emit(annotation, why)
 
-    def _leave_behind(self, work: Work) -> None:
+    def _leave_behind(self, annotation: Annotation) -> None:
         """Keep what was drawn on an image that is gone; what is empty goes too."""
-        name = work.image.name
-        if work.empty:
-            self.lost.emit(work, f"The image {name} was removed.")
-            leave = partial(remove_layers, self._viewer, (work.mask, work.marks))
+        name = annotation.image.name
+        if annotation.empty:
+            self.lost.emit(annotation, f"The image {name} was removed.")
+            leave = partial(
+                remove_layers, self._viewer, (annotation.mask, annotation.marks)
+            )
             # Not while napari is removing what was selected.
             QTimer.singleShot(0, leave)
             return
-        leave_behind(work.mask, "mask", work.image)
-        leave_behind(work.marks, "marks", work.image)
-        self.lost.emit(work, f"The image {name} was removed.")
+        leave_behind(annotation.mask, "mask", annotation.image)
+        leave_behind(annotation.marks, "marks", annotation.image)
+        self.lost.emit(annotation, f"The image {name} was removed.")
         # Mask and marks may be selected too, and go next.
         QTimer.singleShot(0, self._say_what_stays)
 
@@ -330,21 +334,22 @@ class Works(QObject):  # type: ignore[misc]
         )
 
     def _say_what_stays(self) -> None:
-        if said := self.what_stays():
-            self.told.emit(said)
+        if text := self.what_stays():
+            self.told.emit(text)
 
     def _on_data(self, event: Any) -> None:
         """React to a layer whose data was replaced."""
-        for work in self:
-            if event.source in work.layers:
-                self._drop(work)
+        for annotation in self:
+            if event.source in annotation.layers:
+                self._drop(annotation)
                 self.lost.emit(
-                    work, f"The image {work.image.name} was replaced: press Segment."
+                    annotation,
+                    f"The image {annotation.image.name} was replaced: press Segment.",
                 )
-            elif not work.watch.intact:
-                self._drop(work)
+            elif not annotation.watch.intact:
+                self._drop(annotation)
                 self.lost.emit(
-                    work,
+                    annotation,
                     f"{event.source.name} no longer has the shape of its image, so "
                     "it was left alone: press Segment for a new one.",
                 )

@@ -34,7 +34,7 @@ DOT = 3
 """Pixels across of a dot that a click makes."""
 
 
-class MaskWatch(QObject):  # type: ignore[misc]
+class MaskSync(QObject):  # type: ignore[misc]
     """Keeps the marks layer in step with what the user does to the mask.
 
     Parameters

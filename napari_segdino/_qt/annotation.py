@@ -11,8 +11,8 @@ from napari_segdino._qt.attached import Attached
 from napari_segdino._qt.channels import members_of, used_key
 from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.layers import centre_shown, plane_shown
+from napari_segdino._qt.mask_sync import MaskSync
 from napari_segdino._qt.undo import UndoKeys
-from napari_segdino._qt.watch import MaskWatch
 from napari_segdino._qt.writer import MaskWriter, Piece
 from napari_segdino.images.planes import Planes
 from napari_segdino.marks import Plane
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class Work(QObject):  # type: ignore[misc]
+class Annotation(QObject):  # type: ignore[misc]
     """One image under work.
 
     Parameters
@@ -61,7 +61,7 @@ class Work(QObject):  # type: ignore[misc]
         self.mask, self.marks = mask, marks
         self.layers = members_of(viewer, image)
         self.channels = used_key(self.layers)
-        self.watch = MaskWatch(planes, mask, marks, self.shown, state, self)
+        self.watch = MaskSync(planes, mask, marks, self.shown, state, self)
         self.writer = MaskWriter(self.watch, self)
         self.undo_keys = UndoKeys(self)
         self._attached = Attached(viewer, image)

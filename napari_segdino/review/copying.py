@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
 
 
-def iter_twin(
-    segmenter: Segmenter, model: Any = None, memory: Mapping[str, Any] | None = None
+def iter_copy(
+    segmenter: Segmenter, model: Any = None, samples: Mapping[str, Any] | None = None
 ) -> Steps[Segmenter]:
     """Return a segmenter that can be fitted or changed without a trace.
 
@@ -25,7 +25,7 @@ def iter_twin(
         The user's; only its encoder is loaded if it was not yet.
     model : object, optional
         The twin's probe; None is the same.
-    memory : mapping of str to object, optional
+    samples : mapping of str to object, optional
         What the twin knows; None is the same. With none of an image's marks,
         its prediction of that image is what the probe says by itself.
 
@@ -37,10 +37,10 @@ def iter_twin(
     -------
     Segmenter
     """
-    yield from segmenter.iter_engine()
+    yield from segmenter.iter_pipeline()
     other = copy.copy(segmenter)
     if model is not None:
         other.model_ = model
-    if memory is not None:
-        other.memory_ = dict(memory)
+    if samples is not None:
+        other.samples_ = dict(samples)
     return other

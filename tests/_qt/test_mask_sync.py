@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.hand import encircle, move, polygon, press_key, stroke
+from napari_segdino._qt.mouse import encircle, move, polygon, press_key, stroke
 from napari_segdino._qt.writer import Piece
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -29,7 +29,7 @@ def redo() -> None:
 
 def use(user: Any, tool: str) -> None:
     """Take a tool and confirm some of the square, or of the dark for the eraser."""
-    mask = user.work.mask
+    mask = user.annotation.mask
     mask.mode = tool
     if tool == "polygon":
         polygon(user.viewer, mask, CORNERS)
@@ -56,23 +56,23 @@ def confirmed(tool: str) -> np.ndarray:
 
 @pytest.mark.parametrize("tool", ["paint", "erase", "fill", "polygon"])
 def test_a_tool_that_only_confirms_counts(shown: Any, tool: str) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     use(shown, tool)
     np.testing.assert_array_equal(mask.data, first)
     wanted = confirmed(tool)
     assert (marks.data[wanted > 0] == wanted[wanted > 0]).all()
     assert np.count_nonzero(marks.data) <= np.count_nonzero(wanted) + 6
-    said = marks.data.copy()
+    marked = marks.data.copy()
     undo()
     assert not marks.data.any()
     np.testing.assert_array_equal(mask.data, first)
     redo()
-    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(marks.data, marked)
 
 
 def test_a_polygon_that_changes_and_confirms(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     mask.mode = "polygon"
     polygon(shown.viewer, mask, [(30, 30), (30, 50), (45, 50), (45, 30)])
@@ -88,7 +88,7 @@ def test_a_polygon_that_changes_and_confirms(shown: Any) -> None:
 
 
 def test_a_fill_that_changes_says_nothing_of_its_neighbours(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     mask.paint_polygon([(45, 50), (45, 69), (54, 69), (54, 50)], 2)
     shown.dock.session.add_class()
     shown.dock.pick_class(1)
@@ -107,24 +107,24 @@ RING = [(16, 50), (16, 70), (28, 70), (28, 50), (16, 50)]
 
 
 def test_encircling_fills_and_is_one_step(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     encircle(shown.viewer, mask, RING)
     assert (mask.data[16:29, 50:71] == 1).all()
-    shown.wait(lambda: not shown.work.watch.stroking)
+    shown.wait(lambda: not shown.annotation.watch.stroking)
     changed = mask.data != first
     np.testing.assert_array_equal(marks.data, np.where(changed, 2, 0))
     assert not changed[:, :47].any()
-    said = marks.data.copy()
+    marked = marks.data.copy()
     undo()
     np.testing.assert_array_equal(mask.data, first)
     assert not marks.data.any(), "outline and inside are one step"
     redo()
-    np.testing.assert_array_equal(marks.data, said)
+    np.testing.assert_array_equal(marks.data, marked)
 
 
 def test_encircling_what_is_right_already_confirms_it(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     corners = [*CORNERS, CORNERS[0]]
     encircle(shown.viewer, mask, corners)
@@ -137,47 +137,47 @@ def test_encircling_what_is_right_already_confirms_it(shown: Any) -> None:
 
 def test_encircling_is_a_stroke_until_it_closes(shown: Any) -> None:
     """What the program draws meanwhile waits, and is no part of the stroke."""
-    mask = shown.work.mask
+    mask = shown.annotation.mask
     encircle(shown.viewer, mask, RING[:3])
-    assert shown.work.watch.stroking
+    assert shown.annotation.watch.stroking
     drawn = np.zeros_like(mask.data)
     drawn[50, 5:9] = 1
-    shown.work.writer.add(Piece(0, drawn))
-    shown.work.writer.finish()
+    shown.annotation.writer.add(Piece(0, drawn))
+    shown.annotation.writer.finish()
     QTest.qWait(100)
     assert not mask.data[50, 5:9].any()
     for y, x in RING[2:]:
         move(shown.viewer, mask, (y, x))
     shown.wait(lambda: mask.data[50, 5:9].all())
-    assert (shown.work.marks.data[18:26, 52:68] == 2).all()
+    assert (shown.annotation.marks.data[18:26, 52:68] == 2).all()
     undo()
     assert not mask.data[50, 5:9].any()
     assert (mask.data[18:26, 52:68] == 1).all(), "only the redraw was taken back"
 
 
 def test_an_encircling_that_is_given_up_says_nothing(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     encircle(shown.viewer, mask, RING[:3])
     press_key(Qt.Key.Key_Escape)
     np.testing.assert_array_equal(mask.data, first)
-    shown.wait(lambda: not shown.work.watch.stroking)
+    shown.wait(lambda: not shown.annotation.watch.stroking)
     assert not marks.data.any()
     encircle(shown.viewer, mask, RING[:3])
     press_key(Qt.Key.Key_1)  # the eraser
-    shown.wait(lambda: not shown.work.watch.stroking)
+    shown.wait(lambda: not shown.annotation.watch.stroking)
     assert not marks.data.any()
     np.testing.assert_array_equal(mask.data, first)
 
 
 def test_a_script_that_paints_counts_without_another_event(shown: Any) -> None:
-    shown.work.mask.paint((5, 60), 1)
-    shown.wait(lambda: shown.work.marks.data.any())
-    assert shown.work.marks.data[5, 60] == 2
+    shown.annotation.mask.paint((5, 60), 1)
+    shown.wait(lambda: shown.annotation.marks.data.any())
+    assert shown.annotation.marks.data[5, 60] == 2
 
 
 def test_tools_are_given_back(shown: Any) -> None:
-    mask, marks = shown.work.mask, shown.work.marks
+    mask, marks = shown.annotation.mask, shown.annotation.marks
     shown.dock.release()
     mask.paint_polygon(CORNERS, 1)
     assert "paint_polygon" not in vars(mask)
@@ -188,9 +188,9 @@ def test_a_polygon_on_a_slice_that_is_not_shown(make_user: Any, volume: Any) -> 
     user = make_user()
     user.open(volume)
     user.segment()
-    mask = user.work.mask
-    other = (user.work.shown() + 1) % 5
+    mask = user.annotation.mask
+    other = (user.annotation.shown() + 1) % 5
     mask.paint_polygon([(other, y, x) for y, x in CORNERS], 2)
-    user.wait(lambda: user.work.marks.data[other].any())
-    assert (user.work.marks.data[other, 15:31, 15:31] == 3).all()
-    assert not user.work.marks.data[user.work.shown()].any()
+    user.wait(lambda: user.annotation.marks.data[other].any())
+    assert (user.annotation.marks.data[other, 15:31, 15:31] == 3).all()
+    assert not user.annotation.marks.data[user.annotation.shown()].any()
