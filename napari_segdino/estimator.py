@@ -20,8 +20,10 @@ from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
 from napari_segdino.progress import Steps
 
-ENCODED_BY = ("encoder", "device", "cache", "head", "recipe")
-"""Parameters that a loaded encoder, its levels and its cache hang on."""
+LOADED_FOR = ("encoder", "device", "cache")
+"""Parameters that the loaded encoder and its cache hang on."""
+
+HEAD = ("head", "recipe")
 
 
 class Estimator(Params):
@@ -37,6 +39,7 @@ class Estimator(Params):
     encoder_key_: str
     channels_: int | None
     _pipeline: Pipeline
+    _pipeline_for: dict[str, Any]
 
     def __init__(
         self,
@@ -76,7 +79,8 @@ class Estimator(Params):
         """Whether a probe has been trained or loaded."""
         return hasattr(self, "model_")
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Raise NotFittedError where nothing has been learned or loaded."""
         if not self.is_fitted:
             raise NotFittedError(
                 "The probe has not learned anything yet: fit it, or load one."
@@ -91,7 +95,7 @@ class Estimator(Params):
 
         Returns
         -------
-        Engine
+        Pipeline
             What this works with, for those who go tile by tile themselves.
 
         Raises
@@ -102,20 +106,23 @@ class Estimator(Params):
             If the probe was trained on another encoder.
         """
         wanted, known = self.get_params(), getattr(self, "_pipeline_for", None)
-        if known is not None and all(known[n] == wanted[n] for n in ENCODED_BY):
-            if known != wanted:
-                settings = self.features, self.predicting, self.random_state
-                self._pipeline = self._pipeline.with_settings(*settings)
-                self._pipeline_for = wanted
+        if known == wanted:
+            return self._pipeline
+
+        def same(names: Sequence[str]) -> bool:
+            return known is not None and all(known[n] == wanted[n] for n in names)
+
+        learner = None if same(HEAD) else make_learner(self.head, self.recipe)
+        settings = self.features, self.predicting, self.random_state
+        if same(LOADED_FOR):
+            self._pipeline = self._pipeline.with_settings(learner, *settings)
         else:
             pipeline = yield from iter_make_pipeline(
                 self.encoder,
                 self.device,
                 self.cache,
-                make_learner(self.head, self.recipe),
-                self.features,
-                self.predicting,
-                self.random_state,
+                learner or make_learner(self.head, self.recipe),
+                *settings,
             )
             key = pipeline.extractor.encoder.key
             if getattr(self, "encoder_key_", key) != key:
@@ -123,8 +130,32 @@ class Estimator(Params):
                     "This probe was trained on another encoder than "
                     f"{self.encoder}: choose that one, or start anew."
                 )
-            self._pipeline, self._pipeline_for = pipeline, wanted
+            self._pipeline = pipeline
+        self._pipeline_for = wanted
         return self._pipeline
+
+    def unfitted(self, **params: Any) -> Self:
+        """Return one with other parameters that has learned nothing.
+
+        It shares the loaded encoder where the parameters allow it, which
+        ``sklearn.base.clone`` does not.
+
+        Parameters
+        ----------
+        **params
+            Those that shall be others.
+        """
+        other = type(self)(**(self.get_params() | params))
+        if hasattr(self, "_pipeline_for"):
+            other._pipeline = self._pipeline.with_settings(
+                make_learner(other.head, other.recipe),
+                other.features,
+                other.predicting,
+                other.random_state,
+            )
+            loaded = {name: self._pipeline_for[name] for name in LOADED_FOR}
+            other._pipeline_for = other.get_params() | loaded
+        return other
 
     def check_channels(
         self, images: Sequence[Planes], anew: bool = False
@@ -168,7 +199,7 @@ class Estimator(Params):
         ModelFileError
             If the file cannot be written.
         """
-        self._check_fitted()
+        self.check_fitted()
         learned = Learned(
             self.model_,
             self.samples_,

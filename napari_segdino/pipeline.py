@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,13 +71,24 @@ class Pipeline:
     _vectors: VectorStore = field(default_factory=VectorStore, init=False)
 
     def with_settings(
-        self, features: FeatureSettings | None, predicting: PredictSettings, seed: int
+        self,
+        learner: Learner | None,
+        features: FeatureSettings | None,
+        predicting: PredictSettings,
+        seed: int,
     ) -> Pipeline:
-        """Return an engine with other settings over the same encoder and cache."""
+        """Return one with other settings over the same encoder and cache.
+
+        A learner of another head takes the place of this one's; None keeps it.
+        """
         other = copy(self)
-        other.feature_settings = features or self.learner.features()
+        if learner is not None:
+            other.learner = learner
+            levels = learner.levels_of(self.extractor.encoder.spec)
+            other.extractor = replace(self.extractor, levels=levels)
+        other.feature_settings = features or other.learner.features()
         other.predicting, other.seed = predicting, seed
-        if other.feature_settings != self.feature_settings:
+        if learner is not None or other.feature_settings != self.feature_settings:
             other.guess = None
         return other
 
@@ -187,17 +198,7 @@ class Pipeline:
         text: str,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
-        spec, first = self.extractor.encoder.spec, next(iter(cuts.values()))
-        intensity = find_intensity(first, self.feature_settings, spec)
-        score = TileScorer(
-            self.extractor.seeing(first),
-            views_of(self.feature_settings),
-            intensity,
-            make_reader(model, self._vectors),
-            self.predicting,
-            {key: kept.marks for key, kept in samples.items()},
-            measure_edges(first, intensity, self.feature_settings),
-        )
+        score = self.scorer(next(iter(cuts.values())), model, samples)
         if set(cuts) == {"Z"}:
             read = cuts["Z"].read
             return iter_planes(
@@ -206,6 +207,40 @@ class Pipeline:
         fusion = self.predicting.fusion
         return iter_volume(
             image, cuts, score, self.feature_settings, fusion, indices, text
+        )
+
+    def scorer(
+        self,
+        image: Planes,
+        model: Any,
+        samples: Mapping[str, Any],
+        keep: bool = True,
+    ) -> TileScorer:
+        """Return what gives the probabilities of an image's tiles.
+
+        Parameters
+        ----------
+        image : Planes
+            As the encoder sees it.
+        model : object
+            A trained head.
+        samples : mapping of str to object
+            What it learned from, tile by tile.
+        keep : bool
+            Whether what is encoded is kept.
+        """
+        settings, extractor = self.feature_settings, self.extractor
+        intensity = find_intensity(image, settings, extractor.encoder.spec)
+        if not keep:
+            extractor = replace(extractor, cache=FeatureCache(0))
+        return TileScorer(
+            extractor.seeing(image),
+            views_of(settings),
+            intensity,
+            make_reader(model, self._vectors if keep else VectorStore(0)),
+            self.predicting,
+            {key: kept.marks for key, kept in samples.items()},
+            measure_edges(image, intensity, settings),
         )
 
     def iter_group(
@@ -281,7 +316,12 @@ def iter_make_pipeline(
     predicting: PredictSettings,
     seed: int,
 ) -> Steps[Pipeline]:
-    """Load the encoder and yield Progress while it is fetched and read."""
+    """Load the encoder and yield Progress while it is fetched and read.
+
+    Returns
+    -------
+    Pipeline
+    """
     loaded = yield from iter_load_encoder(encoder, device)
     folder = cache.folder or cache_folder()
     store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder)

@@ -6,7 +6,7 @@ and scripts with :func:`drive`. Closing the generator cancels the work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Thread
@@ -67,7 +67,34 @@ def drive(steps: Steps[T], on_step: Callable[[Any], None] | None = None) -> T:
         steps.close()
 
 
-def aside(call: Callable[[], T], step: Progress) -> Steps[T]:
+def relay(steps: Steps[T], each: Callable[[Any], Iterable[Any]]) -> Steps[T]:
+    """Run a task within another one and replace what it yields.
+
+    Parameters
+    ----------
+    steps : generator
+        The task; closed with this.
+    each : callable
+        Takes a step and returns what to yield for it: nothing, one thing or more.
+
+    Returns
+    -------
+    object
+        What the task returns.
+    """
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            yield from each(step)
+    finally:
+        steps.close()
+
+
+def run_in_thread(call: Callable[[], T], step: Progress) -> Steps[T]:
     """Run a call that cannot be interrupted, so that the task still can.
 
     It runs in a thread of its own. Closing this generator leaves it behind: it
@@ -94,7 +121,7 @@ def aside(call: Callable[[], T], step: Progress) -> Steps[T]:
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
             answer.set_exception(error)
 
-    Thread(target=run, name="segdino-aside", daemon=True).start()
+    Thread(target=run, name="segdino-call", daemon=True).start()
     while not wait([answer], PAUSE).done:
         yield step
     return answer.result()

@@ -240,7 +240,7 @@ class Segmenter(Estimator):
             If the image cannot be used.
         """
         planes = as_planes(image, volume, axes)
-        self._check_fitted()
+        self.check_fitted()
         shape = (len(planes), *planes.plane_shape)
         labels = np.zeros(shape, label_dtype(self.n_classes_))
 
@@ -266,7 +266,7 @@ class Segmenter(Estimator):
             Background first; they sum to 1.
         """
         planes = as_planes(image, volume, axes)
-        self._check_fitted()
+        self.check_fitted()
         shape = (self.n_classes_, len(planes), *planes.plane_shape)
         probabilities = np.zeros(shape, np.float32)
 
@@ -302,7 +302,7 @@ class Segmenter(Estimator):
         ------
         Progress, PartResult, PlaneResult
         """
-        self._check_fitted()
+        self.check_fitted()
         source = as_planes(image, volume, axes)
         self.check_channels([source])
         pipeline = yield from self.iter_pipeline()

@@ -79,6 +79,9 @@ class FakeSegmenter:
             setattr(self, name, value)
         return self
 
+    def unfitted(self, **params: Any) -> Self:
+        return type(self)(**params)
+
     def check_channels(self, images: Sequence[Planes], anew: bool = False) -> int:
         """As Segmenter: grey and RGB share a probe."""
         have = {image.array.shape[-1] if "C" in image.axes else 1 for image in images}

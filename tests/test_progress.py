@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from napari_segdino.progress import Progress, aside, drive
+from napari_segdino.progress import Progress, drive, relay, run_in_thread
 
 STEP = Progress(1, 2, "slow")
 
 
 def test_what_a_call_returns_is_returned():
-    assert drive(aside(lambda: 42, STEP)) == 42
+    assert drive(run_in_thread(lambda: 42, STEP)) == 42
 
 
 def test_what_a_call_raises_is_raised():
@@ -19,7 +19,7 @@ def test_what_a_call_raises_is_raised():
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        drive(aside(call, STEP))
+        drive(run_in_thread(call, STEP))
 
 
 def test_a_call_that_cannot_be_interrupted_is_left_behind():
@@ -29,7 +29,7 @@ def test_a_call_that_cannot_be_interrupted_is_left_behind():
         gate.wait(20)
         over.set()
 
-    steps = aside(call, STEP)
+    steps = run_in_thread(call, STEP)
     assert [next(steps), next(steps)] == [STEP, STEP]
     begun = time.perf_counter()
     steps.close()
@@ -37,3 +37,29 @@ def test_a_call_that_cannot_be_interrupted_is_left_behind():
     assert not over.is_set()
     gate.set()
     assert over.wait(20)
+
+
+def test_a_relayed_task_yields_what_is_made_of_its_steps():
+    def task():
+        yield 1
+        yield 2
+        return "whole"
+
+    seen = []
+    assert drive(relay(task(), lambda step: [step] * step), seen.append) == "whole"
+    assert seen == [1, 2, 2]
+
+
+def test_closing_a_relay_closes_the_task():
+    ended = []
+
+    def task():
+        try:
+            yield 1
+        finally:
+            ended.append(True)
+
+    steps = relay(task(), lambda step: [step])
+    next(steps)
+    steps.close()
+    assert ended == [True]

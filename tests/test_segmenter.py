@@ -798,3 +798,27 @@ def test_a_recipe_of_another_head_is_refused(encoder, head, recipe, message):
     with pytest.raises(InputError, match=message):
         Segmenter("fake", head=head, recipe=recipe).fit(image, marks)
     assert encoder.planes_encoded == 0
+
+
+def test_another_head_reads_the_encoder_that_is_loaded(segmenter, encoder):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    loaded = encoder.loaded
+    other = segmenter.unfitted(head="segdino")
+    assert not other.is_fitted
+    other.fit(image, marks)
+    segmenter.set_params(head="segdino").fit(image, marks)
+    assert encoder.loaded == loaded
+    fresh = Segmenter("fake", head="segdino").fit(image, marks)
+    for same in (other, segmenter):
+        np.testing.assert_array_equal(
+            same.predict_proba(image), fresh.predict_proba(image)
+        )
+
+
+def test_another_device_loads_the_encoder_anew(segmenter, encoder):
+    image, _, marks = square()
+    segmenter.fit(image, marks)
+    loaded = encoder.loaded
+    segmenter.unfitted(device="cpu").fit(image, marks)
+    assert encoder.loaded == loaded + 1

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from napari_segdino.batch.writer import BlockWriter
-from napari_segdino.errors import InputError, NotFittedError
-from napari_segdino.features.cache import FeatureCache
-from napari_segdino.features.edges import measure_edges
-from napari_segdino.features.extract import views_of
-from napari_segdino.features.intensity import find_intensity
+from napari_segdino.errors import InputError
 from napari_segdino.images.lazy import LazyPlanes
 from napari_segdino.images.planes import Planes, as_planes
 from napari_segdino.images.reslice import (
@@ -28,7 +23,7 @@ from napari_segdino.inference.predict import (
     iter_blocks,
     iter_planes,
 )
-from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import iter_smooth_wanted
 from napari_segdino.pipeline import Pipeline
 from napari_segdino.progress import Progress, Steps
@@ -83,10 +78,7 @@ def iter_predict_blocks(
     InputError
         If the image cannot be used.
     """
-    if not segmenter.is_fitted:
-        raise NotFittedError(
-            "The probe has not learned anything yet: fit it, or load one."
-        )
+    segmenter.check_fitted()
     found = as_planes(image, volume, axes)
     segmenter.check_channels([found])
     pipeline = yield from segmenter.iter_pipeline()
@@ -98,7 +90,7 @@ def iter_predict_blocks(
             "here."
         )
     source = with_neighbours(source, pipeline.feature_settings.neighbours)
-    score = _scorer(pipeline, segmenter, source)
+    score = pipeline.scorer(source, segmenter.model_, segmenter.samples_, keep=False)
     wanted = range(len(source)) if planes is None else planes
     if pipeline.smooths(found):
         left = [i for i in wanted if writer is None or i not in writer.done]
@@ -162,30 +154,6 @@ def needs_whole(
     # A sum in double precision, and the result, beside the window.
     held = plane * (4 * (2 * reach + 2) + 8 + 4)
     return held > WINDOW_BYTES
-
-
-def _scorer(pipeline: Pipeline, segmenter: Segmenter, source: Planes) -> TileScorer:
-    """Score with the warm encoder, but keep nothing of what it encoded."""
-    intensity = find_intensity(
-        source, pipeline.feature_settings, pipeline.extractor.encoder.spec
-    )
-    return TileScorer(
-        replace(pipeline.extractor.seeing(source), cache=FeatureCache(0)),
-        views_of(pipeline.feature_settings),
-        intensity,
-        make_reader(segmenter.model_, _NoStore()),
-        pipeline.predicting,
-        {key: kept.marks for key, kept in segmenter.samples_.items()},
-        measure_edges(source, intensity, pipeline.feature_settings),
-    )
-
-
-class _NoStore(VectorStore):
-    """Vectors of a tile are used once."""
-
-    def vectors(self, basis: Any, grid: Any) -> Any:
-        """Make them anew."""
-        return basis.vectors(grid)
 
 
 def iter_predict_to(

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.measure import check_spacing
-from napari_segdino.progress import Progress, Steps, aside, drive
+from napari_segdino.progress import Progress, Steps, drive, run_in_thread
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -122,7 +122,7 @@ def iter_find_objects(
         step = Progress(done, len(codes), "Finding objects")
         yield step
         find = partial(_find, mask, code, likely, steps, settings)
-        found, count = yield from aside(find, step)
+        found, count = yield from run_in_thread(find, step)
         labels[found > 0] = found[found > 0] + (len(classes) - 1)
         classes += [code] * count
     return Objects(labels, np.array(classes, np.int64))

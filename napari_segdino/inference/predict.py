@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.inference.blend import Blender, cut_plane
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, relay
 
 if TYPE_CHECKING:
     import torch
@@ -275,13 +276,11 @@ def _counted(
     steps: Steps[PlaneResult], done: int, total: int, text: str
 ) -> Steps[PlaneResult]:
     """Replace what a task yields by its progress, so that it can be cancelled."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            result: PlaneResult = end.value
-            return result
+    count = itertools.count(done + 1)
+
+    def counted(step: Any) -> Iterator[Any]:
         if isinstance(step, PartResult):
             yield step
-        done += 1
-        yield Progress(done, total, text)
+        yield Progress(next(count), total, text)
+
+    return relay(steps, counted)

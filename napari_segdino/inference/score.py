@@ -51,9 +51,16 @@ class VectorProbe(Protocol):
 
 
 class VectorStore:
-    """Vectors of the tiles scored last, for one basis at a time."""
+    """Vectors of the tiles scored last, for one basis at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    kept_bytes : int
+        How much is kept; the last tile's always are.
+    """
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept_bytes = kept_bytes
         self._basis: Basis | None = None
         self._held: OrderedDict[str, torch.Tensor] = OrderedDict()
 
@@ -66,7 +73,7 @@ class VectorStore:
             self._held[grid.key] = basis.vectors(grid)
         self._held.move_to_end(grid.key)
         found = self._held[grid.key]
-        while len(self._held) * found.nbytes > KEPT_BYTES and len(self._held) > 1:
+        while len(self._held) * found.nbytes > self._kept_bytes and len(self._held) > 1:
             self._held.popitem(last=False)
         return found
 

@@ -131,7 +131,7 @@ def iter_bootstrap(segmenter: Segmenter, members: int, seed: int) -> Steps[list[
     list of object
         Probes over one basis, the fitted one first.
     """
-    segmenter._check_fitted()
+    segmenter.check_fitted()
     probes = [segmenter.model_]
     if not hasattr(segmenter.model_, "basis"):
         return probes

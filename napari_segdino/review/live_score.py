@@ -18,7 +18,7 @@ from napari_segdino.images.planes import Planes, as_planes, check_marks
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.metrics import Row, score_case
 from napari_segdino.metrics.measures import same_shape
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, relay
 from napari_segdino.review.copying import iter_copy
 from napari_segdino.review.folds import Stroke, group_strokes, make_folds
 from napari_segdino.review.held_out import HeldOut, summarise_answers
@@ -147,13 +147,7 @@ def _iter_fold(
 
 def _counting(steps: Steps[list[Answer]], progress: Progress) -> Steps[list[Answer]]:
     """Replace what a fold yields by the progress over all folds."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            answers: list[Answer] = end.value
-            return answers
-        yield progress
+    return relay(steps, lambda _: [progress])
 
 
 def _by_plane(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_segdino.images.planes import as_planes
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, relay
 from napari_segdino.review.ensemble import PlaneUncertainty, iter_uncertainty
 from napari_segdino.review.places import Ranking, join, rank
 
@@ -116,11 +116,9 @@ def iter_rank_images(
 
 def _only_progress(steps: Steps[Ranking], name: str) -> Steps[Ranking]:
     """Pass on Progress, with the image's name; keep all else."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            ranking: Ranking = end.value
-            return ranking
+
+    def named(step: Any) -> Iterator[Progress]:
         if isinstance(step, Progress):
             yield Progress(step.done, step.total, f"{step.text}: {name}")
+
+    return relay(steps, named)

@@ -15,7 +15,7 @@ from napari_segdino.images.planes import Planes
 from napari_segdino.inference.instances import ObjectSettings, iter_find_objects
 from napari_segdino.inference.measure import Table, measure_objects
 from napari_segdino.inference.predict import PlaneResult
-from napari_segdino.progress import Progress, Steps, aside
+from napari_segdino.progress import Progress, Steps, run_in_thread
 from napari_segdino.session.session import checksum
 
 MAX_MAPS = GIB
@@ -99,7 +99,7 @@ def iter_objects(asked: Asked) -> Steps[Found]:
         asked.units,
         objects.classes,
     )
-    measured = yield from aside(measure, Progress(0, 0, "Measuring objects"))
+    measured = yield from run_in_thread(measure, Progress(0, 0, "Measuring objects"))
     labels = np.zeros(asked.mask.shape, np.int32)
     labels[asked.region] = objects.labels
     planes = mask.reshape(-1, *mask.shape[-2:])

@@ -214,7 +214,8 @@ class Session:
 
     def candidate(self, **changes: Any) -> Any:
         """Return a new segmenter made with other settings; the present one stays."""
-        return self._make(**replace(self.settings, **changes).parameters())
+        parameters = replace(self.settings, **changes).parameters() | self._machine
+        return self.segmenter.unfitted(**parameters)
 
     def switch(self, segmenter: Any, **changes: Any) -> None:
         """Go on with a segmenter that was made with these changes of settings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.io.cases import Case
 from napari_segdino.metrics import Row, score_case
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, relay
 from napari_segdino.study.read import CaseReader, Loaded
 
 T = TypeVar("T")
@@ -113,17 +113,12 @@ def iter_part(steps: Steps[T], done: int, count: int, text: str) -> Steps[T]:
     object
         What the task returns.
     """
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            part = step.done / step.total if step.total else 0
-            yield Progress(round(100 * (done + part)), 100 * count, text)
-    finally:
-        steps.close()
+
+    def part_of_all(step: Any) -> Iterator[Progress]:
+        part = step.done / step.total if step.total else 0
+        yield Progress(round(100 * (done + part)), 100 * count, text)
+
+    return relay(steps, part_of_all)
 
 
 def mean_score(rows: Sequence[Any], measure: str = "dice") -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from napari_segdino.images.channels import count_channels
 from napari_segdino.images.planes import as_planes, pair_up
 from napari_segdino.io.cases import Case, Dataset
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
-from napari_segdino.progress import Steps
+from napari_segdino.progress import Steps, relay
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.study.evaluate import (
     Predict,
@@ -241,15 +241,12 @@ class _Job:
 
 def _with_lines(steps: Steps[Any], lines: list[str]) -> Steps[Any]:
     """Pass a task on, and lines that its callbacks leave."""
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                yield from lines
-                return end.value
-            yield from lines
-            lines.clear()
-            yield step
-    finally:
-        steps.close()
+
+    def with_lines(step: Any) -> Iterator[Any]:
+        yield from lines
+        lines.clear()
+        yield step
+
+    result = yield from relay(steps, with_lines)
+    yield from lines
+    return result

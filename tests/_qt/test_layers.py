@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari_segdino._qt.annotation import Annotation
-from napari_segdino._qt.annotations import Annotations
 
 from napari_segdino._qt import writer as writer_module
+from napari_segdino._qt.annotation import Annotation
+from napari_segdino._qt.annotations import Annotations
 from napari_segdino._qt.layers import (
     find_layer,
     image_planes,

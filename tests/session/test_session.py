@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_segdino.config import PredictSettings
+from napari_segdino.config import CacheSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.marks import MAX_LABEL, apply_marks, confirmations, corrections
 from napari_segdino.session.session import (
@@ -169,6 +169,12 @@ def test_a_candidate_takes_over_only_when_it_is_told_to(session: Session) -> Non
     assert (new.encoder, new.device) == ("two", "mps")
     assert session.settings.encoder == "two"
     assert session.learned == {}, "all marks are learned anew"
+
+
+def test_a_candidate_keeps_what_belongs_to_the_machine() -> None:
+    session = Session(machine={"device": "cuda", "cache": CacheSettings(ram_bytes=7)})
+    new = session.candidate(head="segdino")
+    assert (new.head, new.device, new.cache.ram_bytes) == ("segdino", "cuda", 7)
 
 
 def test_changed_planes(session: Session) -> None:
