@@ -13,10 +13,10 @@ import numpy as np
 import tifffile
 import torch
 from large import strokes, tissue
-from napari_segdino.batch.annotation import read_probe
 
 from napari_segdino import Segmenter
 from napari_segdino.batch import BatchSettings, iter_predict_blocks, iter_run, plan_jobs
+from napari_segdino.batch.work import read_probe
 from napari_segdino.config import CacheSettings
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.views import show

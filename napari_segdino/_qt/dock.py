@@ -44,7 +44,7 @@ from napari_segdino._qt.tools_panel import ToolsPanel
 from napari_segdino._qt.window_state import state_of
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
-from napari_segdino.session.preload import start_warming
+from napari_segdino.session.preload import start_preloading
 from napari_segdino.session.session import Session
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         keys.follow_keys(self, self._bind_keys)
         self.status.say(self._welcome())
         # Importing torch would slow down what is done before.
-        self.engine.prepared.connect(start_warming)
+        self.engine.prepared.connect(start_preloading)
         self.engine.prepared.connect(self._on_prepared)
         self._on_image(self.image)
         if self.image is None:
-            start_warming()
+            start_preloading()
 
     @property
     def image(self) -> Image | None:

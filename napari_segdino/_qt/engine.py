@@ -85,7 +85,7 @@ class Engine(QObject):  # type: ignore[misc]
         self.annotations.settled.connect(self._on_settled)
         self.annotations.lost.connect(self._on_lost)
         self.channels = ChannelKeeper(self)
-        self.annotations.told.connect(self.marked)
+        self.annotations.told.connect(self.message)
         self.annotations.resume()
 
     # -- what buttons do ---------------------------------------------------

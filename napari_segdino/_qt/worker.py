@@ -22,7 +22,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import GeneratorWorker
 
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.session.preload import warm_up
+from napari_segdino.session.preload import preload
 
 BAR_INTERVAL = 0.1
 """Seconds between two updates of napari's own progress bar."""
@@ -99,7 +99,7 @@ class Job:
 
 def _run(steps: Callable[[], Steps[Any]]) -> Generator[Any, None, Any]:
     yield Progress(0, 0, "Starting")
-    warm_up()
+    preload()
     return (yield from steps())
 
 

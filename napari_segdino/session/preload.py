@@ -44,25 +44,25 @@ MODULES = (
 TORCH_LIBRARIES = ("c10", "torch_cpu", "torch_cuda", "torch", "torch_python")
 
 _lock = threading.Lock()
-_warming = threading.Event()
+_preloading = threading.Event()
 """Set while modules are being imported: they are listed before they are ready."""
 
 
-def warm_up() -> None:
+def preload() -> None:
     """Import what encoders need; returns when it is all there.
 
     May be called from any thread, any number of times.
     """
-    if is_warm():
+    if is_preloaded():
         return
     _import(MODULES, _open_libraries)
 
 
 def _import(names: Iterable[str], before: Callable[[], None] = lambda: None) -> None:
     with _lock:
-        if not _warming.is_set() and all(name in sys.modules for name in names):
+        if not _preloading.is_set() and all(name in sys.modules for name in names):
             return
-        _warming.set()
+        _preloading.set()
         before()
         was_on = gc.isenabled()
         gc.disable()
@@ -72,19 +72,19 @@ def _import(names: Iterable[str], before: Callable[[], None] = lambda: None) -> 
         finally:
             gc.freeze()
             atexit.register(gc.unfreeze)
-            _warming.clear()
+            _preloading.clear()
             if was_on:
                 gc.enable()
 
 
-def is_warm() -> bool:
+def is_preloaded() -> bool:
     """Whether all has been imported."""
-    return not _warming.is_set() and all(name in sys.modules for name in MODULES)
+    return not _preloading.is_set() and all(name in sys.modules for name in MODULES)
 
 
-def start_warming() -> threading.Thread:
-    """Begin :func:`warm_up` in the background and return its thread."""
-    return _start(warm_up)
+def start_preloading() -> threading.Thread:
+    """Begin :func:`preload` in the background and return its thread."""
+    return _start(preload)
 
 
 def start_for_layers() -> threading.Thread:
@@ -94,7 +94,7 @@ def start_for_layers() -> threading.Thread:
 
 def _start(target: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(
-        target=_try, args=(target,), name="segdino-warm", daemon=True
+        target=_try, args=(target,), name="segdino-preload", daemon=True
     )
     thread.start()
     return thread

@@ -18,7 +18,7 @@ from napari_segdino._qt.mouse import click
 from napari_segdino.config import CacheSettings
 from napari_segdino.progress import Progress
 from napari_segdino.segmenter import Segmenter
-from napari_segdino.session.preload import warm_up
+from napari_segdino.session.preload import preload
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings
 
@@ -26,7 +26,7 @@ from napari_segdino.session.settings import Settings
 @pytest.fixture(autouse=True, scope="session")
 def warm() -> None:
     """Import torch before the first window: it takes seconds."""
-    warm_up()
+    preload()
 
 
 @pytest.fixture(autouse=True)

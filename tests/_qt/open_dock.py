@@ -51,9 +51,9 @@ def main() -> None:
     QTest.qWait(1)
     worked = time.thread_time() - begun
     assert widget.dock.actions.segment.isVisible()
-    from napari_segdino.session.preload import is_warm
+    from napari_segdino.session.preload import is_preloaded
 
-    while not is_warm():
+    while not is_preloaded():
         QTest.qWait(10)
     found = {
         "worked": round(worked, 3),

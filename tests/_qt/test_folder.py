@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 
 from napari_segdino import Segmenter
 from napari_segdino._qt import mouse
-from napari_segdino.batch import annotation
+from napari_segdino.batch import work
 from napari_segdino.batch.run import TICK
 from napari_segdino.config import CacheSettings
 from napari_segdino.io import read_mask
@@ -80,14 +80,14 @@ def test_cancel_stops_between_tiles(
 ) -> None:
     user = make_user(show=True)
     at_work, go_on = threading.Event(), threading.Event()
-    real = annotation._load_small
+    real = work._load_small
 
     def hold(scan: Any) -> Any:
         at_work.set()
         go_on.wait(20)
         return real(scan)
 
-    monkeypatch.setattr(annotation, "_load_small", hold)
+    monkeypatch.setattr(work, "_load_small", hold)
     panel = fill_in(user, scans, tmp_path / "out", probe)
     mouse.click(panel.start)
     user.wait(at_work.is_set)

@@ -18,12 +18,13 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QComboBox
 
-from napari_segdino._qt import preferences, warm
+from napari_segdino._qt import preferences
 from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
 from napari_segdino._qt.opening import open_files, open_path
 from napari_segdino.encoders import EncoderStatus, get_spec
 from napari_segdino.io.formats import DICOM_SUFFIXES, ITK_FORMATS
 from napari_segdino.io.write import MASK_SUFFIXES
+from napari_segdino.session import preload
 
 NAME = "napari-segdino"
 
@@ -189,7 +190,7 @@ def test_encoder_from_a_file(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(asked) == 2
 
 
-def test_warm_up_brings_all(warm_modules: None = None) -> None:
-    warm.warm_up()
-    assert all(name in sys.modules for name in warm.MODULES)
-    assert not warm._lock.locked()
+def test_preloading_brings_all(warm_modules: None = None) -> None:
+    preload.preload()
+    assert all(name in sys.modules for name in preload.MODULES)
+    assert not preload._lock.locked()

@@ -357,12 +357,12 @@ from qtpy.QtTest import QTest
 from conftest import FakeSegmenter
 from napari_segdino._qt import autosave, project
 from napari_segdino._qt.dock import SegmentDock
-from napari_segdino.session.preload import warm_up
+from napari_segdino.session.preload import preload
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings
 from pathlib import Path
 
-warm_up()
+preload()
 autosave.DELAY = 20
 project.autosave_root = lambda: Path(sys.argv[1])
 viewer = napari.Viewer(show=False)
@@ -372,10 +372,10 @@ data, kwargs, _ = read_scan(sys.argv[2]).layer_data()
 image = viewer.add_image(data, **kwargs)
 dock.inputs.image.setValue(image)
 dock.segment()
-while dock.engine.busy or dock.engine.works.get(image) is None:
+while dock.engine.busy or dock.engine.annotations.get(image) is None:
     QTest.qWait(10)
 QTest.qWait(100)
-work = dock.engine.works.get(image)
+work = dock.engine.annotations.get(image)
 work.mask.brush_size = 3
 work.mask.paint((50, 60), 1)
 numbers = []
