@@ -31,10 +31,10 @@ BAR_INTERVAL = 0.1
 class TaskWorker(GeneratorWorker):  # type: ignore[misc]
     """A generator worker that always ends, with ``errored`` if it failed."""
 
-    def annotation(self) -> Any:
+    def work(self) -> Any:
         """Run the generator; called by superqt in the worker's thread."""
         try:
-            result = super().annotation()
+            result = super().work()
         finally:
             self._gen.close()
         if isinstance(result, RuntimeError) and not self._is_deleted():
