@@ -216,6 +216,6 @@ def test_quitting_while_at_work_is_no_error(monkeypatch: pytest.MonkeyPatch) -> 
         yield
 
     with pytest.raises(RuntimeError, match="deleted"):
-        TaskWorker(steps).annotation()
+        TaskWorker(steps).work()
     monkeypatch.setattr(TaskWorker, "_is_deleted", lambda self: True)
-    assert TaskWorker(steps).annotation() is error
+    assert TaskWorker(steps).work() is error
