@@ -94,7 +94,7 @@ class PredictSettings:
         all the same.
     regularise : bool
         Whether probabilities flow along the image and stop at its edges; for
-        ``mvr``.
+        heads that are regularised, such as ``probe``.
     z_sigma : float
         Width of a Gaussian over the probabilities of neighbouring slices; 0
         is off. Never along time.

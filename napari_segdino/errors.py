@@ -1,5 +1,10 @@
 """The errors that users meet: one sentence each, saying what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class SegDINOError(Exception):
     """Base of every error this package raises on purpose.
@@ -35,3 +40,32 @@ class ScanError(SegDINOError):
 
 class ProjectError(SegDINOError):
     """A project cannot be read or written."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that there is no such thing, what there is, and which was perhaps meant.
+
+    Parameters
+    ----------
+    kind : str
+        What is looked for, such as ``"head"``.
+    name : object
+        What was given.
+    known : iterable of str
+        What there is, in the order in which it is listed.
+
+    Returns
+    -------
+    str
+        One sentence.
+
+    Examples
+    --------
+    >>> unknown_name("head", "prob", ["probe", "segdino"])
+    "There is no head named 'prob' (did you mean 'probe'?): there are probe, segdino."
+    """
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    listed = f"there are {', '.join(names)}" if names else "there is none"
+    return f"There is no {kind} named {name!r}{hint}: {listed}."

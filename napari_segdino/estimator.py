@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import ModelFileError, NotFittedError
-from napari_segdino.heads.learners import make_learner
+from napari_segdino.heads.registry import DEFAULT_HEAD, current_name, make_head
 from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
 from napari_segdino.model_file import read_model, write_model
@@ -24,6 +26,9 @@ LOADED_FOR = ("encoder", "device", "cache")
 """Parameters that the loaded encoder and its cache hang on."""
 
 HEAD = ("head", "recipe")
+
+# Called by a function that a method calls: the third frame is the user's.
+_deprecate = partial(warnings.warn, category=DeprecationWarning, stacklevel=3)
 
 
 class Estimator(Params):
@@ -44,7 +49,7 @@ class Estimator(Params):
     def __init__(
         self,
         encoder: str = "dinov3_vits16",
-        head: str = "mvr",
+        head: str = DEFAULT_HEAD,
         device: str = "auto",
         random_state: int = 0,
         features: FeatureSettings | None = None,
@@ -53,14 +58,27 @@ class Estimator(Params):
         cache: CacheSettings = CacheSettings(),  # noqa: B008
     ) -> None:
         self.encoder = encoder
-        self.head = head
+        self.head = current_name(head, _deprecate)
         self.device = device
         self.random_state = random_state
         self.features = features
         self.predicting = predicting
-        self.recipe = recipe
+        self.recipe = None if recipe is None else current_name(recipe, _deprecate)
         self.cache = cache
         self.class_info_: Any = None
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises
+        ------
+        InputError
+            If there is no parameter of that name.
+        """
+        for name in {"head", "recipe"} & params.keys():
+            if params[name] is not None:
+                params[name] = current_name(params[name], _deprecate)
+        return super().set_params(**params)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the loaded encoder and its cache, which are made anew."""
@@ -112,16 +130,16 @@ class Estimator(Params):
         def same(names: Sequence[str]) -> bool:
             return known is not None and all(known[n] == wanted[n] for n in names)
 
-        learner = None if same(HEAD) else make_learner(self.head, self.recipe)
+        head = None if same(HEAD) else make_head(self.head, self.recipe)
         settings = self.features, self.predicting, self.random_state
         if same(LOADED_FOR):
-            self._pipeline = self._pipeline.with_settings(learner, *settings)
+            self._pipeline = self._pipeline.with_settings(head, *settings)
         else:
             pipeline = yield from iter_make_pipeline(
                 self.encoder,
                 self.device,
                 self.cache,
-                learner or make_learner(self.head, self.recipe),
+                head or make_head(self.head, self.recipe),
                 *settings,
             )
             key = pipeline.extractor.encoder.key
@@ -148,7 +166,7 @@ class Estimator(Params):
         other = type(self)(**(self.get_params() | params))
         if hasattr(self, "_pipeline_for"):
             other._pipeline = self._pipeline.with_settings(
-                make_learner(other.head, other.recipe),
+                make_head(other.head, other.recipe),
                 other.features,
                 other.predicting,
                 other.random_state,
@@ -175,7 +193,8 @@ class Estimator(Params):
             If they cannot share the probe; grey, grey with alpha, RGB and RGBA can.
         """
         known = self.channels_ if self.is_fitted and not anew else None
-        features = self.features or make_learner(self.head, self.recipe).features()
+        head = make_head(self.head, self.recipe)
+        features = self.features or head.default_features()
         return check_channels(images, known, features.neighbours)
 
     # -- files -------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What an estimator works with: a loaded encoder, a learner, kept features."""
+"""What an estimator works with: a loaded encoder, a head, stored features."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
+from napari_segdino.heads.base import Head
 from napari_segdino.heads.collect import iter_remember
-from napari_segdino.heads.learners import Learner, MvrLearner
 from napari_segdino.heads.probe.clicks import EXTRA_CLUSTERS, ClickedGroups, give_groups
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
 from napari_segdino.heads.probe.unsupervised import Groups, iter_find_groups
+from napari_segdino.heads.registry import make_head
 from napari_segdino.images.channels import GREY, count_channels, join_channels
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import (
@@ -32,7 +33,7 @@ from napari_segdino.images.reslice import (
     slice_distance,
 )
 from napari_segdino.inference.predict import iter_planes
-from napari_segdino.inference.score import TileScorer, VectorStore, make_reader
+from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted
 from napari_segdino.inference.volume import iter_volume
 from napari_segdino.progress import Steps
@@ -40,14 +41,14 @@ from napari_segdino.progress import Steps
 
 @dataclass
 class Pipeline:
-    """Joins a frozen encoder with a learner.
+    """Joins a frozen encoder with a head.
 
     Parameters
     ----------
     extractor : Extractor
         Encodes tiles and keeps their features.
-    learner : Learner
-        Knows what to keep of marked tiles and how to train on it.
+    head : Head
+        What is trained.
     feature_settings : FeatureSettings
         Tiles and views.
     predicting : PredictSettings
@@ -58,37 +59,37 @@ class Pipeline:
     Attributes
     ----------
     guess : object
-        What the learner keeps of the last mask found without labels.
+        What the head keeps of the last mask found without labels.
     """
 
     extractor: Extractor
-    learner: Learner
+    head: Head
     feature_settings: FeatureSettings
     predicting: PredictSettings
     seed: int
     guess: Any = field(default=None, init=False)
     _guess_channels: int = field(default=GREY, init=False)
-    _vectors: VectorStore = field(default_factory=VectorStore, init=False)
+    _grouping: Head = field(default_factory=lambda: make_head("probe"), init=False)
 
     def with_settings(
         self,
-        learner: Learner | None,
+        head: Head | None,
         features: FeatureSettings | None,
         predicting: PredictSettings,
         seed: int,
     ) -> Pipeline:
         """Return one with other settings over the same encoder and cache.
 
-        A learner of another head takes the place of this one's; None keeps it.
+        Another head takes the place of this one's; None keeps it.
         """
         other = copy(self)
-        if learner is not None:
-            other.learner = learner
-            levels = learner.levels_of(self.extractor.encoder.spec)
+        if head is not None:
+            other.head = head
+            levels = head.levels(self.extractor.encoder.spec)
             other.extractor = replace(self.extractor, levels=levels)
-        other.feature_settings = features or other.learner.features()
+        other.feature_settings = features or other.head.default_features()
         other.predicting, other.seed = predicting, seed
-        if learner is not None or other.feature_settings != self.feature_settings:
+        if head is not None or other.feature_settings != self.feature_settings:
             other.guess = None
         return other
 
@@ -123,7 +124,7 @@ class Pipeline:
             for (axis, cut), share in zip(cuts.items(), shares, strict=True):
                 yield from iter_remember(
                     samples,
-                    self.learner,
+                    self.head,
                     self.extractor.seeing(cut),
                     cut,
                     marks_of(cut, marks),
@@ -163,25 +164,24 @@ class Pipeline:
         cuts = self._cuts(image, spacing)
         if "Z" in cuts and len(set(wanted)) < len(image):
             cuts = {"Z": cuts["Z"]}
-        how = model, samples, wanted, text
+        how = self.head, model, samples, wanted, text
         yield from self._iter_smoothed(image, cuts, how, spacing, centre)
 
     def _iter_smoothed(
         self,
         image: Planes,
         cuts: Mapping[str, Planes],
-        how: tuple[Any, Mapping[str, Any], list[int], str],
+        how: tuple[Head, Any, Mapping[str, Any], list[int], str],
         spacing: Spacing,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
-        model, samples, wanted, text = how
+        head, model, samples, wanted, text = how
+        made = image, cuts, head, model, samples
         if not self.smooths(image):
-            yield from self._iter_cuts(
-                image, cuts, model, samples, wanted, text, centre
-            )
+            yield from self._iter_cuts(*made, wanted, text, centre)
             return
         yield from iter_smooth_wanted(
-            lambda near: self._iter_cuts(image, cuts, model, samples, near, text, None),
+            lambda near: self._iter_cuts(*made, near, text, None),
             wanted,
             self.along_z,
             depth=image.lead_shape[-1],
@@ -192,13 +192,14 @@ class Pipeline:
         self,
         image: Planes,
         cuts: Mapping[str, Planes],
+        head: Head,
         model: Any,
         samples: Mapping[str, Any],
         indices: Sequence[int],
         text: str,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
-        score = self.scorer(next(iter(cuts.values())), model, samples)
+        score = self.scorer(next(iter(cuts.values())), model, samples, head=head)
         if set(cuts) == {"Z"}:
             read = cuts["Z"].read
             return iter_planes(
@@ -215,6 +216,7 @@ class Pipeline:
         model: Any,
         samples: Mapping[str, Any],
         keep: bool = True,
+        head: Head | None = None,
     ) -> TileScorer:
         """Return what gives the probabilities of an image's tiles.
 
@@ -228,6 +230,8 @@ class Pipeline:
             What it learned from, tile by tile.
         keep : bool
             Whether what is encoded is kept.
+        head : Head, optional
+            What the model is of; None is the pipeline's own.
         """
         settings, extractor = self.feature_settings, self.extractor
         intensity = find_intensity(image, settings, extractor.encoder.spec)
@@ -237,7 +241,8 @@ class Pipeline:
             extractor.seeing(image),
             views_of(settings),
             intensity,
-            make_reader(model, self._vectors if keep else VectorStore(0)),
+            head or self.head,
+            model,
             self.predicting,
             {key: kept.marks for key, kept in samples.items()},
             measure_edges(image, intensity, settings),
@@ -273,7 +278,7 @@ class Pipeline:
         cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         clicked: dict[str, Any] = {}
         how = cut, marks, marked, self.feature_settings, self.seed
-        yield from iter_remember(clicked, MvrLearner(), extractor, *how)
+        yield from iter_remember(clicked, self._grouping, extractor, *how)
         codes = {int(c) for kept in clicked.values() for c in kept.codes}
         if not codes - {1}:
             raise InputError("No class is marked: click on an object of it first.")
@@ -300,10 +305,10 @@ class Pipeline:
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
         """Keep what groups say as the guess, and draw it."""
-        self.guess = self.learner.guess(groups, samples)
+        self.guess = self.head.unsupervised_sample(groups, samples)
         self._guess_channels = count_channels(image)
         nothing: dict[str, Any] = {}
-        how = groups, nothing, wanted, "Grouping"
+        how = self._grouping, groups, nothing, wanted, "Grouping"
         yield from self._iter_smoothed(image, cuts, how, None, centre)
 
 
@@ -311,7 +316,7 @@ def iter_make_pipeline(
     encoder: str,
     device: str,
     cache: CacheSettings,
-    learner: Learner,
+    head: Head,
     features: FeatureSettings | None,
     predicting: PredictSettings,
     seed: int,
@@ -325,7 +330,6 @@ def iter_make_pipeline(
     loaded = yield from iter_load_encoder(encoder, device)
     folder = cache.folder or cache_folder()
     store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder)
-    extractor = Extractor(loaded, learner.levels_of(loaded.spec), store)
-    return Pipeline(
-        extractor, learner, features or learner.features(), predicting, seed
-    )
+    extractor = Extractor(loaded, head.levels(loaded.spec), store)
+    shown = features or head.default_features()
+    return Pipeline(extractor, head, shown, predicting, seed)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.heads.learners import make_learner
-from napari_segdino.heads.recipes import get_recipe
+from napari_segdino.errors import InputError
+from napari_segdino.heads.registry import current_name, log_once, make_head
 from napari_segdino.model_file import ModelFile
 
 
@@ -55,13 +55,13 @@ def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
     -------
     ModelFile
     """
-    learner = make_learner(params["head"], params["recipe"])
-    tensors, kept = learner.pack(learned.model, learned.samples)
-    features = params["features"] or learner.features()
+    head = make_head(params["head"], params["recipe"])
+    tensors, stored = head.to_tensors(learned.model, learned.samples)
+    features = params["features"] or head.default_features()
     meta = {
         "encoder": params["encoder"],
         "encoder_key": learned.encoder_key,
-        "head": params["head"],
+        "head": head.name,
         "random_state": params["random_state"],
         "features": asdict(features),
         "predicting": asdict(params["predicting"]),
@@ -69,7 +69,7 @@ def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
         "n_classes": learned.n_classes,
         "class_info": learned.class_info,
         "channels": learned.channels,
-        "learned": kept,
+        "learned": stored,
     }
     return ModelFile(meta, tensors)
 
@@ -93,18 +93,14 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
     shown = {"neighbours": 0} | {k: _frozen(v) for k, v in meta["features"].items()}
     params = {
         "encoder": meta["encoder"],
-        "head": meta["head"],
+        "head": current_name(meta["head"], log_once),
         "random_state": meta["random_state"],
         "features": FeatureSettings(**shown),
         "predicting": PredictSettings(**meta["predicting"]),
-        "recipe": meta["recipe"],
+        "recipe": _recipe_in(meta),
     }
-    if meta["recipe"] is not None and get_recipe(meta["recipe"]).head != meta["head"]:
-        # Earlier versions wrote any recipe down; where it was another head's, it
-        # was never read.
-        params["recipe"] = None
-    learner = make_learner(params["head"], params["recipe"])
-    model, samples = learner.unpack(file.tensors, meta["learned"])
+    head = make_head(params["head"], params["recipe"])
+    model, samples = head.from_tensors(file.tensors, meta["learned"])
     learned = Learned(
         model,
         samples,
@@ -114,6 +110,21 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
         meta["channels"] if "channels" in meta else _channels_in(samples),
     )
     return params, learned
+
+
+def _recipe_in(meta: Mapping[str, Any]) -> str | None:
+    """Return the recipe of a file, None where it cannot be.
+
+    Earlier versions wrote any recipe down; another head's, or options that its own
+    does not take, were never read.
+    """
+    if meta["recipe"] is None:
+        return None
+    try:
+        make_head(meta["head"], meta["recipe"])
+    except InputError:
+        return None
+    return current_name(meta["recipe"])
 
 
 def _channels_in(samples: Mapping[str, Any]) -> int | None:

@@ -28,8 +28,9 @@ class Segmenter(Estimator):
     encoder : str
         A name that :func:`napari_segdino.encoders.encoder_names` lists,
         ``"timm:<model name>"``, or the path of a checkpoint file.
-    head : {"mvr", "segdino", "segdino_v2", "meddino"}
-        The head that is trained.
+    head : str
+        The head that is trained, a key of
+        :data:`napari_segdino.heads.registry.HEADS`.
     device : {"auto", "cpu", "cuda", "mps"}
         Where the encoder computes.
     random_state : int
@@ -40,8 +41,8 @@ class Segmenter(Estimator):
         How predictions are made of what the head says.
     recipe : str, optional
         How a dense head is trained, a name of
-        :data:`napari_segdino.heads.recipes.RECIPES`; None chooses by what is
-        marked.
+        :func:`napari_segdino.heads.registry.recipes`; None chooses by what is
+        marked, and by the device: see each head.
     cache : CacheSettings
         How many features are kept.
 
@@ -75,7 +76,7 @@ class Segmenter(Estimator):
         """Learn from marks, forgetting all other marks.
 
         Where marks only add to those of the call before, they are corrections of the
-        mask that it gave: the probe of ``mvr`` then stays near the one before.
+        mask that it gave: a ``probe`` then stays near the one before.
         ``sklearn.base.clone`` gives an estimator that has seen nothing.
 
         Parameters
@@ -103,7 +104,7 @@ class Segmenter(Estimator):
             If images have other channels than each other.
         InputError
             If shapes do not fit, or too little is marked. One class is enough for
-            ``mvr``: what is unlike its strokes is then taken for background.
+            ``probe``: what is unlike its strokes is then taken for background.
         WeightsError
             If the encoder cannot be loaded.
         """
@@ -189,8 +190,9 @@ class Segmenter(Estimator):
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(kept.marks.max()) for kept in samples.values())
         last = (self.model_, self.samples_) if self.is_fitted else None
-        model = yield from pipeline.learner.iter_fit(
-            samples, n_classes, self.random_state, last
+        device = pipeline.extractor.encoder.device
+        model = yield from pipeline.head.iter_fit(
+            samples, n_classes, self.random_state, device, last
         )
         self.samples_, self.model_ = samples, model
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)

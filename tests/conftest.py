@@ -49,7 +49,7 @@ class FakeSegmenter:
         self,
         encoder: str = "fake",
         device: str = "auto",
-        head: str = "mvr",
+        head: str = "probe",
         features: FeatureSettings | None = None,
         predicting: PredictSettings = PredictSettings(),  # noqa: B008
     ) -> None:

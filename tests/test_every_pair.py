@@ -17,7 +17,7 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.progress import drive
 
 QUICK = {
-    "mvr": None,
+    "probe": None,
     "segdino": "segdino_quick",
     "segdino_v2": "segdino_v2_quick:width=32",
     "meddino": "meddino_quick",

@@ -23,8 +23,8 @@ from napari_segdino.errors import (
     NotFittedError,
 )
 from napari_segdino.features.local import COLOUR_FEATURES
+from napari_segdino.heads.dense.recipes import AUGMENTED_COPIES
 from napari_segdino.heads.probe.samples import GUESS
-from napari_segdino.heads.recipes import VIEWS
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.smoothing import smooth_along_z
 from napari_segdino.model_file import ModelFile, read_model, write_model
@@ -621,7 +621,7 @@ def test_augmented_copies_are_encoded_once_and_forgotten_with_their_tile(
     while "epoch" not in next(steps).text:
         pass
     steps.close()
-    assert encoder.planes_encoded == 1 + VIEWS
+    assert encoder.planes_encoded == 1 + AUGMENTED_COPIES
     segmenter.set_params(recipe="segdino_v2_quick").fit(image, marks)
     assert len(segmenter.samples_) == 1
 
@@ -787,10 +787,10 @@ def test_what_the_encoder_has_no_part_in_never_encodes_again(
 @pytest.mark.parametrize(
     ("head", "recipe", "message"),
     [
-        ("mvr", "segdino_quick", "is for the head segdino, not mvr"),
+        ("probe", "segdino_quick", "is for the head segdino, not probe"),
         ("segdino", "meddino_quick", "is for the head meddino, not segdino"),
         ("segdino", "nonsense", "no recipe named 'nonsense'"),
-        ("mvr", "nonsense", "no recipe named 'nonsense'"),
+        ("probe", "nonsense", "no recipe named 'nonsense'"),
     ],
 )
 def test_a_recipe_of_another_head_is_refused(encoder, head, recipe, message):

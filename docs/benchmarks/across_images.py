@@ -49,9 +49,12 @@ def correct(
 
 def kept(segmenter: Any) -> float:
     """Share of all marks so far that the probe by itself classifies as marked."""
+    from napari_segdino.heads.registry import make_head
     from napari_segdino.review.guard import kept_share, recheck
 
-    return kept_share(recheck(segmenter.model_, segmenter.samples_))
+    return kept_share(
+        recheck(make_head(segmenter.head), segmenter.model_, segmenter.samples_)
+    )
 
 
 def main() -> None:

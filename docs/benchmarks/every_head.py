@@ -27,7 +27,7 @@ PAIRS = (
     ("MedDINOv3 ViT-B", "vit_base_patch16_dinov3"),
 )
 RECIPES = {
-    "mvr": None,
+    "probe": None,
     "segdino": "segdino_quick",
     "segdino_v2": "segdino_v2_quick",
     "meddino": "meddino_quick",

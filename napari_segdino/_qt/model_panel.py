@@ -22,15 +22,9 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt.collapsible import Fold
 from napari_segdino.config import INTENSITIES, SLICES, WINDOWS
 from napari_segdino.errors import InputError
-from napari_segdino.heads import HEADS
+from napari_segdino.heads.registry import HEADS, head_class
 from napari_segdino.session.settings import Settings, made_for
 
-HEAD_NOTES = {
-    "mvr": "Probes on pixels: a stroke is learned in hundredths of a second.",
-    "segdino": "A decoder: strokes take it half a minute, whole masks minutes.",
-    "segdino_v2": "Pyramid decoder: strokes take half a minute, whole masks minutes.",
-    "meddino": "A decoder for scans: strokes take half a minute, whole masks minutes.",
-}
 OWN_SIZE = "own"
 MAX_SIDE = 4096
 MOST_NEIGHBOURS = 4
@@ -53,7 +47,7 @@ class ModelPanel(Fold):
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__("Model", "What is trained, and how images are read", parent)
         self._settings = settings
-        self.head = _combo(HEADS)
+        self.head = _combo(tuple(HEADS))
         self.note = QLabel()
         self.intensity = _combo(INTENSITIES)
         self.sides = QLineEdit()
@@ -75,7 +69,7 @@ class ModelPanel(Fold):
         made = made_for(settings.head)
         shown, predicting = settings.features or made, settings.predicting
         self.head.setCurrentText(settings.head)
-        self.note.setText(HEAD_NOTES[settings.head])
+        self.note.setText(HEADS[settings.head].description)
         self.intensity.setCurrentText(shown.intensity)
         sides = "" if shown.sides == made.sides else write_sides(shown.sides)
         self.sides.setText(sides)
@@ -85,7 +79,7 @@ class ModelPanel(Fold):
         self.neighbours.setValue(shown.neighbours)
         self.fusion.setCurrentText(predicting.fusion)
         self.regularise.setChecked(predicting.regularise)
-        self.regularise.setEnabled(settings.head == "mvr")
+        self.regularise.setEnabled(head_class(settings.head).regularised)
         self.z_sigma.setValue(predicting.z_sigma)
         self.z_unit.setCurrentText(predicting.z_unit)
 
@@ -197,7 +191,7 @@ class ModelPanel(Fold):
             "weigh the same"
         )
         self.regularise.setToolTip(
-            "Let probabilities flow along the image up to its edges (mvr)"
+            "Let probabilities flow along the image up to its edges (probe)"
         )
         self.z_sigma.setToolTip(
             "Smooth volumes over neighbouring slices, never over time. One slice "

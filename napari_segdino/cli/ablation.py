@@ -24,6 +24,7 @@ from napari_segdino.cli.options import (
     verbose_option,
 )
 from napari_segdino.config import INTENSITIES
+from napari_segdino.heads.registry import DEFAULT_HEAD
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
@@ -108,7 +109,7 @@ def _segmenter(given: dict[str, Any], step: AblationStep) -> Segmenter:
 
     return Segmenter(
         given["encoder"],
-        "mvr",
+        DEFAULT_HEAD,
         given["device"],
         given["seed"],
         features=step.features,

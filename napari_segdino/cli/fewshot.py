@@ -10,11 +10,12 @@ import click
 from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     FOLDER,
-    HEADS,
     ManyValues,
     cache_options,
     cache_settings,
     chosen_encoder,
+    current_head,
+    current_recipe,
     device_option,
     encoder_option,
     layout_options,
@@ -29,6 +30,7 @@ from napari_segdino.cli.settings import (
     predict_options,
     predict_settings,
 )
+from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 
 
 @click.command(cls=ManyValues)
@@ -43,8 +45,17 @@ from napari_segdino.cli.settings import (
 )
 @repeat_options
 @encoder_option
-@click.option("--head", type=click.Choice(HEADS), default="mvr", show_default=True)
-@click.option("--recipe", metavar="NAME", help="How a dense head is trained.")
+@click.option(
+    "--head",
+    callback=current_head,
+    metavar="NAME",
+    default=DEFAULT_HEAD,
+    show_default=True,
+    help=f"What is trained: {', '.join(HEADS)}.",
+)
+@click.option(
+    "--recipe", callback=current_recipe, metavar="NAME", help="How the head is trained."
+)
 @seed_option
 @report_options
 @layout_options

@@ -10,6 +10,8 @@ import click
 
 from napari_segdino.cli.errors import log_to_stderr
 from napari_segdino.config import GIB, CacheSettings
+from napari_segdino.errors import InputError, unknown_name
+from napari_segdino.heads.registry import HEADS, current_name, get_recipe
 
 Command = Callable[..., Any]
 
@@ -18,8 +20,25 @@ ANY_PATH = click.Path(path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
-HEADS = ("mvr", "segdino", "segdino_v2", "meddino")
-"""Spelt out, as importing the heads imports torch; a test compares."""
+
+def current_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Check the name of a head; one of an earlier version is told."""
+    head = value and current_name(value, _tell)
+    if head and head not in HEADS:
+        raise click.BadParameter(unknown_name("head", value, HEADS), ctx, param)
+    return head
+
+
+def current_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Check the name of a recipe; one of an earlier version is told."""
+    try:
+        return value and get_recipe(current_name(value, _tell)).name
+    except InputError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
 
 
 class ManyValues(click.Command):

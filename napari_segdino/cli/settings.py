@@ -10,6 +10,7 @@ import click
 
 from napari_segdino.cli.options import all_of
 from napari_segdino.config import INTENSITIES, SLICES, FeatureSettings, PredictSettings
+from napari_segdino.heads.registry import make_head
 
 _SHOWN = FeatureSettings()
 _PREDICTING = PredictSettings()
@@ -63,7 +64,7 @@ predict_options = all_of(
         "--regularise/--no-regularise",
         default=_PREDICTING.regularise,
         show_default=True,
-        help="Let probabilities flow along the image up to its edges (mvr).",
+        help="Let probabilities flow along the image up to its edges (probe).",
     ),
     click.option(
         "--z-sigma",
@@ -116,17 +117,7 @@ def feature_settings(
     chosen = {name: given[name] for name in names if given[name] is not None}
     if not chosen:
         return None
-    settings = replace(_made_for(head, recipe), **chosen)
+    settings = replace(make_head(head, recipe).default_features(), **chosen)
     if settings.overlap > settings.tile // 2:
         raise click.UsageError("--overlap is at most half of --tile.")
     return settings
-
-
-def _made_for(head: str, recipe: str | None) -> FeatureSettings:
-    from napari_segdino.heads.recipes import get_recipe
-    from napari_segdino.session.settings import made_for
-
-    if recipe is None:
-        return made_for(head)
-    made = get_recipe(recipe)
-    return FeatureSettings(made.sides, (1.0,), made.flips, neighbours=0)

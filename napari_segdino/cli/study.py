@@ -63,14 +63,14 @@ def run_study(
 
 
 def _settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
-    from napari_segdino.heads.recipes import get_recipe
+    from napari_segdino.heads.registry import get_recipe, head_class
     from napari_segdino.study.settings import StudySettings
 
     head = get_recipe(given["recipe"]).head
     if given["head"] not in (None, head):
         raise click.UsageError(f"--recipe {given['recipe']} is for --head {head}.")
-    if given["epochs"] and head == "mvr":
-        raise click.UsageError("--epochs is not for mvr: its probes have no epochs.")
+    if given["epochs"] and not head_class(head).trains_in_epochs:
+        raise click.UsageError(f"--epochs is not for {head}, which has no epochs.")
     plain = ("validation", "test", "split_seed", "side", "epochs")
     chosen = {name: given[name] for name in plain if given[name] is not None}
     return StudySettings(

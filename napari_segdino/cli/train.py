@@ -11,11 +11,12 @@ from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     ANY_PATH,
     EXISTING,
-    HEADS,
     ManyValues,
     cache_options,
     cache_settings,
     chosen_encoder,
+    current_head,
+    current_recipe,
     device_option,
     encoder_option,
     layout_options,
@@ -28,6 +29,7 @@ from napari_segdino.cli.settings import (
     predict_options,
     predict_settings,
 )
+from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
@@ -45,14 +47,17 @@ _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "w
 @encoder_option
 @click.option(
     "--head",
-    type=click.Choice(HEADS),
-    help="What is trained.  [default: mvr, or the recipe's]",
+    callback=current_head,
+    metavar="NAME",
+    help=f"What is trained: {', '.join(HEADS)}.  [default: {DEFAULT_HEAD}, or the "
+    "recipe's]",
 )
 @click.option(
     "--recipe",
+    callback=current_recipe,
     metavar="NAME",
     help="Train as a paper did, on a split of a data set, and score the rest: "
-    "segdino, segdino_v2, mvr, meddino or a variant of these.",
+    f"{', '.join(HEADS)} or a variant of these.",
 )
 @seed_option
 @click.option(
@@ -143,10 +148,10 @@ def _new_segmenter(given: dict[str, Any], cache: CacheSettings) -> Segmenter:
 
     return Segmenter(
         given["encoder"],
-        given["head"] or "mvr",
+        given["head"] or DEFAULT_HEAD,
         given["device"],
         given["seed"],
-        features=feature_settings(given, given["head"] or "mvr"),
+        features=feature_settings(given, given["head"] or DEFAULT_HEAD),
         predicting=predict_settings(given),
         cache=cache,
     )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 def resolve_device(name: str = "auto") -> torch.device:
     """Return the device that a name stands for on this machine.
@@ -47,3 +49,13 @@ def resolve_device(name: str = "auto") -> torch.device:
     if kind == "mps" and not has_mps:
         raise InputError("This machine has no Apple MPS device; choose 'auto'.")
     return torch.device(name)
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a device's memory ran out."""
+    import torch
+
+    # Only CUDA has a class for it; the CPU and MPS raise a bare RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        text in str(error).lower() for text in _MEMORY_TEXTS
+    )

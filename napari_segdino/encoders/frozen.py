@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_segdino.encoders.base import Encoder, EncoderSpec
+from napari_segdino.encoders.device import lacks_memory
 from napari_segdino.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
 
 _LOG = logging.getLogger(__name__)
 _HALF_MAX = 65504.0
-_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class FrozenEncoder(Encoder):
@@ -65,7 +65,7 @@ class FrozenEncoder(Encoder):
         try:
             self.model: Any = model.eval().requires_grad_(False).to(device)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not lacks_memory(error):
                 raise
             raise InputError(
                 f"{spec.title} does not fit into the memory of {device}; choose a "
@@ -180,7 +180,7 @@ class FrozenEncoder(Encoder):
                 for level in self.features(batch, levels)
             )
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not lacks_memory(error):
                 raise
         # Out of the except block, so that its frames hold no tensors.
         if self.device.type == "cuda":
@@ -197,12 +197,3 @@ class FrozenEncoder(Encoder):
                 f"{self.spec.name} has levels 0 to {self.spec.depth - 1}, not "
                 f"{list(levels)}."
             )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    # Only CUDA has a class for it; the CPU and MPS raise a bare RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        text in str(error).lower() for text in _MEMORY_TEXTS
-    )

@@ -1,4 +1,5 @@
-"""The heads that are trained on the features of a frozen encoder."""
+"""Heads: what is trained on the features of a frozen encoder.
 
-HEADS = ("mvr", "segdino", "segdino_v2", "meddino")
-"""All heads by name, the default first."""
+:mod:`~napari_segdino.heads.base` says what a head is,
+:mod:`~napari_segdino.heads.registry` which there are.
+"""

@@ -12,8 +12,8 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.heads.base import COPY, Head
 from napari_segdino.heads.dense.augment import augmented
-from napari_segdino.heads.learners import COPY, Learner
 from napari_segdino.heads.probe.samples import Parts
 from napari_segdino.heads.probe.stroke_parts import ALONE, CutShare, share_tiles
 from napari_segdino.images.planes import Planes
@@ -25,7 +25,7 @@ TEXT = "Encoding marked planes"
 
 def iter_remember(
     samples: dict[str, Any],
-    learner: Learner,
+    head: Head,
     extractor: Extractor,
     image: Planes,
     marks: Any,
@@ -40,7 +40,7 @@ def iter_remember(
     ----------
     samples : dict of str to object
         What is kept, by the key of the tile; changed in place.
-    learner : Learner
+    head : Head
         Knows what to keep.
     extractor : Extractor
         Encodes tiles that are new.
@@ -76,7 +76,7 @@ def iter_remember(
             pixels, tile_marks = plane[tile.slices], marked[tile.slices]
             for key, kept in _kept(
                 samples,
-                learner,
+                head,
                 extractor,
                 pixels,
                 tile_marks,
@@ -96,7 +96,7 @@ def iter_remember(
 
 def _kept(
     samples: Mapping[str, Any],
-    learner: Learner,
+    head: Head,
     extractor: Extractor,
     pixels: NDArray[Any],
     marks: NDArray[Any],
@@ -112,14 +112,14 @@ def _kept(
             yield key, {}
             continue
         grid = extractor.grid(pixels, intensity, views)
-        kept = {key: learner.take(grid, marks, seed, samples.get(key), parts)}
-        if count := learner.copies(marks):
+        kept = {key: head.sample(grid, marks, seed, samples.get(key), parts)}
+        if count := head.copies(marks):
             scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
             unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
             for number, (image, marked) in enumerate(
                 augmented(scaled, marks, count, seed)
             ):
                 grid = extractor.grid(image, unit, views)
-                copy = learner.take(grid, marked, seed, None, None)
+                copy = head.sample(grid, marked, seed)
                 kept[f"{key}{COPY}{number}"] = copy
         yield key, kept

@@ -12,14 +12,14 @@ from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.features.extract import views_of
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.features.views import view_size
-from napari_segdino.heads.learners import Learner
+from napari_segdino.heads.base import Head
 
 HALF = 2
 """Bytes of a float16."""
 
 
 def kept_bytes(
-    learner: Learner,
+    head: Head,
     spec: EncoderSpec,
     feature_settings: FeatureSettings,
     marks: NDArray[Any],
@@ -31,8 +31,8 @@ def kept_bytes(
 
     Parameters
     ----------
-    learner : Learner
-        Of a dense head.
+    head : Head
+        One that :attr:`~napari_segdino.heads.base.Head.keeps_levels`.
     spec : EncoderSpec
         The encoder's row.
     feature_settings : FeatureSettings
@@ -53,7 +53,7 @@ def kept_bytes(
                 cells = np.prod(view_size(tile.shape, view, spec.multiple))
                 of_levels = sum(
                     spec.channels[n] * cells / spec.strides[n] ** 2
-                    for n in learner.levels_of(spec)
+                    for n in head.levels(spec)
                 )
-                total += int(of_levels * (1 + learner.copies(marked)))
+                total += int(of_levels * (1 + head.copies(marked)))
     return total * HALF * -(-channels // 3)

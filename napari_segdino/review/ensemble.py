@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.heads.registry import head_class
 from napari_segdino.images.planes import as_planes
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.uncertainty import Uncertainty, disagreement, temper
@@ -118,7 +119,7 @@ def iter_bootstrap(segmenter: Segmenter, members: int, seed: int) -> Steps[list[
     segmenter : Segmenter
         Fitted.
     members : int
-        How many others; none for a dense head.
+        How many others; none where refitting takes minutes.
     seed : int
         The same seed draws the same strokes.
 
@@ -133,7 +134,7 @@ def iter_bootstrap(segmenter: Segmenter, members: int, seed: int) -> Steps[list[
     """
     segmenter.check_fitted()
     probes = [segmenter.model_]
-    if not hasattr(segmenter.model_, "basis"):
+    if not head_class(segmenter.head).refits_at_once:
         return probes
     from napari_segdino.heads.probe.fit import iter_fit_probe
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_segdino.heads.probe.samples import GUESS, strokes_of
 from napari_segdino.metrics.measures import same_shape
+
+if TYPE_CHECKING:
+    from napari_segdino.heads.base import Head
 
 RIGHT = 0.5
 """A stroke holds when at least this share of it is classified as marked."""
@@ -124,7 +126,10 @@ def score_strokes(
 
 
 def recheck(
-    model: Any, samples: Mapping[str, Any], earlier: Mapping[str, Any] | None = None
+    head: Head,
+    model: Any,
+    samples: Mapping[str, Any],
+    earlier: Mapping[str, Any] | None = None,
 ) -> list[StrokeScore]:
     """Ask a probe again about all corrections that were learned from.
 
@@ -135,6 +140,8 @@ def recheck(
 
     Parameters
     ----------
+    head : Head
+        What trained it.
     model : object
         A trained probe, ``Segmenter.model_``.
     samples : mapping of str to object
@@ -155,7 +162,7 @@ def recheck(
             continue
         marks, told = kept.marks.numpy(), old.marks.numpy().ravel()
         strokes = list(strokes_of(marks))
-        shares = _shares(model, key, kept, strokes)
+        shares = head.stroke_accuracy(model, key, kept, strokes)
         for (code, pixels), share in zip(strokes, shares, strict=True):
             if (told[pixels] == code).any():
                 y, x = divmod(int(pixels[len(pixels) // 2]), marks.shape[1])
@@ -164,6 +171,7 @@ def recheck(
 
 
 def guard(
+    head: Head,
     model: Any,
     samples: Mapping[str, Any],
     new_model: Any,
@@ -173,6 +181,8 @@ def guard(
 
     Parameters
     ----------
+    head : Head
+        What trained both.
     model, samples : object and mapping
         ``Segmenter.model_`` and ``Segmenter.samples_`` before learning.
     new_model, new_samples : object and mapping
@@ -183,36 +193,6 @@ def guard(
     Guard
     """
     return Guard(
-        tuple(recheck(model, new_samples, samples)),
-        tuple(recheck(new_model, new_samples, samples)),
+        tuple(recheck(head, model, new_samples, samples)),
+        tuple(recheck(head, new_model, new_samples, samples)),
     )
-
-
-def _shares(
-    model: Any, tile: str, kept: Any, strokes: Sequence[tuple[int, NDArray[np.intp]]]
-) -> list[float]:
-    """Share of each stroke of a tile that a probe classifies as marked."""
-    if not hasattr(model, "basis"):
-        found = _dense_labels(model, kept).ravel()
-        return [float((found[p] + 1 == code).mean()) for code, p in strokes]
-    blocks = kept.features.split(kept.widths.tolist(), 1)
-    vectors = model.basis.project(blocks)
-    predicted = model.on(tile).probabilities(vectors).argmax(1) + 1
-    right = (predicted == kept.codes).numpy()
-    codes, numbers = kept.codes.numpy(), kept.strokes.numpy()
-    if kept.whole:
-        return [float(right[codes == code].mean()) for code, _ in strokes]
-    return [float(right[numbers == i].mean()) for i in range(len(strokes))]
-
-
-def _dense_labels(head: Any, kept: Any) -> NDArray[Any]:
-    """Labels (Y, X) that a dense head gives a tile."""
-    import torch
-
-    from napari_segdino.heads.dense.decoder import probabilities
-
-    shape = tuple(kept.marks.shape)
-    with torch.inference_mode():
-        logits = head([level[None] for level in kept.levels], shape)
-        labels: NDArray[Any] = probabilities(logits)[0].argmax(0).numpy()
-    return labels

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.change import compare, overlay
 from napari_segdino.review.guard import Guard, guard
+from napari_segdino.review.history import PARAMS
 from napari_segdino.session.results import Known, PlaneUpdate
 
 
@@ -90,6 +92,6 @@ def _guard(known: Known) -> Guard | None:
     if not needed <= known.before.keys() or not needed <= known.after.keys():
         return None
     before, after = known.before, known.after
-    return guard(
-        before["model_"], before["samples_"], after["model_"], after["samples_"]
-    )
+    head = make_head(after[PARAMS]["head"])
+    old, new = ((x["model_"], x["samples_"]) for x in (before, after))
+    return guard(head, *old, *new)

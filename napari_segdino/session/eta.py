@@ -93,27 +93,29 @@ def memory_notice(
     marked : iterable of (Planes, array of int, list of int)
         Images, their marks and the planes to learn.
     """
-    if segmenter.head == "mvr":
-        return None
     from napari_segdino.encoders.table import get_spec
-    from napari_segdino.heads.learners import make_learner
+    from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
     from napari_segdino.heads.sample_size import kept_bytes
+
+    head = make_head(segmenter.head, segmenter.recipe)
+    if not head.keeps_levels:
+        return None
 
     try:
         spec = get_spec(segmenter.encoder)
     except InputError:
         return None  # a file: not known before it is read
-    learner = make_learner(segmenter.head, segmenter.recipe)
-    shown = segmenter.features or learner.features()
+    shown = segmenter.features or head.default_features()
     total = 0
     for image, marks, planes in marked:
         channels = image.array.shape[-1] if image.axes.endswith("C") else 1
         for plane in planes:
             drawn = np.asarray(marks[image.index(plane)])
-            total += kept_bytes(learner, spec, shown, drawn, channels)
+            total += kept_bytes(head, spec, shown, drawn, channels)
     if total <= GIB:
         return None
     return Notice(
         f"{segmenter.head} will keep {total / GIB:.1f} GiB of features in memory: "
-        "mark fewer slices, or choose the head mvr, which keeps next to nothing."
+        f"mark fewer slices, or choose the head {DEFAULT_HEAD}, which keeps next to "
+        "nothing."
     )

@@ -17,6 +17,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_segdino.errors import InputError
+from napari_segdino.heads.registry import head_class
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
 from napari_segdino.session.settings import Settings, first_encoder
 
@@ -73,15 +74,16 @@ def checksum(plane: Plane) -> int:
     return zlib.crc32(np.ascontiguousarray(plane).data)
 
 
-def why_not_trainable(codes: Iterable[int], head: str = "") -> str | None:
+def why_not_trainable(codes: Iterable[int], head: str | None = None) -> str | None:
     """Say what is missing before a probe can learn, or None.
 
     Parameters
     ----------
     codes : iterable of int
         The mark codes there are, 0 ignored.
-    head : str
-        For ``mvr`` one class is enough: what is unlike its strokes is background.
+    head : str, optional
+        For some one class is enough: what is unlike its strokes is background. None
+        is one for which it is not.
     """
     marked = set(codes) - {0}
     if (top := max(marked, default=0) - 1) > MAX_LABEL:
@@ -90,7 +92,8 @@ def why_not_trainable(codes: Iterable[int], head: str = "") -> str | None:
         return "Nothing is marked yet: paint over what is wrong in the mask first."
     if marked == {BACKGROUND_MARK}:
         return "Only background is marked: paint some of a class as well."
-    if BACKGROUND_MARK not in marked and len(marked) == 1 and head != "mvr":
+    alone = BACKGROUND_MARK not in marked and len(marked) == 1
+    if alone and (head is None or not head_class(head).one_class_is_enough):
         return "Only one class is marked: erase or paint some background as well."
     return None
 

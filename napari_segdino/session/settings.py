@@ -9,6 +9,12 @@ from typing import Any, Self, TypeVar
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
 from napari_segdino.encoders.table import get_spec
+from napari_segdino.heads.registry import (
+    DEFAULT_HEAD,
+    current_name,
+    log_once,
+    make_head,
+)
 
 T = TypeVar("T")
 
@@ -30,7 +36,7 @@ class Settings:
     follow : bool
         Draw the slice that the user goes to with the present probe.
     head : str
-        What is trained: one of :data:`napari_segdino.heads.HEADS`.
+        What is trained: one of :data:`napari_segdino.heads.registry.HEADS`.
     features : FeatureSettings, optional
         How planes are shown to the encoder; None is what the head is made for.
     predicting : PredictSettings
@@ -42,7 +48,7 @@ class Settings:
     whole_volume: bool = False
     live: bool = False
     follow: bool = True
-    head: str = "mvr"
+    head: str = DEFAULT_HEAD
     features: FeatureSettings | None = None
     predicting: PredictSettings = field(default_factory=PredictSettings)
 
@@ -78,6 +84,8 @@ class Settings:
         """
         known = {f.name for f in fields(self)} - {"device"}
         values = {name: value for name, value in saved.items() if name in known}
+        if "head" in values:
+            values["head"] = current_name(values["head"], log_once)
         if values.get("features"):
             values["features"] = from_json(FeatureSettings, values["features"])
         if "predicting" in values:
@@ -96,9 +104,7 @@ def from_json(group: type[T], saved: Mapping[str, Any]) -> T:
 
 def made_for(head: str) -> FeatureSettings:
     """Return how a head's tiles are shown unless the user says otherwise."""
-    from napari_segdino.heads.learners import make_learner
-
-    return make_learner(head, None).features()
+    return make_head(head).default_features()
 
 
 def first_encoder() -> str:

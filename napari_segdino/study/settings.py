@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.errors import InputError
+from napari_segdino.heads.base import Recipe
+from napari_segdino.heads.dense.recipes import DenseRecipe
 from napari_segdino.heads.dense.train import TrainingState
-from napari_segdino.heads.recipes import Recipe, get_recipe
+from napari_segdino.heads.registry import current_name, get_recipe
 from napari_segdino.metrics import Row
 from napari_segdino.study.evaluate import mean_score
 from napari_segdino.study.split import TEST, VALIDATION, Splits
@@ -21,7 +24,7 @@ class StudySettings:
     Parameters
     ----------
     recipe : str
-        A name of :data:`napari_segdino.heads.recipes.RECIPES`.
+        A name of :func:`napari_segdino.heads.registry.recipes`.
     encoder, device : str
         As for the estimator.
     seeds : tuple of int
@@ -61,12 +64,19 @@ class StudySettings:
     cache: CacheSettings = CacheSettings()
 
     def resolved(self) -> tuple[Recipe, FeatureSettings, int]:
-        """Return recipe, features and side with all defaults filled in."""
+        """Return recipe, features and side with all defaults filled in.
+
+        Raises
+        ------
+        InputError
+            If there is no such recipe, or epochs are given and it has none.
+        """
         recipe = get_recipe(self.recipe)
         if self.epochs:
+            if not isinstance(recipe, DenseRecipe):
+                raise InputError(f"The head {recipe.head} has no epochs.")
             recipe = replace(recipe, epochs=self.epochs, steps=0)
-        made = FeatureSettings(recipe.sides, (1.0,), recipe.flips, neighbours=0)
-        features = self.features or made
+        features = self.features or recipe.features
         if self.side is None:
             return recipe, features, max(recipe.sides)
         if self.side and len(recipe.sides) == 1:
@@ -125,7 +135,7 @@ def describe(splits: Splits, settings: StudySettings) -> dict[str, Any]:
     Seeds are left out, so that some can be added later; so is where it
     computes.
     """
-    entries = asdict(settings)
+    entries = asdict(settings) | {"recipe": current_name(settings.recipe)}
     for name in ("seeds", "device", "cache"):
         del entries[name]
     cases = {

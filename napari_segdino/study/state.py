@@ -14,6 +14,7 @@ from typing import Any
 from napari_segdino.errors import InputError, ModelFileError
 from napari_segdino.files import atomic_path, write_csv
 from napari_segdino.heads.dense.train import TrainingState
+from napari_segdino.heads.registry import current_name
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.study.split import Splits
@@ -73,6 +74,8 @@ class StudyFolder:
         wanted = json.loads(json.dumps(description))
         try:
             found = json.loads(file.read_text())
+            if "recipe" in (settings := found.get("settings", {})):
+                settings["recipe"] = current_name(settings["recipe"])
             other = sorted(k for k in wanted if found.get(k) != wanted[k])
         except (ValueError, AttributeError) as error:
             raise InputError(f"{file} is damaged: --restart begins anew.") from error

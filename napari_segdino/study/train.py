@@ -12,9 +12,10 @@ import numpy as np
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.files import atomic_path
+from napari_segdino.heads.base import Recipe
+from napari_segdino.heads.dense.recipes import DenseRecipe
 from napari_segdino.heads.dense.train import TrainingState, iter_fit_dense
-from napari_segdino.heads.learners import make_learner
-from napari_segdino.heads.recipes import Recipe
+from napari_segdino.heads.registry import make_head
 from napari_segdino.images.channels import count_channels
 from napari_segdino.images.planes import as_planes, pair_up
 from napari_segdino.io.cases import Case, Dataset
@@ -118,12 +119,12 @@ def _iter_engine(
 ) -> Steps[Pipeline]:
     """Load the encoder; features go to the study's folder at once, for a restart."""
     cache = replace(settings.cache, ram_bytes=0, folder=folder)
-    learner = make_learner(recipe.head, recipe.name)
+    head = make_head(recipe.head, recipe.name)
     return iter_make_pipeline(
         settings.encoder,
         settings.device,
         cache,
-        learner,
+        head,
         features,
         settings.predicting,
         0,
@@ -160,12 +161,12 @@ class _Job:
         return SeedResult(seed, folder.probe, chosen, tuple(rows["scores"] or ()))
 
     def _iter_train(self, seed: int, folder: SeedFolder) -> Steps[Trained]:
-        if self.recipe.head == "mvr":
-            return (yield from self._iter_mvr(seed))
-        return (yield from self._iter_dense(seed, folder))
+        if self.pipeline.head.trains_in_epochs:
+            return (yield from self._iter_dense(seed, folder))
+        return (yield from self._iter_at_once(seed))
 
-    def _iter_mvr(self, seed: int) -> Steps[Trained]:
-        """Probes on pixels have no epochs: a restart takes the kept features."""
+    def _iter_at_once(self, seed: int) -> Steps[Trained]:
+        """Without epochs there is no state to store: a restart takes the features."""
         samples: dict[str, Any] = {}
         pipeline = replace(self.pipeline, seed=seed)
         for done, case in enumerate(self.splits.train):
@@ -175,12 +176,18 @@ class _Job:
             text = f"Encoding {case.name}"
             yield from iter_part(steps, done, len(self.splits.train), text)
         n_classes = self.read.rule.n_classes
-        model = yield from pipeline.learner.iter_fit(samples, n_classes, seed)
+        device = pipeline.extractor.encoder.device
+        model = yield from pipeline.head.iter_fit(samples, n_classes, seed, device)
         return model, samples
 
     def _iter_dense(self, seed: int, folder: SeedFolder) -> Steps[Trained]:
         """Train a dense head, keeping its state after each epoch."""
-        copies = self.recipe.views
+        from napari_segdino.heads.dense.dense_head import DenseHead
+
+        head, recipe = self.pipeline.head, self.recipe
+        assert isinstance(head, DenseHead)
+        assert isinstance(recipe, DenseRecipe)
+        copies = recipe.views
         train = yield from self._iter_encode(self.splits.train, copies, seed)
         validate = yield from self._iter_encode(self.splits.validation, 0, seed)
         start = folder.read_state()
@@ -193,13 +200,12 @@ class _Job:
             epochs.append(epoch_line(seed, state))
 
         steps = iter_fit_dense(
+            head.decoder,
             train.all,
             self.read.rule.n_classes,
-            head=self.recipe.head,
-            channels=[len(level) for level in train.all[0].levels],
-            recipe=self.recipe,
+            recipe=recipe,
             seed=seed,
-            device=str(self.pipeline.extractor.encoder.device),
+            device=self.pipeline.extractor.encoder.device,
             start=start,
             validate=list(validate.plain.values()),
             on_epoch=keep,

@@ -74,7 +74,7 @@ def probe_maker(
 
     monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
     cache = CacheSettings(folder=tmp_path / "cache")
-    return lambda head="mvr", **_: Segmenter("fake", head=head, cache=cache)
+    return lambda head="probe", **_: Segmenter("fake", head=head, cache=cache)
 
 
 class User:

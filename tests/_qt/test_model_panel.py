@@ -13,7 +13,6 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox
 
 from napari_segdino._qt.model_panel import (
-    HEAD_NOTES,
     ModelPanel,
     read_sides,
     write_sides,
@@ -21,7 +20,7 @@ from napari_segdino._qt.model_panel import (
 from napari_segdino._qt.mouse import click, stroke
 from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
-from napari_segdino.heads import HEADS
+from napari_segdino.heads.registry import HEADS
 from napari_segdino.session.settings import Settings, made_for
 
 
@@ -67,8 +66,8 @@ def test_another_head_learns_the_marks_anew(shown: Any) -> None:
     assert shown.segmenter is not first
     assert shown.segmenter.head == "segdino"
     assert "learned anew" in shown.status
-    assert model.note.text() == HEAD_NOTES["segdino"]
-    assert not model.regularise.isEnabled(), "only mvr knows that"
+    assert model.note.text() == HEADS["segdino"].description
+    assert not model.regularise.isEnabled(), "decoders are not regularised"
     assert shown.segmenter.calls[0] == ("partial_fit", [0])
     np.testing.assert_array_equal(shown.annotation.marks.data, marks)
 
@@ -80,7 +79,7 @@ def test_views_and_intensity(shown: Any) -> None:
     type_in(model.sides, "512, own 512")
     click(model.flips)
     shown.rest()
-    made = made_for("mvr")
+    made = made_for("probe")
     assert session.segmenter.features == FeatureSettings(
         (512, 0), made.factors, True, intensity="ct lung"
     )
@@ -159,7 +158,7 @@ def test_a_loaded_probe_is_shown(shown: Any) -> None:
 
 
 @given(
-    head=st.sampled_from(HEADS),
+    head=st.sampled_from(sorted(HEADS)),
     sides=st.lists(st.just(0) | st.integers(32, 4096), unique=True, max_size=4),
 )
 def test_sizes_are_read_as_they_are_written(head: str, sides: list[int]) -> None:

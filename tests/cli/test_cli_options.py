@@ -46,9 +46,9 @@ def test_every_number_is_kept_in_order(numbers, sign, first):
 def test_settings_come_from_options_and_defaults_from_settings(run):
     names = ("intensity", "flips", "tile", "overlap", "slices", "neighbours")
     nothing = dict.fromkeys(names)
-    assert feature_settings(nothing, "mvr") is None
+    assert feature_settings(nothing, "probe") is None
     some = nothing | {"flips": True, "intensity": "ct bone", "neighbours": 1}
-    assert feature_settings(some, "mvr") == FeatureSettings(
+    assert feature_settings(some, "probe") == FeatureSettings(
         flips=True, intensity="ct bone", neighbours=1
     )
     assert feature_settings(some, "segdino", "segdino").sides == (256,)

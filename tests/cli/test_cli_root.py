@@ -8,7 +8,7 @@ import pytest
 from napari_segdino import __version__
 from napari_segdino.cli import main
 from napari_segdino.cli.errors import one_line
-from napari_segdino.cli.options import DEVICES, HEADS
+from napari_segdino.cli.options import DEVICES
 from napari_segdino.errors import InputError
 
 
@@ -41,10 +41,9 @@ def test_version(run):
     assert __version__ in run("--version").output
 
 
-def test_heads_and_devices_are_those_of_the_program():
-    from napari_segdino import encoders, heads
+def test_devices_are_those_of_the_program():
+    from napari_segdino import encoders
 
-    assert tuple(heads.HEADS) == HEADS
     assert tuple(encoders.DEVICES) == DEVICES
 
 

@@ -119,7 +119,7 @@ def test_a_recipe_splits_trains_and_scores(run, folders, fake, tmp_path):
 
 def test_another_study_is_not_mixed_in(run, folders, fake, tmp_path):
     base = folders(6)
-    args = ["train", base, "-o", tmp_path / "a.segdino", "--recipe", "mvr"]
+    args = ["train", base, "-o", tmp_path / "a.segdino", "--recipe", "probe"]
     args += ["--side", 32]
     run(*args)
     other = run(*args, "--split-seed", 1, status=1)
@@ -130,17 +130,37 @@ def test_another_study_is_not_mixed_in(run, folders, fake, tmp_path):
 def test_recipe_and_head_must_agree(run, folders):
     base = folders(3)
     args = ["train", base, "-o", base / "a.segdino", "--recipe", "meddino"]
-    assert "for --head meddino" in run(*args, "--head", "mvr", status=2).stderr
-    args[-1] = "mvr"
+    assert "for --head meddino" in run(*args, "--head", "probe", status=2).stderr
+    args[-1] = "probe"
     assert "no epochs" in run(*args, "--epochs", 2, status=2).stderr
     args[-1] = "nonsense"
-    assert "no recipe named 'nonsense'" in run(*args, status=1).stderr
+    assert "no recipe named 'nonsense'" in run(*args, status=2).stderr
+
+
+def test_the_former_name_of_the_probe_is_told_in_one_line(run, folders, fake, tmp_path):
+    base, out = folders(6), tmp_path / "a.segdino"
+    done = run("train", base, "-o", out, "--head", "mvr")
+    told = [line for line in done.stderr.splitlines() if "'mvr'" in line]
+    assert len(told) == 1
+    assert "is called 'probe'" in told[0]
+    assert Segmenter.load(out).head == "probe"
+    done = run("train", base, "-o", out, "--recipe", "mvr:steps=3", "--side", 32)
+    assert done.stderr.count("is called 'probe'") == 1
+    assert Segmenter.load(out).recipe == "probe:steps=3"
+
+
+@pytest.mark.parametrize("command", ["train", "fewshot"])
+def test_an_unknown_head_is_refused_with_what_there_is(run, folders, command):
+    output = ["-o", "a.segdino"] if command == "train" else []
+    refused = run(command, folders(2), *output, "--head", "segdno", status=2).stderr
+    assert "no head named 'segdno' (did you mean 'segdino'?)" in refused
+    assert "probe, segdino, segdino_v2, meddino" in refused
 
 
 def test_no_matplotlib_no_plot_but_tables(run, folders, fake, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     base = folders(6)
-    args = ["train", base, "-o", tmp_path / "a.segdino", "--recipe", "mvr"]
+    args = ["train", base, "-o", tmp_path / "a.segdino", "--recipe", "probe"]
     done = run(*args, "--side", 32)
     assert "napari-segdino[plot]" in done.stderr
     assert (tmp_path / "a.study" / "scores.csv").exists()
@@ -263,7 +283,7 @@ def volumes(tmp_path):
     return data
 
 
-@pytest.mark.parametrize("recipe", [(), ("--recipe", "mvr")])
+@pytest.mark.parametrize("recipe", [(), ("--recipe", "probe")])
 def test_volumes_are_cut_with_their_spacing(run, fake, tmp_path, volumes, recipe):
     args = ("train", tmp_path / "images", tmp_path / "masks", "--slices", "Y")
     run(*args, "-o", tmp_path / "a.segdino", *recipe)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from decoders import DENSE, decoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,13 +18,13 @@ from napari_segdino.heads.dense.losses import (
     mark_weights,
     mean_dice,
 )
-from napari_segdino.heads.dense.registry import DENSE_HEADS, make_head
+from napari_segdino.heads.dense.recipes import DenseRecipe
 from napari_segdino.heads.dense.train import (
     DenseExample,
     TrainingState,
     iter_fit_dense,
 )
-from napari_segdino.heads.recipes import Recipe
+from napari_segdino.heads.registry import head_class
 from napari_segdino.progress import Progress, drive
 
 OPTIONS = {
@@ -52,23 +53,15 @@ def blobs(seed, cells=(8, 8), n_classes=2, factor=4, depth=D):
 
 
 def recipe_of(head="segdino", **changes):
-    base = Recipe("toy", head, steps=30, batch=2, lr=3e-3, options=OPTIONS[head])
+    base = DenseRecipe("toy", head, steps=30, batch=2, lr=3e-3, options=OPTIONS[head])
     return replace(base, **changes)
 
 
 def fit(examples, n_classes=2, head="segdino", recipe=None, seed=0, **keywords):
-    depths = [level.shape[0] for level in examples[0].levels]
     recipe = recipe or recipe_of(head)
-    steps = iter_fit_dense(
-        examples,
-        n_classes,
-        head=head,
-        channels=depths,
-        recipe=recipe,
-        seed=seed,
-        **keywords,
-    )
-    return drive(steps)
+    kind = head_class(head).decoder
+    how = {"recipe": recipe, "seed": seed, **keywords}
+    return drive(iter_fit_dense(kind, examples, n_classes, **how))
 
 
 def dice_of(head, example):
@@ -185,7 +178,7 @@ def test_accumulating_gives_what_one_batch_gives(monkeypatch, loss):
 
 
 def test_standardising_by_hand():
-    head = make_head("segdino", (2, 3), 2)
+    head = decoder("segdino", (2, 3), 2)
     first = DenseExample(
         (torch.tensor([[[1.0, 3.0]], [[5.0, 5.0]]]).half(), torch.ones(3, 1, 1).half()),
         torch.ones(2, 2),
@@ -193,7 +186,7 @@ def test_standardising_by_hand():
     standardise(head, [first], recipe_of())
     assert head.mean_0.tolist() == [2, 5]
     assert head.scale_0.tolist() == pytest.approx([1, 1e4])
-    tokens = make_head("segdino", (2, 2), 2)
+    tokens = decoder("segdino", (2, 2), 2)
     for how, expected in (("never", 0), ("pyramid", 0), ("always", 2)):
         e = DenseExample((first.levels[0],) * 2, first.marks)
         standardise(tokens, [e], recipe_of(standardise=how))
@@ -203,7 +196,7 @@ def test_standardising_by_hand():
 # -- training ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("head", DENSE_HEADS)
+@pytest.mark.parametrize("head", DENSE)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_head_learns_blobs(head, n_classes):
     # SegDINO scores cells, not pixels: it cannot follow their corners.
@@ -213,7 +206,7 @@ def test_a_head_learns_blobs(head, n_classes):
     steps = 60 if head == "segdino_v2" else 30
     recipe = recipe_of(head, steps=steps, loss=loss, schedule="cosine")
     trained = fit(examples, n_classes, head, recipe)
-    untrained = make_head(head, (D,) * 4, n_classes, **recipe.head_options)
+    untrained = decoder(head, (D,) * 4, n_classes, **recipe.head_options)
     assert min(dice_of(trained, e) for e in examples) > 0.95
     assert min(dice_of(untrained, e) for e in examples) < 0.8
     assert not trained.training
@@ -245,7 +238,7 @@ def test_what_is_not_said_teaches_nothing():
     assert not same(a, c)
 
 
-@pytest.mark.parametrize("head", DENSE_HEADS)
+@pytest.mark.parametrize("head", DENSE)
 def test_the_same_seed_gives_the_same_head(head):
     examples = [blobs(i) for i in range(3)]
     recipe = recipe_of(head, steps=4)
@@ -269,7 +262,7 @@ def test_no_gradient_reaches_the_features():
     assert all(torch.equal(a, b) for a, b in zip(levels, before, strict=True))
 
 
-@pytest.mark.parametrize("head", DENSE_HEADS)
+@pytest.mark.parametrize("head", DENSE)
 def test_a_stopped_training_goes_on_bit_by_bit(head):
     examples = [blobs(i) for i in range(3)]
     recipe = recipe_of(head, steps=0, epochs=4, schedule="cosine")
@@ -347,10 +340,9 @@ def test_a_pyramid():
 
 def test_progress_counts_steps_and_a_budget_is_kept():
     steps = iter_fit_dense(
+        head_class("segdino").decoder,
         [blobs(i) for i in range(5)],
         2,
-        head="segdino",
-        channels=(D,) * 4,
         recipe=recipe_of(steps=7),
         seed=0,
     )
@@ -364,10 +356,9 @@ def test_closing_cancels_within_a_step(monkeypatch):
     monkeypatch.setattr(batches, "PIXELS_AT_ONCE", 1)
     ended = []
     steps = iter_fit_dense(
+        head_class("segdino").decoder,
         [blobs(i) for i in range(4)],
         2,
-        head="segdino",
-        channels=(D,) * 4,
         recipe=recipe_of(steps=9, batch=4),
         seed=0,
         on_epoch=ended.append,
@@ -398,6 +389,6 @@ def test_counts_by_hand():
 
 
 def test_another_heads_state_is_refused():
-    state = TrainingState.of_head(make_head("segdino_v2", (D,) * 4, 2, width=32))
+    state = TrainingState.of_head(decoder("segdino_v2", (D,) * 4, 2, width=32))
     with pytest.raises(InputError, match="another head"):
         fit([blobs(0)], start=state)

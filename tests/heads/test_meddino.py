@@ -1,8 +1,8 @@
 import pytest
 import torch
+from decoders import decoder
 
-from napari_segdino.heads.dense.meddino import ChannelNorm, MedDINOHead
-from napari_segdino.heads.dense.registry import make_head
+from napari_segdino.heads.dense.meddino import ChannelNorm, MedDINODecoder
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from napari_segdino.heads.dense.registry import make_head
 )
 def test_parameters(depth, width, expected):
     with torch.device("meta"):
-        head = MedDINOHead((depth,) * 4, width=width)
+        head = MedDINODecoder((depth,) * 4, width=width)
     assert sum(p.numel() for p in head.parameters()) == expected
 
 
 def test_four_stages_halve_the_channels_and_enlarge_sixteen_times():
-    head = make_head("meddino", (16,) * 4, 3)
+    head = decoder("meddino", (16,) * 4, 3)
     widths, x = [], torch.zeros(1, 64, 2, 3)
     for stage in head.stages:
         x = stage(x)
@@ -32,7 +32,7 @@ def test_four_stages_halve_the_channels_and_enlarge_sixteen_times():
 
 
 def test_a_pyramid_is_brought_to_cells_of_sixteen_pixels():
-    head = make_head("meddino", (8, 8, 16, 32), 2)
+    head = decoder("meddino", (8, 8, 16, 32), 2)
     levels = [torch.zeros(1, d, 8 >> i, 16 >> i) for i, d in enumerate((8, 8, 16, 32))]
     assert head.decode(levels).shape == (1, 1, 32, 64)
 
@@ -45,6 +45,6 @@ def test_norm_is_over_channels_at_each_position():
 
 
 def test_any_sum_of_widths():
-    head = make_head("meddino", (3, 5, 7, 2), 2)
+    head = decoder("meddino", (3, 5, 7, 2), 2)
     levels = [torch.zeros(1, d, 2, 2) for d in (3, 5, 7, 2)]
     assert head(levels, (32, 32)).shape == (1, 1, 32, 32)

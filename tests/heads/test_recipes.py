@@ -2,23 +2,19 @@ import math
 
 import numpy as np
 import pytest
+from decoders import DENSE, decoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.augment import augmented, jitter, turn
-from napari_segdino.heads.dense.registry import DENSE_HEADS, make_head
-from napari_segdino.heads.recipes import (
-    RECIPES,
-    Recipe,
-    default_recipe,
-    get_recipe,
-    rate_at,
-)
+from napari_segdino.heads.dense.recipes import DenseRecipe, rate_at
+from napari_segdino.heads.registry import get_recipe, head_class, make_head, recipes
 
 
 def test_the_published_recipes():
-    one, two, med = (RECIPES[n] for n in ("segdino", "segdino_v2_constant", "meddino"))
+    known = recipes()
+    one, two, med = (known[n] for n in ("segdino", "segdino_v2_constant", "meddino"))
     for r in (one, two):
         assert (r.lr, r.epochs, r.batch, r.steps) == (1e-4, 50, 4, 0)
         assert (r.sides, r.schedule, r.loss) == ((256,), "constant", "ce")
@@ -30,27 +26,62 @@ def test_the_published_recipes():
     assert (med.schedule, med.loss) == ("linear", "dice_ce")
 
 
-def test_every_recipe_names_itself_and_a_head_that_takes_its_options():
-    for name, recipe in RECIPES.items():
+def test_every_recipe_names_itself_and_takes_its_own_options():
+    for name, recipe in recipes().items():
         assert recipe.name == name
-        assert get_recipe(name) is recipe
-        if recipe.head != "mvr":
-            make_head(recipe.head, (32,) * 4, 2, **recipe.head_options)
+        assert get_recipe(name) == recipe
+        assert make_head(recipe.head, name).name == recipe.head
+        assert set(recipe.head_options) <= set(head_class(recipe.head).option_names())
+    for head in DENSE:
+        for recipe in head_class(head).recipes:
+            decoder(head, (32,) * 4, 2, **recipe.head_options)
 
 
-def test_every_head_has_a_recipe_for_masks_and_for_strokes():
-    for head in ("mvr", *DENSE_HEADS):
-        strokes = default_recipe(head, strokes=True)
-        masks = default_recipe(head, strokes=False, device="cuda:0")
-        assert strokes.head == masks.head == head
-        assert 0 < strokes.steps <= 60
-        assert strokes.balance != "none"
-    assert default_recipe("segdino_v2", strokes=False).head_options == {"width": 64}
+@pytest.mark.parametrize("name", DENSE)
+def test_a_recipe_is_chosen_by_what_is_marked_and_by_the_device(name):
+    head = make_head(name)
+    strokes = head.choose_recipe(True, "cuda:0")
+    assert 0 < strokes.steps <= 60
+    assert strokes.balance != "none"
+    assert head.choose_recipe(True, "cpu") == strokes
+    assert head.choose_recipe(False, "cuda:0").name == name
+    assert make_head(name, strokes.name).choose_recipe(False, "cuda") == strokes
 
 
-def test_an_unknown_recipe_is_refused():
-    with pytest.raises(InputError, match="segdino_v2"):
-        get_recipe("segdino_v3")
+def test_the_published_width_on_a_gpu_and_a_narrow_one_on_a_cpu():
+    head = make_head("segdino_v2")
+    widths = {d: head.choose_recipe(False, d).head_options for d in ("cpu", "cuda:1")}
+    assert widths == {"cpu": {"width": 64}, "cuda:1": {"width": 256}}
+    assert head.choose_recipe(False, "mps").head_options == {"width": 256}
+
+
+def test_options_follow_the_name():
+    assert get_recipe("segdino_v2:width=512").head_options == {"width": 512}
+    assert get_recipe("segdino:activation=gelu").name == "segdino:activation=gelu"
+    assert get_recipe("probe:steps=10").head_options == {"steps": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("segdino_v3", ["'segdino_v3'", "did you mean 'segdino_v2'", "meddino_quick"]),
+        ("segdino_v2:widht=64", ["'widht'", "did you mean 'width'", "segdino_v2"]),
+        ("segdino_v2:steps=3", ["'steps'", "there are width"]),
+        ("probe:epochs=3", ["'epochs'", "there are steps"]),
+        ("probe:steps", ["width=512", "'steps'"]),
+    ],
+)
+def test_unknown_recipes_and_options_are_refused(name, words):
+    with pytest.raises(InputError) as refused:
+        get_recipe(name)
+    assert all(word in str(refused.value) for word in words)
+    assert str(refused.value).count(".") == 1, "one sentence"
+
+
+@pytest.mark.parametrize("recipe", ["probe:steps=0", "probe:steps=many"])
+def test_steps_are_a_number(recipe):
+    with pytest.raises(InputError, match="number above 0"):
+        make_head("probe", recipe)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +93,7 @@ def test_an_unknown_recipe_is_refused():
     ],
 )
 def test_rates_by_hand(schedule, expected):
-    recipe = Recipe("r", "segdino", lr=2.0, schedule=schedule)
+    recipe = DenseRecipe("r", "segdino", lr=2.0, schedule=schedule)
     assert [rate_at(recipe, s, 4) for s in (0, 1, 2)] == pytest.approx(expected)
 
 

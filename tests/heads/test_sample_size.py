@@ -8,7 +8,7 @@ from napari_segdino.config import GIB, FeatureSettings
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.extract import Extractor
 from napari_segdino.heads.collect import iter_remember
-from napari_segdino.heads.learners import make_learner
+from napari_segdino.heads.registry import make_head
 from napari_segdino.heads.sample_size import kept_bytes
 from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import drive
@@ -23,27 +23,25 @@ from napari_segdino.progress import drive
     ],
 )
 def test_it_is_what_is_kept(tmp_path, shape, feature_settings):
-    learner = make_learner("segdino", None)
+    head = make_head("segdino")
     image = as_planes(np.random.default_rng(0).random(shape).astype("f4"), volume=False)
     extractor = Extractor(FakeEncoder(), (0, 1), FeatureCache(GIB, 0, tmp_path))
-    learner.levels_of = lambda spec: (0, 1)
+    head.levels = lambda spec: (0, 1)
     marks = np.zeros(shape[:2], np.uint8)
     marks[3, 4] = 1
     samples = {}
     drive(
-        iter_remember(
-            samples, learner, extractor, image, marks, None, feature_settings, 0
-        )
+        iter_remember(samples, head, extractor, image, marks, None, feature_settings, 0)
     )
     held = sum(level.nbytes for kept in samples.values() for level in kept.levels)
     channels = shape[2] if len(shape) > 2 else 1
-    assert kept_bytes(learner, SPEC, feature_settings, marks, channels) == held
+    assert kept_bytes(head, SPEC, feature_settings, marks, channels) == held
 
 
 def test_copies_of_whole_masks_count():
-    learner = make_learner("segdino_v2", None)
-    learner.levels_of = lambda spec: (0,)
+    head = make_head("segdino_v2")
+    head.levels = lambda spec: (0,)
     feature_settings = FeatureSettings((64,), (1.0,))
     marks = np.ones((64, 64), np.uint8)
     # One channel level of 3 x 16 x 16 float16; the image and eight copies.
-    assert kept_bytes(learner, SPEC, feature_settings, marks, 1) == 9 * 3 * 16 * 16 * 2
+    assert kept_bytes(head, SPEC, feature_settings, marks, 1) == 9 * 3 * 16 * 16 * 2

@@ -2,14 +2,15 @@ import itertools
 
 import pytest
 import torch
+from decoders import DENSE, decoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.decoder import levels_of, probabilities, resize
-from napari_segdino.heads.dense.registry import DENSE_HEADS, make_head
-from napari_segdino.heads.dense.segdino import SegDINOHead
+from napari_segdino.heads.dense.segdino import SegDINODecoder
+from napari_segdino.heads.registry import head_class
 
 SMALL = {
     "segdino": {},
@@ -32,11 +33,13 @@ def count(head):
     ],
 )
 def test_parameters_are_the_published_ones(depth, upsample_first, expected):
-    assert count(SegDINOHead((depth,) * 4, upsample_first=upsample_first)) == expected
+    assert (
+        count(SegDINODecoder((depth,) * 4, upsample_first=upsample_first)) == expected
+    )
 
 
 def test_several_classes_have_a_logit_each():
-    head = SegDINOHead((8,) * 4, 3)
+    head = SegDINODecoder((8,) * 4, 3)
     assert head.n_logits == 3
     scores = head([torch.zeros(2, 8, 3, 5) for _ in range(4)], (48, 80))
     assert scores.shape == (2, 3, 48, 80)
@@ -50,7 +53,7 @@ def test_the_released_head_is_affine_and_gelu_is_not(upsample_first):
     both = [x + y for x, y in zip(a, b, strict=True)]
 
     def gap(activation):
-        head = make_head(
+        head = decoder(
             "segdino", (8,) * 4, 2, upsample_first=upsample_first, activation=activation
         )
         with torch.no_grad():
@@ -62,17 +65,17 @@ def test_the_released_head_is_affine_and_gelu_is_not(upsample_first):
 
 
 def test_the_transposed_convolution_works_at_a_quarter():
-    head = make_head("segdino", (8,) * 4, 2, upsample_first=True)
+    head = decoder("segdino", (8,) * 4, 2, upsample_first=True)
     tokens = [torch.ones(1, 8, 4, 6)] * 4
     assert head.decode(tokens).shape == (1, 1, 16, 24)
-    plain = make_head("segdino", (8,) * 4, 2)
+    plain = decoder("segdino", (8,) * 4, 2)
     assert plain.decode(tokens).shape == (1, 1, 4, 6)
     pyramid = [torch.ones(1, 8, 16 // 2**i, 24 // 2**i) for i in range(4)]
     assert head.decode(pyramid).shape == plain.decode(pyramid).shape == (1, 1, 16, 24)
 
 
 def test_corners_are_aligned():
-    head = make_head("segdino", (8,) * 4, 2)
+    head = decoder("segdino", (8,) * 4, 2)
     g = torch.Generator().manual_seed(1)
     tokens = [torch.randn(1, 8, 3, 4, generator=g) for _ in range(4)]
     with torch.no_grad():
@@ -81,7 +84,7 @@ def test_corners_are_aligned():
         assert torch.isclose(coarse[0, 0, y, x], fine[0, 0, y, x])
 
 
-@pytest.mark.parametrize("name", DENSE_HEADS)
+@pytest.mark.parametrize("name", DENSE)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @settings(max_examples=5, deadline=None)
 @given(
@@ -98,7 +101,7 @@ def test_any_size_of_any_family(name, n_classes, size, cells, is_vit, batch):
         torch.randn(batch, d, cells[0] * s, cells[1] * s)
         for d, s in zip(channels, scales, strict=True)
     ]
-    head = make_head(name, channels, n_classes, **SMALL[name])
+    head = decoder(name, channels, n_classes, **SMALL[name])
     with torch.no_grad():
         scores = head([level.half() for level in levels], size)
     assert scores.shape == (batch, 1 if n_classes == 2 else 3, *size)
@@ -106,12 +109,12 @@ def test_any_size_of_any_family(name, n_classes, size, cells, is_vit, batch):
     assert scores.isfinite().all()
 
 
-@pytest.mark.parametrize("name", DENSE_HEADS)
+@pytest.mark.parametrize("name", DENSE)
 def test_every_encoder_of_the_table_has_a_head(name):
     for spec in {get_spec(e).channels: get_spec(e) for e in encoder_names()}.values():
-        levels = DENSE_HEADS[name].levels_of(spec)
+        levels = levels_of(spec)
         with torch.device("meta"):
-            head = DENSE_HEADS[name]([spec.channels[i] for i in levels])
+            head = head_class(name).decoder([spec.channels[i] for i in levels])
             strides = [spec.strides[i] for i in levels]
             maps = [
                 torch.empty(1, spec.channels[i], 64 // s, 96 // s)
@@ -157,13 +160,13 @@ def test_shrinking_averages():
     assert (small - 0.5).abs().max() < 0.1
 
 
-@pytest.mark.parametrize("name", DENSE_HEADS)
+@pytest.mark.parametrize("name", DENSE)
 def test_a_seed_makes_a_head_and_leaves_torch_alone(name):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
     first, again, other = (
-        make_head(name, (16,) * 4, 2, seed, **SMALL[name]) for seed in (1, 1, 2)
+        decoder(name, (16,) * 4, 2, seed, **SMALL[name]) for seed in (1, 1, 2)
     )
     assert torch.equal(torch.rand(3), expected)
     pairs = zip(first.parameters(), again.parameters(), strict=True)
@@ -172,22 +175,22 @@ def test_a_seed_makes_a_head_and_leaves_torch_alone(name):
     assert all(p.isfinite().all() for p in first.parameters())
 
 
-@pytest.mark.parametrize("name", DENSE_HEADS)
+@pytest.mark.parametrize("name", DENSE)
 def test_weights_are_drawn_as_torch_draws_them(name):
     options = SMALL[name]
-    ours = make_head(name, (64,) * 4, 2, 0, **options)
+    ours = decoder(name, (64,) * 4, 2, 0, **options)
     torch.manual_seed(0)
-    theirs = DENSE_HEADS[name]((64,) * 4, 2, **options)
+    theirs = head_class(name).decoder((64,) * 4, 2, **options)
     for (key, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert a.shape == b.shape
         if a.numel() > 500:
             assert torch.isclose(a.std(), b.std(), rtol=0.15), key
 
 
-@pytest.mark.parametrize("name", DENSE_HEADS)
+@pytest.mark.parametrize("name", DENSE)
 def test_options_make_the_same_head_again(name):
-    head = make_head(name, (32,) * 4, 3, **SMALL[name])
-    again = make_head(name, head.channels, head.n_classes, 7, **head.options)
+    head = decoder(name, (32,) * 4, 3, **SMALL[name])
+    again = decoder(name, head.channels, head.n_classes, 7, **head.options)
     again.load_state_dict(head.state_dict())
     levels = [torch.randn(1, 32, 2, 2)] * 4
     with torch.no_grad():
@@ -195,7 +198,7 @@ def test_options_make_the_same_head_again(name):
 
 
 def test_standardised_levels():
-    head = make_head("segdino", (4,) * 4, 2)
+    head = decoder("segdino", (4,) * 4, 2)
     levels = [torch.randn(1, 4, 3, 3) for _ in range(4)]
     with torch.no_grad():
         expected = head([2 * (level - 1) for level in levels], (5, 5))
@@ -206,17 +209,16 @@ def test_standardised_levels():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: make_head("dpt", (8,) * 4, 2),
-        lambda: make_head("segdino", (8,) * 4, 1),
-        lambda: make_head("segdino", (8,) * 5, 2),
-        lambda: make_head("segdino", (), 2),
-        lambda: make_head("segdino", (8,) * 4, 2, activation="relu"),
-        lambda: make_head("segdino", (8,) * 4, 2, width=64),
-        lambda: make_head("segdino_v2", (8,) * 4, 2, width=40),
-        lambda: make_head("segdino_v2", (8,) * 4, 2, width=0),
-        lambda: make_head("meddino", (8,) * 4, 2, width=8),
-        lambda: SegDINOHead((8,) * 4)([torch.zeros(1, 9, 2, 2)] * 4, (4, 4)),
-        lambda: SegDINOHead((8,) * 4)([torch.zeros(1, 8, 2, 2)] * 3, (4, 4)),
+        lambda: decoder("segdino", (8,) * 4, 1),
+        lambda: decoder("segdino", (8,) * 5, 2),
+        lambda: decoder("segdino", (), 2),
+        lambda: decoder("segdino", (8,) * 4, 2, activation="relu"),
+        lambda: decoder("segdino", (8,) * 4, 2, width=64),
+        lambda: decoder("segdino_v2", (8,) * 4, 2, width=40),
+        lambda: decoder("segdino_v2", (8,) * 4, 2, width=0),
+        lambda: decoder("meddino", (8,) * 4, 2, width=8),
+        lambda: SegDINODecoder((8,) * 4)([torch.zeros(1, 9, 2, 2)] * 4, (4, 4)),
+        lambda: SegDINODecoder((8,) * 4)([torch.zeros(1, 8, 2, 2)] * 3, (4, 4)),
     ],
 )
 def test_what_cannot_be_made_is_refused(make):

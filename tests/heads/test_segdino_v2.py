@@ -1,9 +1,9 @@
 import pytest
 import torch
+from decoders import decoder
 
 from napari_segdino.heads.dense.decoder import Scale
-from napari_segdino.heads.dense.registry import make_head
-from napari_segdino.heads.dense.segdino_v2 import ScaleAwareBlock, SegDINOv2Head
+from napari_segdino.heads.dense.segdino_v2 import ScaleAwareBlock, SegDINOv2Decoder
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from napari_segdino.heads.dense.segdino_v2 import ScaleAwareBlock, SegDINOv2Head
 )
 def test_parameters_are_the_published_ones(depth, width, expected):
     with torch.device("meta"):
-        head = SegDINOv2Head((depth,) * 4, width=width)
+        head = SegDINOv2Decoder((depth,) * 4, width=width)
     assert sum(p.numel() for p in head.parameters()) == expected
 
 
 def test_the_pyramid_is_made_of_tokens_and_levels_alike():
-    head = make_head("segdino_v2", (8,) * 4, 2, width=32)
+    head = decoder("segdino_v2", (8,) * 4, 2, width=32)
     expected = [(16, 24), (8, 12), (4, 6), (2, 3)]
     tokens = [torch.zeros(1, 8, 2, 3)] * 4
     assert [tuple(m.shape[2:]) for m in head.pyramid(tokens)] == expected
@@ -49,7 +49,7 @@ def test_blocks_do_nothing_at_first_and_then_something():
 
 
 def test_the_head_is_affine_until_it_has_learned():
-    head = make_head("segdino_v2", (8,) * 4, 2, width=32)
+    head = decoder("segdino_v2", (8,) * 4, 2, width=32)
     a, b = ([torch.randn(1, 8, 2, 3) for _ in range(4)] for _ in "ab")
     both = [x + y for x, y in zip(a, b, strict=True)]
     zero = [torch.zeros(1, 8, 2, 3)] * 4
@@ -68,7 +68,7 @@ def test_the_head_is_affine_until_it_has_learned():
 
 
 def test_gammas_and_all_else_get_gradients():
-    head = make_head("segdino_v2", (8,) * 4, 2, width=32)
+    head = decoder("segdino_v2", (8,) * 4, 2, width=32)
     with torch.no_grad():
         for module in head.modules():
             if isinstance(module, Scale):
@@ -79,7 +79,7 @@ def test_gammas_and_all_else_get_gradients():
 
 
 def test_the_coarsest_level_reaches_the_finest_map():
-    head = make_head("segdino_v2", (8,) * 4, 2, width=32)
+    head = decoder("segdino_v2", (8,) * 4, 2, width=32)
     levels = [torch.zeros(1, 8, 2, 2) for _ in range(4)]
     with torch.no_grad():
         before = head.decode(levels)

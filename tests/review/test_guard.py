@@ -6,6 +6,7 @@ import torch
 
 from napari_segdino import marks_from_mask
 from napari_segdino.heads.dense.batches import DenseExample
+from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import (
     Guard,
@@ -16,6 +17,8 @@ from napari_segdino.review.guard import (
     score_strokes,
 )
 from napari_segdino.segmenter import GUESS
+
+PROBE = make_head("probe")
 
 
 def test_strokes_scored_by_hand():
@@ -52,7 +55,7 @@ def test_broken_and_mended():
 def test_a_probe_that_learned_a_stroke_follows_it(segmenter, scene):
     image, _, marks = scene()
     segmenter.fit(image, marks)
-    scores = recheck(segmenter.model_, segmenter.samples_)
+    scores = recheck(PROBE, segmenter.model_, segmenter.samples_)
     assert [(s.code, s.pixels) for s in scores] == [(1, 35), (1, 35), (2, 5), (2, 5)]
     assert all(s.share == 1 for s in scores)
     key = next(iter(segmenter.samples_))
@@ -72,7 +75,7 @@ def test_contrary_marks_break_earlier_strokes(segmenter, scene):
     opposite[36:60:3, 2:60] = 2
     now[marks == 0] = opposite[marks == 0]
     segmenter.partial_fit(image, now)
-    found = guard(model, samples, segmenter.model_, segmenter.samples_)
+    found = guard(PROBE, model, samples, segmenter.model_, segmenter.samples_)
     assert len(found.before) == len(found.after)
     assert found.share_before == 1
     assert found.broken
@@ -89,7 +92,7 @@ def test_contrary_marks_elsewhere_break_nothing(segmenter, scene):
     opposite[16:32:3, 16:32] = 1
     opposite[36:60:3, 2:60] = 2
     segmenter.partial_fit(other, opposite)
-    found = guard(model, samples, segmenter.model_, segmenter.samples_)
+    found = guard(PROBE, model, samples, segmenter.model_, segmenter.samples_)
     assert not found.broken
     assert found.share_after == 1
 
@@ -103,7 +106,7 @@ def test_what_was_taken_back_or_added_does_not_count(segmenter, scene):
     now[10, 40:60] = 1  # new
     now[21, 18:26] = 2  # an earlier stroke made longer
     segmenter.partial_fit(image, now)
-    found = guard(model, samples, segmenter.model_, segmenter.samples_)
+    found = guard(PROBE, model, samples, segmenter.model_, segmenter.samples_)
     assert [(s.code, s.pixels) for s in found.after] == [(1, 35), (2, 8), (2, 5)]
     assert found.broken == ()
 
@@ -111,7 +114,7 @@ def test_what_was_taken_back_or_added_does_not_count(segmenter, scene):
 def test_whole_masks_and_new_classes(segmenter, scene):
     image, mask, _ = scene()
     segmenter.fit(image, marks_from_mask(mask))
-    scores = recheck(segmenter.model_, segmenter.samples_)
+    scores = recheck(PROBE, segmenter.model_, segmenter.samples_)
     assert [s.code for s in scores] == [1, 2]
     assert all(s.share > 0.95 for s in scores)
 
@@ -124,12 +127,13 @@ def test_dense_heads_are_asked_at_every_pixel():
     level[1, :, :2] = 9.0  # class 1 in the two columns at the left, else 0
     level[0, :, 2:] = 9.0
 
-    class Head:
-        def __call__(self, levels, shape):
-            assert shape == (8, 8)
-            return levels[0]
+    def decoder(levels, shape):
+        assert shape == (8, 8)
+        return levels[0]
 
-    scores = recheck(Head(), {"t": DenseExample((level,), marks)})
+    scores = recheck(
+        make_head("segdino"), decoder, {"t": DenseExample((level,), marks)}
+    )
     assert [(s.code, s.share, s.tile) for s in scores] == [
         (1, 0.75, "t"),
         (2, 0.5, "t"),
@@ -141,5 +145,5 @@ def test_the_first_guess_is_no_correction(segmenter, scene):
     drive(segmenter.iter_cluster(image))
     segmenter.partial_fit(image, marks)
     assert GUESS in segmenter.samples_
-    scores = recheck(segmenter.model_, segmenter.samples_)
+    scores = recheck(PROBE, segmenter.model_, segmenter.samples_)
     assert [s.pixels for s in scores] == [35, 35, 5, 5]

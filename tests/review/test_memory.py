@@ -1,8 +1,11 @@
 import numpy as np
 
+from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import drive
 from napari_segdino.review.copying import iter_copy
 from napari_segdino.review.guard import kept_share, recheck, score_strokes
+
+PROBE = make_head("probe")
 
 
 def test_ten_later_images_do_not_make_the_probe_forget_the_first(segmenter, scene):
@@ -16,7 +19,7 @@ def test_ten_later_images_do_not_make_the_probe_forget_the_first(segmenter, scen
         image, _, marked = scene(seed, low=40 + 4 * seed, high=180 - 5 * seed)
         segmenter.partial_fit(image, marked)
     assert len(segmenter.samples_) == 11
-    own = recheck(segmenter.model_, {key: segmenter.samples_[key]})
+    own = recheck(PROBE, segmenter.model_, {key: segmenter.samples_[key]})
     assert kept_share(own) >= 0.97
     untold = drive(iter_copy(segmenter, samples={}))
     raw = score_strokes(untold.predict(first), marks)

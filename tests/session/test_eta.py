@@ -74,7 +74,7 @@ def test_memory_of_a_decoder_is_said_above_a_gigabyte() -> None:
     # 200 slices and 8 copies of each, 4 levels of 1024 x 16 x 16 float16.
     assert many is not None
     assert f"{200 * 9 * 4 * 1024 * 256 * 2 / 2**30:.1f} GiB" in many.text
-    segmenter.head = "mvr"
+    segmenter.head = "probe"
     assert memory_notice(segmenter, [(volume, marks, list(range(200)))]) is None
     segmenter.head, segmenter.encoder = "segdino", "/weights/mine.pth"
     assert memory_notice(segmenter, [(volume, marks, [0])]) is None

@@ -107,10 +107,10 @@ def test_trainable(codes: list[int]) -> None:
     assert why_not_trainable(codes) is None
 
 
-def test_one_class_is_enough_for_mvr() -> None:
-    assert why_not_trainable([3], "mvr") is None
+def test_one_class_is_enough_for_a_probe() -> None:
+    assert why_not_trainable([3], "probe") is None
     assert "Only one class" in str(why_not_trainable([3], "segdino"))
-    assert "Only background" in str(why_not_trainable([1], "mvr"))
+    assert "Only background" in str(why_not_trainable([1], "probe"))
 
 
 # -- session ---------------------------------------------------------------

@@ -17,7 +17,7 @@ from napari_segdino.session.settings import Settings
 class Probe:
     """Knows a number."""
 
-    encoder, head, features, recipe = "e", "mvr", None, None
+    encoder, head, features, recipe = "e", "probe", None, None
     predicting = Settings().predicting
 
     def set_params(self, **params: Any) -> None:

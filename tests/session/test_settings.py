@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
-from napari_segdino.heads import HEADS
+from napari_segdino.heads.registry import HEADS
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.session.settings import Settings, made_for
 
@@ -28,7 +28,7 @@ predicting = st.builds(
 )
 settings = st.builds(
     Settings,
-    head=st.sampled_from(HEADS),
+    head=st.sampled_from(sorted(HEADS)),
     features=st.none() | shown,
     predicting=predicting,
     live=st.booleans(),

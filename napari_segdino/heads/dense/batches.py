@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_segdino.heads.recipes import Recipe
+from napari_segdino.heads.dense.recipes import DenseRecipe
 
 if TYPE_CHECKING:
     import torch
 
-    from napari_segdino.heads.dense.decoder import DenseHead
+    from napari_segdino.heads.dense.decoder import Decoder
 
 PIXELS_AT_ONCE = 4 * 256 * 256
 """Pixels of a minibatch that are held at once; the rest are accumulated."""
@@ -102,17 +102,17 @@ def pieces(
 
 
 def standardise(
-    head: DenseHead, examples: Sequence[DenseExample], recipe: Recipe
+    head: Decoder, examples: Sequence[DenseExample], recipe: DenseRecipe
 ) -> None:
     """Set the head's standardisation, if the recipe asks for it.
 
     Parameters
     ----------
-    head : DenseHead
+    head : Decoder
         The head.
     examples : sequence of DenseExample
         Mean and spread are taken over all their cells, channel by channel.
-    recipe : Recipe
+    recipe : DenseRecipe
         Says whether.
     """
     import torch

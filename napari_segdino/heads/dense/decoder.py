@@ -1,4 +1,4 @@
-"""The base of the dense heads: frozen levels in, class scores of a tile out."""
+"""The base of the decoders: frozen levels in, class scores of a tile out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PUBLISHED_LEVELS = {24: (4, 11, 17, 23)}
 
 
 def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
-    """Levels that a dense head reads.
+    """Levels that a decoder reads.
 
     The last block of each quarter of a ViT: (2, 5, 8, 11) of 12 blocks as
     published, and by the same rule (our reading) (7, 15, 23, 31) of 32 and
@@ -77,7 +77,7 @@ def resize(
 
 
 def probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Turn what a head scores into probabilities.
+    """Turn what a decoder scores into probabilities.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ def probabilities(logits: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], 1)
 
 
-class DenseHead(nn.Module, ABC):
-    """A decoder that is trained on the levels of a frozen encoder.
+class Decoder(nn.Module, ABC):
+    """What a dense head trains on the levels of a frozen encoder.
 
     Parameters
     ----------
@@ -117,13 +117,12 @@ class DenseHead(nn.Module, ABC):
     the encoder's last norm, the stages of a CNN have not.
     """
 
-    name: ClassVar[str]
     align_corners: ClassVar[bool] = False
 
     def __init__(self, channels: Sequence[int], n_classes: int = 2) -> None:
         super().__init__()
         if not 1 <= len(channels) <= N_LEVELS:
-            raise InputError(f"A dense head reads one to four levels: {len(channels)}.")
+            raise InputError(f"A decoder reads one to four levels: {len(channels)}.")
         if n_classes < 2:
             raise InputError(f"There must be at least two classes, not {n_classes}.")
         self.channels = tuple(channels)
@@ -133,11 +132,6 @@ class DenseHead(nn.Module, ABC):
             self.register_buffer(f"mean_{i}", torch.zeros(depth))
             self.register_buffer(f"scale_{i}", torch.ones(depth))
 
-    @staticmethod
-    def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
-        """Levels of an encoder that the head reads; see :func:`levels_of`."""
-        return levels_of(spec)
-
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of ``__init__`` beside channels and classes, for JSON."""
@@ -145,7 +139,7 @@ class DenseHead(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Score at the head's own resolution.
+        """Score at the decoder's own resolution.
 
         Parameters
         ----------
@@ -176,17 +170,15 @@ class DenseHead(nn.Module, ABC):
         Raises
         ------
         InputError
-            If the levels' widths are not the head's.
+            If the levels' widths are not the decoder's.
         """
         widths = tuple(level.shape[1] for level in levels)
         if widths != self.channels:
             raise InputError(
-                f"The head was made for levels of widths {self.channels}, not {widths}."
+                f"The decoder reads levels of widths {self.channels}, not {widths}."
             )
-        feature_settings = [
-            self._standardised(i, level) for i, level in enumerate(levels)
-        ]
-        return resize(self.decode(feature_settings), size, self.align_corners)
+        standardised = [self._standardised(i, level) for i, level in enumerate(levels)]
+        return resize(self.decode(standardised), size, self.align_corners)
 
     def set_standardisation(
         self, means: Sequence[torch.Tensor], scales: Sequence[torch.Tensor]
@@ -213,6 +205,49 @@ class DenseHead(nn.Module, ABC):
                 module.reset_parameters()
             elif isinstance(module, Scale):
                 nn.init.zeros_(module.gamma)
+
+
+def make_decoder(
+    kind: type[Decoder],
+    channels: Sequence[int],
+    n_classes: int,
+    seed: int = 0,
+    **options: Any,
+) -> Decoder:
+    """Make a decoder whose weights depend on the seed alone.
+
+    Parameters
+    ----------
+    kind : type of Decoder
+        Which.
+    channels : sequence of int
+        Width of each level.
+    n_classes : int
+        Classes with background.
+    seed : int
+        The same seed gives the same weights; torch's own seed is not touched.
+    **options
+        The decoder's own arguments, such as ``width=64``.
+
+    Returns
+    -------
+    Decoder
+        On the CPU, float32.
+
+    Raises
+    ------
+    InputError
+        If it does not take such options.
+    """
+    try:
+        with torch.device("meta"):  # draws nothing from the global generator
+            decoder = kind(channels, n_classes, **options)
+    except TypeError as error:
+        given = ", ".join(f"{name}={value}" for name, value in options.items())
+        raise InputError(f"{kind.__name__} cannot be made with {given}.") from error
+    decoder = decoder.to_empty(device="cpu").float()
+    decoder.initialise(torch.Generator().manual_seed(seed))
+    return decoder
 
 
 class Scale(nn.Module):

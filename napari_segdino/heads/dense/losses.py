@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_segdino.errors import InputError
-from napari_segdino.heads.recipes import Recipe
+from napari_segdino.heads.dense.recipes import DenseRecipe
 
 if TYPE_CHECKING:
     import torch
@@ -48,14 +48,14 @@ def class_counts(maps: Sequence[torch.Tensor], n_classes: int) -> torch.Tensor:
     return counts
 
 
-def mark_weights(counts: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+def mark_weights(counts: torch.Tensor, recipe: DenseRecipe) -> torch.Tensor:
     """Weigh a pixel by its mark.
 
     Parameters
     ----------
     counts : torch.Tensor, shape (K + 1,)
         See :func:`class_counts`.
-    recipe : Recipe
+    recipe : DenseRecipe
         Says whether classes weigh the same.
 
     Returns

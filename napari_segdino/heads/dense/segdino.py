@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from napari_segdino.errors import InputError
-from napari_segdino.heads.dense.decoder import DenseHead, resize, same_resolution
+from napari_segdino.heads.dense.decoder import Decoder, resize, same_resolution
+from napari_segdino.heads.dense.dense_head import DenseHead
+from napari_segdino.heads.dense.recipes import DenseRecipe
 
 Activation = Literal["none", "gelu"]
 
@@ -18,7 +20,7 @@ HIDDEN = 128
 UPSAMPLING = 4
 
 
-class SegDINOHead(DenseHead):
+class SegDINODecoder(Decoder):
     """Four levels brought to one width and one resolution, and classified.
 
     Each level: 1x1 convolution with bias to 96, 192, 384 or 768 channels, 3x3
@@ -50,7 +52,6 @@ class SegDINOHead(DenseHead):
     levels the last widths are used.
     """
 
-    name: ClassVar[str] = "segdino"
     align_corners: ClassVar[bool] = True
 
     def __init__(
@@ -99,3 +100,36 @@ class SegDINOHead(DenseHead):
         aligned = [resize(level, size, self.align_corners) for level in maps]
         scores: torch.Tensor = self.classify(self.act(torch.cat(aligned, 1)))
         return scores
+
+
+class SegDINO(DenseHead):
+    """SegDINO's head, first version.
+
+    The recipe ``segdino`` is the paper's; ``segdino_released`` has the transposed
+    convolution of the code released in December 2025.
+
+    References
+    ----------
+    .. [1] SegDINO: An Efficient Design for Medical and Natural Image Segmentation with
+       DINO-V3, arXiv 2509.00833, 2025.
+    """
+
+    name = "segdino"
+    decoder = SegDINODecoder
+    from_masks = from_masks_on_cpu = DenseRecipe("segdino", "segdino")
+    from_strokes = DenseRecipe(
+        "segdino_quick",
+        "segdino",
+        sides=(512,),
+        options=(("activation", "gelu"),),
+        steps=60,
+        batch=2,
+        lr=1e-3,
+        schedule="cosine",
+        balance="strokes",
+    )
+    recipes = (
+        from_masks,
+        DenseRecipe("segdino_released", "segdino", options=(("upsample_first", True),)),
+        from_strokes,
+    )

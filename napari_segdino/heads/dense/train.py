@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_segdino.encoders.device import lacks_memory
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.batches import (
     DenseExample,
@@ -20,13 +22,15 @@ from napari_segdino.heads.dense.losses import (
     mark_weights,
     mean_dice,
 )
-from napari_segdino.heads.recipes import Recipe, rate_at
+from napari_segdino.heads.dense.recipes import DenseRecipe, rate_at
 from napari_segdino.progress import Progress, Steps
 
 if TYPE_CHECKING:
     import torch
 
-    from napari_segdino.heads.dense.decoder import DenseHead
+    from napari_segdino.heads.dense.decoder import Decoder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +60,35 @@ OnEpoch = Callable[[TrainingState], None]
 
 
 def iter_fit_dense(
+    decoder: type[Decoder],
     examples: Sequence[DenseExample],
     n_classes: int,
     *,
-    head: str,
-    channels: Sequence[int],
-    recipe: Recipe,
+    recipe: DenseRecipe,
     seed: int,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
     start: TrainingState | None = None,
     validate: Sequence[DenseExample] | None = None,
     on_epoch: OnEpoch | None = None,
-) -> Steps[DenseHead]:
-    """Train a dense head.
+) -> Steps[Decoder]:
+    """Train a decoder.
 
     Parameters
     ----------
+    decoder : type of Decoder
+        Which.
     examples : sequence of DenseExample
         Tiles of any sizes; those without marks are left out.
     n_classes : int
         Classes with background.
-    head : str
-        A key of :data:`napari_segdino.heads.dense.registry.DENSE_HEADS`.
-    channels : sequence of int
-        Width of each level.
-    recipe : Recipe
+    recipe : DenseRecipe
         How.
     seed : int
-        The same seed gives the same head on a CPU with as many threads; torch's
+        The same seed gives the same decoder on a CPU with as many threads; torch's
         own seed is neither read nor changed.
-    device : str
-        Where the head trains.
+    device : torch.device or str
+        Where it trains; where the memory of that is not enough, it goes on on the
+        CPU.
     start : TrainingState, optional
         From `on_epoch`, to go on bit by bit as if it had not stopped; or
         :meth:`TrainingState.of_head`.
@@ -103,54 +105,63 @@ def iter_fit_dense(
 
     Returns
     -------
-    DenseHead
+    Decoder
         On the CPU, in evaluation mode.
 
     Raises
     ------
     InputError
-        If fewer than two classes are marked, or the state is another head's.
+        If fewer than two classes are marked, or the state is another decoder's.
     """
-    from napari_segdino.heads.dense.registry import make_head
+    from napari_segdino.heads.dense.decoder import make_decoder
 
     marked = [e for e in examples if bool((e.marks > 0).any())]
     counts = class_counts([e.marks for e in marked], n_classes)
-    made = make_head(head, channels, n_classes, seed, **recipe.head_options)
+    channels = [len(level) for level in marked[0].levels]
+    made = make_decoder(decoder, channels, n_classes, seed, **recipe.head_options)
     standardise(made, marked, recipe)
-    trainer = _Trainer(made.to(device), marked, counts, recipe, seed)
+    trainer = _Trainer(made, marked, counts, recipe, seed, device)
     if start is not None:
         trainer.restore(start)
     total = trainer.total
     while trainer.epoch < trainer.epochs:
         for done in trainer.steps_of_epoch():
-            text = f"Training {head}: epoch {trainer.epoch + 1} of {trainer.epochs}"
-            yield Progress(done, total, text)
+            epoch = f"epoch {trainer.epoch + 1} of {trainer.epochs}{trainer.note}"
+            yield Progress(done, total, f"Training {recipe.head}: {epoch}")
         trainer.epoch += 1
         if validate:
             yield from trainer.iter_validate(validate)
         if on_epoch is not None:
             on_epoch(trainer.state())
-    yield Progress(total, total, f"Training {head}")
+    yield Progress(total, total, f"Training {recipe.head}")
     return trainer.finished()
 
 
 class _Trainer:
-    """A head in training: where it is and how it takes a step."""
+    """A decoder in training: where it is and how it takes a step."""
 
     def __init__(
         self,
-        head: DenseHead,
+        head: Decoder,
         examples: Sequence[DenseExample],
         counts: torch.Tensor,
-        recipe: Recipe,
+        recipe: DenseRecipe,
         seed: int,
+        device: torch.device | str,
     ) -> None:
         import torch
 
         self.head, self.examples = head.train(), examples
         self.recipe, self.seed = recipe, seed
-        self.device = next(head.parameters()).device
-        self.weights = mark_weights(counts, recipe).to(self.device)
+        self.device, self.note = torch.device(device), ""
+        self.weights = mark_weights(counts, recipe)
+        try:
+            head.to(self.device)
+            self.weights = self.weights.to(self.device)
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            self._give_up_device()
         self.optimiser = torch.optim.AdamW(
             head.parameters(),
             lr=recipe.lr,
@@ -179,12 +190,43 @@ class _Trainer:
         rate = rate_at(self.recipe, done, self.total)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        try:
+            yield from self._descend(done, batch)
+            return
+        except RuntimeError as error:
+            if self.device.type == "cpu" or not lacks_memory(error):
+                raise
+        # Out of the except block, so that its frames hold no tensors.
+        self.optimiser.zero_grad()
+        self._give_up_device()
+        self.weights = self.weights.cpu()
+        for slots in self.optimiser.state.values():
+            slots.update({name: value.cpu() for name, value in slots.items()})
+        yield from self._descend(done, batch)
+
+    def _descend(self, done: int, batch: list[int]) -> Iterator[int]:
         marked = sum(int((self.examples[i].marks > 0).sum()) for i in batch)
         self.optimiser.zero_grad()
         for piece in pieces(self.examples, batch):
             yield done
             self._accumulate(piece, marked, len(batch))
         self.optimiser.step()
+
+    def _give_up_device(self) -> None:
+        """Go on with the weights there are, on the CPU."""
+        import torch
+
+        _log.warning(
+            "%s has too little memory to train %s beside the encoder: it is trained "
+            "on the CPU.",
+            self.device,
+            self.recipe.head,
+        )
+        self.note = f", on the CPU: {self.device} has too little memory"
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.device = torch.device("cpu")
+        self.head.cpu()
 
     def _accumulate(
         self, piece: Sequence[DenseExample], marked: int, n_images: int
@@ -265,8 +307,8 @@ class _Trainer:
         self.best_epoch = int(state.numbers["best_epoch"])
         self.best_score = float(state.numbers["best_score"])
 
-    def finished(self) -> DenseHead:
-        """Return the head, with the best weights if there was a validation."""
+    def finished(self) -> Decoder:
+        """Return the decoder, with the best weights if there was a validation."""
         if self.best:
             self.head.load_state_dict(self.best)
         return self.head.cpu().eval()

@@ -58,6 +58,7 @@ def iter_fit_probe(
     basis: Basis,
     seed: int,
     before: KernelProbe | None = None,
+    steps: int = STEPS,
 ) -> Steps[Probe]:
     """Fit the probe that suits the marks.
 
@@ -73,6 +74,8 @@ def iter_fit_probe(
         The same seed gives the same probe.
     before : KernelProbe, optional
         The probe whose mask the last strokes corrected.
+    steps : int
+        Steps of descent of perceptrons.
 
     Yields
     ------
@@ -99,7 +102,7 @@ def iter_fit_probe(
             "background)."
         )
     if count_masks(samples) >= NETWORK_FROM:
-        return (yield from _iter_fit_network(listed, basis, present, seed))
+        return (yield from _iter_fit_network(listed, basis, present, seed, steps))
     yield Progress(0, 1, "Training")
     return fit_kernel(samples, basis, present, before)
 
@@ -315,7 +318,11 @@ def _logistic(
 
 
 def _iter_fit_network(
-    samples: Sequence[Sample], basis: Basis, present: torch.Tensor, seed: int
+    samples: Sequence[Sample],
+    basis: Basis,
+    present: torch.Tensor,
+    seed: int,
+    steps: int,
 ) -> Steps[NetworkProbe]:
     """Train perceptrons on pixels drawn by weight, with dropout."""
     import torch
@@ -328,9 +335,9 @@ def _iter_fit_network(
     weights = _initial(x.shape[1], len(present), random)
     with torch.enable_grad():
         optimiser = torch.optim.AdamW(weights, 3e-3, weight_decay=1e-2)
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=STEPS)
-        for step in range(STEPS):
-            yield Progress(step, STEPS, "Training")
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
+        for step in range(steps):
+            yield Progress(step, steps, "Training")
             drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
             rows = drawn.view(MEMBERS, -1)
             feature_settings = _drop(x[rows], 0.1, random)

@@ -176,7 +176,7 @@ def test_the_past_reaches_behind_other_views(
     panel = user.dock.review.change.panel
     user.wait(lambda: panel.back.isEnabled())
     before = user.segmenter.model_
-    mirrored = replace(made_for("mvr"), flips=True)
+    mirrored = replace(made_for("probe"), flips=True)
     user.dock.model.changed.emit("features", mirrored)
     user.rest()
     assert user.segmenter.features == mirrored

@@ -1,0 +1,248 @@
+"""A head that is a decoder: it learns whole tiles on the encoder's device."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_segdino.config import FeatureSettings
+from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.encoders.device import lacks_memory
+from napari_segdino.errors import ChannelsError
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.base import COPY, OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.dense.batches import DenseExample
+from napari_segdino.heads.dense.decoder import (
+    Decoder,
+    levels_of,
+    make_decoder,
+    probabilities,
+)
+from napari_segdino.heads.dense.recipes import DenseRecipe
+from napari_segdino.heads.dense.train import iter_fit_dense
+from napari_segdino.progress import Steps
+
+_log = logging.getLogger(__name__)
+
+
+class DenseHead(Head):
+    """Trains a decoder; a subclass names it and says how it is trained.
+
+    Parameters
+    ----------
+    recipe : DenseRecipe, optional
+        None chooses by what is marked and by the device.
+    """
+
+    decoder: ClassVar[type[Decoder]]
+    from_masks: ClassVar[DenseRecipe]
+    """As published: from whole masks, on a GPU."""
+    from_masks_on_cpu: ClassVar[DenseRecipe]
+    from_strokes: ClassVar[DenseRecipe]
+    """In seconds."""
+
+    one_class_is_enough: ClassVar[bool] = False
+    keeps_levels: ClassVar[bool] = True
+    regularised: ClassVar[bool] = False
+    refits_at_once: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = True
+
+    def __init__(self, recipe: Recipe | None = None) -> None:
+        assert recipe is None or isinstance(recipe, DenseRecipe)
+        self._recipe = recipe
+        self._moved: tuple[Decoder, torch.device, Decoder] | None = None
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """Return the arguments of the decoder that may be given by name alone."""
+        found = inspect.signature(cls.decoder).parameters.values()
+        return tuple(p.name for p in found if p.kind is p.KEYWORD_ONLY)
+
+    def levels(self, spec: EncoderSpec) -> tuple[int, ...]:
+        """See :func:`napari_segdino.heads.dense.decoder.levels_of`."""
+        return levels_of(spec)
+
+    def default_features(self) -> FeatureSettings:
+        """As the recipe says: one size."""
+        return (self._recipe or self.from_masks).features
+
+    def choose_recipe(self, strokes: bool, device: torch.device | str) -> DenseRecipe:
+        """Return how it is trained.
+
+        Parameters
+        ----------
+        strokes : bool
+            Whether it learns from strokes, which must take seconds, else from whole
+            masks.
+        device : torch.device or str
+            Where, such as ``"cpu"`` or ``"cuda:0"``.
+        """
+        if self._recipe is not None:
+            return self._recipe
+        if strokes:
+            return self.from_strokes
+        on_cpu = torch.device(device).type == "cpu"
+        return self.from_masks_on_cpu if on_cpu else self.from_masks
+
+    def copies(self, marks: NDArray[Any]) -> int:
+        """As many as the recipe says, of whole masks."""
+        strokes = bool(np.count_nonzero(marks) < marks.size / 2)
+        return self.choose_recipe(strokes, "cpu").views
+
+    def sample(
+        self,
+        grid: FeatureGrid,
+        marks: NDArray[Any],
+        seed: int,
+        previous: Any = None,
+        parts: Any = None,
+    ) -> DenseExample:
+        """Keep the levels and the marks."""
+        marked = torch.from_numpy(np.ascontiguousarray(marks, np.uint8))
+        return DenseExample(grid.levels, marked)
+
+    def unsupervised_sample(self, groups: Any, tiles: Sequence[Any]) -> None:
+        """None: a decoder needs tiles, not pixels."""
+
+    def iter_fit(
+        self,
+        samples: Mapping[str, DenseExample],
+        n_classes: int,
+        seed: int,
+        device: torch.device | str,
+        previous: tuple[Any, Mapping[str, DenseExample]] | None = None,
+    ) -> Steps[Decoder]:
+        """Train by the recipe; see :func:`iter_fit_dense`."""
+        tiles = [key.partition(COPY)[0] for key in samples]
+        number = {tile: i for i, tile in enumerate(dict.fromkeys(tiles))}
+        examples = [
+            dataclasses.replace(example, image=number[tile])
+            for tile, example in zip(tiles, samples.values(), strict=True)
+        ]
+        marked = sum(int((e.marks > 0).sum()) for e in examples)
+        strokes = marked < sum(e.marks.numel() for e in examples) / 2
+        return (
+            yield from iter_fit_dense(
+                self.decoder,
+                examples,
+                n_classes,
+                recipe=self.choose_recipe(strokes, device),
+                seed=seed,
+                device=device,
+            )
+        )
+
+    def predict(
+        self,
+        model: Decoder,
+        grid: FeatureGrid,
+        device: torch.device | str,
+        reuse: bool = True,
+    ) -> torch.Tensor:
+        """Decode a tile; see :meth:`Head.predict`.
+
+        Where the device's memory is not enough for a tile, the CPU decodes it.
+        """
+        if tuple(len(level) for level in grid.levels) != model.channels:
+            raise ChannelsError(OTHER_CHANNELS)
+        device = torch.device(device)
+        if device.type != "cpu":
+            try:
+                return _decode(self._on(model, device), grid.levels, grid.shape, device)
+            except RuntimeError as error:
+                if not lacks_memory(error):
+                    raise
+            # Out of the except block, so that its frames hold no tensors.
+            self._moved = None
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            _log.warning(
+                "A tile of %d x %d pixels does not fit into the memory of %s beside "
+                "the encoder: the CPU decodes it.",
+                *grid.shape,
+                device,
+            )
+        return _decode(model, grid.levels, grid.shape, torch.device("cpu"))
+
+    def _on(self, model: Decoder, device: torch.device) -> Decoder:
+        """Return the copy of a model on a device; the last one is kept."""
+        if self._moved is None or self._moved[:2] != (model, device):
+            self._moved = model, device, copy.deepcopy(model).to(device)
+        return self._moved[2]
+
+    def temperature(self, model: Decoder) -> float:
+        """One: nothing is regularised."""
+        return 1.0
+
+    def stroke_accuracy(
+        self,
+        model: Decoder,
+        tile: str,
+        sample: DenseExample,
+        strokes: Sequence[tuple[int, NDArray[Any]]],
+    ) -> list[float]:
+        """Ask at every pixel of the strokes."""
+        y, x = sample.marks.shape
+        found = _decode(model, sample.levels, (y, x), torch.device("cpu"))
+        labels = found.argmax(0).numpy().ravel()
+        return [float((labels[p] + 1 == code).mean()) for code, p in strokes]
+
+    def to_tensors(
+        self, model: Decoder, samples: Mapping[str, DenseExample]
+    ) -> tuple[Tensors, dict[str, Any]]:
+        """Turn a decoder and examples into tensors by name."""
+        named: Tensors = {f"head.{k}": v for k, v in model.state_dict().items()}
+        for i, example in enumerate(samples.values()):
+            named[f"memory.{i}.marks"] = example.marks
+            for j, level in enumerate(example.levels):
+                named[f"memory.{i}.levels.{j}"] = level
+        meta = {
+            "channels": list(model.channels),
+            "n_classes": model.n_classes,
+            "options": model.options,
+            "memory": list(samples),
+        }
+        return named, meta
+
+    def from_tensors(
+        self, tensors: Tensors, meta: dict[str, Any]
+    ) -> tuple[Decoder, dict[str, DenseExample]]:
+        """Undo :meth:`to_tensors`."""
+        model = make_decoder(
+            self.decoder, meta["channels"], meta["n_classes"], **meta["options"]
+        )
+        weights = {
+            k.removeprefix("head."): v
+            for k, v in tensors.items()
+            if k.startswith("head.")
+        }
+        model.load_state_dict(weights)
+        count = len(meta["channels"])
+        samples = {
+            key: DenseExample(
+                tuple(tensors[f"memory.{i}.levels.{j}"] for j in range(count)),
+                tensors[f"memory.{i}.marks"],
+            )
+            for i, key in enumerate(meta["memory"])
+        }
+        return model.eval(), samples
+
+
+def _decode(
+    decoder: Decoder,
+    levels: Sequence[torch.Tensor],
+    shape: tuple[int, int],
+    device: torch.device,
+) -> torch.Tensor:
+    """Probabilities (K, Y, X) of a tile, on the CPU."""
+    with torch.inference_mode():
+        logits = decoder([level[None].to(device) for level in levels], shape)
+        return probabilities(logits)[0].cpu().clone()

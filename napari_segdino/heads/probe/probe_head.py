@@ -1,0 +1,282 @@
+"""The head ``probe``: classifiers of pixels, refitted while the user paints."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.config import FeatureSettings
+from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.errors import ChannelsError, InputError
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.components import fit_basis
+from napari_segdino.heads.probe.fit import (
+    KEEP_FROM,
+    STEPS,
+    count_strokes,
+    iter_fit_probe,
+)
+from napari_segdino.heads.probe.model import KernelProbe, Probe, levels_of
+from napari_segdino.heads.probe.samples import GUESS, Parts, Sample, take_sample
+from napari_segdino.heads.probe.tensors import (
+    missing_colour,
+    pack_probe,
+    pad_rows,
+    unpack_probe,
+)
+from napari_segdino.heads.probe.unsupervised import AnyGroups, first_guess
+from napari_segdino.heads.probe.vectors import VectorStore
+from napari_segdino.heads.probe.weak import (
+    BACKGROUND,
+    add_weak_marks,
+    background_everywhere,
+)
+from napari_segdino.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    import torch
+
+UNCHANGED = 0.9
+"""Share of earlier marks that must be unchanged for new ones to be corrections."""
+
+FADE = 0.8
+"""What stands in for background keeps this part of its weight with each stroke of it.
+
+It never goes at once, which would let the mask jump.
+"""
+
+
+class VectorModel(Protocol):
+    """What classifies vectors: a trained probe, or groups found without labels."""
+
+    @property
+    def basis(self) -> Basis:
+        """What makes vectors of features."""
+
+    @property
+    def temperature(self) -> float:
+        """Temperature that calibrates the regularised probabilities."""
+
+    def on(self, tile: str) -> VectorModel:
+        """Return the model for a tile, by its key."""
+
+    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Vectors (N, J) to probabilities (N, K)."""
+
+
+class ProbeHead(Head):
+    """Kernel logistic regression from strokes, perceptrons from several whole masks.
+
+    Encoder levels and local features of marked pixels are reduced to short vectors,
+    which :mod:`~napari_segdino.heads.probe.fit` classifies. It computes on the CPU
+    whatever the encoder's device: its matrices are too small to gain from another.
+
+    Parameters
+    ----------
+    recipe : Recipe, optional
+        Its option is ``steps``, the steps of descent of perceptrons.
+
+    Raises
+    ------
+    InputError
+        If the steps are no number above 0.
+    """
+
+    name = "probe"
+    recipes = (
+        # The views of DINO-MVR (arXiv 2605.07221), its sizes are our reading.
+        Recipe("probe", "probe", (512, 768), True, (("steps", STEPS),)),
+        Recipe("probe_quick", "probe", (512,), False, (("steps", STEPS),)),
+    )
+    one_class_is_enough: ClassVar[bool] = True
+    keeps_levels: ClassVar[bool] = False
+    regularised: ClassVar[bool] = True
+    refits_at_once: ClassVar[bool] = True
+    trains_in_epochs: ClassVar[bool] = False
+
+    def __init__(self, recipe: Recipe | None = None) -> None:
+        self._recipe = recipe
+        self._steps = STEPS if recipe is None else recipe.head_options["steps"]
+        if type(self._steps) is not int or self._steps < 1:
+            raise InputError(f"steps is a number above 0, not {self._steps!r}.")
+        self._basis: Basis | None = None
+        self._fitted_on: tuple[frozenset[str], bool] | None = None
+        self._vectors = VectorStore()
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """See :meth:`Head.option_names`."""
+        return ("steps",)
+
+    def levels(self, spec: EncoderSpec) -> tuple[int, ...]:
+        """See :func:`napari_segdino.heads.probe.model.levels_of`."""
+        return levels_of(spec)
+
+    def default_features(self) -> FeatureSettings:
+        """Two sizes, read at once, unless a recipe says otherwise."""
+        return FeatureSettings() if self._recipe is None else self._recipe.features
+
+    def copies(self, marks: NDArray[Any]) -> int:
+        """None: strokes of a few images leave nothing to wait for."""
+        return 0
+
+    def sample(
+        self,
+        grid: FeatureGrid,
+        marks: NDArray[Any],
+        seed: int,
+        previous: Sample | None = None,
+        parts: Parts | None = None,
+    ) -> Sample:
+        """See :func:`take_sample`."""
+        return take_sample(grid, marks, seed, previous, parts)
+
+    def unsupervised_sample(self, groups: AnyGroups, tiles: Sequence[Sample]) -> Sample:
+        """See :func:`first_guess`."""
+        return first_guess(groups, tiles)
+
+    def iter_fit(
+        self,
+        samples: dict[str, Sample],
+        n_classes: int,
+        seed: int,
+        device: torch.device | str,
+        previous: tuple[Any, Mapping[str, Sample]] | None = None,
+    ) -> Steps[Probe]:
+        """See :func:`iter_fit_probe`."""
+        yield Progress(0, 1, "Training")
+        basis = self._basis_of(samples)
+        marked = {key: s for key, s in samples.items() if key != GUESS}
+        strokes = count_strokes(marked)
+        before = _corrected(previous, marked, strokes) if previous else None
+        whole = any(s.whole for s in marked.values())
+        codes = np.unique(np.concatenate([s.codes.numpy() for s in marked.values()]))
+        if BACKGROUND not in codes and GUESS not in samples and not whole:
+            samples[GUESS] = background_everywhere(next(iter(marked.values())))
+        fade = FADE ** count_strokes(marked, BACKGROUND)
+        if GUESS in samples and not whole:
+            marked = add_weak_marks(marked, samples[GUESS], basis, n_classes, fade)
+        how = marked, n_classes, basis, seed, before, self._steps
+        return (yield from iter_fit_probe(*how))
+
+    def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
+        """Fit the basis when there are other tiles than last time."""
+        listed = list(samples.values())
+        fitted_on = frozenset(samples), not any(s.whole for s in listed)
+        if self._basis is None or self._fitted_on != fitted_on:
+            self._basis = fit_basis(listed, joint=fitted_on[1])
+            self._fitted_on = fitted_on
+        return self._basis
+
+    def predict(
+        self,
+        model: VectorModel,
+        grid: FeatureGrid,
+        device: torch.device | str,
+        reuse: bool = True,
+    ) -> torch.Tensor:
+        """Classify the cells of a tile; see :meth:`Head.predict`."""
+        if not model.basis.fits(grid):
+            raise ChannelsError(OTHER_CHANNELS)
+        vectors = (
+            self._vectors.vectors(model.basis, grid)
+            if reuse
+            else model.basis.vectors(grid)
+        )
+        found = model.on(grid.key).probabilities(vectors)
+        return found.T.reshape(-1, *grid.cells)
+
+    def temperature(self, model: VectorModel) -> float:
+        """See :attr:`VectorModel.temperature`."""
+        return model.temperature
+
+    def stroke_accuracy(
+        self,
+        model: VectorModel,
+        tile: str,
+        sample: Sample,
+        strokes: Sequence[tuple[int, NDArray[Any]]],
+    ) -> list[float]:
+        """Ask at the pixels that were sampled; regions of a whole mask share one."""
+        blocks = sample.features.split(sample.widths.tolist(), 1)
+        vectors = model.basis.project(blocks)
+        predicted = model.on(tile).probabilities(vectors).argmax(1) + 1
+        right = (predicted == sample.codes).numpy()
+        codes, numbers = sample.codes.numpy(), sample.strokes.numpy()
+        if sample.whole:
+            return [float(right[codes == code].mean()) for code, _ in strokes]
+        return [float(right[numbers == i].mean()) for i in range(len(strokes))]
+
+    def to_tensors(
+        self, model: Probe, samples: Mapping[str, Sample]
+    ) -> tuple[Tensors, dict[str, Any]]:
+        """Turn a probe and samples into tensors by name."""
+        named, meta = pack_probe(model)
+        for i, sample in enumerate(samples.values()):
+            for field in dataclasses.fields(Sample):
+                named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
+        return named, meta | {"memory": list(samples)}
+
+    def from_tensors(
+        self, tensors: Tensors, meta: dict[str, Any]
+    ) -> tuple[Probe, dict[str, Sample]]:
+        """Undo :meth:`to_tensors`."""
+        fields = [f.name for f in dataclasses.fields(Sample)]
+        samples = {}
+        for i, key in enumerate(meta["memory"]):
+            stored = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
+            samples[key] = _current_sample(stored)
+        return unpack_probe(tensors, meta), samples
+
+
+def _current_sample(stored: dict[str, Any]) -> Sample:
+    """Make a sample of what a file holds.
+
+    Earlier files did not know of parts, and had no features of colour in grey, which
+    are 0.
+    """
+    if stored["parts"] is None:
+        stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
+    if missing := missing_colour(int(stored["widths"][-1])):
+        stored["widths"] = stored["widths"].clone()
+        stored["widths"][-1] += missing
+        for name in ("features", "context"):
+            stored[name] = pad_rows(stored[name].T, missing).T.contiguous()
+    return Sample(**stored)
+
+
+def _corrected(
+    previous: tuple[Any, Mapping[str, Sample]],
+    marked: Mapping[str, Sample],
+    strokes: int,
+) -> KernelProbe | None:
+    """Return the probe whose mask is being corrected; None if marks went away."""
+    probe, samples = previous
+    if not isinstance(probe, KernelProbe):
+        return None
+    if probe.strokes >= strokes:  # the last stroke grew, or nothing is new
+        before = probe.before
+    else:
+        before = dataclasses.replace(probe, before=None)
+    if before is None or before.strokes < KEEP_FROM or not _unchanged(samples, marked):
+        return None
+    return before
+
+
+def _unchanged(samples: Mapping[str, Sample], marked: Mapping[str, Sample]) -> bool:
+    """Whether nearly all that was marked still is."""
+    total = same = 0
+    for key, sample in samples.items():
+        if key == GUESS:
+            continue
+        where = sample.marks > 0
+        total += int(where.sum())
+        if key in marked:
+            same += int((marked[key].marks[where] == sample.marks[where]).sum())
+    return same >= UNCHANGED * total

@@ -1,0 +1,214 @@
+"""A dense head on a device: what goes there, what comes back, and what if it fails.
+
+There is no GPU here. `Module.to` and `Tensor.to` are recorded and leave everything
+on the CPU: what is asserted is that the decoder and its batches are sent.
+"""
+
+import inspect
+import logging
+
+import numpy as np
+import pytest
+import torch
+from fake_encoder import FakeEncoder
+
+from napari_segdino.config import CacheSettings, FeatureSettings
+from napari_segdino.errors import ChannelsError
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.dense import dense_head, train
+from napari_segdino.heads.dense.batches import DenseExample
+from napari_segdino.heads.registry import make_head
+from napari_segdino.progress import Progress, drive
+from napari_segdino.segmenter import Segmenter
+
+GPU = torch.device("cuda:0")
+
+
+def example(seed=0, whole=True):
+    g = torch.Generator().manual_seed(seed)
+    marks = torch.ones(16, 16, dtype=torch.uint8)
+    marks[4:10, 4:10] = 2
+    if not whole:
+        marks[2:14, :] = 0
+        marks[8, 6:9] = 2
+    levels = tuple(torch.randn(8, 4, 4, generator=g).half() for _ in range(4))
+    return DenseExample(levels, marks)
+
+
+def grid_of(one):
+    empty = torch.zeros(1, 16, 16).half()
+    return FeatureGrid(one.levels, empty, empty, empty[0], "tile")
+
+
+class Recorder:
+    """Where decoders and batches are sent; what is sent stays on the CPU."""
+
+    def __init__(self, monkeypatch):
+        self.decoders, self.batches, self.on_gpu = [], [], set()
+        self.fails_at = -1
+        module_to, tensor_to = torch.nn.Module.to, torch.Tensor.to
+
+        def send_module(module, *args, **kwargs):
+            if args and args[0] == GPU:
+                self.decoders.append(module)
+                self.on_gpu.add(id(module))
+                return module
+            return module_to(module, *args, **kwargs)
+
+        def send_tensor(tensor, *args, **kwargs):
+            if args and args[0] == GPU:
+                self.batches.append(tuple(tensor.shape))
+                if len(self.batches) == self.fails_at:
+                    raise torch.OutOfMemoryError("CUDA out of memory")
+                return tensor
+            return tensor_to(tensor, *args, **kwargs)
+
+        monkeypatch.setattr(torch.nn.Module, "to", send_module)
+        monkeypatch.setattr(torch.Tensor, "to", send_tensor)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    return Recorder(monkeypatch)
+
+
+def fit(head, samples, device, seen=None):
+    steps = head.iter_fit(samples, 2, 0, device)
+    return drive(steps, None if seen is None else seen.append)
+
+
+def test_the_decoder_and_its_batches_train_on_the_device(sent):
+    head = make_head("segdino", "segdino_quick")
+    trained = fit(head, {"a": example(whole=False)}, GPU)
+    assert sent.decoders == [trained]
+    assert (1, 8, 4, 4) in sent.batches, "levels"
+    assert (1, 16, 16) in sent.batches, "marks"
+    assert {p.device.type for p in trained.parameters()} == {"cpu"}, "it comes back"
+
+
+def test_tiles_are_predicted_on_the_device_and_come_back(sent):
+    head, one = make_head("segdino", "segdino_quick"), example(whole=False)
+    trained = fit(head, {"a": one}, "cpu")
+    expected = head.predict(trained, grid_of(one), "cpu")
+    assert sent.decoders == sent.batches == []
+    for _ in range(3):
+        found = head.predict(trained, grid_of(one), GPU)
+    assert len(sent.decoders) == 1, "a decoder is sent once, not with each tile"
+    assert sent.decoders[0] is not trained, "what is saved stays on the CPU"
+    assert sent.batches == [(1, 8, 4, 4)] * 12
+    assert found.device.type == "cpu"
+    assert torch.equal(found, expected)
+    assert found.shape == (2, 16, 16)
+
+
+def test_another_decoder_is_sent_anew(sent):
+    head, one = make_head("segdino", "segdino_quick"), example(whole=False)
+    first, second = (fit(head, {"a": example(s, False)}, "cpu") for s in (0, 1))
+    a, b = (head.predict(m, grid_of(one), GPU) for m in (first, second))
+    assert not torch.equal(a, b)
+    assert torch.equal(b, head.predict(second, grid_of(one), "cpu"))
+
+
+def test_a_full_device_leaves_the_tile_to_the_cpu(sent, caplog):
+    head, one = make_head("segdino", "segdino_quick"), example(whole=False)
+    trained = fit(head, {"a": one}, "cpu")
+    expected = head.predict(trained, grid_of(one), "cpu")
+    sent.fails_at = 2
+    with caplog.at_level(logging.WARNING):
+        found = head.predict(trained, grid_of(one), GPU)
+    assert torch.equal(found, expected)
+    assert "does not fit into the memory of cuda:0" in caplog.text
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 14])
+def test_training_goes_on_on_the_cpu_where_the_device_is_full(sent, caplog, fails_at):
+    head, samples = make_head("segdino", "segdino_quick"), {"a": example(whole=False)}
+    whole = fit(head, samples, "cpu")
+    sent.fails_at = fails_at
+    seen = []
+    with caplog.at_level(logging.WARNING):
+        trained = fit(head, samples, GPU, seen)
+    pairs = zip(whole.parameters(), trained.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs), "no step is lost or done twice"
+    assert "it is trained on the CPU" in caplog.text
+    assert any("cuda:0 has too little memory" in step.text for step in seen)
+
+
+def test_other_failures_are_not_taken_for_a_full_device(monkeypatch):
+    head, one = make_head("segdino", "segdino_quick"), example(whole=False)
+    trained = fit(head, {"a": one}, "cpu")
+
+    def broken(*_):
+        raise RuntimeError("an illegal instruction was met")
+
+    monkeypatch.setattr(dense_head, "_decode", broken)
+    monkeypatch.setattr(head, "_on", lambda model, device: model)
+    with pytest.raises(RuntimeError, match="illegal"):
+        head.predict(trained, grid_of(one), GPU)
+
+
+@pytest.mark.parametrize(("device", "width"), [("cpu", 64), ("cuda:0", 256)])
+def test_whole_masks_get_the_width_for_the_device(monkeypatch, device, width):
+    seen = []
+
+    def spy(decoder, examples, n_classes, *, recipe, seed, device):
+        seen.append((recipe.head_options, str(device)))
+        return iter(())
+
+    monkeypatch.setattr(dense_head, "iter_fit_dense", spy)
+    drive(make_head("segdino_v2").iter_fit({"a": example()}, 2, 0, device))
+    assert seen == [({"width": width}, device)]
+
+
+def test_the_estimator_trains_and_predicts_where_the_encoder_is(monkeypatch, tmp_path):
+    encoder, seen = FakeEncoder(), []
+    encoder.device = GPU
+
+    def load(name, device):
+        yield Progress(0, 1, "Loading")
+        return encoder
+
+    def spy(name):
+        plain = getattr(dense_head.DenseHead, name)
+        place = inspect.signature(plain).parameters
+
+        def wrapped(*args):
+            seen.append((name, args[list(place).index("device")]))
+            on_cpu = list(args)
+            on_cpu[list(place).index("device")] = "cpu"
+            return plain(*on_cpu)
+
+        monkeypatch.setattr(dense_head.DenseHead, name, wrapped)
+
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    spy("iter_fit")
+    spy("predict")
+    segmenter = Segmenter("fake", "segdino", cache=CacheSettings(folder=tmp_path))
+    segmenter.set_params(
+        recipe="segdino_quick", features=FeatureSettings((64,), (1.0,))
+    )
+    image = np.zeros((64, 64), np.uint8)
+    image[16:32, 16:32] = 200
+    marks = np.zeros((64, 64), np.uint8)
+    marks[20, 18:26], marks[50, 4:50] = 2, 1
+    segmenter.fit(image, marks).predict(image)
+    assert seen == [("iter_fit", GPU), ("predict", GPU)]
+
+
+def test_other_channels_are_refused():
+    head = make_head("segdino", "segdino_quick")
+    trained = fit(head, {"a": example(whole=False)}, "cpu")
+    with pytest.raises(ChannelsError):
+        head.predict(trained, grid_of(DenseExample(example().levels[:3], None)), "cpu")
+
+
+def test_tensors_and_back():
+    head, samples = make_head("segdino", "segdino_quick"), {"a": example(whole=False)}
+    trained = fit(head, samples, "cpu")
+    again, kept = head.from_tensors(*head.to_tensors(trained, samples))
+    grid = grid_of(samples["a"])
+    assert torch.equal(
+        head.predict(trained, grid, "cpu"), head.predict(again, grid, "cpu")
+    )
+    assert torch.equal(kept["a"].marks, samples["a"].marks)
+    assert train.TrainingState.of_head(again).tensors.keys()

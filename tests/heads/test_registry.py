@@ -1,0 +1,99 @@
+"""The table of heads: what it lists is what there is, and how it is called."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from napari_segdino.errors import InputError
+from napari_segdino.heads.registry import (
+    DEFAULT_HEAD,
+    FORMER_NAMES,
+    HEADS,
+    current_name,
+    get_recipe,
+    head_class,
+    make_head,
+)
+from napari_segdino.segmenter import Segmenter
+from napari_segdino.session.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_row_names_its_head_and_says_one_sentence(name):
+    assert head_class(name).name == name
+    assert HEADS[name].description.endswith(".")
+    assert HEADS[name].description.count(".") == 1
+    assert name in {recipe.name for recipe in head_class(name).recipes}
+
+
+def test_the_readme_lists_the_heads():
+    rows = (ROOT / "README.md").read_text().split("| head |")[1].splitlines()
+    listed = [row.split("`")[1] for row in rows if row.startswith("| `")]
+    assert listed == list(HEADS)
+
+
+def test_the_probe_is_the_default_everywhere():
+    assert Segmenter().head == Settings().head == DEFAULT_HEAD == "probe"
+
+
+def test_the_default_head_needs_no_torch():
+    code = (
+        "import sys; from napari_segdino.heads.registry import DEFAULT_HEAD, make_head;"
+        "make_head(DEFAULT_HEAD).default_features(); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_an_unknown_head_is_refused_with_what_there_is():
+    with pytest.raises(InputError) as refused:
+        make_head("segdino_v3")
+    assert str(refused.value) == (
+        "There is no head named 'segdino_v3' (did you mean 'segdino_v2'?): there are "
+        f"{', '.join(HEADS)}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("mvr", "probe"),
+        ("mvr_quick", "probe_quick"),
+        ("mvr:steps=10", "probe:steps=10"),
+    ],
+)
+def test_former_names_are_told_once_and_understood(former, now):
+    told = []
+    assert current_name(former, told.append) == now
+    assert len(told) == 1
+    assert "'mvr" in told[0]
+    assert current_name(now, told.append) == now
+    assert len(told) == 1
+
+
+def test_no_head_has_a_former_name():
+    assert not FORMER_NAMES.keys() & HEADS.keys()
+
+
+def test_an_estimator_takes_the_former_name_and_warns_where_it_is_called():
+    with pytest.warns(DeprecationWarning, match="is called 'probe'") as caught:
+        segmenter = Segmenter(head="mvr", recipe="mvr:steps=10")
+    assert {w.filename for w in caught} == {__file__}
+    assert (segmenter.head, segmenter.recipe) == ("probe", "probe:steps=10")
+    with pytest.warns(DeprecationWarning) as caught:
+        segmenter.set_params(head="mvr")
+    assert {w.filename for w in caught} == {__file__}
+    assert segmenter.get_params()["head"] == "probe"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Segmenter(**segmenter.get_params())
+
+
+def test_recipes_by_their_former_names():
+    assert get_recipe("mvr") == get_recipe("probe")
+    assert make_head("mvr", "mvr_quick").name == "probe"

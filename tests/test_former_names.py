@@ -1,0 +1,118 @@
+"""Files of versions whose default head was called mvr open as probe."""
+
+import json
+import logging
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from fake_encoder import FakeEncoder
+
+from napari_segdino import Segmenter
+from napari_segdino.config import CacheSettings
+from napari_segdino.heads.registry import log_once
+from napari_segdino.model_file import ModelFile, read_model, write_model
+from napari_segdino.progress import Progress
+from napari_segdino.session.session import Session
+from napari_segdino.session.settings import Settings
+from napari_segdino.study.settings import StudySettings, describe
+from napari_segdino.study.split import Splits
+from napari_segdino.study.state import StudyFolder
+
+
+@pytest.fixture(autouse=True)
+def nothing_told():
+    log_once.cache_clear()
+
+
+@pytest.fixture
+def probe(monkeypatch, tmp_path):
+    fake = FakeEncoder()
+
+    def load(name, device):
+        yield Progress(0, 1, "Loading")
+        return fake
+
+    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    return Segmenter("fake", cache=CacheSettings(folder=tmp_path / "cache"))
+
+
+def scene():
+    image = np.random.default_rng(0).integers(0, 40, (64, 64), np.uint8)
+    image[16:32, 16:32] += 180
+    marks = np.zeros((64, 64), np.uint8)
+    marks[20, 18:26], marks[50, 4:50] = 2, 1
+    return image, marks
+
+
+def former_file(path, **meta):
+    """Write a probe file down as an earlier version did."""
+    now = read_model(path)
+    return write_model(path, ModelFile(now.meta | {"head": "mvr"} | meta, now.tensors))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        (None, None),
+        ("mvr", "probe"),
+        ("mvr:steps=10", "probe:steps=10"),
+        ("mvr:lr=3", None),  # was written down and never read
+        ("segdino_quick", None),
+    ],
+)
+def test_a_probe_file_opens_as_a_probe_and_goes_on(probe, tmp_path, recipe, expected):
+    image, marks = scene()
+    probe.fit(image, marks)
+    path = former_file(probe.save(tmp_path / "a.segdino"), recipe=recipe)
+    loaded = Segmenter.load(path)
+    assert (loaded.head, loaded.recipe) == ("probe", expected)
+    np.testing.assert_array_equal(
+        loaded.predict_proba(image), probe.predict_proba(image)
+    )
+    marks[5, 5:40] = 1
+    np.testing.assert_array_equal(
+        loaded.partial_fit(image, marks).predict(image),
+        probe.partial_fit(image, marks).predict(image),
+    )
+    assert read_model(loaded.save(path)).meta["head"] == "probe"
+
+
+def test_many_files_say_it_once(probe, tmp_path, caplog):
+    probe.fit(*scene())
+    path = former_file(probe.save(tmp_path / "a.segdino"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            Segmenter.load(path)
+    assert [r.getMessage() for r in caplog.records] == [
+        "What was called 'mvr' is called 'probe': 'mvr' will name DINO-MVR as it is "
+        "published."
+    ]
+
+
+def test_settings_of_a_project_open_as_a_probe():
+    saved = json.loads(json.dumps(asdict(Settings("fake"))))
+    assert Settings("fake").restored(saved | {"head": "mvr"}) == Settings("fake")
+
+
+def test_a_session_of_a_project_goes_on_with_a_probe(fake_segmenter):
+    session = Session(fake_segmenter, Settings("fake"))
+    state = json.loads(json.dumps(session.state()))
+    state["settings"]["head"] = "mvr"
+    session.restore(state)
+    assert session.settings.head == "probe"
+    assert session.segmenter.head == "probe"
+
+
+def test_a_study_that_was_begun_goes_on(tmp_path):
+    folder = StudyFolder(tmp_path / "a.study")
+    wanted = describe(Splits((), (), ()), StudySettings("probe", "fake"))
+    folder.open(wanted)
+    file = folder.path / "study.json"
+    former = json.loads(file.read_text())
+    former["settings"]["recipe"] = "mvr"
+    file.write_text(json.dumps(former))
+    folder.open(wanted)
+    for name in ("mvr", "probe"):
+        again = describe(Splits((), (), ()), StudySettings(name, "fake"))
+        folder.open(again)
