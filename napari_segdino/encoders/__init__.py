@@ -11,7 +11,6 @@ from napari_segdino.encoders.load import iter_load_encoder, load_encoder
 from napari_segdino.encoders.table import (
     BUILTIN_ENCODER,
     DEFAULT_ENCODER,
-    MEDDINO_ENCODER,
     encoder_names,
     get_spec,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "BUILTIN_ENCODER",
     "DEFAULT_ENCODER",
     "DEVICES",
-    "MEDDINO_ENCODER",
     "PRECISIONS",
     "Encoder",
     "EncoderSpec",

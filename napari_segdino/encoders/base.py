@@ -43,6 +43,21 @@ class EncoderSpec:
         Normalisation of input in [0, 1], per colour channel.
     licence, licence_url : str
         Terms of the weights.
+    owner : str
+        Who publishes them on the Hugging Face hub.
+    bundled : bool
+        Whether they come with the installation.
+    window : str
+        Range of intensities that is taken to [0, 1] unless the user says otherwise,
+        a key of :data:`napari_segdino.config.WINDOWS`; empty is the image's own.
+    norm_eps : float, optional
+        Epsilon of the norms where it is not timm's.
+    recognised_as : str
+        Architecture that its checkpoints look like, where timm calls it otherwise.
+    hint : str
+        In a file's name, tells its weights from others of that architecture.
+    teacher : bool
+        Whether its file is the teacher of a training checkpoint.
     """
 
     name: str
@@ -57,6 +72,13 @@ class EncoderSpec:
     std: tuple[float, float, float] = IMAGENET_STD
     licence: str = ""
     licence_url: str = ""
+    owner: str = "timm"
+    bundled: bool = False
+    window: str = ""
+    norm_eps: float | None = None
+    recognised_as: str = ""
+    hint: str = ""
+    teacher: bool = False
 
     @property
     def depth(self) -> int:

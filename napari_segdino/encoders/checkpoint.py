@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.encoders.layouts import State, convert
 from napari_segdino.encoders.table import (
-    MEDDINO_ENCODER,
+    SATELLITE,
     encoder_names,
     get_spec,
     satellite,
@@ -113,39 +113,46 @@ def spec_for_state(state: State, path: str | Path = "") -> EncoderSpec:
         The table's row of that architecture, with the file's normalisation;
         for a size outside the table, a row like it named after timm's model.
     """
-    hint = str(path).replace("\\", "/").rsplit("/", 1)[-1].lower()
-    plain = state.timm_name.removesuffix("_qkvb")
-    if plain == "vit_base_patch16_dinov3" and (
-        "meddino" in hint or (state.teacher and not state.timm_name.endswith("_qkvb"))
-    ):
-        row = get_spec(MEDDINO_ENCODER)
-    elif plain == "vit_small_patch16_dinov3" and "lingbot" in hint:
-        return get_spec("lingbot_vits16")
-    else:
-        row = _row_of(state)
-        if "sat493m" in hint:
-            twin = f"{row.name}_sat"
-            row = get_spec(twin) if twin in encoder_names() else satellite(row)
+    name = str(path).replace("\\", "/").rsplit("/", 1)[-1].lower()
+    row = _row_of(state, name)
+    if row.recognised_as:
+        return row
+    if SATELLITE in name and row.hint != SATELLITE:
+        row = satellite(row)
     parameters = sum(tensor.numel() for tensor in state.tensors.values())
     return replace(row, timm_name=state.timm_name, parameters=parameters)
 
 
-def _row_of(state: State) -> EncoderSpec:
-    plain = state.timm_name.removesuffix("_qkvb")
-    for name in encoder_names():
-        spec = get_spec(name)
-        if spec.timm_name.removesuffix("_qkvb") == plain:
-            return spec
+def _row_of(state: State, name: str) -> EncoderSpec:
+    """Find the row of an architecture that a file's name speaks for."""
+    rows = [
+        row
+        for row in map(get_spec, encoder_names())
+        if _plain(row.recognised_as or row.timm_name) == _plain(state.timm_name)
+    ]
+    for row in rows:
+        told = bool(row.hint) and row.hint in name
+        # MedDINOv3's own file is known by its tensors as well.
+        if told or (row.teacher and state.teacher and row.timm_name == state.timm_name):
+            return row
+    for row in rows:
+        if not row.hint:
+            return row
     width = int(state.tensors["cls_token"].shape[-1])
     return replace(
         get_spec("dinov3_vits16"),
-        name=plain,
-        title=plain,
+        name=_plain(state.timm_name),
+        title=_plain(state.timm_name),
         timm_tag="",
         channels=(width,) * 12,
         licence="",
         licence_url="",
     )
+
+
+def _plain(timm_name: str) -> str:
+    """Name an architecture whether or not query and value biases are kept."""
+    return timm_name.removesuffix("_qkvb")
 
 
 def _read_folder(folder: Path) -> Tensors:

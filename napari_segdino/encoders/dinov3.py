@@ -9,7 +9,6 @@ from napari_segdino.encoders.base import IMAGENET_MEAN, IMAGENET_STD, EncoderSpe
 from napari_segdino.encoders.fingerprint import fingerprint
 from napari_segdino.encoders.frozen import FrozenEncoder
 from napari_segdino.encoders.layouts import State
-from napari_segdino.encoders.table import norm_eps
 from napari_segdino.errors import InputError, WeightsError
 
 if TYPE_CHECKING:
@@ -39,8 +38,8 @@ def build_empty(spec: EncoderSpec) -> torch.nn.Module:
     from timm.layers import LayerNorm
 
     options: dict[str, Any] = {}
-    if (eps := norm_eps(spec)) is not None:
-        options["norm_layer"] = partial(LayerNorm, eps=eps)
+    if spec.norm_eps is not None:
+        options["norm_layer"] = partial(LayerNorm, eps=spec.norm_eps)
     if not timm.is_model(spec.timm_name):
         raise WeightsError(
             f"These are weights of {spec.timm_name}, which timm does not have."
@@ -98,8 +97,9 @@ def make_key(model: torch.nn.Module, spec: EncoderSpec) -> str:
     periods = getattr(getattr(model, "rope", None), "periods", None)
     if periods is not None:
         tensors["rope.periods"] = periods
-    eps = norm_eps(spec)
-    architecture = spec.timm_name + (f"/eps={eps:g}" if eps is not None else "")
+    architecture = spec.timm_name
+    if spec.norm_eps is not None:
+        architecture += f"/eps={spec.norm_eps:g}"
     # The same weights behind another normalisation give other features.
     if (spec.mean, spec.std) != (IMAGENET_MEAN, IMAGENET_STD):
         architecture += f"/mean={spec.mean[0]:.3g}"

@@ -16,7 +16,7 @@ from napari_segdino.encoders.device import resolve_device
 from napari_segdino.encoders.dinov3 import load_state, load_timm
 from napari_segdino.encoders.download import iter_fetch
 from napari_segdino.encoders.frozen import PRECISIONS
-from napari_segdino.encoders.table import BUILTIN_ENCODER, encoder_names, get_spec
+from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.encoders.weights import (
     find_source,
     find_weights,
@@ -98,7 +98,7 @@ def iter_load_encoder(
 
 def _iter_row(spec: EncoderSpec, device: str, precision: str) -> Steps[Encoder]:
     where = resolve_device(device)
-    if spec.name == BUILTIN_ENCODER:
+    if spec.bundled:
         yield Progress(0, 1, f"Reading {spec.title}")
         return load_builtin(where, precision)
     path = find_weights(spec)
@@ -136,8 +136,6 @@ def _load_file(
 def _match(wanted: EncoderSpec, found: EncoderSpec, path: Path) -> EncoderSpec:
     """Return the wanted row as the file has it, biases left out or not."""
     timm_name = found.timm_name
-    if wanted.timm_name == "vit_small_patch16_lingbot":
-        timm_name = timm_name.replace("dinov3_qkvb", "lingbot")
     plain = wanted.timm_name.removesuffix("_qkvb")
     if timm_name.removesuffix("_qkvb") != plain:
         raise WeightsError(f"{path.name} holds {found.title}, not {wanted.title}.")

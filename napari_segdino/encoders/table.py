@@ -10,7 +10,9 @@ from napari_segdino.errors import InputError
 
 DEFAULT_ENCODER = "dinov3_vits16"
 BUILTIN_ENCODER = "efficientnet_lite0"
-MEDDINO_ENCODER = "meddinov3_vitb16"
+
+SATELLITE = "sat493m"
+"""Tag of weights from satellite images, also in the names of Meta's files."""
 
 SAT_MEAN = (0.430, 0.411, 0.296)
 SAT_STD = (0.213, 0.156, 0.143)
@@ -47,9 +49,7 @@ def _vit(
         licence=licence[0],
         licence_url=licence[1],
     )
-    if name == MEDDINO_ENCODER:
-        return replace(spec, mean=_MEDDINO_MEAN, std=_MEDDINO_STD)
-    return satellite(spec) if tag == "sat493m" else spec
+    return replace(satellite(spec), hint=tag) if tag == SATELLITE else spec
 
 
 def _convnext(size: str, widths: tuple[int, ...], parameters: int) -> EncoderSpec:
@@ -116,37 +116,51 @@ _ROWS = (
         "DINOv3 ViT-L/16, satellite images",
         "vit_large_patch16_dinov3_qkvb",
         _L,
-        "sat493m",
+        SATELLITE,
     ),
     _vit(
         "dinov3_vit7b16_sat",
         "DINOv3 ViT-7B/16, satellite images",
         "vit_7b_patch16_dinov3",
         _7B,
-        "sat493m",
+        SATELLITE,
     ),
     _convnext("tiny", (96, 192, 384, 768), 27_820_128),
     _convnext("small", (96, 192, 384, 768), 49_454_688),
     _convnext("base", (128, 256, 512, 1024), 87_566_464),
     _convnext("large", (192, 384, 768, 1536), 196_230_336),
-    _vit(
-        MEDDINO_ENCODER,
-        "MedDINOv3 ViT-B/16, CT slices",
-        "vit_base_patch16_dinov3",
-        (768, 12, 85_641_216),
-        "",
-        (
-            "see its authors' page",
-            "https://huggingface.co/ricklisz123/MedDINOv3-ViTB-16-CT-3M",
+    replace(
+        _vit(
+            "meddinov3_vitb16",
+            "MedDINOv3 ViT-B/16, CT slices",
+            "vit_base_patch16_dinov3",
+            (768, 12, 85_641_216),
+            "",
+            (
+                _APACHE,
+                "https://huggingface.co/ricklisz123/MedDINOv3-ViTB-16-CT-3M",
+            ),
         ),
+        mean=_MEDDINO_MEAN,
+        std=_MEDDINO_STD,
+        window="meddinov3",
+        # It was built with "layernorm"; Meta's models with 1e-5.
+        norm_eps=1e-6,
+        hint="meddino",
+        teacher=True,
     ),
-    _vit(
-        "lingbot_vits16",
-        "LingBot-Vision ViT-S/16, free licence",
-        "vit_small_patch16_lingbot",
-        _S,
-        "robbyant",
-        (_APACHE, "https://github.com/robbyant/lingbot-vision/blob/main/LICENSE"),
+    replace(
+        _vit(
+            "lingbot_vits16",
+            "LingBot-Vision ViT-S/16, free licence",
+            "vit_small_patch16_lingbot",
+            _S,
+            "robbyant",
+            (_APACHE, "https://github.com/robbyant/lingbot-vision/blob/main/LICENSE"),
+        ),
+        owner="belfner",
+        recognised_as="vit_small_patch16_dinov3_qkvb",
+        hint="lingbot",
     ),
     EncoderSpec(
         name=BUILTIN_ENCODER,
@@ -161,6 +175,7 @@ _ROWS = (
         std=_HALF,
         licence=_APACHE,
         licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        bundled=True,
     ),
 )
 _TABLE = {spec.name: spec for spec in _ROWS}
@@ -203,9 +218,3 @@ def find_row(timm_name: str, timm_tag: str) -> EncoderSpec | None:
         if timm_tag and (spec.timm_name, spec.timm_tag) == (timm_name, timm_tag):
             return spec
     return None
-
-
-def norm_eps(spec: EncoderSpec) -> float | None:
-    """Return the epsilon of the norms where it is not timm's own."""
-    # MedDINOv3 was built with "layernorm"; Meta's models with 1e-5.
-    return 1e-6 if spec.name == MEDDINO_ENCODER else None

@@ -8,13 +8,7 @@ from pathlib import Path
 
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.encoders.builtin import builtin_path
-from napari_segdino.encoders.table import (
-    BUILTIN_ENCODER,
-    MEDDINO_ENCODER,
-    encoder_names,
-    find_row,
-    get_spec,
-)
+from napari_segdino.encoders.table import encoder_names, find_row, get_spec
 from napari_segdino.errors import InputError, WeightsError
 
 WEIGHTS_VARIABLE = "NAPARI_SEGDINO_WEIGHTS"
@@ -120,7 +114,7 @@ def find_weights(spec: EncoderSpec) -> Path | None:
     Path or None
         The file, not read yet.
     """
-    if spec.name == BUILTIN_ENCODER:
+    if spec.bundled:
         return builtin_path()
     stems = [spec.name]
     if spec.timm_tag:
@@ -182,14 +176,13 @@ def table_source(spec: EncoderSpec) -> Source:
     """
     if not spec.timm_tag:
         place = weights_folder() / f"{spec.name}.pth"
-        where = f" from {spec.licence_url}" if spec.name == MEDDINO_ENCODER else ""
+        where = f" from {spec.licence_url}" if spec.licence_url else ""
         raise WeightsError(
             f"{spec.title} is read from its authors' file: get it{where} and give "
             f"its path as the encoder, or save it as {place}."
         )
     full = f"{spec.timm_name}.{spec.timm_tag}"
-    owner = "belfner" if "lingbot" in full else "timm"
-    return Source(spec.title, f"{owner}/{full}", (_SAFETENSORS,), full)
+    return Source(spec.title, f"{spec.owner}/{full}", (_SAFETENSORS,), full)
 
 
 def timm_source(timm_name: str) -> Source:

@@ -72,7 +72,7 @@ def find_intensity(
     """
     planes, name = planes.measured, settings.intensity
     if name == "auto":
-        name = "meddinov3" if encoder.name.startswith("meddinov3") else "percentile"
+        name = encoder.window or "percentile"
     if name == "percentile":
         return measure_intensity(planes, settings.percentiles)
     if name not in WINDOWS:
