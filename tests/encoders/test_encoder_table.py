@@ -13,7 +13,6 @@ import torch
 from napari_segdino.encoders import (
     BUILTIN_ENCODER,
     DEFAULT_ENCODER,
-    MEDDINO_ENCODER,
     encoder_names,
     get_spec,
     list_encoders,
@@ -64,7 +63,9 @@ def test_row_is_what_timm_builds(name: str) -> None:
     assert spec.licence and spec.licence_url.startswith("https://")
 
 
-@pytest.mark.parametrize("name", sorted(PROMISED - {MEDDINO_ENCODER, BUILTIN_ENCODER}))
+@pytest.mark.parametrize(
+    "name", sorted(PROMISED - {"meddinov3_vitb16", BUILTIN_ENCODER})
+)
 def test_row_agrees_with_timm_s_published_weights(name: str) -> None:
     import timm
 
@@ -100,7 +101,7 @@ def test_a_fresh_machine_has_the_builtin_only() -> None:
     status = {entry.spec.name: entry for entry in list_encoders()}
     assert {name for name, entry in status.items() if entry.here} == {BUILTIN_ENCODER}
     assert status[BUILTIN_ENCODER].download_bytes == 0
-    assert status[MEDDINO_ENCODER].download_bytes == 0
+    assert status["meddinov3_vitb16"].download_bytes == 0
     assert status["dinov3_vits16"].download_bytes == 4 * 21_596_160
     assert not weights_folder().exists()
 
@@ -138,7 +139,7 @@ def test_weights_are_found_in_the_hub_cache(tmp_path: Path) -> None:
 
 def test_meddino_is_asked_for_as_a_file() -> None:
     with pytest.raises(WeightsError, match=r"authors' file.*meddinov3_vitb16\.pth"):
-        table_source(get_spec(MEDDINO_ENCODER))
+        table_source(get_spec("meddinov3_vitb16"))
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
