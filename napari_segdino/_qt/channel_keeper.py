@@ -44,7 +44,7 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
         self.differ.emit(annotation)
 
     def renew_for(self, image: Image) -> None:
-        """Begin a new probe with what is text on an image, and draw it at once."""
+        """Begin a new probe with what is marked on an image, and draw it at once."""
         engine, annotation = self._engine, self._engine.annotations.get(image)
         engine.rounds.renew()
         some = annotation is not None and any(
@@ -87,5 +87,5 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
             self._engine.rounds.renew()
             text += ", with a new probe" if fitted else ""
         self._engine.message.emit(
-            f"{text}: press Retrain, or Segment where nothing is text."
+            f"{text}: press Retrain, or Segment where nothing is marked."
         )

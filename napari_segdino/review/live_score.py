@@ -205,7 +205,7 @@ def score_reference(
     reference: ArrayLike,
     spacing: Sequence[float] | None = None,
     case: str = "all",
-) -> tuple[list[Row], list[Row]]:
+) -> tuple[list[Row], dict[int, list[Row]]]:
     """Score a mask against a reference, whole and slice by slice.
 
     Parameters
@@ -219,9 +219,10 @@ def score_reference(
 
     Returns
     -------
-    whole, slices : list of Row
-        One row a class; the second also by slice, the case ending in the
-        slice's number, of classes that occur there. Empty for one plane.
+    whole : list of Row
+        One row a class.
+    slices : dict of int to list of Row
+        By slice, a row for each class that occurs there. Empty for one plane.
 
     Raises
     ------
@@ -230,9 +231,9 @@ def score_reference(
     """
     found, true = same_shape(labels, reference)
     whole = score_case(found, true, spacing, case=case)
-    slices: list[Row] = []
+    slices: dict[int, list[Row]] = {}
     if found.ndim == 3:
         flat = None if spacing is None else tuple(spacing)[1:]
         for z, pair in enumerate(zip(found, true, strict=True)):
-            slices += score_case(*pair, flat, case=f"{case} z={z}")
+            slices[z] = score_case(*pair, flat, case=f"{case} z={z}")
     return whole, slices

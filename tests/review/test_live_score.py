@@ -120,6 +120,7 @@ def test_a_reference_by_class_and_slice():
     found[0, 1] = 0
     whole, slices = score_reference(found, true, (5.0, 1.0, 1.0))
     assert [(r.label, r.dice) for r in whole] == [(1, 2 / 3), (2, 1.0)]
-    assert [(r.case, r.label) for r in slices] == [("all z=0", 1), ("all z=1", 2)]
-    assert slices[0].hd95 == 1.0
-    assert score_reference(found[0], true[0])[1] == []
+    by_slice = {z: [(r.case, r.label) for r in rows] for z, rows in slices.items()}
+    assert by_slice == {0: [("all z=0", 1)], 1: [("all z=1", 2)]}
+    assert slices[0][0].hd95 == 1.0
+    assert score_reference(found[0], true[0])[1] == {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +49,7 @@ TOO_FEW = (
 
 ELSEWHERE = "Held-out strokes: not measured on this image yet."
 
-Scores = tuple[Sequence[Row], Sequence[Row]]
+Scores = tuple[Sequence[Row], Mapping[int, Sequence[Row]]]
 Table = Sequence[tuple[int, tuple[str, ...]]]
 
 
@@ -67,8 +69,8 @@ class Measured:
         Number of the Retrain, and Dice of held-out strokes and of the reference.
     picture : array or str
         The curve; a sentence in its place.
-    reference : tuple of list of Row
-        Scores against the reference: the whole, then slices.
+    reference : tuple of (list of Row, dict of int to list of Row)
+        Scores against the reference: of the whole, and by slice.
     table : list
         The same for people.
     stale : bool
@@ -81,7 +83,7 @@ class Measured:
     held_out: list[tuple[int, float]] = field(default_factory=list)
     against: list[tuple[int, float]] = field(default_factory=list)
     picture: NDArray[np.uint8] | str = ""
-    reference: Scores = ((), ())
+    reference: Scores = ((), MappingProxyType({}))
     table: Table = ()
     stale: bool = True
 
@@ -139,7 +141,8 @@ class ScoreReview(QObject):  # type: ignore[misc]
         """Return all scores there are, for a table."""
         found: list[Row] = []
         for one in self._measured.values():
-            found += [*one.rounds.rows(), *one.reference[0], *one.reference[1]]
+            whole, slices = one.reference
+            found += [*one.rounds.rows(), *whole, *chain(*slices.values())]
         return found
 
     def _start(self) -> None:
@@ -210,7 +213,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     def _on_reference(self, layer: Any) -> None:
         for one in self._measured.values():
-            one.reference, one.table, one.against = ((), ()), (), []
+            one.reference, one.table, one.against = ((), {}), (), []
             one.stale = True
         self._show()
         self._ask_reference()
@@ -255,7 +258,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         )
 
         def done(found: Scores) -> None:
-            one.reference, one.table = found, _table(found, spacing)
+            one.reference, one.table = found, table_rows(found, spacing)
             one.stale = False
             self._show()
             if found[0] and now:
@@ -309,13 +312,13 @@ def held_out_text(found: HeldOut | None, spacing: Spacing) -> str:
     return f"Held-out strokes: {text} ({found.strokes} of {count} strokes)"
 
 
-def _table(scores: Scores, spacing: Spacing) -> Table:
+def table_rows(scores: Scores, spacing: Spacing) -> Table:
     """Rows of the table: the whole, then slices, the worst first."""
     whole, slices = scores
     found: list[tuple[int, tuple[str, ...]]]
     found = [(-1, ("all", *_texts(row, spacing))) for row in whole]
-    for row in sorted(slices, key=lambda row: row.dice):
-        plane = int(row.case.rpartition("z=")[2])
+    by_slice = ((plane, row) for plane, rows in slices.items() for row in rows)
+    for plane, row in sorted(by_slice, key=lambda pair: pair[1].dice):
         found.append((plane, (str(plane), *_texts(row, spacing))))
     return found
 

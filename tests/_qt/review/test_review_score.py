@@ -15,9 +15,15 @@ from qtpy.QtGui import QPixmap
 from napari_segdino._qt import idle as idle_module
 from napari_segdino._qt.mouse import click
 from napari_segdino._qt.review import score as score_module
-from napari_segdino._qt.review.score import ELSEWHERE, TOO_FEW, held_out_text
+from napari_segdino._qt.review.score import (
+    ELSEWHERE,
+    TOO_FEW,
+    held_out_text,
+    table_rows,
+)
 from napari_segdino._qt.review.units import Spacing, spacing_of
 from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.metrics import score_case
 from napari_segdino.review.curve import Line, draw_curve
 from napari_segdino.review.held_out import HeldOut
 
@@ -197,6 +203,13 @@ def table(user: Any) -> list[list[str]]:
     return [
         [found.item(y, x).text() for x in range(4)] for y in range(found.rowCount())
     ]
+
+
+def test_a_row_goes_to_its_slice_whatever_the_image_is_called() -> None:
+    mask = np.ones((2, 2), int)
+    rows = score_case(mask, mask, case="stack z=9")
+    table = table_rows(([], {3: rows}), Spacing((1, 1), "px"))
+    assert table == [(3, ("3", "1", "1.000", "0 px"))]
 
 
 def test_scores_by_class_and_slice_the_worst_first(scored: Any) -> None:
