@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import tifffile
 
 from napari_segdino.io import MaskWriter, read_scan, write_mask
-from napari_segdino.io.write import own_suffix
+from napari_segdino.io.formats import own_suffix
 
 SHAPE = (5, 6, 7)
 SPACING = (0.7, 0.8, 2.5)

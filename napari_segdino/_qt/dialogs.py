@@ -6,11 +6,10 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_segdino.files import split_suffix
+from napari_segdino.io.formats import FORMATS
+
 PROBES = "Probes (*.segdino)"
-MASKS = (
-    "TIFF (*.tif *.tiff);;NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha);;"
-    "PNG (*.png)"
-)
 _PROBE_ENDING = ".segdino"
 
 
@@ -31,22 +30,45 @@ def ask_load_probe(parent: QWidget) -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def ask_export_mask(parent: QWidget, name: str, ending: str) -> Path | None:
+def mask_filters(suffix: str) -> dict[str, str]:
+    """List the formats of masks, that of a suffix first.
+
+    Returns
+    -------
+    dict of str to str
+        What the dialog shows of each, and the suffix of a name that has none.
+    """
+    found = {}
+    for one in sorted(FORMATS, key=lambda one: suffix not in one.mask_suffixes):
+        if one.mask_suffixes:
+            patterns = " ".join(f"*{each}" for each in one.mask_suffixes)
+            own = suffix in one.mask_suffixes
+            found[f"{one.name} ({patterns})"] = suffix if own else one.mask_suffixes[0]
+    return found
+
+
+def ask_export_mask(parent: QWidget, name: str, suffix: str) -> Path | None:
     """Ask where to save a mask.
 
     Parameters
     ----------
     parent : QWidget
         Asks.
-    name, ending : str
+    name, suffix : str
         Proposed file name.
+
+    Returns
+    -------
+    pathlib.Path or None
+        A name without a suffix gets that of the format chosen.
     """
-    kinds = MASKS.split(";;")
-    kinds.sort(key=lambda kind: f"*{ending}" not in kind)
-    chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Export mask", f"{name}{ending}", ";;".join(kinds)
+    filters = mask_filters(suffix)
+    chosen, shown = QFileDialog.getSaveFileName(
+        parent, "Export mask", f"{name}{suffix}", ";;".join(filters)
     )
-    return Path(chosen) if chosen else None
+    if not chosen:
+        return None
+    return Path(chosen if split_suffix(chosen)[1] else f"{chosen}{filters[shown]}")
 
 
 def ask_export_table(parent: QWidget, name: str) -> Path | None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_segdino.io.formats import own_suffix
 from napari_segdino.io.napari_plugin import layer_header, write_labels
-from napari_segdino.io.write import own_suffix
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

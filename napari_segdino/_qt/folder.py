@@ -31,7 +31,7 @@ from napari_segdino._qt.worker import Job
 from napari_segdino.batch import Row
 from napari_segdino.batch.record import RECORD, REPORT
 from napari_segdino.batch.request import Request, find_report, iter_request
-from napari_segdino.io.write import MASK_SUFFIXES
+from napari_segdino.io.formats import MASK_SUFFIXES
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
@@ -94,7 +94,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.folder = PathEdit("folder of the masks")
         self.probe = PathEdit("the present one", probe=True)
         self.suffix = QComboBox()
-        self.suffix.addItems([OWN, *MASK_SUFFIXES, ".ome.zarr"])
+        self.suffix.addItems([OWN, *MASK_SUFFIXES])
         self.workers = QSpinBox()
         self.workers.setRange(0, MAX_WORKERS)
         self.workers.setSpecialValueText("none")

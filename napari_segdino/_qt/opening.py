@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari.errors import MultipleReaderError
 
 from napari_segdino._qt.preferences import PLUGIN
-from napari_segdino.io.formats import kind_of
+from napari_segdino.io.formats import read_format
 from napari_segdino.io.read import can_read
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ BUILTIN = "napari"
 def open_files(viewer: Viewer, paths: Iterable[Path]) -> None:
     """Open files: scans with this plugin, photos and the rest as napari does."""
     for path in paths:
-        ours = can_read(path) and kind_of(path) not in ("photo", "npy")
-        open_path(viewer, path, PLUGIN if ours else "")
+        kind = read_format(path) if can_read(path) else None
+        open_path(viewer, path, PLUGIN if kind is not None and kind.napari else "")
 
 
 def open_path(viewer: Viewer, path: Path | str, reader: str = "") -> None:

@@ -128,12 +128,12 @@ def plan_jobs(
     they are named after an image beside them. Of images of one name, the first
     gives its name to its mask, others their folder's name as well.
     """
+    from napari_segdino.io.formats import MASK_SUFFIXES
     from napari_segdino.io.pairs import stem_of
-    from napari_segdino.io.write import MASK_SUFFIXES
 
-    known = (*MASK_SUFFIXES, ZARR_SUFFIX)
-    if suffix and suffix not in known:
-        raise InputError(f"Masks are written as {', '.join(known)}, not {suffix!r}.")
+    if suffix and suffix not in MASK_SUFFIXES:
+        known = ", ".join(MASK_SUFFIXES)
+        raise InputError(f"Masks are written as {known}, not {suffix!r}.")
     records = _Records()
     given = [path for one in inputs for path in _expand(one)]
     paths = list(dict.fromkeys(p for path in given for p in _images(path, records)))

@@ -207,7 +207,7 @@ def _look(job: Job, target: Path, wanted: Wanted) -> Verdict:
 
 
 def _target(job: Job, scan: Scan) -> Path:
-    from napari_segdino.io.write import own_suffix
+    from napari_segdino.io.formats import own_suffix
 
     large = math.prod(scan.spatial_shape) > IN_MEMORY
     suffix = job.suffix or (ZARR_SUFFIX if large else own_suffix(scan))

@@ -60,6 +60,20 @@ class ManyValues(click.Command):
         return super().parse_args(ctx, spread(args, names))
 
 
+class MaskSuffix(click.ParamType):  # type: ignore[type-arg]
+    """The suffix of a mask; names those that there are when the help is shown."""
+
+    name = "suffix"
+
+    def get_metavar(
+        self, param: click.Parameter, ctx: click.Context | None = None
+    ) -> str:
+        """Return the suffixes; the context is click 8.2's."""
+        from napari_segdino.io.formats import MASK_SUFFIXES
+
+        return f"[{'|'.join(MASK_SUFFIXES)}]"
+
+
 def spread(args: list[str], names: set[str]) -> list[str]:
     """Repeat option names so that each stands before one number.
 

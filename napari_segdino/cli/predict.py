@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_segdino.cli.bar import with_bar
-from napari_segdino.cli.options import ANY_PATH, EXISTING, device_option, verbose_option
+from napari_segdino.cli.options import (
+    ANY_PATH,
+    EXISTING,
+    MaskSuffix,
+    device_option,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from napari_segdino.batch import Row
@@ -30,9 +36,8 @@ if TYPE_CHECKING:
 @click.option(
     "--suffix",
     default="",
-    metavar="SUFFIX",
-    help="Format of the masks, such as .nii.gz or .ome.zarr.  "
-    "[default: the scan's own]",
+    type=MaskSuffix(),
+    help="Format of the masks.  [default: the scan's own]",
 )
 @click.option(
     "--series",

@@ -17,7 +17,7 @@ from napari_segdino.errors import ScanError
 from napari_segdino.io.dicom_index import Series, faults, iter_series, list_series
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.itk import image_scan, quiet_itk, read_image
-from napari_segdino.io.scan import PIXEL, Scan
+from napari_segdino.io.scan import PIXEL, ReadOptions, Scan
 from napari_segdino.progress import Progress, Steps
 
 __all__ = ["Series", "iter_read_dicom", "list_series"]
@@ -29,6 +29,12 @@ TIME_FRAMES = ("US", "XA", "RF", "ES", "XC", "OT", "NM", "GM")
 
 MOST_TOLD = 10
 """Series that are named when the largest is taken."""
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file starts as DICOM files do."""
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def choose_series(found: list[Series], series: str | int | None) -> Series:
@@ -53,16 +59,16 @@ def choose_series(found: list[Series], series: str | int | None) -> Series:
     raise ScanError(f"holds {many} {series!r}; it holds {_listed(found)}")
 
 
-def iter_read_dicom(path: Path, series: str | int | None = None) -> Steps[Scan]:
+def iter_read_dicom(path: Path, options: ReadOptions) -> Steps[Scan]:
     """Read a DICOM file, or one series of a folder.
 
     Parameters
     ----------
     path : pathlib.Path
         A file or a folder.
-    series : str or int, optional
-        UID, description or number in :func:`list_series`; the largest if not
-        given.
+    options : ReadOptions
+        `series` is the UID, description or number in :func:`list_series`; the
+        largest if not given.
 
     Yields
     ------
@@ -83,7 +89,7 @@ def iter_read_dicom(path: Path, series: str | int | None = None) -> Steps[Scan]:
     """
     found = yield from iter_series(path)
     try:
-        chosen = choose_series(found, series)
+        chosen = choose_series(found, options.series)
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
     yield Progress(0, 0, f"Reading {chosen.title}")
@@ -92,7 +98,7 @@ def iter_read_dicom(path: Path, series: str | int | None = None) -> Steps[Scan]:
         return scan
     titles = {one.uid: one.title for one in found}
     scan = replace(scan, series=chosen.uid, all_series=titles)
-    if series is None:
+    if options.series is None:
         marked = (
             f"{len(found)} series are here; number 0, the largest, was taken: "
             f"{_listed(found, MOST_TOLD)}."

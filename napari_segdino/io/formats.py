@@ -1,72 +1,180 @@
-"""Which file is of which format, told from names and first bytes only."""
+"""The table of formats: which file is of which, what reads it, what writes it.
+
+A format is one file in this folder, with a reader and maybe writers, and one row
+here. Dialogs, napari's manifest, the command line and docs/formats.md follow the
+table; tests compare them with it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from napari_segdino.files import split_suffix
+from napari_segdino.io import dicom, itk, npy, omezarr, photo, seg, tiff
+from napari_segdino.io.scan import Header, ReadOptions, Scan
+from napari_segdino.progress import Steps
 
-ITK_FORMATS = {
-    ".nii": "NIfTI",
-    ".nii.gz": "NIfTI",
-    ".nrrd": "NRRD",
-    ".nhdr": "NRRD",
-    ".mha": "MetaImage",
-    ".mhd": "MetaImage",
-    ".hdr": "Analyze",
-    ".img": "Analyze",
-}
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-TIFF_SUFFIXES = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".btf", ".tf8")
-PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-ZARR_SUFFIXES = (".zarr", ".ome.zarr")
-ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup")
+Reader = Callable[[Path, ReadOptions], Scan | Steps[Scan]]
+Writer = Callable[[Path, NDArray[Any], Header | None, tuple[str, ...]], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A file format.
+
+    Parameters
+    ----------
+    name : str
+        As users know it.
+    suffixes : tuple of str
+        Of files that are read, in small letters.
+    read : callable, optional
+        Takes a path and :class:`~napari_segdino.io.scan.ReadOptions`, gives a
+        :class:`~napari_segdino.io.scan.Scan` or a generator that returns one.
+    mask_suffixes : tuple of str
+        Of masks that are written; the first is taken where the scan's own is none.
+    write : callable, optional
+        Writes a mask: path, labels, header and names of the classes. Formats that
+        only :class:`~napari_segdino.io.MaskWriter` writes have none.
+    write_maps : callable, optional
+        Writes probabilities of shape (K, ...) to the same suffixes.
+    planes : bool
+        Whether masks can be written plane by plane.
+    proposed : str
+        Suffix proposed for masks of its scans; empty is the scan's own.
+    several : bool
+        Whether a file or folder can hold several images.
+    napari : bool
+        Whether napari offers it to this program: it reads plain pictures and
+        arrays itself.
+    needs : str
+        What writing needs besides this program.
+    """
+
+    name: str
+    suffixes: tuple[str, ...] = ()
+    read: Reader | None = None
+    mask_suffixes: tuple[str, ...] = ()
+    write: Writer | None = None
+    write_maps: Writer | None = None
+    planes: bool = False
+    proposed: str = ""
+    several: bool = False
+    napari: bool = True
+    needs: str = ""
+
+
+def _itk(
+    name: str, suffixes: tuple[str, ...], mask_suffixes: tuple[str, ...]
+) -> Format:
+    return Format(
+        name=name,
+        suffixes=suffixes,
+        read=partial(itk.read_itk_file, name),
+        mask_suffixes=mask_suffixes,
+        write=itk.write_itk,
+        write_maps=itk.write_itk_maps,
+    )
+
+
+FORMATS = (
+    _itk("NIfTI", (".nii", ".nii.gz"), (".nii", ".nii.gz")),
+    _itk("NRRD", (".nrrd", ".nhdr"), (".nrrd",)),
+    _itk("MetaImage", (".mha", ".mhd"), (".mha",)),
+    Format(
+        name="Analyze",
+        suffixes=(".hdr", ".img"),
+        read=partial(itk.read_itk_file, "Analyze"),
+        proposed=".nii",
+    ),
+    Format(
+        name="TIFF",
+        suffixes=tiff.SUFFIXES,
+        read=tiff.read_tiff,
+        mask_suffixes=(".tif", ".tiff", ".ome.tif", ".ome.tiff"),
+        write=tiff.write_tiff,
+        write_maps=tiff.write_tiff_maps,
+        several=True,
+    ),
+    Format(
+        name="PNG",
+        suffixes=(".png",),
+        read=photo.read_photo,
+        mask_suffixes=(".png",),
+        write=photo.write_png,
+        napari=False,
+        needs="one plane, labels up to 65535",
+    ),
+    Format(
+        name="JPEG",
+        suffixes=(".jpg", ".jpeg"),
+        read=photo.read_photo,
+        proposed=".png",
+        napari=False,
+    ),
+    Format(
+        name="BMP",
+        suffixes=(".bmp",),
+        read=photo.read_photo,
+        proposed=".png",
+        napari=False,
+    ),
+    Format(
+        name="NPY",
+        suffixes=(".npy",),
+        read=npy.read_npy,
+        mask_suffixes=(".npy",),
+        write=npy.write_npy,
+        write_maps=npy.write_npy,
+        planes=True,
+        napari=False,
+    ),
+    Format(
+        name="DICOM",
+        suffixes=(".dcm", ".dicom", ".ima"),
+        read=dicom.iter_read_dicom,
+        proposed=".nii.gz",
+        several=True,
+    ),
+    Format(
+        name="DICOM-SEG",
+        mask_suffixes=(".dcm",),
+        write=seg.write_seg,
+        needs="a scan read from DICOM, and `pip install 'napari-segdino[dicom-seg]'`",
+    ),
+    Format(
+        name="OME-Zarr",
+        suffixes=(".ome.zarr", ".zarr"),
+        read=omezarr.read_zarr,
+        mask_suffixes=(".ome.zarr",),
+        planes=True,
+        proposed=".ome.tif",
+        several=True,
+    ),
+)
+"""All formats, in the order in which they are listed."""
+
+MASK_SUFFIXES = tuple(s for one in FORMATS for s in one.mask_suffixes)
+"""Suffixes that :func:`~napari_segdino.io.write_mask` knows."""
 
 MAX_LOOKED_AT = 40
 """Files of a folder whose first bytes are read to find a DICOM one."""
 
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM files do."""
-    with open(path, "rb") as file:
-        return file.read(132)[128:] == b"DICM"
+_BY_NAME = {one.name: one for one in FORMATS}
+_BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
+_WRITERS = {suffix: one for one in FORMATS for suffix in one.mask_suffixes}
 
 
-def _folder_kind(path: Path) -> str:
-    if any((path / name).is_file() for name in ZARR_MARKS):
-        return "zarr"
-    walk = (
-        Path(root, name)
-        for root, _folders, names in os.walk(path)
-        for name in names
-        if not name.startswith(".")
-    )
-    for file in islice(walk, MAX_LOOKED_AT):
-        plain = file.suffix == "" or file.suffix[1:].isdigit()
-        if file.suffix.lower() in DICOM_SUFFIXES or (plain and is_dicom(file)):
-            return "dicom folder"
-    return ""
-
-
-def _file_kind(path: Path) -> str:
-    suffix = split_suffix(path)[1]
-    if suffix in ITK_FORMATS:
-        return "itk"
-    if suffix in TIFF_SUFFIXES:
-        return "tiff"
-    if suffix in PHOTO_SUFFIXES:
-        return "photo"
-    if suffix == ".npy":
-        return "npy"
-    if suffix in DICOM_SUFFIXES or (path.is_file() and is_dicom(path)):
-        return "dicom"
-    return ""
-
-
-def kind_of(path: Path | str) -> str:
-    """Say how a file or folder would be read.
+def read_format(path: Path | str) -> Format | None:
+    """Say which format a file or folder is of.
 
     Parameters
     ----------
@@ -75,9 +183,8 @@ def kind_of(path: Path | str) -> str:
 
     Returns
     -------
-    str
-        ``"itk"``, ``"dicom"``, ``"dicom folder"``, ``"tiff"``, ``"photo"``,
-        ``"npy"``, ``"zarr"``, or empty when it is none of these.
+    Format or None
+        None when it is none that is read.
 
     Raises
     ------
@@ -85,4 +192,67 @@ def kind_of(path: Path | str) -> str:
         If the system refuses to look.
     """
     path = Path(path)
-    return _folder_kind(path) if path.is_dir() else _file_kind(path)
+    if path.is_dir():
+        return _of_folder(path)
+    found = _BY_SUFFIX.get(split_suffix(path)[1])
+    if found is _BY_NAME["OME-Zarr"]:
+        return None  # it is a folder
+    if found is None and path.is_file() and dicom.is_dicom(path):
+        return _BY_NAME["DICOM"]
+    return found
+
+
+def _of_folder(path: Path) -> Format | None:
+    if omezarr.is_zarr(path):
+        return _BY_NAME["OME-Zarr"]
+    walk = (
+        Path(root, name)
+        for root, _folders, names in os.walk(path)
+        for name in names
+        if not name.startswith(".")
+    )
+    series = _BY_NAME["DICOM"]
+    for file in islice(walk, MAX_LOOKED_AT):
+        plain = file.suffix == "" or file.suffix[1:].isdigit()
+        if file.suffix.lower() in series.suffixes or (plain and dicom.is_dicom(file)):
+            return series
+    return None
+
+
+def mask_format(suffix: str) -> Format | None:
+    """Say which format masks of a suffix are written in."""
+    return _WRITERS.get(suffix)
+
+
+def instead_of(suffix: str) -> str:
+    """Suffix of masks of a format that is read but not written; empty if none."""
+    found = _BY_SUFFIX.get(suffix)
+    if found is None:
+        return ""
+    return found.proposed or found.mask_suffixes[0]
+
+
+def own_suffix(like: Header | None) -> str:
+    """Suffix of masks that belong to a scan, to propose to the user.
+
+    Parameters
+    ----------
+    like : Header, optional
+        Of the scan that the mask belongs to.
+
+    Returns
+    -------
+    str
+        The file's own suffix where masks can be written so, else what its
+        format's row proposes; ``".nii.gz"`` for volumes in space of no file,
+        ``".tif"`` for the rest.
+    """
+    if like is None:
+        return ".tif"
+    suffix = split_suffix(like.path)[1] if like.path is not None else ""
+    found = _BY_NAME.get(like.format) or _BY_SUFFIX.get(suffix)
+    if found is None:
+        return ".nii.gz" if like.geometry is not None else ".tif"
+    if found.proposed:
+        return found.proposed
+    return suffix if suffix in found.mask_suffixes else found.mask_suffixes[0]

@@ -1,26 +1,26 @@
-"""NIfTI, NRRD, MetaImage, Analyze and single DICOM files, through SimpleITK."""
+"""NIfTI, NRRD, MetaImage and Analyze, in and out, through SimpleITK."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
-from napari_segdino.io.formats import ITK_FORMATS
 from napari_segdino.io.geometry import Geometry
-from napari_segdino.io.scan import PIXEL, Scan
-from napari_segdino.io.whole import is_whole
+from napari_segdino.io.nifti import is_whole
+from napari_segdino.io.scan import MILLIMETRES, PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
-
-MM = "mm"
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def image_scan(image: Any, **header: Any) -> Scan:
     data = sitk.GetArrayFromImage(image)
     ndim, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     axes, spacing = "TZYX"[-ndim:], list(image.GetSpacing()[::-1])
-    units = ["s" if axis == "T" else MM for axis in axes]
+    units = ["s" if axis == "T" else "mm" for axis in axes]
     for axis in "TZ":
         at = axes.find(axis)
         if at >= 0 and data.shape[at] == 1:
@@ -102,13 +102,17 @@ def _time_unit(image: Any) -> str:
     return "s" if image.HasMetaDataKey("xyzt_units") else PIXEL
 
 
-def read_itk_file(path: Path) -> Scan:
+def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     """Read one file.
 
     Parameters
     ----------
+    kind : str
+        ``"NIfTI"``, ``"NRRD"``, ``"MetaImage"`` or ``"Analyze"``.
     path : pathlib.Path
-        NIfTI, NRRD, MetaImage or Analyze.
+        The file.
+    options : ReadOptions
+        None of them matters here.
 
     Returns
     -------
@@ -120,21 +124,13 @@ def read_itk_file(path: Path) -> Scan:
     ScanError
         If the file is damaged, or not what its name says.
     """
-    suffix = split_suffix(path)[1]
-    image = read_image(path, ITK_FORMATS[suffix])
-    if ITK_FORMATS[suffix] in ("NIfTI", "Analyze") and not is_whole(path):
+    name = split_suffix(path)[0]
+    image = read_image(path, kind)
+    if kind in ("NIfTI", "Analyze") and not is_whole(path):
         raise ScanError(f"{path.name} cannot be read: it ends too early.")
-    scan = image_scan(
-        image,
-        path=path,
-        files=(str(path),),
-        format=ITK_FORMATS[suffix],
-        name=split_suffix(path)[0],
-    )
+    scan = image_scan(image, path=path, files=(str(path),), format=kind, name=name)
     if "T" not in scan.axes or _time_unit(image) == "s":
         return scan
-    from dataclasses import replace
-
     at = scan.spatial_axes.index("T")
     units = scan.units[:at] + (PIXEL,) + scan.units[at + 1 :]
     return replace(scan, units=units)
@@ -163,3 +159,120 @@ def _why(path: Path, kind: str, text: str) -> str:
             "resample it first."
         )
     return f"{path.name} cannot be read: it is damaged or not a {kind} file."
+
+
+# -- out --------------------------------------------------------------------
+
+
+def itk_image(array: NDArray[Any], header: Header | None) -> Any:
+    """Make a SimpleITK image with the geometry of a scan.
+
+    Parameters
+    ----------
+    array : numpy.ndarray, shape (Y, X), (Z, Y, X) or (T, Z, Y, X), (T, Y, X)
+        Any number type that SimpleITK knows.
+    header : Header, optional
+        Of the scan; its spatial shape is the array's.
+
+    Returns
+    -------
+    SimpleITK.Image
+        With as many axes as the scan's file, a time axis added at the end.
+    """
+    import SimpleITK as sitk
+
+    timed = header is not None and "T" in header.axes
+    spatial = array.shape[1:] if timed else array.shape
+    grid = _grid(spatial, header)
+    if not timed:
+        image = sitk.GetImageFromArray(array.reshape(grid.array_shape))
+        return _placed(image, grid)
+    parts = [
+        _placed(sitk.GetImageFromArray(part.reshape(grid.array_shape)), grid)
+        for part in array
+    ]
+    image = sitk.JoinSeries(parts)
+    assert header is not None
+    image.SetSpacing((*grid.spacing, header.spacing[header.axes.index("T")] or 1.0))
+    return image
+
+
+def _grid(shape: tuple[int, ...], header: Header | None) -> Geometry:
+    """Give the scan's voxel grid in millimetres; a pixel counts as one."""
+    if header is None:
+        return Geometry.plain(shape)
+    units = dict(zip(header.spatial_axes, header.units, strict=True))
+    factors = [MILLIMETRES.get(units.get(axis, "mm"), 1.0) for axis in "XYZ"]
+    grid = header.geometry
+    if grid is None or np.prod(grid.size) != np.prod(shape):
+        grid = Geometry.plain(shape, header.plane_spacing)
+    return replace(
+        grid,
+        spacing=tuple(s * f for s, f in zip(grid.spacing, factors, strict=False)),
+        origin=tuple(o * f for o, f in zip(grid.origin, factors, strict=False)),
+    )
+
+
+def _placed(image: Any, grid: Geometry) -> Any:
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    return image
+
+
+def write_itk(
+    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write NIfTI, NRRD or MetaImage, and read it again to be sure.
+
+    ITK does not notice that a disk is full, so what was written is compared.
+
+    Raises
+    ------
+    OSError
+        ENOSPC when what is read back is not what was written.
+    """
+    image = itk_image(labels, header)
+    for number, name in enumerate(names, start=1):
+        image.SetMetaData(f"Segment{number}_Name", name)
+    _write_checked(path, image, labels)
+
+
+def write_itk_maps(
+    path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write an image of several components, and read it again to be sure.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        NIfTI, NRRD or MetaImage.
+    maps : numpy.ndarray, shape (K, *spatial), float32
+        One component each.
+    header : Header, optional
+        Of the scan.
+    names : tuple of str
+        Have no place in these formats.
+
+    Raises
+    ------
+    OSError
+        ENOSPC when what is read back is not what was written.
+    """
+    import SimpleITK as sitk
+
+    image = sitk.Compose([itk_image(one, header) for one in maps])
+    _write_checked(path, image, np.moveaxis(maps, 0, -1))
+
+
+def _write_checked(path: Path, image: Any, wanted: NDArray[Any]) -> None:
+    with quiet_itk() as sitk:
+        try:
+            sitk.WriteImage(image, os.fspath(path), useCompression=True)
+            again = sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(path)))
+            same = np.array_equal(again.reshape(wanted.shape), wanted)
+        except (RuntimeError, ValueError) as error:
+            _log.error("writing %s failed", path, exc_info=error)
+            same = False
+    if not same:
+        raise OSError(errno.ENOSPC, "the file written is not whole")

@@ -17,11 +17,18 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import reason, split_suffix, swap_folder, sync
+from napari_segdino.io.formats import FORMATS
+from napari_segdino.io.omezarr import (
+    create_labels,
+    finish_labels,
+    open_labels,
+    register_label,
+)
 from napari_segdino.io.scan import Header
 
 _log = logging.getLogger(__name__)
 
-WRITER_SUFFIXES = (".ome.zarr", ".zarr", ".npy")
+PLANE_SUFFIXES = tuple(s for one in FORMATS if one.planes for s in one.suffixes)
 """What :class:`MaskWriter` writes; a folder below ``labels`` is OME-Zarr too."""
 
 
@@ -79,10 +86,10 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         self._folder = self.path.with_name(f".{self.path.name}.unfinished")
         inside = self.path.parent.name == "labels"
         self._suffix = ".zarr" if inside else split_suffix(self.path)[1]
-        if self._suffix not in WRITER_SUFFIXES:
+        if self._suffix not in PLANE_SUFFIXES:
             raise ScanError(
                 f"{self.path.name} cannot be written plane by plane: choose one of "
-                f"{', '.join(WRITER_SUFFIXES)} as its suffix."
+                f"{', '.join(PLANE_SUFFIXES)} as its suffix."
             )
 
     @property
@@ -127,8 +134,6 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
             return np.lib.format.open_memmap(
                 self._content, mode, dtype=self.dtype, shape=self.shape
             )
-        from napari_segdino.io.write_zarr import create_labels, open_labels
-
         if again:
             return open_labels(self._content)
         return create_labels(self._content, self.path, self.like, self.dtype)
@@ -199,8 +204,6 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
             self._array = None
             sync(self._content)
         else:
-            from napari_segdino.io.write_zarr import finish_labels
-
             finish_labels(self._content, self.like, self.class_names)
             self._array = None
         self._swap()
@@ -211,8 +214,6 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         if self._suffix == ".npy":
             os.replace(self._content, self.path)
         else:
-            from napari_segdino.io.write_zarr import register_label
-
             swap_folder(self._content, self.path)
             register_label(self.path)
 

@@ -1,4 +1,4 @@
-"""PNG, JPEG and BMP through Pillow, and NPY through numpy."""
+"""PNG, JPEG and BMP, in and out, through Pillow."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.errors import InputError, ScanError
-from napari_segdino.images.planes import check_axes, guess_axes
-from napari_segdino.io.scan import PIXEL, Scan
+from napari_segdino.errors import ScanError
+from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
 
@@ -20,25 +19,8 @@ PLAIN_MODES = ("1", "L", "I", "F", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
 """Modes of Pillow whose pixels are taken as they are."""
 
 
-def load_pixels(path: Path, keep_palette: bool = False) -> NDArray[Any]:
-    """Decode a photo, turned as its EXIF orientation says.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        PNG, JPEG or BMP.
-    keep_palette : bool
-        Give a palette image's numbers (masks) and not its colours.
-
-    Returns
-    -------
-    numpy.ndarray, shape (Y, X) or (Y, X, 3 or 4)
-
-    Raises
-    ------
-    ScanError
-        If it is damaged, or too large for Pillow's guard.
-    """
+def _pixels(path: Path, keep_palette: bool) -> NDArray[Any]:
+    """Decode a photo, turned as its EXIF orientation says."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -62,13 +44,15 @@ def load_pixels(path: Path, keep_palette: bool = False) -> NDArray[Any]:
         ) from error
 
 
-def read_photo(path: Path) -> Scan:
+def read_photo(path: Path, options: ReadOptions) -> Scan:
     """Read a photo.
 
     Parameters
     ----------
     path : pathlib.Path
         PNG, JPEG or BMP.
+    options : ReadOptions
+        `as_mask` gives a palette image's numbers.
 
     Returns
     -------
@@ -78,9 +62,9 @@ def read_photo(path: Path) -> Scan:
     Raises
     ------
     ScanError
-        See :func:`load_pixels`.
+        If it is damaged, or too large for Pillow's guard.
     """
-    data = load_pixels(path)
+    data = _pixels(path, options.as_mask)
     return Scan(
         data=data,
         shape=data.shape,
@@ -95,44 +79,21 @@ def read_photo(path: Path) -> Scan:
     )
 
 
-def read_npy(path: Path, axes: str | None = None, lazy: bool = False) -> Scan:
-    """Read an array saved by numpy.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An NPY file without objects in it.
-    axes : str, optional
-        One letter an axis; guessed from the shape if not given.
-    lazy : bool
-        Map the file instead of loading it.
+def write_png(
+    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write the labels of one plane; spacing and names have no place in it.
 
     Raises
     ------
     ScanError
-        If it is damaged, holds no numbers, or its shape can be read two ways.
+        If there are several planes, or labels above 65535.
     """
-    try:
-        data = np.load(path, mmap_mode="r" if lazy else None, allow_pickle=False)
-        axes = check_axes(axes, data.ndim) if axes else guess_axes(data.shape)
-    except InputError as error:
-        raise ScanError(f"{path.name}: {error}") from error
-    except (ValueError, EOFError) as error:
-        _log.error("reading %s failed", path, exc_info=error)
+    from PIL import Image
+
+    if labels.ndim != 2 or labels.dtype == np.uint32:
         raise ScanError(
-            f"{path.name} cannot be read: it is damaged or not a NPY file of numbers."
-        ) from error
-    spatial = len(axes.replace("C", ""))
-    colour = axes == "YXC" and data.shape[-1] in (3, 4) and data.dtype == np.uint8
-    return Scan(
-        data=data,
-        shape=data.shape,
-        axes=axes,
-        spacing=(1.0,) * spatial,
-        units=(PIXEL,) * spatial,
-        colour=colour,
-        path=path,
-        files=(str(path),),
-        format="NPY",
-        name=path.stem,
-    ).channels_first()
+            f"{path.name} cannot be written: PNG holds one plane with labels up "
+            "to 65535, choose .tif or .nii.gz."
+        )
+    Image.fromarray(labels).save(path, format="PNG")

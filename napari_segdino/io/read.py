@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,11 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import reason
-from napari_segdino.io.formats import kind_of
-from napari_segdino.io.scan import Scan
+from napari_segdino.io.formats import read_format
+from napari_segdino.io.scan import ReadOptions, Scan
 from napari_segdino.progress import Progress, Steps, drive
 
 _log = logging.getLogger(__name__)
-
-LOSSY_SUFFIXES = (".jpg", ".jpeg")
 
 
 def can_read(path: Path | str) -> bool:
@@ -36,7 +35,7 @@ def can_read(path: Path | str) -> bool:
         function raises nothing.
     """
     try:
-        return os.path.exists(path) and kind_of(path) != ""
+        return os.path.exists(path) and read_format(path) is not None
     except (OSError, TypeError, ValueError) as error:
         _log.debug("looking at %r failed", path, exc_info=error)
         return False
@@ -55,12 +54,11 @@ def read_scan(
     Parameters
     ----------
     path : path
-        NIfTI, NRRD, MetaImage or Analyze; a DICOM file or a folder of them;
-        TIFF, OME-TIFF, ImageJ TIFF; OME-Zarr; PNG, JPEG, BMP; NPY.
+        A file or folder of one of :data:`~napari_segdino.io.formats.FORMATS`.
     series : str or int, optional
         Which series of a DICOM folder (its UID, its description or its number in
-        :func:`~napari_segdino.io.dicom.list_series`), or which image of a TIFF
-        or OME-Zarr, counted from 0. Without it the largest series, or the first
+        :func:`~napari_segdino.io.list_series`), or which image of a TIFF or
+        OME-Zarr, counted from 0. Without it the largest series, or the first
         image.
     lazy : bool
         Give dask arrays or memory maps that read pixels when they are needed,
@@ -94,10 +92,16 @@ def iter_read_scan(
     axes: str | None = None,
 ) -> Steps[Scan]:
     """Yield :class:`Progress` while doing what :func:`read_scan` does."""
-    path = Path(path)
+    options = ReadOptions(series=series, lazy=lazy, axes=axes)
+    scan = yield from _iter_read(Path(path), options)
+    return scan.channels_last() if channels_last else scan
+
+
+def _iter_read(path: Path, options: ReadOptions) -> Steps[Scan]:
+    """Read a file; what libraries raise becomes one sentence."""
     yield Progress(0, 0, f"Reading {path.name}")
     try:
-        scan = yield from _iter_read(path, series, lazy, axes)
+        scan = yield from _iter_read_format(path, options)
     except OSError as error:
         _log.error("reading %s failed", path, exc_info=error)
         if path.exists() and error.errno is None:
@@ -107,48 +111,20 @@ def iter_read_scan(
         raise ScanError(f"{path.name} does not fit into memory.") from error
     if 0 in scan.shape:
         raise ScanError(f"{path.name} holds no pixels.")
-    return scan.channels_last() if channels_last else scan
+    return scan
 
 
-def _iter_read(
-    path: Path, series: str | int | None, lazy: bool, axes: str | None
-) -> Steps[Scan]:
+def _iter_read_format(path: Path, options: ReadOptions) -> Steps[Scan]:
     if not path.exists():
         raise ScanError(f"{path.name} cannot be read: there is no such file.")
-    kind = kind_of(path)
-    if kind in ("dicom", "dicom folder"):
-        from napari_segdino.io.dicom import iter_read_dicom
-
-        return (yield from iter_read_dicom(path, series))
-    if kind == "tiff":
-        from napari_segdino.io.tiff import read_tiff
-
-        return read_tiff(path, series, lazy)
-    if kind == "zarr":
-        from napari_segdino.io.omezarr import read_zarr
-
-        return read_zarr(path, series)
-    if series is not None and kind:
+    kind = read_format(path)
+    if kind is None or kind.read is None:
+        what = "no scan was found in it" if path.is_dir() else "its format is not known"
+        raise ScanError(f"{path.name} cannot be read: {what}.")
+    if options.series is not None and not kind.several:
         raise ScanError(f"{path.name} holds a single image: there is no series in it.")
-    return _read_single(path, kind, axes, lazy)
-
-
-def _read_single(path: Path, kind: str, axes: str | None, lazy: bool) -> Scan:
-    """Read a file of a kind that holds one image."""
-    if kind == "itk":
-        from napari_segdino.io.itk import read_itk_file
-
-        return read_itk_file(path)
-    if kind == "photo":
-        from napari_segdino.io.photo import read_photo
-
-        return read_photo(path)
-    if kind == "npy":
-        from napari_segdino.io.photo import read_npy
-
-        return read_npy(path, axes, lazy)
-    what = "no scan was found in it" if path.is_dir() else "its format is not known"
-    raise ScanError(f"{path.name} cannot be read: {what}.")
+    found = kind.read(path, options)
+    return (yield from found) if isinstance(found, Generator) else found
 
 
 def read_mask(path: Path | str) -> NDArray[Any]:
@@ -175,18 +151,14 @@ def read_mask(path: Path | str) -> NDArray[Any]:
         If it cannot be read, or holds colours, channels or fractions.
     """
     path = Path(path)
-    if path.is_file() and kind_of(path) == "photo":
-        from napari_segdino.io.photo import load_pixels
-
-        data = _grey(load_pixels(path, keep_palette=True), path)
-        if path.suffix.lower() in LOSSY_SUFFIXES:
-            return (data > 127).astype(np.uint8)
-    else:
-        scan = read_scan(path)
-        data = np.asarray(scan.data)
-        data = _grey(data, path) if scan.colour else data
-        if "C" in scan.axes and not scan.colour:
-            raise ScanError(f"{path.name} holds channels, so it is not a mask.")
+    scan = drive(_iter_read(path, ReadOptions(as_mask=True)))
+    data = np.asarray(scan.data)
+    if scan.colour:
+        data = _grey(data, path)
+    elif "C" in scan.axes:
+        raise ScanError(f"{path.name} holds channels, so it is not a mask.")
+    if scan.format == "JPEG":
+        return (data > 127).astype(np.uint8)
     if data.dtype == np.uint8 and set(np.unique(data)) <= {0, 255}:
         return (data > 0).astype(np.uint8)
     return _whole(data, path)
@@ -194,8 +166,6 @@ def read_mask(path: Path | str) -> NDArray[Any]:
 
 def _grey(data: NDArray[Any], path: Path) -> NDArray[Any]:
     """Take one channel of a colour picture whose channels are equal."""
-    if data.ndim == 2:
-        return data
     if not (data[..., :3] == data[..., :1]).all():
         raise ScanError(f"{path.name} holds colours, so it is not a mask.")
     return data[..., 0]

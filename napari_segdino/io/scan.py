@@ -40,6 +40,28 @@ MILLIMETRES = {
 """What a unit of length is in mm."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadOptions:
+    """What is asked of a reader; each heeds what its format has.
+
+    Parameters
+    ----------
+    series : str or int, optional
+        Which of several images in a file or folder.
+    lazy : bool
+        Read pixels when they are needed.
+    axes : str, optional
+        Names of the axes, for formats that do not say.
+    as_mask : bool
+        Give a palette image's numbers and not its colours.
+    """
+
+    series: str | int | None = None
+    lazy: bool = False
+    axes: str | None = None
+    as_mask: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """All that is known of a scan except its pixels.

@@ -1,4 +1,4 @@
-"""TIFF, ImageJ TIFF, OME-TIFF and BigTIFF through tifffile."""
+"""TIFF, ImageJ TIFF, OME-TIFF and BigTIFF, in and out, through tifffile."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
-from napari_segdino.io.formats import TIFF_SUFFIXES
-from napari_segdino.io.scan import PIXEL, Scan
+from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
+
+SUFFIXES = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".btf", ".tf8")
 
 UNITS = {
     "µm": "um",
@@ -162,18 +164,17 @@ def _arrays(series: Any, lazy: bool) -> list[Any]:
     return arrays
 
 
-def read_tiff(path: Path, series: str | int | None = None, lazy: bool = False) -> Scan:
+def read_tiff(path: Path, options: ReadOptions) -> Scan:
     """Read a TIFF of any kind.
 
     Parameters
     ----------
     path : pathlib.Path
         TIFF, ImageJ TIFF, OME-TIFF, BigTIFF.
-    series : str or int, optional
-        Number of one of several images in the file; the first if not given.
-    lazy : bool
-        Read pixels when they are needed: dask arrays over the open file, with
-        the pyramid's coarser levels where there are some.
+    options : ReadOptions
+        `series` is the number of one of several images, the first if not given;
+        `lazy` gives dask arrays over the open file, with the pyramid's coarser
+        levels where there are some.
 
     Returns
     -------
@@ -190,9 +191,9 @@ def read_tiff(path: Path, series: str | int | None = None, lazy: bool = False) -
     try:
         tif = tifffile.TiffFile(path)
         try:
-            return _read_open(tif, path, series, lazy)
+            return _read_open(tif, path, options)
         finally:
-            if not lazy:
+            if not options.lazy:
                 tif.close()
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
@@ -216,7 +217,7 @@ def tiff_axes(path: str, shape: tuple[int, ...]) -> str:
     """
     import tifffile
 
-    if split_suffix(path)[1] not in TIFF_SUFFIXES:
+    if split_suffix(path)[1] not in SUFFIXES:
         return ""
     try:
         with tifffile.TiffFile(path) as tif:
@@ -243,14 +244,14 @@ def _titles(tif: Any) -> dict[str, str]:
     return {str(i): f"image ({shape})" for i, shape in enumerate(shapes)}
 
 
-def _read_open(tif: Any, path: Path, chosen: str | int | None, lazy: bool) -> Scan:
+def _read_open(tif: Any, path: Path, options: ReadOptions) -> Scan:
     if not tif.series:
         raise ScanError("holds no image that is whole")
-    index = _number(chosen, len(tif.series))
+    index = _number(options.series, len(tif.series))
     series, titles = tif.series[index], _titles(tif)
     axes, colour = napari_axes(series.axes), _is_colour(series.axes, series)
     order = _ordered(axes, colour)
-    arrays = [_transposed(a, axes, order) for a in _arrays(series, lazy)]
+    arrays = [_transposed(a, axes, order) for a in _arrays(series, options.lazy)]
     names, steps = _names_and_steps(tif, index)
     spatial = order.replace("C", "")
     marked = f"{len(titles)} images are here; number {index} was taken."
@@ -269,10 +270,106 @@ def _read_open(tif: Any, path: Path, chosen: str | int | None, lazy: bool) -> Sc
         all_series=titles,
         format="OME-TIFF" if tif.is_ome else "TIFF",
         name=split_suffix(path)[0] + (f" {index}" if index else ""),
-        warnings=(marked,) if titles and chosen is None else (),
+        warnings=(marked,) if titles and options.series is None else (),
     )
 
 
-def is_integer(array: Any) -> bool:
-    """Whether an array holds whole numbers or truth values."""
-    return np.dtype(array.dtype).kind in "bui"
+# -- out --------------------------------------------------------------------
+
+
+def _ome_metadata(header: Header | None, axes: str) -> dict[str, Any]:
+    """OME's metadata of a mask: axes, spacing and units."""
+    about: dict[str, Any] = {"axes": axes}
+    if header is None:
+        return about
+    triples = zip(header.spatial_axes, header.spacing, header.units, strict=True)
+    for axis, step, unit in triples:
+        if unit == PIXEL:
+            continue
+        key = "TimeIncrement" if axis == "T" else f"PhysicalSize{axis}"
+        about[key] = step
+        about[f"{key}Unit"] = {"um": "µm", "inch": "in"}.get(unit, unit)
+    return about
+
+
+def _imagej_options(header: Header | None, axes: str) -> dict[str, Any]:
+    about: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {"imagej": True, "metadata": about}
+    if header is None:
+        return options
+    axes_of = header.spatial_axes
+    steps = dict(zip(axes_of, header.spacing, strict=True))
+    unit = dict(zip(axes_of, header.units, strict=True))["X"]
+    if unit != PIXEL:
+        options["resolution"] = (1 / steps["X"], 1 / steps["Y"])
+        about["unit"] = unit
+        if "Z" in steps:
+            about["spacing"] = steps["Z"]
+        if "T" in steps:
+            about["finterval"] = steps["T"]
+    return options
+
+
+def write_tiff(
+    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write OME-TIFF, or ImageJ's TIFF when ImageJ knows the number type.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.ome.tif`` makes OME-TIFF.
+    labels : numpy.ndarray
+    header : Header, optional
+        For spacing and units.
+    names : tuple of str
+        Of the classes; OME only.
+    """
+    import tifffile
+
+    axes = header.spatial_axes if header is not None else "TZYX"[-labels.ndim :]
+    ome = ".ome." in split_suffix(path)[1]
+    small = labels.dtype != np.uint32 and labels.nbytes < 2**31
+    if ome or not small:
+        about = _ome_metadata(header, axes)
+        if names:
+            about["Description"] = "; ".join(f"{i} {n}" for i, n in enumerate(names, 1))
+        options: dict[str, Any] = {"metadata": about, "ome": True}
+    else:
+        options = _imagej_options(header, axes)
+    big = labels.nbytes > 2**31
+    options.update({} if options.get("imagej") else {"bigtiff": big})
+    options["photometric"] = "minisblack"  # or 3 columns would be taken for colours
+    tifffile.imwrite(path, labels, compression="zlib", **options)
+
+
+def write_tiff_maps(
+    path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write one channel a class as OME-TIFF.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to.
+    maps : numpy.ndarray, shape (K, *spatial)
+    header : Header, optional
+        For spacing and units.
+    names : tuple of str
+        Of the channels; left out unless there are K.
+    """
+    import tifffile
+
+    axes = header.spatial_axes if header is not None else "TZYX"[1 - maps.ndim :]
+    about = _ome_metadata(header, "C" + axes)
+    if len(names) == len(maps):
+        about["Channel"] = {"Name": list(names)}
+    tifffile.imwrite(
+        path,
+        maps,
+        ome=True,
+        bigtiff=maps.nbytes > 2**31,
+        compression="zlib",
+        photometric="minisblack",
+        metadata=about,
+    )

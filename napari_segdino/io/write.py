@@ -11,46 +11,9 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import atomic_path, split_suffix
-from napari_segdino.io.scan import Header, Scan
-from napari_segdino.io.seg import write_seg
-from napari_segdino.io.write_itk import write_itk, write_itk_channels
-from napari_segdino.io.write_tiff import write_channels, write_tiff
-
-ITK_OUT = (".nii", ".nii.gz", ".nrrd", ".mha")
-TIFF_OUT = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
-MASK_SUFFIXES = (*ITK_OUT, *TIFF_OUT, ".png", ".npy", ".dcm")
-"""Suffixes that :func:`write_mask` knows."""
-
-TWO_FILES = {".mhd": ".mha", ".nhdr": ".nrrd", ".hdr": ".nii", ".img": ".nii"}
-"""Formats of two files, which cannot be replaced in one step, and what to take."""
-
-
-def own_suffix(like: Header | None) -> str:
-    """Suffix of the scan's own format, to propose to the user.
-
-    Parameters
-    ----------
-    like : Header, optional
-        Of the scan that the mask belongs to.
-
-    Returns
-    -------
-    str
-        The file's own suffix where masks can be written so, ``".nii.gz"`` for
-        DICOM and other volumes in space, ``".ome.tif"`` for OME-Zarr,
-        ``".tif"`` for the rest.
-    """
-    if like is None:
-        return ".tif"
-    if like.format in ("DICOM", "OME-Zarr"):
-        return ".nii.gz" if like.format == "DICOM" else ".ome.tif"
-    suffix = split_suffix(like.path)[1] if like.path is not None else ""
-    suffix = TWO_FILES.get(suffix, suffix)
-    if suffix in (".jpg", ".jpeg", ".bmp"):
-        return ".png"
-    if suffix in MASK_SUFFIXES:
-        return suffix
-    return ".nii.gz" if like.geometry is not None else ".tif"
+from napari_segdino.io.formats import FORMATS, Format, instead_of, mask_format
+from napari_segdino.io.mask_writer import MaskWriter
+from napari_segdino.io.scan import PIXEL, Header, Scan
 
 
 def as_labels(mask: Any) -> NDArray[np.integer[Any]]:
@@ -115,10 +78,9 @@ def write_mask(
     Parameters
     ----------
     path : path
-        Where to; the suffix decides the format: ``.nii``, ``.nii.gz``,
-        ``.nrrd``, ``.mha``, ``.tif``, ``.ome.tif``, ``.png``, ``.npy``, and
-        ``.dcm`` for DICOM-SEG, which needs a scan read from DICOM and the
-        package highdicom.
+        Where to; the suffix decides the format, one of
+        :data:`~napari_segdino.io.formats.MASK_SUFFIXES`. ``.dcm`` is DICOM-SEG,
+        which needs a scan read from DICOM and the package highdicom.
     mask : array of int, shape (Y, X), (Z, Y, X), (T, Z, Y, X) ...
         0 background, 1.. classes; kept as uint8, uint16 or uint32, the
         smallest that holds the labels.
@@ -126,7 +88,7 @@ def write_mask(
         The scan that the mask belongs to: gives spacing, origin, direction.
     class_names : sequence of str, optional
         Of classes 1, 2 ...; kept where the format has a place for them
-        (NRRD, MetaImage, OME-TIFF, DICOM-SEG).
+        (NRRD, MetaImage, OME-TIFF, OME-Zarr, DICOM-SEG).
 
     Returns
     -------
@@ -141,55 +103,55 @@ def write_mask(
         name then stays as it was.
     """
     path = Path(path)
-    suffix = split_suffix(path)[1]
-    _check_suffix(path, suffix)
+    kind = _format_for(path)
     labels, header = as_labels(mask), header_of(like)
     if header is not None:
         check_fit(labels.shape, header)
-    _check_axes(path, suffix, labels)
+    if not 2 <= labels.ndim <= 4:
+        raise ScanError(f"{path.name} cannot be written: {labels.ndim} axes.")
     names = tuple(class_names or ())
+    if kind.write is None:
+        _write_planes(path, labels, header, names)
+        return path
     with atomic_path(path) as temporary:
-        if suffix in ITK_OUT:
-            write_itk(temporary, labels, header, names)
-        elif suffix in TIFF_OUT:
-            write_tiff(temporary, labels, header, names)
-        elif suffix == ".dcm":
-            write_seg(temporary, labels, header, names)
-        elif suffix == ".png":
-            _write_png(temporary, labels)
-        else:
-            with open(temporary, "wb") as file:
-                np.save(file, labels, allow_pickle=False)
+        kind.write(temporary, labels, header, names)
     return path
 
 
-def _check_suffix(path: Path, suffix: str) -> None:
-    if suffix in TWO_FILES:
+def _format_for(path: Path, maps: bool = False) -> Format:
+    """Find the format that a name asks for, or say which there are."""
+    suffix = split_suffix(path)[1]
+    found = mask_format(suffix)
+    if found is not None and (found.write_maps or not maps):
+        return found
+    if found is None and instead_of(suffix):
         raise ScanError(
-            f"{path.name} cannot be written: {suffix} is two files, choose "
-            f"{TWO_FILES[suffix]}."
+            f"{path.name} cannot be written: masks are not written as {suffix}, "
+            f"choose {instead_of(suffix)}."
         )
-    if suffix not in MASK_SUFFIXES:
-        raise ScanError(
-            f"{path.name} cannot be written: choose one of "
-            f"{', '.join(MASK_SUFFIXES)} as its suffix."
+    known = (one for one in FORMATS if one.write_maps or not maps)
+    suffixes = ", ".join(s for one in known for s in one.mask_suffixes)
+    raise ScanError(
+        f"{path.name} cannot be written: choose one of {suffixes} as its suffix."
+    )
+
+
+def _write_planes(
+    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write a mask through the writer that masks of any size go through."""
+    if header is None:
+        n = labels.ndim
+        header = Header(
+            shape=labels.shape,
+            axes="TZYX"[-n:],
+            spacing=(1.0,) * n,
+            units=(PIXEL,) * n,
         )
-
-
-def _check_axes(path: Path, suffix: str, labels: NDArray[Any]) -> None:
-    if suffix == ".png" and (labels.ndim != 2 or labels.dtype == np.uint32):
-        raise ScanError(
-            f"{path.name} cannot be written: PNG holds one plane with labels up "
-            "to 65535, choose .tif or .nii.gz."
-        )
-    if not 2 <= labels.ndim <= 4:
-        raise ScanError(f"{path.name} cannot be written: {labels.ndim} axes.")
-
-
-def _write_png(path: Path, labels: NDArray[Any]) -> None:
-    from PIL import Image
-
-    Image.fromarray(labels).save(path, format="PNG")
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    with MaskWriter(path, header, dtype=labels.dtype, class_names=names) as writer:
+        for index, plane in enumerate(planes):
+            writer.write_plane(index, plane)
 
 
 def write_probabilities(
@@ -203,8 +165,8 @@ def write_probabilities(
     Parameters
     ----------
     path : path
-        ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` (one component a class),
-        ``.tif`` or ``.ome.tif`` (one channel a class), ``.npy``.
+        NIfTI, NRRD or MetaImage (one component a class), TIFF (one channel a
+        class) or NPY.
     probabilities : array, shape (K, *spatial)
         K counts background; kept as float32.
     like : Scan, Header or path, optional
@@ -223,26 +185,15 @@ def write_probabilities(
         As :func:`write_mask`.
     """
     path = Path(path)
-    suffix = split_suffix(path)[1]
-    allowed = (*ITK_OUT, *TIFF_OUT, ".npy")
-    if suffix not in allowed:
-        raise ScanError(
-            f"{path.name} cannot be written: choose one of {', '.join(allowed)} as "
-            "its suffix."
-        )
+    kind = _format_for(path, maps=True)
     maps = np.asarray(probabilities, np.float32)
     if not 3 <= maps.ndim <= 5:
         raise ScanError(f"{path.name} cannot be written: {maps.ndim} axes.")
     header = header_of(like)
     if header is not None:
         check_fit(maps.shape[1:], header)
+    names = ("background", *(class_names or ()))
+    assert kind.write_maps is not None
     with atomic_path(path) as temporary:
-        if suffix in ITK_OUT:
-            write_itk_channels(temporary, maps, header)
-        elif suffix in TIFF_OUT:
-            names = ("background", *(class_names or ()))
-            write_channels(temporary, maps, header, names)
-        else:
-            with open(temporary, "wb") as file:
-                np.save(file, maps, allow_pickle=False)
+        kind.write_maps(temporary, maps, header, names)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,7 @@ from napari_segdino._qt import preferences
 from napari_segdino._qt.encoder_combo import EncoderCombo, item_text
 from napari_segdino._qt.opening import open_files, open_path
 from napari_segdino.encoders import EncoderStatus, get_spec
-from napari_segdino.io.formats import DICOM_SUFFIXES, ITK_FORMATS
-from napari_segdino.io.write import MASK_SUFFIXES
+from napari_segdino.io.formats import FORMATS
 from napari_segdino.session import preload
 
 NAME = "napari-segdino"
@@ -57,10 +57,13 @@ def test_every_suffix_that_is_read_or_written_is_named(
     manifest: npe2.PluginManifest,
 ) -> None:
     patterns = set(manifest.contributions.readers[0].filename_patterns)
-    ours = {*ITK_FORMATS, *DICOM_SUFFIXES, ".tif", ".tiff", ".zarr"}
-    assert patterns == {f"*{suffix}" for suffix in ours}
+    for one in FORMATS:
+        for suffix in one.suffixes:
+            named = any(fnmatch(f"a{suffix}", pattern) for pattern in patterns)
+            assert named == one.napari, suffix
+    assert patterns <= {f"*{s}" for one in FORMATS for s in one.suffixes}
     written = set(manifest.contributions.writers[0].filename_extensions)
-    assert written == set(MASK_SUFFIXES) - {".png", ".npy"}
+    assert written == {s for one in FORMATS if one.napari for s in one.mask_suffixes}
 
 
 def test_files_that_napari_would_ask_about_are_opened_by_the_program(

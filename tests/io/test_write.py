@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import Scan, read_mask, read_scan, write_mask
-from napari_segdino.io.write import own_suffix
+from napari_segdino.io.formats import own_suffix
 
 MASK = np.zeros((2, 3, 4), np.uint8)
 MASK[1, 2, 3], MASK[0, 1, 1] = 1, 2
@@ -210,7 +210,7 @@ def scan_of(shape):
     [
         ("m.docx", MASK, r"choose one of \.nii"),
         ("m", MASK, "choose one of"),
-        ("m.mhd", MASK, r"\.mhd is two files, choose \.mha"),
+        ("m.mhd", MASK, r"not written as \.mhd, choose \.mha"),
         ("m.png", MASK, "PNG holds one plane"),
         ("m.png", np.array([[70000]]), "up to 65535"),
         ("m.nii", np.array([[0.5]]), "whole numbers, not float64"),
