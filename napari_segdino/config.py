@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from napari_segdino.errors import InputError, unknown_name
+
 GIB = 1 << 30
 
 WINDOWS = {
@@ -19,6 +21,12 @@ WINDOWS = {
 
 INTENSITIES = ("auto", "percentile", *WINDOWS)
 """What :attr:`FeatureSettings.intensity` may be."""
+
+FUSIONS = ("entropy", "mean")
+"""What :attr:`PredictSettings.fusion` may be."""
+
+Z_UNITS = ("slices", "mm")
+"""What :attr:`PredictSettings.z_unit` may be."""
 
 SLICES = ("Z", "Y", "X", "ZYX")
 """What :attr:`FeatureSettings.slices` usually is; any of these letters may be."""
@@ -65,6 +73,11 @@ class FeatureSettings:
     slices: str = "Z"
     neighbours: int = 1
 
+    def __post_init__(self) -> None:
+        if self.intensity not in INTENSITIES:
+            name = self.intensity
+            raise InputError(unknown_name("intensity preset", name, INTENSITIES))
+
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
@@ -107,3 +120,9 @@ class PredictSettings:
     regularise: bool = True
     z_sigma: float = 0.0
     z_unit: Literal["slices", "mm"] = "slices"
+
+    def __post_init__(self) -> None:
+        if self.fusion not in FUSIONS:
+            raise InputError(unknown_name("fusion", self.fusion, FUSIONS))
+        if self.z_unit not in Z_UNITS:
+            raise InputError(unknown_name("unit along z", self.z_unit, Z_UNITS))

@@ -65,7 +65,11 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     "There is no head named 'prob' (did you mean 'probe'?): there are probe, segdino."
     """
     names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
     listed = f"there are {', '.join(names)}" if names else "there is none"
-    return f"There is no {kind} named {name!r}{hint}: {listed}."
+    return f"There is no {kind} named {name!r}{close_name(name, names)}: {listed}."
+
+
+def close_name(name: object, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'probe'?)"``, or nothing where no name is close."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

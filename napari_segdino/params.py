@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Self
 
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
 
 
 class Params:
@@ -27,10 +27,8 @@ class Params:
         known = self.get_params()
         for name, value in params.items():
             if name not in known:
-                raise InputError(
-                    f"{type(self).__name__} has no parameter {name!r}: it has "
-                    f"{', '.join(known)}."
-                )
+                kind = f"parameter of {type(self).__name__}"
+                raise InputError(unknown_name(kind, name, known))
             setattr(self, name, value)
         return self
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, ModelFileError, unknown_name
 from napari_segdino.heads.registry import current_name, log_once, make_head
 from napari_segdino.model_file import ModelFile
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,16 +90,23 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
     params : dict of str to object
         All but the device and the cache, which are this machine's.
     learned : Learned
+
+    Raises
+    ------
+    InputError
+        If there is no such head.
+    ModelFileError
+        If the file has settings that there are not.
     """
     meta = file.meta
     # Probes of earlier versions saw each plane alone.
-    shown = {"neighbours": 0} | {k: _frozen(v) for k, v in meta["features"].items()}
+    shown = {"neighbours": 0} | meta["features"]
     params = {
         "encoder": meta["encoder"],
         "head": current_name(meta["head"], log_once),
         "random_state": meta["random_state"],
-        "features": FeatureSettings(**shown),
-        "predicting": PredictSettings(**meta["predicting"]),
+        "features": _settings(FeatureSettings, shown),
+        "predicting": _settings(PredictSettings, meta["predicting"]),
         "recipe": _recipe_in(meta),
     }
     head = make_head(params["head"], params["recipe"])
@@ -137,6 +147,16 @@ def _channels_in(samples: Mapping[str, Any]) -> int | None:
     return max(counts, default=None)
 
 
-def _frozen(value: Any) -> Any:
-    """Undo what JSON does to tuples."""
-    return tuple(value) if isinstance(value, list) else value
+def _settings(group: type[T], stored: Mapping[str, Any]) -> T:
+    """Make a group of settings of what JSON made of it.
+
+    Raises
+    ------
+    ModelFileError
+        If the file has a setting that there is not: masks would be others without it.
+    """
+    known = inspect.signature(group).parameters
+    for name in stored.keys() - known.keys():
+        raise ModelFileError(unknown_name("setting of a probe", name, known))
+    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    return group(**frozen)

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.collapsible import Fold
-from napari_segdino.config import INTENSITIES, SLICES, WINDOWS
+from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import HEADS, head_class
 from napari_segdino.session.settings import Settings, made_for
@@ -54,10 +54,10 @@ class ModelPanel(Fold):
         self.flips = QCheckBox("mirrored as well")
         self.slices = _combo(SLICES)
         self.neighbours = QSpinBox()
-        self.fusion = _combo(("entropy", "mean"))
+        self.fusion = _combo(FUSIONS)
         self.regularise = QCheckBox("follow edges")
         self.z_sigma = QDoubleSpinBox()
-        self.z_unit = _combo(("slices", "mm"))
+        self.z_unit = _combo(Z_UNITS)
         self._lay_out()
         self._explain()
         self.setValue(settings)

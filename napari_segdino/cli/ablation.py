@@ -12,6 +12,7 @@ from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
+    OneOf,
     cache_options,
     cache_settings,
     chosen_encoder,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Width of the smoothing along z, in slices; for volumes.",
 )
-@click.option("--intensity", type=click.Choice(INTENSITIES), default="auto")
+@click.option("--intensity", type=OneOf(INTENSITIES), default="auto")
 @repeat_options
 @encoder_option
 @seed_option

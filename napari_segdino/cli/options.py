@@ -21,6 +21,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
+class OneOf(click.Choice):  # type: ignore[type-arg]
+    """One of some names; another is refused with the close one."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the name."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            text = unknown_name(param.name.replace("_", " "), value, self.choices)
+            raise click.BadParameter(text, ctx, param) from error
+
+
 def current_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Check the name of a head; one of an earlier version is told."""
     head = value and current_name(value, _tell)
@@ -140,7 +152,7 @@ verbose_option = click.option(
 
 device_option = click.option(
     "--device",
-    type=click.Choice(DEVICES),
+    type=OneOf(DEVICES),
     default="auto",
     show_default=True,
     help="Where the encoder computes.",

@@ -8,8 +8,15 @@ from typing import Any
 
 import click
 
-from napari_segdino.cli.options import all_of
-from napari_segdino.config import INTENSITIES, SLICES, FeatureSettings, PredictSettings
+from napari_segdino.cli.options import OneOf, all_of
+from napari_segdino.config import (
+    FUSIONS,
+    INTENSITIES,
+    SLICES,
+    Z_UNITS,
+    FeatureSettings,
+    PredictSettings,
+)
 from napari_segdino.heads.registry import make_head
 
 _SHOWN = FeatureSettings()
@@ -18,7 +25,7 @@ _PREDICTING = PredictSettings()
 feature_options = all_of(
     click.option(
         "--intensity",
-        type=click.Choice(INTENSITIES),
+        type=OneOf(INTENSITIES),
         help="Which intensities are shown: the encoder's own choice, percentiles "
         f"of the image, or a window on CT.  [default: {_SHOWN.intensity}]",
     ),
@@ -40,7 +47,7 @@ feature_options = all_of(
     ),
     click.option(
         "--slices",
-        type=click.Choice(SLICES, case_sensitive=False),
+        type=OneOf(SLICES, case_sensitive=False),
         help="Axes across which volumes are cut into planes; several are fused.  "
         f"[default: {_SHOWN.slices}]",
     ),
@@ -55,7 +62,7 @@ feature_options = all_of(
 predict_options = all_of(
     click.option(
         "--fusion",
-        type=click.Choice(["entropy", "mean"]),
+        type=OneOf(FUSIONS),
         default=_PREDICTING.fusion,
         show_default=True,
         help="How predictions of several views are joined.",
@@ -75,7 +82,7 @@ predict_options = all_of(
     ),
     click.option(
         "--z-unit",
-        type=click.Choice(["slices", "mm"]),
+        type=OneOf(Z_UNITS),
         default=_PREDICTING.z_unit,
         show_default=True,
         help="What --z-sigma counts.",

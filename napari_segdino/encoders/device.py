@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     kind, _, number = name.partition(":")
     if kind not in DEVICES or (number and (kind != "cuda" or not number.isdecimal())):
-        raise InputError(f"The device {name!r} is none of {', '.join(DEVICES)}.")
+        raise InputError(unknown_name("device", name, DEVICES))
     if kind == "auto":
         return torch.device("cuda" if cards else "mps" if has_mps else "cpu")
     if kind == "cuda" and int(number or 0) >= cards:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_segdino.encoders.base import Encoder, EncoderSpec
 from napari_segdino.encoders.device import lacks_memory
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ class FrozenEncoder(Encoder):
         import torch
 
         if precision not in PRECISIONS:
-            raise InputError(f"The precision is none of {', '.join(PRECISIONS)}.")
+            raise InputError(unknown_name("precision", precision, PRECISIONS))
         self.spec, self.key, self.device = spec, key, device
         try:
             self.model: Any = model.eval().requires_grad_(False).to(device)

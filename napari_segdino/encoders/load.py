@@ -24,7 +24,7 @@ from napari_segdino.encoders.weights import (
     table_source,
     timm_source,
 )
-from napari_segdino.errors import InputError, WeightsError
+from napari_segdino.errors import InputError, WeightsError, unknown_name
 from napari_segdino.progress import Progress, Steps, drive
 
 _TIMM = "timm:"
@@ -76,7 +76,7 @@ def iter_load_encoder(
         Frozen and in evaluation mode.
     """
     if precision not in PRECISIONS:
-        raise InputError(f"The precision is none of {', '.join(PRECISIONS)}.")
+        raise InputError(unknown_name("precision", precision, PRECISIONS))
     text = str(name)
     if text in encoder_names():
         return (yield from _iter_row(get_spec(text), device, precision))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
 
 DEFAULT_ENCODER = "dinov3_vits16"
 BUILTIN_ENCODER = "efficientnet_lite0"
@@ -204,12 +203,9 @@ def get_spec(name: str) -> EncoderSpec:
     InputError
         There is no such name.
     """
-    try:
-        return _TABLE[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, _TABLE, n=1)
-        hint = f"did you mean {near[0]!r}" if near else f"there are {', '.join(_TABLE)}"
-        raise InputError(f"There is no encoder named {name!r}; {hint}.") from None
+    if name not in _TABLE:
+        raise InputError(unknown_name("encoder", name, _TABLE))
+    return _TABLE[name]
 
 
 def find_row(timm_name: str, timm_tag: str) -> EncoderSpec | None:

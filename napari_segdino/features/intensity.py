@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import INTENSITIES, WINDOWS, FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
 from napari_segdino.images.planes import Planes
 
 SAMPLED_PLANES = 9
@@ -76,8 +76,7 @@ def find_intensity(
     if name == "percentile":
         return measure_intensity(planes, settings.percentiles)
     if name not in WINDOWS:
-        known = ", ".join(INTENSITIES)
-        raise InputError(f"There is no intensity preset {name!r}; there are {known}.")
+        raise InputError(unknown_name("intensity preset", name, INTENSITIES))
     low, high = WINDOWS[name]
     channels = colour_channels(planes.read(0)).shape[-1]
     return Intensity((low,) * channels, (high,) * channels)

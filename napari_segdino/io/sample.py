@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from napari_segdino.errors import ScanError
+from napari_segdino.errors import ScanError, unknown_name
 from napari_segdino.io.read import read_scan
 from napari_segdino.io.scan import Scan
 
@@ -48,7 +48,7 @@ def sample_path(name: str) -> Path:
         If there is no such sample, or its package does not bring the file.
     """
     if name not in SAMPLES:
-        raise ScanError(f"There is no sample {name!r}: take {', '.join(SAMPLES)}.")
+        raise ScanError(unknown_name("sample", name, SAMPLES))
     _title, package, file = SAMPLES[name]
     spec = find_spec(package)
     if spec is not None and spec.origin is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.errors import ScanError
+from napari_segdino.errors import ScanError, close_name
 from napari_segdino.files import atomic_path, split_suffix
 from napari_segdino.io.formats import FORMATS, Format, instead_of, mask_format
 from napari_segdino.io.mask_writer import MaskWriter
@@ -130,9 +130,10 @@ def _format_for(path: Path, maps: bool = False) -> Format:
             f"choose {instead_of(suffix)}."
         )
     known = (one for one in FORMATS if one.write_maps or not maps)
-    suffixes = ", ".join(s for one in known for s in one.mask_suffixes)
+    suffixes = [s for one in known for s in one.mask_suffixes]
     raise ScanError(
-        f"{path.name} cannot be written: choose one of {suffixes} as its suffix."
+        f"{path.name} cannot be written{close_name(suffix, suffixes)}: choose one of "
+        f"{', '.join(suffixes)} as its suffix."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
@@ -9,14 +10,18 @@ from typing import Any, Self, TypeVar
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
 from napari_segdino.encoders.table import get_spec
+from napari_segdino.errors import InputError, unknown_name
 from napari_segdino.heads.registry import (
     DEFAULT_HEAD,
+    HEADS,
     current_name,
     log_once,
     make_head,
 )
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +84,20 @@ class Settings:
         Parameters
         ----------
         saved : mapping
-            Of :func:`dataclasses.asdict`, after JSON. What is not known is left
-            out, and so is the device, which belongs to the machine.
+            Of :func:`dataclasses.asdict`, after JSON. What is not known is logged
+            and left out, and so is the device, which belongs to the machine.
+
+        Raises
+        ------
+        InputError
+            If there is no such head, or a setting cannot be what it is.
         """
-        known = {f.name for f in fields(self)} - {"device"}
-        values = {name: value for name, value in saved.items() if name in known}
+        values = _known(type(self), saved)
+        values.pop("device", None)
         if "head" in values:
-            values["head"] = current_name(values["head"], log_once)
+            head = values["head"] = current_name(values["head"], log_once)
+            if head not in HEADS:
+                raise InputError(unknown_name("head", head, HEADS))
         if values.get("features"):
             values["features"] = from_json(FeatureSettings, values["features"])
         if "predicting" in values:
@@ -95,11 +107,18 @@ class Settings:
 
 def from_json(group: type[T], saved: Mapping[str, Any]) -> T:
     """Make a group of settings of what JSON made of it; leave out what is unknown."""
-    known = {f.name for f in fields(group)}  # type: ignore[arg-type]
-    values = {name: value for name, value in saved.items() if name in known}
+    values = _known(group, saved)
     return group(
         **{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
     )
+
+
+def _known(group: type[Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a group of settings has, and log the names that it has not."""
+    known = [f.name for f in fields(group)]
+    for name in saved.keys() - set(known):
+        _log.warning("%s It is left out.", unknown_name("setting", name, known))
+    return {name: value for name, value in saved.items() if name in known}
 
 
 def made_for(head: str) -> FeatureSettings:

@@ -133,7 +133,7 @@ def test_wrong_levels_are_refused(builtin: FrozenEncoder, levels: list[int]) -> 
 
 
 def test_wrong_precision_is_refused() -> None:
-    with pytest.raises(InputError, match="precision is none of"):
+    with pytest.raises(InputError, match="no precision named"):
         load_encoder("efficientnet_lite0", "cpu", "int3")
 
 

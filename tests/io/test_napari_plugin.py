@@ -127,7 +127,7 @@ def test_samples_are_what_they_say():
 
 
 def test_a_sample_that_is_not_there(monkeypatch):
-    with pytest.raises(ScanError, match="There is no sample 'moon'"):
+    with pytest.raises(ScanError, match="There is no sample named 'moon'"):
         sample_scan("moon")
     monkeypatch.setattr(samples, "find_spec", lambda _name: None)
     with pytest.raises(ScanError, match="reinstall nibabel"):
