@@ -127,15 +127,60 @@ def surface_distances(
     return to_b[edge_a], to_a[edge_b]
 
 
+def plane_distances(
+    a: ArrayLike, b: ArrayLike, spacing: Sequence[float] | None = None
+) -> tuple[Floats, Floats]:
+    """Measure :func:`surface_distances` within each plane, pooled over planes.
+
+    Parameters
+    ----------
+    a, b : array of bool, same shape, (planes, Y, X)
+        Masks of one class.
+    spacing : sequence of float, optional
+        (Y, X) distance between pixels; 1 if not given.
+
+    Returns
+    -------
+    from_a, from_b : numpy.ndarray, shape (surface pixels,)
+        With one infinite distance each for a plane where only one mask is empty.
+
+    Raises
+    ------
+    InputError
+        As in :func:`surface_distances`.
+    """
+    first, second = same_shape(a, b)
+    pairs = zip(first, second, strict=True)
+    ways = [surface_distances(*pair, spacing) for pair in pairs]
+    from_a, from_b = ([way[side] for way in ways] or [np.zeros(0)] for side in (0, 1))
+    return np.concatenate(from_a), np.concatenate(from_b)
+
+
 def pooled_hd95(from_a: Floats, from_b: Floats) -> float:
-    """Larger of both directions' 95th percentiles."""
-    if not len(from_a) or not np.isfinite(from_a[0]):
-        return float(from_a[0]) if len(from_a) else 0.0
-    return float(max(np.percentile(from_a, 95), np.percentile(from_b, 95)))
+    """Larger of both directions' 95th percentiles, 0 without a surface.
+
+    Parameters
+    ----------
+    from_a, from_b : numpy.ndarray, shape (surface pixels,)
+        Distances, of one plane or volume or of several together; some may be
+        infinite.
+    """
+    return max(_percentile95(from_a), _percentile95(from_b))
+
+
+def _percentile95(distances: Floats) -> float:
+    """Interpolate as numpy does; infinite once the rank reaches an infinite one."""
+    if not len(distances):
+        return 0.0
+    if not np.isfinite(np.percentile(distances, 95, method="higher")):
+        return float("inf")
+    # An infinite neighbour of the rank would be weighted by 0, which is no number.
+    finite = distances[np.isfinite(distances)].max()
+    return float(np.percentile(np.minimum(distances, finite), 95))
 
 
 def pooled_assd(from_a: Floats, from_b: Floats) -> float:
-    """Mean over both surfaces."""
+    """Mean over both surfaces, 0 without one; see :func:`pooled_hd95`."""
     both = np.concatenate([from_a, from_b])
     return float(both.mean()) if len(both) else 0.0
 

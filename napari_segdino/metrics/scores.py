@@ -15,6 +15,7 @@ from napari_segdino.metrics.measures import (
     Floats,
     dice,
     iou,
+    plane_distances,
     pooled_assd,
     pooled_hd95,
     same_shape,
@@ -107,6 +108,7 @@ def score_case(
     spacing: Sequence[float] | None = None,
     classes: Iterable[int] | None = None,
     case: str = "",
+    by_plane: bool = False,
 ) -> list[Row]:
     """Compare two masks, class by class.
 
@@ -120,6 +122,9 @@ def score_case(
         Which classes; all that occur in either mask if not given.
     case : str
         Name of the image.
+    by_plane : bool
+        Whether distances are measured within the planes of the first axis and
+        pooled; `spacing` is (Y, X) then.
 
     Returns
     -------
@@ -136,9 +141,10 @@ def score_case(
         classes = set(np.unique(first).tolist()) | set(np.unique(second).tolist())
         classes.discard(0)
     rows = []
+    distances = plane_distances if by_plane else surface_distances
     for label in sorted(int(c) for c in classes):
         a, b = first == label, second == label
-        ways = surface_distances(a, b, spacing)
+        ways = distances(a, b, spacing)
         counts = int(a.sum()), int(b.sum())
         overlap = dice(a, b), iou(a, b)
         rows.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.metrics import Row, surface_distances
+from napari_segdino.metrics import Row, score_case
 from napari_segdino.review.folds import Stroke
 
 
@@ -104,32 +104,5 @@ def _rows(
         at = planes.index(stroke.plane)
         found[at].reshape(-1)[stroke.pixels] = p.argmax(1)
         true[at].reshape(-1)[stroke.pixels] = stroke.code - 1
-    labels = sorted({s.code - 1 for s, _ in answers} - {0})
-    return tuple(_row(found == c, true == c, spacing, case, c) for c in labels)
-
-
-def _row(
-    a: NDArray[np.bool_],
-    b: NDArray[np.bool_],
-    spacing: Sequence[float] | None,
-    case: str,
-    label: int,
-) -> Row:
-    """Agreement on a class; distances are measured within planes."""
-    ways = [surface_distances(x, y, spacing) for x, y in zip(a, b, strict=True)]
-    sides = [np.concatenate(side) for side in zip(*ways, strict=True)]
-    far = max(_high(side) for side in sides)
-    both = np.concatenate(sides)
-    assd = float(both.mean()) if len(both) else 0.0
-    counts, shared = (int(a.sum()), int(b.sum())), int((a & b).sum())
-    total = sum(counts)
-    dice = 2 * shared / total if total else 1.0
-    iou = shared / (total - shared) if total else 1.0
-    return Row(case, label, dice, iou, far, assd, *counts)
-
-
-def _high(distances: NDArray[np.float64]) -> float:
-    """95th percentile, one of the values: infinite ones cannot be interpolated."""
-    if not len(distances):
-        return 0.0
-    return float(np.percentile(distances, 95, method="higher"))
+    labels = {s.code - 1 for s, _ in answers} - {0}
+    return tuple(score_case(found, true, spacing, labels, case, by_plane=True))

@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from napari_segdino.metrics import to_csv
+from napari_segdino.metrics import score_case, to_csv
 from napari_segdino.progress import drive
 from napari_segdino.review.folds import Stroke, group_strokes, make_folds
 from napari_segdino.review.held_out import summarise_answers
@@ -60,12 +60,46 @@ def test_scores_of_answers_by_hand():
     (row,) = got.rows
     assert (row.case, row.label, row.predicted, row.true) == ("x", 1, 4, 4)
     assert row.dice == 0.75 and row.iou == pytest.approx(3 / 5)
-    assert row.hd95 == 3.0  # from pixel 9 to pixel 3
+    assert row.hd95 == pytest.approx(0.85 * 3)  # of 0, 0, 0 and 3, pixel 9 to 3
     assert (got.strokes, got.skipped, got.right) == (2, 3, 0.75)
     assert got.weights.sum() == pytest.approx(2)
     assert got.truth.tolist() == [1] * 4 + [0] * 4
     gone = summarise_answers([answer(range(4), 2, [0.1] * 4)], (1, 10), None, 0, "")
     assert (gone.dice, gone.hd95) == (0.0, np.inf)
+
+
+def test_held_out_and_whole_masks_have_one_hd95():
+    """Two planes of ten pixels: the same masks by way of strokes and of arrays."""
+    found = np.zeros((2, 1, 10), int)
+    true = np.zeros_like(found)
+    true[0, 0, :4], found[0, 0, [0, 1, 2, 9]] = 1, 1
+    true[1, 0, 2:5], found[1, 0, 2:9] = 1, 1
+    marked = [
+        answer([x], 1 + true[z, 0, x], [found[z, 0, x]], plane=3 * z)
+        for z, x in np.ndindex(2, 10)
+    ]
+    (row,) = summarise_answers(marked, (1, 10), (1.0, 0.5), 0, "x").rows
+    (whole,) = score_case(found, true, (1.0, 0.5), [1], "x", by_plane=True)
+    assert row == whole
+    # From found: 0 0 0 3 on the first plane and 0 0 0 .5 1 1.5 2 on the second, 11
+    # distances, so that rank 9.5 lies between 2 and 3; from the truth: 0 0 0 .5, 0 0 0.
+    assert row.hd95 == pytest.approx(2.5)
+    assert row.assd == pytest.approx((3 + 0.5 + 1 + 1.5 + 2 + 0.5) / 18)
+    apart = [
+        score_case(*pair, (1.0, 0.5), [1])[0].hd95
+        for pair in zip(found, true, strict=True)
+    ]
+    assert apart == pytest.approx([0.85 * 3, 0.3 * 1.5 + 0.7 * 2])
+
+
+def test_a_plane_that_only_one_mask_has_counts_as_far():
+    found, true = np.zeros((2, 1, 30), int), np.zeros((2, 1, 30), int)
+    true[:, 0, :20], found[0, 0, :20] = 1, 1
+    (row,) = score_case(found, true, by_plane=True)
+    assert row.hd95 == 0.0, "one infinite distance among 21 is above the percentile"
+    true[0], found[0] = 0, 0
+    (row,) = score_case(found, true, by_plane=True)
+    assert row.hd95 == np.inf
 
 
 def test_held_out_strokes_are_found_and_the_probe_stays(segmenter, scene, encoder):
