@@ -78,6 +78,24 @@ def test_a_probe_file_opens_as_a_probe_and_goes_on(probe, tmp_path, recipe, expe
     assert read_model(loaded.save(path)).meta["head"] == "probe"
 
 
+@pytest.mark.parametrize("kind", ["RadialProbe", "KernelProbe"])
+def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, kind):
+    image, marks = scene()
+    for _ in range(2):  # a second fit, so that the probe before is filed as well
+        probe.partial_fit(image, marks)
+        marks[5:60:9, 40:60] = 1
+    path = probe.save(tmp_path / "a.segdino")
+    now = read_model(path).meta["learned"]
+    assert now["kind"] == "RadialProbe", "earlier versions open it too"
+    former = now | {"kind": kind}
+    if "before" in former:
+        former["before"] = former["before"] | {"kind": kind}
+    loaded = Segmenter.load(former_file(path, learned=former))
+    np.testing.assert_array_equal(
+        loaded.predict_proba(image), probe.predict_proba(image)
+    )
+
+
 def test_many_files_say_it_once(probe, tmp_path, caplog):
     probe.fit(*scene())
     path = former_file(probe.save(tmp_path / "a.segdino"))
