@@ -171,45 +171,6 @@ def write_csv(
     return path
 
 
-@contextmanager
-def atomic_folder(
-    path: Path | str, error: type[SegDINOError] = ScanError
-) -> Iterator[Path]:
-    """Like :func:`atomic_path` for a folder, such as an OME-Zarr group.
-
-    A folder cannot be replaced in one step: the old one is moved aside, the
-    new one moved in, then the old one removed, so that a crash between the
-    two leaves both, whole, side by side.
-
-    Parameters
-    ----------
-    path, error
-        As in :func:`atomic_path`.
-
-    Yields
-    ------
-    pathlib.Path
-        An empty folder to write in.
-
-    Raises
-    ------
-    SegDINOError
-        Of the kind `error`, as in :func:`atomic_path`.
-    """
-    path = Path(path)
-    target = Path(os.path.realpath(path))
-    temporary, old = temporary_name(target), temporary_name(target)
-    try:
-        temporary.mkdir()
-        yield temporary
-        swap_folder(temporary, target, old)
-    except OSError as cause:
-        _log.error("writing %s failed", path, exc_info=cause)
-        raise error(f"{path.name} cannot be written: {reason(cause)}.") from cause
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def swap_folder(new: Path, target: Path, old: Path | None = None) -> None:
     """Move the folder `new` to `target`, whatever lies there.
 

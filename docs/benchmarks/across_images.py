@@ -50,11 +50,11 @@ def correct(
 def kept(segmenter: Any) -> float:
     """Share of all marks so far that the probe by itself classifies as marked."""
     from napari_segdino.heads.registry import make_head
-    from napari_segdino.review.guard import kept_share, recheck
+    from napari_segdino.review.guard import recheck
 
-    return kept_share(
-        recheck(make_head(segmenter.head), segmenter.model_, segmenter.samples_)
-    )
+    head = make_head(segmenter.head)
+    scores = recheck(head, segmenter.model_, segmenter.samples_)
+    return sum(s.share * s.pixels for s in scores) / sum(s.pixels for s in scores)
 
 
 def main() -> None:

@@ -73,8 +73,7 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     from napari_segdino.io.datasets import open_dataset
     from napari_segdino.metrics import to_csv
     from napari_segdino.segmenter import Segmenter
-    from napari_segdino.study.shot_report import shot_table, summarise
-    from napari_segdino.study.shots import ShotPlan, iter_fewshot
+    from napari_segdino.study.shots import ShotPlan, iter_fewshot, shot_table, summarise
 
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_shots

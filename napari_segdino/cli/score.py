@@ -35,8 +35,8 @@ def score(
     from napari_segdino.errors import InputError
     from napari_segdino.io.pairs import pair_files
     from napari_segdino.metrics import summarise, to_csv
-    from napari_segdino.study.compare import iter_compare, iter_rules
-    from napari_segdino.study.tables import case_table
+    from napari_segdino.study.evaluate import iter_compare, iter_rules
+    from napari_segdino.study.report import case_table
 
     pairs = pair_files(predicted, true)
     rules = with_bar(iter_rules(pairs, binary))

@@ -15,7 +15,7 @@ from napari_segdino.io.pairs import stem_of
 
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
-    from napari_segdino.io.cases import Dataset
+    from napari_segdino.io.datasets import Dataset
     from napari_segdino.study.settings import StudySettings
 
 _log = logging.getLogger(__name__)

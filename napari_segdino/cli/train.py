@@ -33,7 +33,7 @@ from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
-    from napari_segdino.io.cases import Dataset
+    from napari_segdino.io.datasets import Dataset
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.read import CaseReader
 

@@ -31,22 +31,6 @@ class Change:
     gained: int
     lost: int
 
-    @property
-    def gained_percent(self) -> float:
-        """Gained pixels in percent of those before; infinite if there were none."""
-        return _percent(self.gained, self.before)
-
-    @property
-    def lost_percent(self) -> float:
-        """Lost pixels in percent of those before."""
-        return _percent(self.lost, self.before)
-
-
-def _percent(part: int, whole: int) -> float:
-    if not part:
-        return 0.0
-    return 100.0 * part / whole if whole else float("inf")
-
 
 def compare(
     before: ArrayLike, after: ArrayLike, n_classes: int | None = None

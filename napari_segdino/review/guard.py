@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
-
 from napari_segdino.heads.probe.samples import GUESS, strokes_of
-from napari_segdino.metrics.measures import same_shape
 
 if TYPE_CHECKING:
     from napari_segdino.heads.base import Head
@@ -67,62 +64,6 @@ class Guard:
         """Strokes that held and hold no more, as they are now."""
         pairs = zip(self.before, self.after, strict=True)
         return tuple(new for old, new in pairs if old.holds and not new.holds)
-
-    @property
-    def mended(self) -> tuple[StrokeScore, ...]:
-        """Strokes that did not hold and do now."""
-        pairs = zip(self.before, self.after, strict=True)
-        return tuple(new for old, new in pairs if new.holds and not old.holds)
-
-    @property
-    def share_before(self) -> float:
-        """Share of marked pixels classified as marked then; 1 without any."""
-        return kept_share(self.before)
-
-    @property
-    def share_after(self) -> float:
-        """Share of marked pixels classified as marked now."""
-        return kept_share(self.after)
-
-
-def kept_share(scores: Sequence[StrokeScore]) -> float:
-    """Share of the pixels of all strokes that are classified as marked."""
-    total = sum(s.pixels for s in scores)
-    return sum(s.share * s.pixels for s in scores) / total if total else 1.0
-
-
-def score_strokes(
-    predicted: ArrayLike, marks: ArrayLike, tile: str = ""
-) -> list[StrokeScore]:
-    """Compare a prediction with each stroke of a plane.
-
-    Parameters
-    ----------
-    predicted : array of int, shape (Y, X)
-        0 background, 1.. classes; what the probe says, not what is shown.
-    marks : array of int, shape (Y, X)
-        0 unlabelled, 1 background, 2.. classes.
-    tile : str
-        Goes into the scores.
-
-    Returns
-    -------
-    list of StrokeScore
-        One for each connected stroke, class by class.
-
-    Raises
-    ------
-    InputError
-        If the shapes differ.
-    """
-    found, marked = same_shape(predicted, marks)
-    right = found + 1 == marked
-    scores = []
-    for code, pixels in strokes_of(marked):
-        y, x = divmod(int(pixels[len(pixels) // 2]), marked.shape[1])
-        share = float(right.ravel()[pixels].mean())
-        scores.append(StrokeScore(tile, code, y, x, len(pixels), share))
-    return scores
 
 
 def recheck(

@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.io.cases import Dataset
+from napari_segdino.io.datasets import Dataset
 from napari_segdino.metrics import bootstrap_mean
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.study.evaluate import mean_score
-from napari_segdino.study.shot_report import dice_table, spread
 from napari_segdino.study.shots import (
     ShotPlan,
+    dice_table,
     in_order,
     iter_draw,
     iter_learn_and_score,
+    spread,
 )
 
 

@@ -14,7 +14,7 @@ from napari_segdino.metrics import Row
 
 if TYPE_CHECKING:
     from napari_segdino.study.ablation import StepSummary
-    from napari_segdino.study.shot_report import ShotSummary
+    from napari_segdino.study.shots import ShotSummary
 
 MISSING = "Plots need matplotlib: pip install 'napari-segdino[plot]'."
 DPI = 120

@@ -88,3 +88,25 @@ def seed_table(results: Sequence[SeedResult]) -> str:
 def _line(name: str, values: Sequence[float]) -> str:
     valid, dice, iou, hd95 = values
     return f"{name:>8} {valid:11.4f} {dice:8.4f} {iou:8.4f} {hd95:9.3f}"
+
+
+def case_table(rows: Sequence[Row]) -> str:
+    """Lay out the scores of every case.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        One a case and class.
+
+    Returns
+    -------
+    str
+        A line each, under a line of names.
+    """
+    width = max([len("case"), *(len(row.case) for row in rows)])
+    head = f"{'case':{width}} {'class':>5} {'dice':>7} {'iou':>7} {'hd95':>9}"
+    lines = [
+        f"{r.case:{width}} {r.label:>5} {r.dice:7.4f} {r.iou:7.4f} {r.hd95:9.3f}"
+        for r in rows
+    ]
+    return "\n".join([head, *lines])

@@ -6,11 +6,11 @@ import pytest
 from napari_segdino.metrics import score_case, to_csv
 from napari_segdino.progress import drive
 from napari_segdino.review.folds import Stroke, group_strokes, make_folds
-from napari_segdino.review.held_out import summarise_answers
 from napari_segdino.review.live_score import (
     LearningCurve,
     iter_cross_validate,
     score_reference,
+    summarise_answers,
 )
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.train import TrainingState
-from napari_segdino.io.cases import Case, Dataset
+from napari_segdino.io.datasets import Case, Dataset
 from napari_segdino.metrics import Row
 from napari_segdino.study.ablation import (
     StepRow,
@@ -21,8 +21,7 @@ from napari_segdino.study.labels import LabelRule, decide
 from napari_segdino.study.read import CaseReader, scaled
 from napari_segdino.study.report import summary_of
 from napari_segdino.study.settings import SeedResult
-from napari_segdino.study.shot_report import ShotRow, summarise
-from napari_segdino.study.shots import in_order
+from napari_segdino.study.shots import ShotRow, in_order, summarise
 from napari_segdino.study.split import draw, split_cases
 from napari_segdino.study.state import SeedFolder, StudyFolder
 

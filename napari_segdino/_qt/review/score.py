@@ -22,8 +22,8 @@ from napari_segdino._qt.worker import Job
 from napari_segdino.metrics import Row
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.curve import Line, draw_curve
-from napari_segdino.review.held_out import HeldOut
 from napari_segdino.review.live_score import (
+    HeldOut,
     LearningCurve,
     iter_cross_validate,
     score_reference,

@@ -25,7 +25,7 @@ from napari_segdino._qt.review.units import Spacing, spacing_of
 from napari_segdino.heads.probe.samples import GUESS
 from napari_segdino.metrics import score_case
 from napari_segdino.review.curve import Line, draw_curve
-from napari_segdino.review.held_out import HeldOut
+from napari_segdino.review.live_score import HeldOut
 
 
 @pytest.fixture(autouse=True)
