@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
     OneOf,
-    cache_options,
     cache_settings,
     chosen_encoder,
-    device_option,
+    compute_options,
     encoder_option,
     layout_options,
     repeat_options,
     report_options,
     seed_option,
-    verbose_option,
 )
+from napari_segdino.cli.terminal import with_bar
 from napari_segdino.config import INTENSITIES
 from napari_segdino.heads.registry import DEFAULT_HEAD
 
@@ -62,9 +60,7 @@ if TYPE_CHECKING:
 @seed_option
 @report_options
 @layout_options
-@cache_options
-@device_option
-@verbose_option
+@compute_options
 def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> None:
     """Show what each part of DINO-MVR adds on the data set in FOLDER.
 

@@ -7,29 +7,25 @@ from typing import Any
 
 import click
 
-from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
-    cache_options,
     cache_settings,
     chosen_encoder,
+    compute_options,
     current_head,
     current_recipe,
-    device_option,
     encoder_option,
+    feature_options,
+    feature_settings,
     layout_options,
+    predict_options,
+    predict_settings,
     repeat_options,
     report_options,
     seed_option,
-    verbose_option,
 )
-from napari_segdino.cli.settings import (
-    feature_options,
-    feature_settings,
-    predict_options,
-    predict_settings,
-)
+from napari_segdino.cli.terminal import with_bar
 from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 
 
@@ -61,9 +57,7 @@ from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 @layout_options
 @feature_options
 @predict_options
-@cache_options
-@device_option
-@verbose_option
+@compute_options
 def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> None:
     """Learn from 1, 5, 20 ... cases of the data set in FOLDER and score others.
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from napari_segdino.cli.errors import log_to_stderr
-from napari_segdino.config import GIB, CacheSettings
+from napari_segdino.cli.terminal import log_to_stderr
+from napari_segdino.config import (
+    FUSIONS,
+    GIB,
+    INTENSITIES,
+    SLICES,
+    Z_UNITS,
+    CacheSettings,
+    FeatureSettings,
+    PredictSettings,
+)
 from napari_segdino.errors import InputError, unknown_name
-from napari_segdino.heads.registry import HEADS, current_name, get_recipe
+from napari_segdino.heads.registry import HEADS, current_name, get_recipe, make_head
 
 Command = Callable[..., Any]
 
@@ -220,6 +230,8 @@ repeat_options = all_of(
     ),
 )
 
+compute_options = all_of(cache_options, device_option, verbose_option)
+
 report_options = all_of(
     click.option(
         "--side",
@@ -230,6 +242,77 @@ report_options = all_of(
     ),
     click.option("--csv", type=ANY_PATH, help="Write every scored case to this file."),
     click.option("--plot", type=ANY_PATH, help="Draw it (needs matplotlib)."),
+)
+
+
+_SHOWN = FeatureSettings()
+_PREDICTING = PredictSettings()
+
+feature_options = all_of(
+    click.option(
+        "--intensity",
+        type=OneOf(INTENSITIES),
+        help="Which intensities are shown: the encoder's own choice, percentiles "
+        f"of the image, or a window on CT.  [default: {_SHOWN.intensity}]",
+    ),
+    click.option(
+        "--flips/--no-flips",
+        default=None,
+        help="See every image mirrored as well.  [default: as the head is made for]",
+    ),
+    click.option(
+        "--tile",
+        type=click.IntRange(min=32),
+        help="Larger planes are cut into tiles of this many pixels.  "
+        f"[default: {_SHOWN.tile}]",
+    ),
+    click.option(
+        "--overlap",
+        type=click.IntRange(min=0),
+        help=f"Pixels that tiles share.  [default: {_SHOWN.overlap}]",
+    ),
+    click.option(
+        "--slices",
+        type=OneOf(SLICES, case_sensitive=False),
+        help="Axes across which volumes are cut into planes; several are fused.  "
+        f"[default: {_SHOWN.slices}]",
+    ),
+    click.option(
+        "--neighbours",
+        type=click.IntRange(0, 4),
+        help="Planes before and behind each that it is seen with, as channels.  "
+        f"[default: {_SHOWN.neighbours}]",
+    ),
+)
+
+predict_options = all_of(
+    click.option(
+        "--fusion",
+        type=OneOf(FUSIONS),
+        default=_PREDICTING.fusion,
+        show_default=True,
+        help="How predictions of several views are joined.",
+    ),
+    click.option(
+        "--regularise/--no-regularise",
+        default=_PREDICTING.regularise,
+        show_default=True,
+        help="Let probabilities flow along the image up to its edges (probe).",
+    ),
+    click.option(
+        "--z-sigma",
+        type=click.FloatRange(min=0),
+        default=_PREDICTING.z_sigma,
+        show_default=True,
+        help="Smooth volumes along z with a Gaussian of this width; 0 is off.",
+    ),
+    click.option(
+        "--z-unit",
+        type=OneOf(Z_UNITS),
+        default=_PREDICTING.z_unit,
+        show_default=True,
+        help="What --z-sigma counts.",
+    ),
 )
 
 
@@ -269,3 +352,42 @@ def chosen_encoder(name: str | None) -> str:
         err=True,
     )
     return BUILTIN_ENCODER
+
+
+def predict_settings(given: Mapping[str, Any]) -> PredictSettings:
+    """Settings of predictions from options of the same names."""
+    return PredictSettings(**{f.name: given[f.name] for f in fields(PredictSettings)})
+
+
+def feature_settings(
+    given: Mapping[str, Any], head: str, recipe: str | None = None
+) -> FeatureSettings | None:
+    """Settings of the features from options of the same names.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        None is what the head is made for, or the recipe says.
+    head : str
+        The head.
+    recipe : str, optional
+        How it is trained.
+
+    Returns
+    -------
+    FeatureSettings or None
+        None where nothing was given.
+
+    Raises
+    ------
+    click.UsageError
+        If tiles would share more than half of themselves.
+    """
+    names = {f.name for f in fields(FeatureSettings)}
+    chosen = {k: v for k, v in given.items() if k in names and v is not None}
+    if not chosen:
+        return None
+    settings = replace(make_head(head, recipe).default_features(), **chosen)
+    if settings.overlap > settings.tile // 2:
+        raise click.UsageError("--overlap is at most half of --tile.")
+    return settings

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     ANY_PATH,
     EXISTING,
@@ -15,6 +14,7 @@ from napari_segdino.cli.options import (
     device_option,
     verbose_option,
 )
+from napari_segdino.cli.terminal import with_bar
 
 if TYPE_CHECKING:
     from napari_segdino.batch import Row

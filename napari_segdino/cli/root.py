@@ -7,11 +7,11 @@ import click
 from napari_segdino import __version__
 from napari_segdino.cli.ablation import ablation
 from napari_segdino.cli.encoders import encoders
-from napari_segdino.cli.errors import OneLineErrors
 from napari_segdino.cli.fewshot import fewshot
 from napari_segdino.cli.options import verbose_option
 from napari_segdino.cli.predict import predict
 from napari_segdino.cli.score import score
+from napari_segdino.cli.terminal import OneLineErrors
 from napari_segdino.cli.train import train
 from napari_segdino.cli.windows import app, demo
 

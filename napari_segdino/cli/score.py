@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import ANY_PATH, EXISTING, binary_option, verbose_option
+from napari_segdino.cli.terminal import with_bar
 
 
 @click.command()

@@ -7,35 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_segdino.cli.bar import with_bar
 from napari_segdino.cli.options import (
     ANY_PATH,
     EXISTING,
     ManyValues,
-    cache_options,
     cache_settings,
     chosen_encoder,
+    compute_options,
     current_head,
     current_recipe,
-    device_option,
     encoder_option,
-    layout_options,
-    seed_option,
-    verbose_option,
-)
-from napari_segdino.cli.settings import (
     feature_options,
     feature_settings,
+    layout_options,
     predict_options,
     predict_settings,
+    seed_option,
 )
-from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
+from napari_segdino.cli.terminal import with_bar
+from napari_segdino.errors import InputError
+from napari_segdino.heads.registry import (
+    DEFAULT_HEAD,
+    HEADS,
+    get_recipe,
+    head_class,
+)
 
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
     from napari_segdino.io.datasets import Dataset
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.read import CaseReader
+    from napari_segdino.study.settings import StudySettings
 
 _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "work")
 
@@ -96,9 +99,7 @@ _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "w
 @layout_options
 @feature_options
 @predict_options
-@cache_options
-@device_option
-@verbose_option
+@compute_options
 def train(images: Path, masks: Path | None, output: Path, **given: Any) -> None:
     """Train a probe on IMAGES and MASKS, or on a data set.
 
@@ -126,9 +127,7 @@ def train(images: Path, masks: Path | None, output: Path, **given: Any) -> None:
         pairs = pair_files(images, masks)
         dataset = dataset_of(pairs, images, given["group_regex"])
     if given["recipe"] is not None:
-        from napari_segdino.cli.study import run_study
-
-        run_study(dataset, output, cache, given)
+        _run_study(dataset, output, cache, given)
         return
     segmenter = _new_segmenter(given, cache)
     count = _fit(segmenter, dataset, given["binary"])
@@ -181,3 +180,56 @@ def _by_axes(read: CaseReader, cases: list[Any]) -> dict[str, list[Any]]:
         loaded = read(case)
         groups.setdefault(loaded.axes, []).append(loaded)
     return groups
+
+
+def _run_study(
+    dataset: Dataset, output: Path, cache: CacheSettings, given: dict[str, Any]
+) -> None:
+    """Train by a recipe, score, and write probe, tables and plot."""
+    from napari_segdino.io.pairs import stem_of
+    from napari_segdino.metrics import to_csv
+    from napari_segdino.study.plots import can_plot, plot_scores
+    from napari_segdino.study.report import all_rows, seed_table, summary_of
+    from napari_segdino.study.train import iter_study
+
+    settings = _study_settings(cache, given)
+    work = given["work"] or output.with_name(f"{stem_of(output)}.study")
+    if not output.parent.is_dir():
+        raise InputError(f"There is no folder {output.parent} for the probe.")
+    steps = iter_study(dataset, settings, work, output, given["restart"])
+    results = with_bar(steps)
+    rows = all_rows(results)
+    summary = summary_of(results)
+    to_csv(work / "scores.csv", rows)
+    to_csv(work / "summary.csv", summary)
+    if can_plot():
+        plot_scores(work / "scores.png", rows)
+    else:
+        click.echo("No plot: pip install 'napari-segdino[plot]' adds it.", err=True)
+    click.echo(summary)
+    if len(results) > 1:
+        click.echo(seed_table(results))
+    click.echo(f"The probe is in {output}; tables and plot are in {work}.")
+
+
+def _study_settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
+    from napari_segdino.study.settings import StudySettings
+
+    head = get_recipe(given["recipe"]).head
+    if given["head"] not in (None, head):
+        raise click.UsageError(f"--recipe {given['recipe']} is for --head {head}.")
+    if given["epochs"] and not head_class(head).trains_in_epochs:
+        raise click.UsageError(f"--epochs is not for {head}, which has no epochs.")
+    plain = ("validation", "test", "split_seed", "side", "epochs")
+    chosen = {name: given[name] for name in plain if given[name] is not None}
+    return StudySettings(
+        recipe=given["recipe"],
+        encoder=given["encoder"],
+        device=given["device"],
+        seeds=tuple(dict.fromkeys(given["seeds"])) or (given["seed"],),
+        binary=given["binary"],
+        features=feature_settings(given, head, given["recipe"]),
+        predicting=predict_settings(given),
+        cache=cache,
+        **chosen,
+    )

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_segdino.cli.bar import with_bar
-from napari_segdino.cli.options import chosen_encoder, spread
-from napari_segdino.cli.settings import feature_settings, predict_settings
+from napari_segdino.cli.options import (
+    chosen_encoder,
+    feature_settings,
+    predict_settings,
+    spread,
+)
+from napari_segdino.cli.terminal import with_bar
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.progress import Progress
 
@@ -104,7 +108,7 @@ def test_a_file_sees_lines_only(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert with_bar(task([])) == "result"
     assert sys.stderr.getvalue() == "a line\n"
-    monkeypatch.setattr("napari_segdino.cli.bar.SECONDS_IN_A_LOG", 0)
+    monkeypatch.setattr("napari_segdino.cli.terminal.SECONDS_IN_A_LOG", 0)
     with_bar(task([]))
     assert "Reading 1/2\n" in sys.stderr.getvalue()
 

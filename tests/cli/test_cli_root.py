@@ -7,8 +7,8 @@ import pytest
 
 from napari_segdino import __version__
 from napari_segdino.cli import main
-from napari_segdino.cli.errors import one_line
 from napari_segdino.cli.options import DEVICES
+from napari_segdino.cli.terminal import one_line
 from napari_segdino.errors import InputError
 
 
