@@ -96,7 +96,7 @@ class Pipeline:
     @property
     def along_z(self) -> Smoothing:
         """How volumes are smoothed along z."""
-        return Smoothing(0.0, 0, self.predicting.z_sigma, self.predicting.z_unit)
+        return Smoothing(self.predicting.z_sigma, self.predicting.z_unit)
 
     def guess_fits(self, channels: int | None) -> bool:
         """Whether the last guess was made on an image of such channels."""

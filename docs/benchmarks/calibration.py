@@ -13,14 +13,135 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from suggest_robot import Plane, cases, most_wrong
 
 PIXELS = 4000
 """Compared on each image."""
+
+COLDEST, HOTTEST = 0.2, 10.0
+"""Temperatures that are tried."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How often a prediction is right, by how sure it is: a figure's data.
+
+    Parameters
+    ----------
+    edges : numpy.ndarray, shape (B + 1,)
+        Borders of the bins of confidence.
+    confidence, accuracy : numpy.ndarray, shape (B,)
+        Mean probability of the predicted class, and how often it is the true
+        one; NaN in an empty bin.
+    weight : numpy.ndarray, shape (B,)
+        Weight in each bin.
+    error : float
+        Expected calibration error: mean distance of both, by weight.
+    """
+
+    edges: Floats
+    confidence: Floats
+    accuracy: Floats
+    weight: Floats
+    error: float
+
+
+def reliability(
+    probabilities: ArrayLike,
+    truth: ArrayLike,
+    weights: ArrayLike | None = None,
+    bins: int = 10,
+) -> Reliability:
+    """Compare how sure predictions are with how often they are right.
+
+    Parameters
+    ----------
+    probabilities : array of float, shape (N, K)
+        Of pixels with a known class.
+    truth : array of int, shape (N,)
+        That class, 0 to K - 1.
+    weights : array of float, shape (N,), optional
+        Weight of each pixel; 1 if not given.
+    bins : int
+        Of equal width, from 0 to 1.
+
+    Returns
+    -------
+    Reliability
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare.
+    """
+    p, known, w = _checked(probabilities, truth, weights)
+    sure = p.max(1)
+    right = p.argmax(1) == known
+    edges = np.linspace(0, 1, bins + 1)
+    at = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    weight = np.bincount(at, w, bins).astype(float)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(at, w * sure, bins) / weight
+        accuracy = np.bincount(at, w * right, bins) / weight
+    apart = np.abs(confidence - accuracy)
+    error = float(np.nansum(apart * weight) / weight.sum())
+    return Reliability(edges, confidence, accuracy, weight, error)
+
+
+def fit_temperature(
+    probabilities: ArrayLike, truth: ArrayLike, weights: ArrayLike | None = None
+) -> float:
+    """Find the temperature under which what is known is likeliest.
+
+    Parameters
+    ----------
+    probabilities, truth, weights
+        As for :func:`reliability`; of pixels that were not learned from.
+
+    Returns
+    -------
+    float
+        For :func:`temper`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare.
+    """
+    from scipy.optimize import minimize_scalar
+
+    from napari_segdino.inference.uncertainty import temper
+
+    p, known, w = _checked(probabilities, truth, weights)
+    p = np.maximum(p, 1e-6)
+
+    def loss(log_temperature: float) -> float:
+        found = temper(p, float(np.exp(log_temperature)), axis=1)
+        return float(-(w * np.log(found[np.arange(len(found)), known] + 1e-9)).sum())
+
+    span = float(np.log(COLDEST)), float(np.log(HOTTEST))
+    best = minimize_scalar(loss, bounds=span, method="bounded")
+    return float(np.exp(best.x))
+
+
+def _checked(
+    probabilities: ArrayLike, truth: ArrayLike, weights: ArrayLike | None
+) -> tuple[Floats, NDArray[np.intp], Floats]:
+    p, known = np.asarray(probabilities, float), np.asarray(truth, np.intp)
+    w = np.ones(len(known)) if weights is None else np.asarray(weights, float)
+    if p.ndim != 2 or known.shape != (len(p),) or w.shape != (len(p),):
+        raise ValueError("Each pixel needs its probabilities, its class, its weight.")
+    if not w.sum() > 0:
+        raise ValueError("There are no pixels of a known class to compare with.")
+    return p, known, w
 
 
 def play(
@@ -78,11 +199,7 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     from napari_segdino import Segmenter
-    from napari_segdino.inference.uncertainty import (
-        fit_temperature,
-        reliability,
-        temper,
-    )
+    from napari_segdino.inference.uncertainty import temper
 
     found: dict[tuple[str, int], list[tuple[Plane, Plane]]] = {}
     for name in asked.sets:

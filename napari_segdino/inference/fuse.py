@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_segdino.errors import InputError
@@ -16,23 +15,6 @@ Fusion = Literal["entropy", "mean"]
 
 TEMPERATURE = 0.5
 """Of the entropy weights (our reading; arXiv 2605.07221 does not say)."""
-
-
-@dataclass(frozen=True, slots=True)
-class WeightStatistics:
-    """How much each view weighed, over the pixels.
-
-    Parameters
-    ----------
-    mean, std, lowest, highest : tuple of float, one a view
-        Of its normalised weight. With V views and no preference, each mean
-        is 1 / V and each std is 0: then entropy weights do nothing.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    lowest: tuple[float, ...]
-    highest: tuple[float, ...]
 
 
 def certainty(
@@ -88,47 +70,28 @@ def fuse(
     Raises
     ------
     InputError
-        If there is no map, or no such way.
+        If there is no map, no such way, or a pixel that is a number in none.
     """
+    import torch
+
     total: torch.Tensor | None = None
     norm: torch.Tensor | None = None
     for view in maps:
-        weight = _weight(view, how, temperature)
+        # A view that overflowed on a pixel has nothing to say there.
+        broken = view.isnan().any(0)
+        view = torch.where(broken, 0.0, view)
+        weight = torch.where(broken, 0.0, _weight(view, how, temperature))
         if total is None or norm is None:
             total, norm = weight * view, weight
         else:
             total, norm = total.addcmul_(weight, view), norm + weight
     if total is None or norm is None:
         raise InputError("There is no view to join.")
+    if not bool((norm > 0).all()):
+        raise InputError(
+            "The prediction holds no numbers: the probe or the image is damaged."
+        )
     return total / norm
-
-
-def fuse_with_statistics(
-    maps: Iterable[torch.Tensor],
-    how: Fusion = "entropy",
-    temperature: float = TEMPERATURE,
-) -> tuple[torch.Tensor, WeightStatistics]:
-    """Join maps as :func:`fuse` does, and tell how much each view weighed.
-
-    Returns
-    -------
-    probabilities : torch.Tensor, shape (K, Y, X), float32
-        See :func:`fuse`.
-    statistics : WeightStatistics
-        Of the weights.
-    """
-    import torch
-
-    views = list(maps)
-    fused = fuse(views, how, temperature)
-    weights = torch.stack([_weight(view, how, temperature) for view in views])
-    shares = (weights / weights.sum(0)).flatten(1).double()
-    return fused, WeightStatistics(
-        mean=tuple(shares.mean(1).tolist()),
-        std=tuple(shares.std(1, correction=0).tolist()),
-        lowest=tuple(shares.amin(1).tolist()),
-        highest=tuple(shares.amax(1).tolist()),
-    )
 
 
 def _weight(view: torch.Tensor, how: Fusion, temperature: float) -> torch.Tensor:

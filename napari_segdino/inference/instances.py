@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.measure import check_spacing
-from napari_segdino.progress import Progress, Steps, drive, run_in_thread
+from napari_segdino.progress import Progress, Steps, run_in_thread
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -64,16 +64,6 @@ class Objects:
 
     labels: Labels
     classes: NDArray[np.int64]
-
-
-def find_objects(
-    mask: ArrayLike,
-    probabilities: ArrayLike | None = None,
-    spacing: Sequence[float] | None = None,
-    settings: ObjectSettings = ObjectSettings(),  # noqa: B008
-) -> Objects:
-    """Find the objects of each class of a mask; see :func:`iter_find_objects`."""
-    return drive(iter_find_objects(mask, probabilities, spacing, settings))
 
 
 def iter_find_objects(

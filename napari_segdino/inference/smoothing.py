@@ -1,4 +1,4 @@
-"""Smoothing of predictions: within a plane, and along z plane by plane."""
+"""Smoothing of predictions along z, plane by plane."""
 
 from __future__ import annotations
 
@@ -15,24 +15,16 @@ from napari_segdino.inference.predict import PlaneResult, label_dtype
 
 Unit = Literal["slices", "mm"]
 
-SCALE = 512
-"""Longer side, in pixels, at which the sigma within a plane is given."""
-
 TRUNCATE = 4.0
 """Sigmas at which a Gaussian is cut, as scipy does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Smoothing:
-    """How predictions are smoothed (arXiv 2605.07221; numbers are our reading).
+    """How predictions are smoothed along z (arXiv 2605.07221; numbers are our reading).
 
     Parameters
     ----------
-    plane_sigma : float
-        Of a Gaussian over each plane's probabilities, in pixels of a plane of
-        512 pixels on its longer side; 0 is off.
-    min_pixels : int
-        Components of a class smaller than this become background; 0 is off.
     z_sigma : float
         Of a Gaussian along z; 0 is off. A survey reports 4 slices as best, 3
         to 5 as fine, on scans with slices of 1 mm.
@@ -43,13 +35,11 @@ class Smoothing:
         5 mm would blend what has nothing to do with each other. 0 is off.
     """
 
-    plane_sigma: float = 1.0
-    min_pixels: int = 0
     z_sigma: float = 4.0
     z_unit: Unit = "slices"
     max_mm: float = 4.0
 
-    def sigma_in_slices(self, spacing: float | None, time: bool = False) -> float:
+    def sigma_in_slices(self, spacing: float | None) -> float:
         """Sigma along the leading axis in slices.
 
         Parameters
@@ -57,8 +47,6 @@ class Smoothing:
         spacing : float, optional
             From slice to slice in mm; None where it is not known, which counts
             as 1 mm.
-        time : bool
-            Whether the axis is time; then there is no smoothing.
 
         Returns
         -------
@@ -69,7 +57,7 @@ class Smoothing:
         InputError
             If the spacing is not above 0 or the unit is not known.
         """
-        if time or self.z_sigma <= 0:
+        if self.z_sigma <= 0:
             return 0.0
         if spacing is not None and not spacing > 0:
             raise InputError(f"The spacing of slices must be above 0, not {spacing}.")
@@ -84,87 +72,6 @@ class Smoothing:
     def reach(self, spacing: float | None) -> int:
         """Return how many slices to either side count; see `sigma_in_slices`."""
         return len(kernel(self.sigma_in_slices(spacing))) // 2
-
-
-def smooth_plane(
-    probabilities: NDArray[np.float32], sigma: float
-) -> NDArray[np.float32]:
-    """Smooth the probabilities of a plane by a Gaussian.
-
-    Parameters
-    ----------
-    probabilities : numpy.ndarray, shape (K, Y, X), float32
-        They sum to 1, before and after.
-    sigma : float
-        In pixels of a plane of 512 on its longer side.
-
-    Returns
-    -------
-    numpy.ndarray, shape (K, Y, X), float32
-    """
-    from scipy import ndimage
-
-    pixels = sigma * max(probabilities.shape[1:]) / SCALE
-    if pixels <= 0:
-        return probabilities
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(
-        probabilities, pixels, mode="nearest", truncate=TRUNCATE, axes=(1, 2)
-    )
-    return smooth
-
-
-def remove_small(
-    labels: NDArray[np.unsignedinteger], min_pixels: int
-) -> NDArray[np.unsignedinteger]:
-    """Make components smaller than `min_pixels` background.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray, shape (Y, X), unsigned
-        0 background, 1.. classes. Pixels of one class that touch, by a corner
-        too, are a component.
-    min_pixels : int
-        Smallest size that stays.
-
-    Returns
-    -------
-    numpy.ndarray, shape (Y, X)
-        A copy.
-    """
-    from scipy import ndimage
-
-    kept = labels.copy()
-    for label in np.unique(labels[labels > 0]):
-        parts, _ = ndimage.label(labels == label, np.ones((3, 3)))
-        small = np.bincount(parts.ravel()) < min_pixels
-        small[0] = False
-        kept[small[parts]] = 0
-    return kept
-
-
-def smooth_along_z(
-    probabilities: NDArray[np.floating], sigma: float
-) -> NDArray[np.float32]:
-    """Smooth a whole volume along z; :func:`iter_smooth` needs less memory.
-
-    Parameters
-    ----------
-    probabilities : numpy.ndarray, shape (K, Z, Y, X)
-        Of a volume.
-    sigma : float
-        In slices.
-
-    Returns
-    -------
-    numpy.ndarray, shape (K, Z, Y, X), float32
-        The first and last planes count as going on for ever.
-    """
-    from scipy import ndimage
-
-    smooth: NDArray[np.float32] = ndimage.correlate1d(
-        probabilities.astype(np.float32), kernel(sigma), 1, mode="nearest"
-    )
-    return smooth
 
 
 def neighbourhood(wanted: Iterable[int], depth: int, reach: int) -> list[int]:
@@ -203,7 +110,6 @@ def iter_smooth(
     *,
     depth: int = 0,
     spacing: float | None = None,
-    time: bool = False,
 ) -> Generator[Any, None, None]:
     """Smooth planes as they come, holding a window of them.
 
@@ -216,7 +122,7 @@ def iter_smooth(
         How.
     depth : int
         Planes of one volume, where several follow one another; 0 is all.
-    spacing, time
+    spacing : float, optional
         See :meth:`Smoothing.sigma_in_slices`.
 
     Yields
@@ -228,18 +134,17 @@ def iter_smooth(
     object
         Whatever else came.
     """
-    weights = kernel(settings.sigma_in_slices(spacing, time))
+    weights = kernel(settings.sigma_in_slices(spacing))
     window = _Window(weights, depth)
     try:
         for step in steps:
             if not isinstance(step, PlaneResult):
                 yield step
                 continue
-            maps = smooth_plane(step.probabilities, settings.plane_sigma)
-            for index, smooth in window.push(step.index, maps):
-                yield _result(index, smooth, settings.min_pixels)
+            for index, smooth in window.push(step.index, step.probabilities):
+                yield _result(index, smooth)
         for index, smooth in window.flush():
-            yield _result(index, smooth, settings.min_pixels)
+            yield _result(index, smooth)
     finally:
         if hasattr(steps, "close"):
             steps.close()
@@ -278,12 +183,8 @@ def iter_smooth_wanted(
             yield step
 
 
-def _result(
-    index: int, probabilities: NDArray[np.float32], min_pixels: int
-) -> PlaneResult:
+def _result(index: int, probabilities: NDArray[np.float32]) -> PlaneResult:
     labels = probabilities.argmax(0).astype(label_dtype(len(probabilities)))
-    if min_pixels > 1:
-        labels = remove_small(labels, min_pixels)
     return PlaneResult(index, labels, probabilities)
 
 

@@ -78,7 +78,7 @@ def iter_uncertainty(
 
     Yields
     ------
-    Progress, PlaneDoubt
+    Progress, PlaneUncertainty
     """
     wanted = list(range(len(as_planes(image, volume, axes))))
     wanted = wanted if planes is None else list(planes)

@@ -48,7 +48,7 @@ def iter_suggest(
 
     Yields
     ------
-    Progress, PlaneDoubt
+    Progress, PlaneUncertainty
         The uncertainty of a plane as it is known, for a layer.
 
     Returns

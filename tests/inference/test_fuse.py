@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_segdino.errors import InputError
-from napari_segdino.inference.fuse import certainty, fuse, fuse_with_statistics
+from napari_segdino.inference.fuse import certainty, fuse
 
 
 def maps_of(*values):
@@ -25,33 +25,33 @@ def test_certainty_by_hand():
 
 
 def test_a_sure_view_weighs_more():
-    fused, marked = fuse_with_statistics(maps_of([1.0, 0.0], [0.5, 0.5]))
+    fused = fuse(maps_of([1.0, 0.0], [0.5, 0.5]))
     share = 1 / (1 + math.exp(-2))
     expected = share + 0.5 * (1 - share)
     assert fused.flatten().tolist() == pytest.approx([expected, 1 - expected])
-    assert marked.mean == pytest.approx((share, 1 - share))
-    assert marked.std == (0, 0)
 
 
 def test_weights_are_of_each_pixel():
     a = torch.tensor([[[1.0, 0.5]], [[0.0, 0.5]]])
     b = torch.tensor([[[0.5, 0.0]], [[0.5, 1.0]]])
-    fused, marked = fuse_with_statistics([a, b])
+    fused = fuse([a, b])
     assert fused[0, 0, 0] == pytest.approx(0.94040, abs=1e-5)
     assert fused[1, 0, 1] == pytest.approx(0.94040, abs=1e-5)
-    share = 1 / (1 + math.exp(-2))
-    assert marked.lowest == pytest.approx((1 - share, 1 - share))
-    assert marked.highest == pytest.approx((share, share))
-    assert marked.mean == pytest.approx((0.5, 0.5))
-    assert marked.std == pytest.approx((share - 0.5, share - 0.5))
 
 
 def test_the_mean_is_plain():
     views = maps_of([1.0, 0.0], [0.5, 0.5], [0.0, 1.0])
-    fused, marked = fuse_with_statistics(views, "mean")
+    fused = fuse(views, "mean")
     assert fused.flatten().tolist() == pytest.approx([0.5, 0.5])
-    assert marked.mean == pytest.approx((1 / 3,) * 3)
     assert torch.equal(fuse(iter(views), "mean"), fused)
+
+
+def test_a_view_that_is_no_number_is_left_out_where_it_is_none():
+    views = maps_of([0.25, 0.75], [math.nan, math.nan])
+    for how in ("entropy", "mean"):
+        assert fuse(views, how).flatten().tolist() == [0.25, 0.75]
+    with pytest.raises(InputError, match="no numbers"):
+        fuse([views[1]])
 
 
 def test_what_came_in_stays():
@@ -70,12 +70,11 @@ def test_probabilities_stay_probabilities(n_views, n_classes, seed, temperature)
         (20 * torch.randn(n_classes, 3, 4, generator=g)).softmax(0)
         for _ in range(n_views)
     ]
-    fused, marked = fuse_with_statistics(views, temperature=temperature)
+    fused = fuse(views, temperature=temperature)
     assert torch.allclose(fused.sum(0), torch.ones(3, 4), atol=1e-5)
     stack = torch.stack(views)
     assert (fused <= stack.amax(0) + 1e-5).all()
     assert (fused >= stack.amin(0) - 1e-5).all()
-    assert sum(marked.mean) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

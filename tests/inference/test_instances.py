@@ -7,10 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError, ScanError
-from napari_segdino.inference.instances import ObjectSettings, find_objects
+from napari_segdino.inference.instances import ObjectSettings, iter_find_objects
 from napari_segdino.inference.measure import measure_objects, write_table
+from napari_segdino.progress import drive
 
 JOINED = ObjectSettings(split=False)
+
+
+def find_objects(*args, **kwargs):
+    return drive(iter_find_objects(*args, **kwargs))
 
 
 def disc(shape, centre, radius, spacing=None):

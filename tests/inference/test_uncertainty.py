@@ -8,8 +8,6 @@ from napari_segdino.errors import InputError
 from napari_segdino.inference.uncertainty import (
     disagreement,
     entropy,
-    fit_temperature,
-    reliability,
     temper,
 )
 
@@ -65,25 +63,6 @@ def test_disagreement_is_a_part_of_the_doubt(members):
     assert (got.between <= got.total + 1e-5).all()
 
 
-def test_reliability_by_hand():
-    # 0.95 sure, right in 3 of 4; 0.65 sure, right in 1 of 2
-    p = np.array([[0.05, 0.95]] * 4 + [[0.65, 0.35]] * 2)
-    truth = [1, 1, 1, 0, 0, 1]
-    got = reliability(p, truth)
-    assert got.weight.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 4]
-    assert got.accuracy[[6, 9]].tolist() == [0.5, 0.75]
-    assert got.confidence[[6, 9]].tolist() == pytest.approx([0.65, 0.95])
-    assert np.isnan(got.accuracy[0])
-    assert got.error == pytest.approx((4 * 0.2 + 2 * 0.15) / 6)
-    weighted = reliability(p, truth, [0, 0, 0, 0, 1, 1])
-    assert weighted.error == pytest.approx(0.15)
-
-
-def test_a_confidence_on_a_border_belongs_to_the_bin_below():
-    got = reliability([[0.5, 0.5], [1.0, 0.0]], [0, 0], bins=4)
-    assert got.weight.tolist() == [0, 1, 0, 1]
-
-
 def test_temperature_by_hand():
     assert temper(stack(0.8), 2)[:, 0].tolist() == pytest.approx([1 / 3, 2 / 3])
     assert temper(stack(0.8), 0.5)[1, 0] == pytest.approx(16 / 17)
@@ -103,25 +82,3 @@ def test_temperature_keeps_the_winner_and_the_sum(raw, temperature):
     assert np.allclose(got.sum(0), 1, atol=1e-5)
     winner = np.take_along_axis(got, p.argmax(0)[None], 0)
     assert np.allclose(winner, got.max(0), rtol=1e-4)
-
-
-def test_the_temperature_that_made_them_is_found():
-    random = np.random.default_rng(0)
-    honest = random.uniform(0.02, 0.98, 20_000)
-    truth = random.random(20_000) < honest
-    p = np.stack([1 - honest, honest], 1)
-    assert fit_temperature(p, truth) == pytest.approx(1, abs=0.06)
-    too_sure = temper(p, 1 / 3, axis=1)
-    assert fit_temperature(too_sure, truth) == pytest.approx(3, rel=0.06)
-    before = reliability(too_sure, truth).error
-    after = reliability(temper(too_sure, 3, axis=1), truth).error
-    assert after < 0.02 < 0.1 < before
-
-
-def test_nothing_known_is_an_error():
-    with pytest.raises(InputError):
-        reliability(np.zeros((0, 2)), [])
-    with pytest.raises(InputError):
-        fit_temperature(np.ones((3, 2)) / 2, [0, 1])
-    with pytest.raises(InputError):
-        reliability(np.ones((2, 2)) / 2, [0, 1], [0, 0])
