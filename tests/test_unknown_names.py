@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_segdino import Segmenter
+from napari_segdino.batch import plan_jobs
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.encoders.device import resolve_device
 from napari_segdino.encoders.load import load_encoder
@@ -17,6 +18,7 @@ from napari_segdino.errors import (
     unknown_name,
 )
 from napari_segdino.heads.registry import get_recipe, make_head
+from napari_segdino.io.read import read_scan
 from napari_segdino.io.sample import sample_path
 from napari_segdino.io.write import write_mask, write_probabilities
 from napari_segdino.model_file import ModelFile
@@ -55,6 +57,7 @@ def test_sentences_by_hand():
         (lambda: PredictSettings(z_unit="slice"), "slices", "mm"),
         (lambda: sample_path("cels"), "cell", "retina"),
         (lambda: write_mask("a.nrd", MASK), ".nrrd", ".tif"),
+        (lambda: plan_jobs([], ".", suffix=".nigz"), ".nii.gz", ".ome.zarr"),
         (lambda: write_probabilities("a.tiif", MASK), ".tif", ".nrrd"),
         (lambda: Settings().restored({"head": "prob"}), "probe", "segdino"),
     ],
@@ -66,6 +69,13 @@ def test_each_refusal_lists_what_there_is(do, near, also):
     assert f"(did you mean {near!r}?)" in text
     assert also in text
     assert "\n" not in text
+
+
+def test_a_file_of_no_format_names_those_that_are_read(tmp_path):
+    (tmp_path / "a.tfi").write_text("")
+    words = r"not known \(did you mean '\.tif'\?\), only \.nii, .*\.zarr are\."
+    with pytest.raises(ScanError, match=words):
+        read_scan(tmp_path / "a.tfi")
 
 
 def test_a_setting_of_a_project_that_there_is_not_is_told_and_left_out(caplog):

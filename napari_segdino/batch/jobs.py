@@ -10,7 +10,7 @@ from typing import Literal
 
 from napari_segdino.batch.names import masks_among, name_images
 from napari_segdino.batch.record import RECORD, Made, Record
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
 from napari_segdino.files import new_token, write_csv
 
 Status = Literal["done", "redone", "skipped", "left alone", "failed"]
@@ -132,8 +132,7 @@ def plan_jobs(
     from napari_segdino.io.pairs import stem_of
 
     if suffix and suffix not in MASK_SUFFIXES:
-        known = ", ".join(MASK_SUFFIXES)
-        raise InputError(f"Masks are written as {known}, not {suffix!r}.")
+        raise InputError(unknown_name("format of masks", suffix, MASK_SUFFIXES))
     records = _Records()
     given = [path for one in inputs for path in _expand(one)]
     paths = list(dict.fromkeys(p for path in given for p in _images(path, records)))

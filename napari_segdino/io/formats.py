@@ -162,6 +162,9 @@ FORMATS = (
 )
 """All formats, in the order in which they are listed."""
 
+READ_SUFFIXES = tuple(s for one in FORMATS for s in one.suffixes)
+"""Suffixes that :func:`~napari_segdino.io.read_scan` knows."""
+
 MASK_SUFFIXES = tuple(s for one in FORMATS for s in one.mask_suffixes)
 """Suffixes that :func:`~napari_segdino.io.write_mask` knows."""
 

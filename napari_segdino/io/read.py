@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.errors import ScanError
-from napari_segdino.files import reason
-from napari_segdino.io.formats import read_format
+from napari_segdino.errors import ScanError, close_name
+from napari_segdino.files import reason, split_suffix
+from napari_segdino.io.formats import READ_SUFFIXES, read_format
 from napari_segdino.io.scan import ReadOptions, Scan
 from napari_segdino.progress import Progress, Steps, drive
 
@@ -119,8 +119,13 @@ def _iter_read_format(path: Path, options: ReadOptions) -> Steps[Scan]:
         raise ScanError(f"{path.name} cannot be read: there is no such file.")
     kind = read_format(path)
     if kind is None or kind.read is None:
-        what = "no scan was found in it" if path.is_dir() else "its format is not known"
-        raise ScanError(f"{path.name} cannot be read: {what}.")
+        if path.is_dir():
+            raise ScanError(f"{path.name} cannot be read: no scan was found in it.")
+        raise ScanError(
+            f"{path.name} cannot be read: its format is not known"
+            f"{close_name(split_suffix(path)[1], READ_SUFFIXES)}, only "
+            f"{', '.join(READ_SUFFIXES)} are."
+        )
     if options.series is not None and not kind.several:
         raise ScanError(f"{path.name} holds a single image: there is no series in it.")
     found = kind.read(path, options)
