@@ -87,8 +87,6 @@ class Head(Protocol):
     regularised: ClassVar[bool]
     """It predicts on the cells of a tile, and what it predicts is then spread along
     the edges of the image; else it predicts pixels, which stay as they are."""
-    refits_at_once: ClassVar[bool]
-    """It is refitted in hundredths of a second, so that an ensemble costs nothing."""
     trains_in_epochs: ClassVar[bool]
     """It is trained epoch by epoch; a validation split chooses the best one."""
 

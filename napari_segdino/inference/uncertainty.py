@@ -1,15 +1,10 @@
 """How uncertain a prediction is.
 
-Entropy as a share of its largest value; its split into what members of an
-ensemble share and where they disagree (Houlsby and others 2011,
-arXiv 1112.5745); temperature as in Guo and others (2017, arXiv 1706.04599).
+Entropy as a share of its largest value; temperature as in Guo and others (2017,
+arXiv 1706.04599).
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,24 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from napari_segdino.errors import InputError
 
 Map = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Uncertainty:
-    """Uncertainty at each pixel, shape (*spatial), float32, in [0, 1].
-
-    Parameters
-    ----------
-    total : numpy.ndarray
-        Entropy of the members' mean: what to look at next.
-    between : numpy.ndarray
-        The part of `total` that comes from members disagreeing (their mutual
-        information): more marks help there. The rest, ``total - between``, is
-        what all members find uncertain.
-    """
-
-    total: Map
-    between: Map
 
 
 def entropy(probabilities: ArrayLike) -> Map:
@@ -58,37 +35,6 @@ def entropy(probabilities: ArrayLike) -> Map:
         total += entr(one.astype(np.float32, copy=False))
     share: Map = np.clip(total / np.float32(np.log(max(2, len(p)))), 0, 1)
     return share
-
-
-def disagreement(members: Iterable[ArrayLike]) -> Uncertainty:
-    """Uncertainty of an ensemble, holding two members at a time.
-
-    Parameters
-    ----------
-    members : iterable of array of float, each (K, *spatial)
-        Probabilities, one a member.
-
-    Returns
-    -------
-    Uncertainty
-
-    Raises
-    ------
-    InputError
-        If there is no member.
-    """
-    total: Any = None
-    within: Any = None
-    count = 0
-    for member in members:
-        p = np.asarray(member, np.float32)
-        count += 1
-        total = p.copy() if total is None else total + p
-        within = entropy(p) if within is None else within + entropy(p)
-    if not count:
-        raise InputError("There is no prediction to measure.")
-    whole = entropy(total / np.float32(count))
-    return Uncertainty(whole, np.clip(whole - within / np.float32(count), 0, 1))
 
 
 def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:

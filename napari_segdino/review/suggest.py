@@ -3,17 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_segdino.images.planes import as_planes
+from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.progress import Progress, Steps, relay
-from napari_segdino.review.ensemble import PlaneUncertainty, iter_uncertainty
 from napari_segdino.review.places import Ranking, join, rank
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
+
+
+TEXT = "Looking for uncertainty"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneUncertainty:
+    """Uncertainty of one plane.
+
+    Parameters
+    ----------
+    index : int
+        Flat index of the plane over the image's leading axes.
+    uncertainty : numpy.ndarray, shape (Y, X), float32
+        Entropy of the probabilities, 0 to 1.
+    """
+
+    index: int
+    uncertainty: NDArray[np.float32]
+
+
+def iter_uncertainty(
+    segmenter: Segmenter,
+    image: Any,
+    *,
+    volume: bool | None = None,
+    axes: str | None = None,
+    planes: Iterable[int] | None = None,
+) -> Steps[None]:
+    """Measure the uncertainty of a probe, plane by plane.
+
+    The entropy of the probe alone led robots no worse than an ensemble of probes
+    that were fitted to strokes drawn anew.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Fitted.
+    image, volume, axes
+        As for :meth:`Segmenter.predict`.
+    planes : iterable of int, optional
+        Planes in the order wanted; None is all.
+
+    Yields
+    ------
+    Progress, PlaneUncertainty
+    """
+    how: dict[str, Any] = {"volume": volume, "axes": axes, "planes": planes}
+    for step in segmenter.iter_predict(image, **how):
+        if isinstance(step, PlaneResult):
+            yield PlaneUncertainty(step.index, entropy(step.probabilities))
+        elif isinstance(step, Progress):
+            yield Progress(step.done, step.total, TEXT)
 
 
 def iter_suggest(
@@ -25,8 +81,6 @@ def iter_suggest(
     axes: str | None = None,
     planes: Iterable[int] | None = None,
     count: int = 20,
-    members: int = 0,
-    temperature: float = 1.0,
 ) -> Steps[Ranking]:
     """Look where a probe is most uncertain.
 
@@ -42,9 +96,6 @@ def iter_suggest(
         Planes to look at; None is all.
     count : int
         At most so many places.
-    members, temperature : int and float
-        As for :func:`~napari_segdino.review.ensemble.iter_uncertainty`. The entropy
-        of the probe alone led robots no worse than an ensemble.
 
     Yields
     ------
@@ -63,14 +114,12 @@ def iter_suggest(
         volume=volume,
         axes=axes,
         planes=planes,
-        members=members,
-        temperature=temperature,
     ):
         if isinstance(step, PlaneUncertainty):
             marked = (
                 None if marks is None else np.asarray(marks[source.index(step.index)])
             )
-            one = rank([(step.index, step.uncertainty.total, marked)], count)
+            one = rank([(step.index, step.uncertainty, marked)], count)
             ranking = join([ranking, one], count)
         yield step
     return ranking
@@ -82,7 +131,6 @@ def iter_rank_images(
     *,
     volume: bool | None = None,
     axes: str | None = None,
-    members: int = 0,
 ) -> Steps[list[tuple[str, Ranking]]]:
     """Rank images by how uncertain they are, such as those of a folder.
 
@@ -92,7 +140,7 @@ def iter_rank_images(
         Fitted.
     images : iterable of (name, image)
         Read one by one.
-    volume, axes, members
+    volume, axes
         As for :func:`iter_suggest`.
 
     Yields
@@ -106,9 +154,7 @@ def iter_rank_images(
     """
     found = []
     for name, image in images:
-        steps = iter_suggest(
-            segmenter, image, volume=volume, axes=axes, members=members
-        )
+        steps = iter_suggest(segmenter, image, volume=volume, axes=axes)
         ranking = yield from _only_progress(steps, name)
         found.append((name, ranking))
     return sorted(found, key=lambda pair: -pair[1].uncertainty)

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.ensemble import PlaneUncertainty, iter_uncertainty
 from napari_segdino.review.places import Ranking, rank
-from napari_segdino.review.suggest import iter_rank_images
+from napari_segdino.review.suggest import (
+    PlaneUncertainty,
+    iter_rank_images,
+    iter_uncertainty,
+)
 from napari_segdino.session.results import UncertainPart
 from napari_segdino.session.session import checksum
 from napari_segdino.session.tasks import FULL, in_bytes
@@ -80,11 +83,11 @@ def iter_look(
     if not unknown:
         return
     for step in iter_uncertainty(
-        segmenter, planes.array, axes=planes.axes, planes=unknown, members=0
+        segmenter, planes.array, axes=planes.axes, planes=unknown
     ):
         if isinstance(step, PlaneUncertainty):
             marked = np.array(marks[planes.index(step.index)])
-            yield _as_uncertain(step.index, in_bytes(step.uncertainty.total), marked)
+            yield _as_uncertain(step.index, in_bytes(step.uncertainty), marked)
         else:
             yield step
 

@@ -6,7 +6,6 @@ from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.uncertainty import (
-    disagreement,
     entropy,
     temper,
 )
@@ -39,28 +38,6 @@ def test_entropy_stays_between_nothing_and_all(raw):
     assert got.shape == (3, 5)
     assert (got >= 0).all() and (got <= 1).all()
     assert np.allclose(got, entropy(p[::-1]), atol=1e-5)
-
-
-def test_members_that_agree_and_members_that_do_not():
-    # (both sure and alike, both sure and opposed, both unsure)
-    got = disagreement([stack(1.0, 1.0, 0.5), stack(1.0, 0.0, 0.5)])
-    assert got.total.tolist() == [0, 1, 1]
-    assert got.between.tolist() == [0, 1, 0]
-    half = disagreement([stack(0.5), stack(1.0)])
-    mean = entropy(stack(0.75))[0]
-    assert half.total[0] == pytest.approx(mean)
-    assert half.between[0] == pytest.approx(mean - 0.5)
-    with pytest.raises(InputError):
-        disagreement([])
-
-
-@given(
-    npst.arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)),
-)
-def test_disagreement_is_a_part_of_the_doubt(members):
-    got = disagreement(stack(*m) for m in members)
-    assert (got.between >= 0).all()
-    assert (got.between <= got.total + 1e-5).all()
 
 
 def test_temperature_by_hand():

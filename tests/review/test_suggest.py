@@ -6,13 +6,12 @@ from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError
 from napari_segdino.progress import drive
-from napari_segdino.review.ensemble import (
-    PlaneUncertainty,
-    draw_strokes,
-    iter_uncertainty,
-)
 from napari_segdino.review.places import find_places, join, judge_slice, rank
-from napari_segdino.review.suggest import iter_rank_images, iter_suggest
+from napari_segdino.review.suggest import (
+    PlaneUncertainty,
+    iter_rank_images,
+    iter_suggest,
+)
 
 
 def test_a_thick_region_wins_over_a_line_and_a_pixel():
@@ -77,7 +76,7 @@ def test_slices_by_hand():
         find_places(flat, np.zeros((3, 3)))
 
 
-def test_slices_and_images_are_ranked_by_the_doubt_of_the_probe(segmenter, scene):
+def test_slices_and_images_are_ranked_by_the_uncertainty_of_the_probe(segmenter, scene):
     image, mask, marks = scene()
     strange = np.where(mask > 0, 110, 2 * image).astype(np.uint8)
     volume = np.stack([image, strange, scene(seed=5)[0]])
@@ -85,9 +84,7 @@ def test_slices_and_images_are_ranked_by_the_doubt_of_the_probe(segmenter, scene
     segmenter.fit(volume[:1], marked[:1], axes="ZYX")
     seen = []
     ranking = drive(iter_suggest(segmenter, volume, marked, axes="ZYX"), seen.append)
-    maps = {
-        s.index: s.uncertainty.total for s in seen if isinstance(s, PlaneUncertainty)
-    }
+    maps = {s.index: s.uncertainty for s in seen if isinstance(s, PlaneUncertainty)}
     assert sorted(maps) == [0, 1, 2]
     means = {0: maps[0][marks == 0].mean(), 1: maps[1].mean()}
     assert [s.plane for s in ranking.slices] == sorted(means, key=lambda i: -means[i])
@@ -100,32 +97,3 @@ def test_slices_and_images_are_ranked_by_the_doubt_of_the_probe(segmenter, scene
     backwards = drive(iter_rank_images(segmenter, pair[::-1]))
     assert [name for name, _ in ranked] == [name for name, _ in backwards]
     assert ranked[0][1].uncertainty > ranked[1][1].uncertainty > 0
-
-
-def test_an_ensemble_leaves_the_probe_as_it_was(segmenter, scene, encoder):
-    image, _, marks = scene()
-    segmenter.fit(image, marks)
-    model, before = segmenter.model_, encoder.planes_encoded
-    steps = []
-    drive(iter_uncertainty(segmenter, image, members=4), steps.append)
-    (plane,) = (s for s in steps if isinstance(s, PlaneUncertainty))
-    again = []
-    drive(iter_uncertainty(segmenter, image, members=4), again.append)
-    assert plane.uncertainty.between.max() > 0
-    assert np.array_equal(plane.uncertainty.total, again[-2].uncertainty.total)
-    assert segmenter.model_ is model
-    assert encoder.planes_encoded == before
-
-
-def test_each_class_keeps_its_number_of_strokes(segmenter, scene):
-    image, _, marks = scene()
-    segmenter.fit(image, marks)
-    random = np.random.default_rng(0)
-    left_out = 0
-    for _ in range(20):
-        (drawn,) = draw_strokes(segmenter.samples_, random).values()
-        for code in (1, 2):
-            weight = drawn.weights[drawn.codes == code].sum()
-            assert float(weight) == pytest.approx(2, abs=1e-5)
-        left_out += len(drawn.strokes.unique()) < 4
-    assert 5 < left_out < 20  # 3 in 4 on average

@@ -52,7 +52,6 @@ class DenseHead(Head):
     one_class_is_enough: ClassVar[bool] = False
     keeps_levels: ClassVar[bool] = True
     regularised: ClassVar[bool] = False
-    refits_at_once: ClassVar[bool] = False
     trains_in_epochs: ClassVar[bool] = True
 
     def __init__(self, recipe: Recipe | None = None) -> None:

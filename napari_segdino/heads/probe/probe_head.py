@@ -97,7 +97,6 @@ class ProbeHead(Head):
     one_class_is_enough: ClassVar[bool] = True
     keeps_levels: ClassVar[bool] = False
     regularised: ClassVar[bool] = True
-    refits_at_once: ClassVar[bool] = True
     trains_in_epochs: ClassVar[bool] = False
 
     def __init__(self, recipe: Recipe | None = None) -> None:
