@@ -17,7 +17,7 @@ from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.heads.base import Head
-from napari_segdino.heads.collect import iter_remember
+from napari_segdino.heads.collect import iter_collect
 from napari_segdino.heads.probe.clicks import EXTRA_CLUSTERS, ClickedGroups, give_groups
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
@@ -58,7 +58,7 @@ class Pipeline:
 
     Attributes
     ----------
-    guess : object
+    unsupervised : object
         What the head keeps of the last mask found without labels.
     """
 
@@ -67,8 +67,8 @@ class Pipeline:
     feature_settings: FeatureSettings
     predicting: PredictSettings
     seed: int
-    guess: Any = field(default=None, init=False)
-    _guess_channels: int = field(default=GREY, init=False)
+    unsupervised: Any = field(default=None, init=False)
+    _unsupervised_channels: int = field(default=GREY, init=False)
     _grouping: Head = field(default_factory=lambda: make_head("probe"), init=False)
 
     def with_settings(
@@ -90,7 +90,7 @@ class Pipeline:
         other.feature_settings = features or other.head.default_features()
         other.predicting, other.seed = predicting, seed
         if head is not None or other.feature_settings != self.feature_settings:
-            other.guess = None
+            other.unsupervised = None
         return other
 
     @property
@@ -98,12 +98,14 @@ class Pipeline:
         """How volumes are smoothed along z."""
         return Smoothing(self.predicting.z_sigma, self.predicting.z_unit)
 
-    def guess_fits(self, channels: int | None) -> bool:
-        """Whether the last guess was made on an image of such channels."""
-        if self.guess is None or channels is None:
+    def unsupervised_fits(self, channels: int | None) -> bool:
+        """Whether the last unsupervised mask was of an image of such channels."""
+        if self.unsupervised is None or channels is None:
             return False
         neighbours = self.feature_settings.neighbours
-        return join_channels(channels, self._guess_channels, neighbours) is not None
+        return (
+            join_channels(channels, self._unsupervised_channels, neighbours) is not None
+        )
 
     def smooths(self, image: Planes) -> bool:
         """Whether an image is smoothed along z; a series over time never is."""
@@ -122,7 +124,7 @@ class Pipeline:
             cuts = self._cuts(image, spacing)
             shares = share_cuts(image, cuts, marks)
             for (axis, cut), share in zip(cuts.items(), shares, strict=True):
-                yield from iter_remember(
+                yield from iter_collect(
                     samples,
                     self.head,
                     self.extractor.seeing(cut),
@@ -262,7 +264,7 @@ class Pipeline:
         groups, samples = yield from iter_find_groups(
             cut, wanted, extractor, self.feature_settings, n_groups, self.seed, centre
         )
-        yield from self._iter_guess(image, cuts, groups, samples, wanted, centre)
+        yield from self._iter_draw_groups(image, cuts, groups, samples, wanted, centre)
 
     def iter_from_clicks(
         self,
@@ -278,7 +280,7 @@ class Pipeline:
         cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
         clicked: dict[str, Any] = {}
         how = cut, marks, marked, self.feature_settings, self.seed
-        yield from iter_remember(clicked, self._grouping, extractor, *how)
+        yield from iter_collect(clicked, self._grouping, extractor, *how)
         codes = {int(c) for kept in clicked.values() for c in kept.codes}
         if not codes - {1}:
             raise InputError("No class is marked: click on an object of it first.")
@@ -293,9 +295,9 @@ class Pipeline:
             classes=False,
         )
         given = give_groups(groups, list(clicked.values()))
-        yield from self._iter_guess(image, cuts, given, samples, wanted, centre)
+        yield from self._iter_draw_groups(image, cuts, given, samples, wanted, centre)
 
-    def _iter_guess(
+    def _iter_draw_groups(
         self,
         image: Planes,
         cuts: Mapping[str, Planes],
@@ -304,9 +306,9 @@ class Pipeline:
         wanted: list[int],
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
-        """Keep what groups say as the guess, and draw it."""
-        self.guess = self.head.unsupervised_sample(groups, samples)
-        self._guess_channels = count_channels(image)
+        """Draw groups, and keep a sample of what they say."""
+        self.unsupervised = self.head.unsupervised_sample(groups, samples)
+        self._unsupervised_channels = count_channels(image)
         nothing: dict[str, Any] = {}
         how = self._grouping, groups, nothing, wanted, "Grouping"
         yield from self._iter_smoothed(image, cuts, how, None, centre)

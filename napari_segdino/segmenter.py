@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.estimator import Estimator
-from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.images.planes import as_planes, pair_up
 from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
@@ -163,8 +163,8 @@ class Segmenter(Estimator):
         After :meth:`iter_cluster`, classes without marks stay where that mask had
         them.
         """
-        guess = {GUESS: self._pipeline.guess} if self.has_guess else {}
-        samples = getattr(self, "samples_", guess)
+        first = self._pipeline.unsupervised if self.has_unsupervised else None
+        samples = getattr(self, "samples_", {UNSUPERVISED: first} if first else {})
         return self._iter_learn(samples, images, marks, volume, axes, planes, spacing)
 
     def _iter_learn(
@@ -181,12 +181,12 @@ class Segmenter(Estimator):
         channels = self.check_channels([p for p, _ in pairs], anew=not samples)
         pipeline = yield from self.iter_pipeline()
         samples = dict(samples)
-        if not self.is_fitted and not pipeline.guess_fits(channels):
-            samples.pop(GUESS, None)
+        if not self.is_fitted and not pipeline.unsupervised_fits(channels):
+            samples.pop(UNSUPERVISED, None)
         wanted = _planes_of(planes, images, pairs)
         spacings = _spacings_of(spacing, images, pairs)
         yield from pipeline.iter_learn(samples, pairs, wanted, spacings)
-        if not set(samples) - {GUESS}:
+        if not set(samples) - {UNSUPERVISED}:
             raise InputError("Nothing is marked: paint on the image first.")
         n_classes = max(int(kept.marks.max()) for kept in samples.values())
         last = (self.model_, self.samples_) if self.is_fitted else None
@@ -201,9 +201,10 @@ class Segmenter(Estimator):
         return self
 
     @property
-    def has_guess(self) -> bool:
+    def has_unsupervised(self) -> bool:
         """Whether a mask found without labels stands in for missing strokes."""
-        return getattr(getattr(self, "_pipeline", None), "guess", None) is not None
+        pipeline = getattr(self, "_pipeline", None)
+        return pipeline is not None and pipeline.unsupervised is not None
 
     # -- predicting --------------------------------------------------------
 

@@ -59,7 +59,7 @@ class FakeSegmenter:
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None
         self.failure: Exception | None = None
-        self.has_guess = False
+        self.has_unsupervised = False
         self.class_info_: list[dict[str, Any]] | None = None
 
     @property
@@ -152,7 +152,7 @@ class FakeSegmenter:
                 for plane in range(len(source))
             ]
         )
-        self.has_guess = True
+        self.has_unsupervised = True
         means = np.array([pixels.mean() - 60, pixels.mean()])
         return self._draw("alike", means, image, **kwargs)
 

@@ -105,9 +105,11 @@ def stroke_inside(thing: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def upside_down(segmenter: Segmenter) -> None:
     """Let the first guess call background what it called class 1."""
-    guess = segmenter._pipeline.guess
+    guess = segmenter._pipeline.unsupervised
     codes = 3 - guess.codes
-    segmenter._pipeline.guess = replace(guess, codes=codes, marks=codes[None].clone())
+    segmenter._pipeline.unsupervised = replace(
+        guess, codes=codes, marks=codes[None].clone()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from napari_segdino.errors import (
 )
 from napari_segdino.features.local import COLOUR_FEATURES
 from napari_segdino.heads.dense.recipes import AUGMENTED_COPIES
-from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.progress import Progress, drive
@@ -193,7 +193,13 @@ def test_strokes_are_counted_as_they_were_painted(segmenter, features, strokes):
     assert segmenter.model_.strokes == other.model_.strokes == strokes
     assert segmenter.model_.temperature == other.model_.temperature
     weight = [
-        float(sum(kept.weights.sum() for k, kept in one.samples_.items() if k != GUESS))
+        float(
+            sum(
+                kept.weights.sum()
+                for k, kept in one.samples_.items()
+                if k != UNSUPERVISED
+            )
+        )
         for one in (segmenter, other)
     ]
     assert weight == pytest.approx([strokes, strokes], rel=1e-5)
@@ -232,7 +238,7 @@ def test_a_loaded_probe_goes_on_from_the_same_mask(segmenter, tmp_path):
     saved = Segmenter.load(segmenter.save(tmp_path / "p.segdino"))
     for one in (segmenter, saved):
         one.partial_fit(image, marks)  # nothing new was said
-    assert saved.model_.before.strokes == 4
+    assert saved.model_.previous.strokes == 4
     assert np.array_equal(saved.predict_proba(image), segmenter.predict_proba(image))
 
 
@@ -542,7 +548,7 @@ def test_grouping_gives_a_first_mask(segmenter):
 def test_the_first_strokes_go_on_from_the_groups(segmenter, tmp_path):
     image, mask, marks = square()
     drive(segmenter.iter_cluster(image))
-    assert segmenter.has_guess
+    assert segmenter.has_unsupervised
     corner = np.zeros_like(marks)
     corner[2, 2:6] = 1
     found = segmenter.partial_fit(image, corner).predict(image)

@@ -16,8 +16,8 @@ from napari_segdino.progress import Steps
 if TYPE_CHECKING:
     import torch
 
+    from napari_segdino.heads.probe.model import VectorModel
     from napari_segdino.heads.probe.samples import Parts, Sample
-    from napari_segdino.heads.probe.unsupervised import AnyGroups
 
 COPY = " copy "
 """Augmented copies of a tile have its key, this and a number."""
@@ -135,7 +135,7 @@ class Head(Protocol):
         """
 
     def unsupervised_sample(
-        self, groups: AnyGroups, tiles: Sequence[Sample]
+        self, groups: VectorModel, tiles: Sequence[Sample]
     ) -> Any | None:
         """Sample of a mask found without labels, None where it cannot be used."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino.heads.probe.samples import GUESS, strokes_of
+from napari_segdino.heads.probe.samples import UNSUPERVISED, strokes_of
 
 if TYPE_CHECKING:
     from napari_segdino.heads.base import Head
@@ -99,7 +99,7 @@ def recheck(
     scores = []
     for key, kept in samples.items():
         old = kept if earlier is None else earlier.get(key)
-        if old is None or key == GUESS:
+        if old is None or key == UNSUPERVISED:
             continue
         marks, told = kept.marks.numpy(), old.marks.numpy().ravel()
         strokes = list(strokes_of(marks))

@@ -94,8 +94,8 @@ def memory_notice(
         Images, their marks and the planes to learn.
     """
     from napari_segdino.encoders.table import get_spec
+    from napari_segdino.heads.collect import sample_bytes
     from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
-    from napari_segdino.heads.sample_size import kept_bytes
 
     head = make_head(segmenter.head, segmenter.recipe)
     if not head.keeps_levels:
@@ -111,7 +111,7 @@ def memory_notice(
         channels = image.array.shape[-1] if image.axes.endswith("C") else 1
         for plane in planes:
             drawn = np.asarray(marks[image.index(plane)])
-            total += kept_bytes(head, spec, shown, drawn, channels)
+            total += sample_bytes(head, spec, shown, drawn, channels)
     if total <= GIB:
         return None
     return Notice(

@@ -118,7 +118,7 @@ def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Step
     snapshots = [take_snapshot(m) for m in images]
     codes = set().union(*(s.codes for s in snapshots))
     reason = why_not_trainable(codes, segmenter.head)
-    helped = segmenter.is_fitted or (codes and segmenter.has_guess)
+    helped = segmenter.is_fitted or (codes and segmenter.has_unsupervised)
     if reason and not helped:
         raise InputError(reason)
     both = zip(images, snapshots, strict=True)

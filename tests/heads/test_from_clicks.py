@@ -96,7 +96,7 @@ def test_one_click_finds_what_looks_alike(segmenter):
     marks[70, 25] = 2
     assert (drawn(segmenter, image, marks) == (image > 200)).mean() > 0.97
     assert not segmenter.is_fitted
-    assert segmenter.has_guess, "the next strokes go on from it"
+    assert segmenter.has_unsupervised, "the next strokes go on from it"
 
 
 def test_two_classes_are_clicked(segmenter):

@@ -7,14 +7,14 @@ import torch
 from napari_segdino.errors import InputError
 from napari_segdino.heads.probe.components import fit_basis
 from napari_segdino.heads.probe.fit import (
-    MAX_UNITS,
+    MAX_LANDMARKS,
     PREVIOUS_WEIGHT,
-    _unit_rows,
+    _landmark_rows,
     count_strokes,
     iter_fit_probe,
 )
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe
-from napari_segdino.heads.probe.samples import GUESS, Sample
+from napari_segdino.heads.probe.samples import UNSUPERVISED, Sample
 from napari_segdino.progress import drive
 
 
@@ -92,7 +92,7 @@ def test_strokes_are_counted_by_class():
     one = dataclasses.replace(
         sample([1, 1, 2, 2, 2]), strokes=torch.tensor([0, 1, 2, 2, 3])
     )
-    samples = {"a": one, GUESS: sample([1, 2])}
+    samples = {"a": one, UNSUPERVISED: sample([1, 2])}
     assert count_strokes(samples) == 4
     assert [count_strokes(samples, code) for code in (1, 2, 3)] == [2, 2, 0]
 
@@ -117,10 +117,10 @@ def test_the_same_seed_trains_the_same_network():
     assert torch.equal(first.hidden, again.hidden)
 
 
-def test_units_are_bounded():
+def test_landmarks_are_bounded():
     many = [sample([1, 2] * 200, seed) for seed in range(4)]
     probe = fitted(many, 2)
-    assert len(probe.units) <= MAX_UNITS
+    assert len(probe.landmarks) <= MAX_LANDMARKS
     assert min(right(probe, one) for one in many) > 0.97
 
 
@@ -132,8 +132,8 @@ def test_every_stroke_has_a_unit():
         one.strokes[:] = torch.arange(3).repeat(8)
         many.append(one)
     samples = {str(number): one for number, one in enumerate(many)}
-    rows = _unit_rows(many)
-    assert len(rows) == MAX_UNITS
+    rows = _landmark_rows(many)
+    assert len(rows) == MAX_LANDMARKS
     strokes = torch.cat([100 * i + one.strokes for i, one in enumerate(many)])
     assert len(strokes[rows].unique()) == 300
     probe = fitted(list(samples.values()), 2)

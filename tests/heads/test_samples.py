@@ -4,7 +4,7 @@ import torch
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.probe.basis import Basis, cell_positions, gather
 from napari_segdino.heads.probe.samples import (
-    WHOLE_WEIGHT,
+    MASK_WEIGHT,
     pick_from_mask,
     pick_from_strokes,
     strokes_of,
@@ -42,7 +42,7 @@ def test_a_whole_mask_weighs_its_classes_by_the_root_of_their_share():
     picked = pick_from_mask(marks, seed=0, per_class=30)
     codes = marks.ravel()[picked.pixels]
     assert np.bincount(codes).tolist() == [0, 30, 10]
-    assert np.isclose(picked.weights.sum(), WHOLE_WEIGHT)
+    assert np.isclose(picked.weights.sum(), MASK_WEIGHT)
     shares = [picked.weights[codes == c].sum() for c in (1, 2)]
     assert np.isclose(shares[0] / shares[1], 3)
 

@@ -9,7 +9,7 @@ from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.heads.probe.unsupervised import (
     MAX_TILES,
     MAX_TILES_WAITED,
-    SPREAD,
+    SPREAD_FEATURE,
     Place,
     _central,
     _some_tiles,
@@ -35,7 +35,7 @@ def test_what_is_looked_at_comes_first():
 
 def place(flat, tile, plane_shape):
     local = torch.zeros(COUNT, *flat.shape).half()
-    local[SPREAD] = torch.from_numpy(np.where(flat, 0.0, 0.1))
+    local[SPREAD_FEATURE] = torch.from_numpy(np.where(flat, 0.0, 0.1))
     nothing = torch.zeros(1, *flat.shape).half()
     found = Place.of(
         FeatureGrid((), local, nothing, nothing[0], "a"), tile, plane_shape

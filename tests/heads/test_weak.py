@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from napari_segdino.heads.probe.samples import Sample
-from napari_segdino.heads.probe.weak import BACKGROUND, _borne_out, _weak_codes
+from napari_segdino.heads.probe.weak import BACKGROUND, _confirmed, _weak_codes
 
 
 class Plain:
@@ -31,14 +31,14 @@ def sample(features: list[float], codes: list[int]) -> Sample:
     )
 
 
-GUESS = sample([0.0, 10.0], [BACKGROUND, 2])
+FIRST_MASK = sample([0.0, 10.0], [BACKGROUND, 2])
 PIXELS = torch.tensor([[1.0], [9.0], [11.0]])
 
 
 def weak_codes(stroke: Sample) -> list[int]:
     classes, basis = torch.tensor([2]), Plain()
-    right = _borne_out({"tile": stroke}, GUESS, _any(basis), classes)
-    found = _weak_codes(PIXELS, GUESS, _any(basis), torch.tensor([2]), right)
+    right = _confirmed({"tile": stroke}, FIRST_MASK, _any(basis), classes)
+    found = _weak_codes(PIXELS, FIRST_MASK, _any(basis), torch.tensor([2]), right)
     return [int(code) for code in found]
 
 

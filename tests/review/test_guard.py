@@ -13,7 +13,7 @@ from napari_segdino.review.guard import (
     guard,
     recheck,
 )
-from napari_segdino.segmenter import GUESS
+from napari_segdino.segmenter import UNSUPERVISED
 
 PROBE = make_head("probe")
 
@@ -126,6 +126,6 @@ def test_the_first_guess_is_no_correction(segmenter, scene):
     image, _, marks = scene()
     drive(segmenter.iter_cluster(image))
     segmenter.partial_fit(image, marks)
-    assert GUESS in segmenter.samples_
+    assert UNSUPERVISED in segmenter.samples_
     scores = recheck(PROBE, segmenter.model_, segmenter.samples_)
     assert [s.pixels for s in scores] == [35, 35, 5, 5]

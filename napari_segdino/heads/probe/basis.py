@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 CHUNK = 8192
 """Cells that are read at once."""
+
+STORED_BYTES = 512 << 20
+"""Bytes of the vectors that are stored."""
 
 
 def gather(grid: FeatureGrid, y: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
@@ -148,3 +152,24 @@ class Basis:
         for part in parts[1:]:
             total = total + part
         return total
+
+
+class VectorStore:
+    """Vectors of the last tiles, at most `STORED_BYTES`, for one basis at a time."""
+
+    def __init__(self) -> None:
+        self._basis: Basis | None = None
+        self._stored: OrderedDict[str, torch.Tensor] = OrderedDict()
+
+    def vectors(self, basis: Basis, grid: FeatureGrid) -> torch.Tensor:
+        """Vectors of a tile, made anew when the basis is another."""
+        if basis is not self._basis:
+            self._stored.clear()
+            self._basis = basis
+        if grid.key not in self._stored:
+            self._stored[grid.key] = basis.vectors(grid)
+        self._stored.move_to_end(grid.key)
+        found = self._stored[grid.key]
+        while len(self._stored) * found.nbytes > STORED_BYTES and len(self._stored) > 1:
+            self._stored.popitem(last=False)
+        return found

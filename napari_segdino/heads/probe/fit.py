@@ -1,4 +1,4 @@
-"""Fitting the probes of ``mvr`` to marked pixels."""
+"""Fitting probes to marked pixels."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from napari_segdino.heads.probe.model import (
     KernelProbe,
     NetworkProbe,
     Probe,
-    radial,
+    gaussian_kernel,
 )
-from napari_segdino.heads.probe.samples import GUESS, Sample
+from napari_segdino.heads.probe.samples import UNSUPERVISED, Sample
 from napari_segdino.progress import Progress, Steps
 
 if TYPE_CHECKING:
     import torch
 
-LENGTH, WHOLE_LENGTH = 1.4, 1.0
-"""Width of the radial units, in root mean squared norms of a vector; the second
-where there is a whole mask."""
+LENGTH_SCALE, MASK_LENGTH_SCALE = 1.4, 1.0
+"""Of the kernel, in root mean squared norms of a vector; the second where there is a
+whole mask."""
 
-RIDGE, WHOLE_RIDGE = 1 / 100, 1 / 30
+RIDGE, MASK_RIDGE = 1 / 100, 1 / 30
 """Precision of the prior on functions, against a total weight of one a stroke."""
 
 NEWTON_STEPS = 30
 
-MAX_UNITS = 768
-"""At most this many radial units; marked pixels may be more."""
+MAX_LANDMARKS = 768
+"""At most this many landmarks; marked pixels may be more."""
 
 
 PREVIOUS_WEIGHT = 0.7
 """Share of the last probe that stays with each stroke that corrects its mask."""
 
-KEEP_FROM = 3
-"""Strokes that a probe must have seen for its mask to say something."""
+PREVIOUS_FROM = 3
+"""Strokes that a probe must have learned for its mask to be worth keeping to."""
 
-HARD_EXAMPLE_WEIGHT, INSISTING = 3.0, 2
-"""Pixels that are classified wrongly weigh this much more, so many times."""
+HARD_EXAMPLE_WEIGHT, HARD_EXAMPLE_ROUNDS = 3.0, 2
+"""Pixels that are classified wrongly weigh this much more in so many further fits."""
 
 NETWORK_FROM = 3
-"""From this many whole masks on, perceptrons do better than radial units."""
+"""From this many whole masks on, perceptrons do better than the kernel."""
 
 HIDDEN, STEPS, BATCH, MEMBERS, GAIN = 64, 200, 1024, 2, 3.0
 """Perceptrons: units, steps of descent, pixels a step, members, input scale."""
@@ -57,7 +57,7 @@ def iter_fit_probe(
     n_classes: int,
     basis: Basis,
     seed: int,
-    before: KernelProbe | None = None,
+    previous: KernelProbe | None = None,
     steps: int = STEPS,
 ) -> Steps[Probe]:
     """Fit the probe that suits the marks.
@@ -72,7 +72,7 @@ def iter_fit_probe(
         Makes vectors of features.
     seed : int
         The same seed gives the same probe.
-    before : KernelProbe, optional
+    previous : KernelProbe, optional
         The probe whose mask the last strokes corrected.
     steps : int
         Steps of descent of perceptrons.
@@ -104,43 +104,51 @@ def iter_fit_probe(
     if count_masks(samples) >= NETWORK_FROM:
         return (yield from _iter_fit_network(listed, basis, present, seed, steps))
     yield Progress(0, 1, "Training")
-    return fit_kernel(samples, basis, present, before)
+    return fit_kernel(samples, basis, present, previous)
 
 
 def fit_kernel(
     samples: Mapping[str, Sample],
     basis: Basis,
     present: torch.Tensor,
-    before: KernelProbe | None = None,
+    previous: KernelProbe | None = None,
 ) -> KernelProbe:
-    """Fit kernel logistic regression, each class against the rest.
+    """Fit kernel logistic regression [1]_, each class against the rest.
 
     A function that all tiles share and one of each tile's own are fitted
-    together (Evgeniou and Pontil, KDD 2004): what is marked of one image never
-    unsays what was marked of another. Every marked pixel that was kept counts;
-    where they are more than :data:`MAX_UNITS`, the units are some of them from
-    every stroke (Nystroem's method). With several tiles, pixels that are still
-    taken for another class then weigh more, and it is fitted again; with one,
-    they are at hand to be corrected, and insisting only hurt.
+    together [2]_: what is marked of one image never contradicts what is marked of
+    another. Every marked pixel that was sampled counts; where they are more than
+    :data:`MAX_LANDMARKS`, the landmarks are some of them from every stroke [3]_.
+    With several tiles, pixels that are still taken for another class then weigh
+    more, and it is fitted again; with one, the user sees them and corrects them,
+    and weighing them more only hurt.
 
     A user corrects what is wrong in a mask and leaves what is right: with each
-    stroke most of the probe `before` stays, else masks swing from stroke to stroke.
+    stroke most of the `previous` probe stays, else masks swing from stroke to stroke.
 
     Parameters
     ----------
     samples : mapping of str to Sample
-        Marked pixels; each side of each contest weighs the same.
+        Marked pixels; both sides of each class against the rest weigh the same.
     basis : Basis
         Makes vectors of features.
     present : torch.Tensor, shape (K,), bool
         Classes with marks, at least two.
-    before : KernelProbe, optional
-        The probe whose mask the last strokes corrected; ignored where it knew other
+    previous : KernelProbe, optional
+        The probe whose mask the last strokes corrected; ignored where it has other
         classes.
 
     Returns
     -------
     KernelProbe
+
+    References
+    ----------
+    .. [1] J. Zhu and T. Hastie, Kernel logistic regression and the import vector
+       machine, Journal of Computational and Graphical Statistics 14, 2005.
+    .. [2] T. Evgeniou and M. Pontil, Regularized multi-task learning, KDD 2004.
+    .. [3] C. Williams and M. Seeger, Using the Nystroem method to speed up kernel
+       machines, NIPS 2000.
     """
     import torch
 
@@ -148,48 +156,56 @@ def fit_kernel(
     codes = torch.cat([s.codes for s in listed]).long() - 1
     weights = torch.cat([s.weights for s in listed]).double()
     rows, tile = _vectors(listed, basis), _tiles(listed)
-    chosen = _unit_rows(listed)
-    units, own = rows[chosen], tile[chosen]
+    chosen = _landmark_rows(listed)
+    landmarks = rows[chosen], tile[chosen]
     whole = any(sample.whole for sample in listed)
-    length = (WHOLE_LENGTH if whole else LENGTH) * len(basis.means) ** 0.5
-    ridge = WHOLE_RIDGE if whole else RIDGE
+    scale = (MASK_LENGTH_SCALE if whole else LENGTH_SCALE) * len(basis.means) ** 0.5
+    ridge = MASK_RIDGE if whole else RIDGE
     design, back = _whiten(
-        _kernel(rows, tile, units, own, length), _kernel(units, own, units, own, length)
+        _kernel(rows, tile, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
     classes = present.nonzero()[:, 0].tolist()
-    contests = classes[1:] if len(classes) == 2 else classes
+    # One problem decides between two classes.
+    problems = classes[1:] if len(classes) == 2 else classes
     betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
     strokes = count_strokes(samples)
-    painted = {tile_of(key) for key in samples if key != GUESS}
-    keep, last = 0.0, torch.zeros_like(betas)
-    if before is not None and torch.equal(before.present, present):
-        keep = PREVIOUS_WEIGHT ** max(1, strokes - before.strokes)
-        last[:, present] = _express(design, _scores(before, samples))
-    for _ in range(1 + INSISTING):
-        for label in contests:
+    painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
+    share, expressed = 0.0, torch.zeros_like(betas)
+    if previous is not None and torch.equal(previous.present, present):
+        share = PREVIOUS_WEIGHT ** max(1, strokes - previous.strokes)
+        expressed[:, present] = _express(design, _scores(previous, samples))
+    for _ in range(1 + HARD_EXAMPLE_ROUNDS):
+        for label in problems:
             betas[:, label] = _logistic(
                 design, (codes == label).double(), weights, ridge
             )
         if len(classes) == 2:
             betas[:, classes[0]] = -betas[:, classes[1]]
-        betas = (1 - keep) * betas + keep * last
+        betas = (1 - share) * betas + share * expressed
         wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
         if len(painted) == 1 or not wrong.any():
             break
         weights = torch.where(wrong, HARD_EXAMPLE_WEIGHT * weights, weights)
     weight = (1 - TILE_WEIGHT) * (back @ betas).float()
-    tiles = tuple(samples)
     return KernelProbe(
-        basis, units, weight, present, length, own, tiles, strokes, before
+        basis,
+        landmarks[0],
+        weight,
+        present,
+        scale,
+        landmarks[1],
+        tuple(samples),
+        strokes,
+        previous,
     )
 
 
 def count_strokes(samples: Mapping[str, Sample], code: int | None = None) -> int:
-    """How many strokes were painted; a whole mask is one, a first guess none.
+    """How many strokes were painted; a whole mask is one, an unsupervised one none.
 
     With a code, only strokes of that class count.
     """
-    marked = (sample for key, sample in samples.items() if key != GUESS)
+    marked = (sample for key, sample in samples.items() if key != UNSUPERVISED)
     return round(sum(_painted(sample, code) for sample in marked))
 
 
@@ -206,7 +222,7 @@ def _painted(sample: Sample, code: int | None = None) -> float:
 
 
 def _scores(probe: KernelProbe, samples: Mapping[str, Sample]) -> torch.Tensor:
-    """What a probe says of marked pixels, each on its tile."""
+    """Logits of a probe at marked pixels, each on its tile."""
     import torch
 
     return torch.cat(
@@ -240,15 +256,16 @@ def _kernel(
     tile_of_a: torch.Tensor,
     b: torch.Tensor,
     tile_of_b: torch.Tensor,
-    length: float,
+    length_scale: float,
 ) -> torch.Tensor:
-    """Kernel of rows and units with a constant for the bias, weaker across tiles."""
-    alike = (1 - TILE_WEIGHT) + TILE_WEIGHT * (tile_of_a[:, None] == tile_of_b).double()
-    return (radial(a, b, length) + 1) * alike
+    """Kernel of rows and landmarks, with a constant for the bias; less across tiles."""
+    same_tile = (tile_of_a[:, None] == tile_of_b).double()
+    shared = (1 - TILE_WEIGHT) + TILE_WEIGHT * same_tile
+    return (gaussian_kernel(a, b, length_scale) + 1) * shared
 
 
-def _unit_rows(samples: Sequence[Sample]) -> torch.Tensor:
-    """Choose the pixels that become units: some of every stroke."""
+def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
+    """Choose the pixels that become landmarks: some of every stroke."""
     import torch
 
     ranks = []
@@ -261,12 +278,12 @@ def _unit_rows(samples: Sequence[Sample]) -> torch.Tensor:
             mine = order[strokes == stroke]
             rank[mine] = np.arange(len(mine))
         ranks.append(rank)
-    first = np.argsort(np.concatenate(ranks), kind="stable")[:MAX_UNITS]
+    first = np.argsort(np.concatenate(ranks), kind="stable")[:MAX_LANDMARKS]
     return torch.from_numpy(np.sort(first))
 
 
 def _whiten(
-    kernel: torch.Tensor, of_units: torch.Tensor
+    kernel: torch.Tensor, of_landmarks: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Express kernels in orthonormal functions.
 
@@ -275,11 +292,11 @@ def _whiten(
     design : torch.Tensor, shape (N, R), float64
         The functions at the rows.
     back : torch.Tensor, shape (M, R), float64
-        Turns weights of the functions into weights of the units.
+        Turns weights of the functions into weights of the landmarks.
     """
     import torch
 
-    values, vectors = torch.linalg.eigh(of_units)
+    values, vectors = torch.linalg.eigh(of_landmarks)
     kept = values > values[-1] * 1e-7
     back = vectors[:, kept] / values[kept].sqrt()
     return kernel @ back, back
@@ -340,8 +357,8 @@ def _iter_fit_network(
             yield Progress(step, steps, "Training")
             drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
             rows = drawn.view(MEMBERS, -1)
-            feature_settings = _drop(x[rows], 0.1, random)
-            units = functional.gelu(feature_settings @ weights[0] + weights[1])
+            features = _drop(x[rows], 0.1, random)
+            units = functional.gelu(features @ weights[0] + weights[1])
             logits = _drop(units, 0.3, random) @ weights[2] + weights[3]
             loss = functional.cross_entropy(logits.flatten(0, 1), classes[drawn])
             optimiser.zero_grad()

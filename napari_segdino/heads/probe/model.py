@@ -1,16 +1,15 @@
-"""The probes of DINO-MVR, our reading: one hidden layer on the last levels.
+"""Classifiers of pixels: a kernel machine from strokes, perceptrons from masks.
 
-DINO-MVR (arXiv 2605.07221) trains small perceptrons on the last three blocks and
-does not say their width, units or loss. From strokes, the hidden layer here is one
-of radial units, one for each marked pixel that was kept: it has a unique optimum,
-refits in hundredths of a second and forgets no stroke. From whole masks of several
-images it is an ordinary one, trained by gradient descent.
+From strokes it is kernel logistic regression with a landmark for each marked pixel
+that was sampled: its optimum is unique, it is refitted in hundredths of a second and
+forgets no stroke. From whole masks of several images perceptrons with one hidden
+layer, trained by gradient descent, do better.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.heads.probe.basis import CHUNK, Basis
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
 
 
 TILE_WEIGHT = 0.3
-"""Share of what is said on a tile that holds for this tile alone."""
+"""Share of the kernel that is a tile's own: the per-image term."""
 
-SUREST, UNSURE = 0.25, 1.7
-"""Temperature of a probe from many strokes, and of one from few, times strokes."""
+LOWEST_TEMPERATURE, ONE_STROKE_TEMPERATURE = 0.25, 1.7
+"""Temperature of a probe from many strokes, and of one from a single stroke."""
 
 
 def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
@@ -33,47 +32,67 @@ def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
     return tuple(range(spec.depth))
 
 
+class VectorModel(Protocol):
+    """What classifies vectors: a trained probe, or groups found without labels."""
+
+    @property
+    def basis(self) -> Basis:
+        """What makes vectors of features."""
+
+    @property
+    def temperature(self) -> float:
+        """Temperature that calibrates the regularised probabilities."""
+
+    def on(self, tile: str) -> VectorModel:
+        """Return the model for a tile, by its key."""
+
+    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Vectors (N, J) to probabilities (N, K)."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelProbe:
-    """Radial units over the vectors of a basis, one contest a class.
+    """Kernel logistic regression over the vectors of a basis, each class against all.
 
     Parameters
     ----------
     basis : Basis
         Makes vectors of features.
-    units : torch.Tensor, shape (N, J)
-        Centres of the radial units.
+    landmarks : torch.Tensor, shape (N, J)
+        Vectors that the kernel is evaluated at.
     weight : torch.Tensor, shape (N, K)
-        Weight of each unit for each class, on tiles without marks; the bias
+        Weight of each landmark for each class, on tiles without marks; the bias
         is their sum.
     present : torch.Tensor, shape (K,), bool
         Classes with marks; the others have probability 0.
-    length : float
-        Width of the units.
-    own : torch.Tensor, shape (N,), int64
-        Tile on which each unit was marked.
+    length_scale : float
+        Of the Gaussian kernel.
+    landmark_tiles : torch.Tensor, shape (N,), int64
+        Tile on which each landmark was marked, an index into `tiles`.
     tiles : tuple of str
         Keys of these tiles.
     strokes : int
         How many it learned from.
-    before : RadialProbe, optional
-        The probe that its last strokes corrected.
+    previous : KernelProbe, optional
+        The probe whose mask its last strokes corrected.
     """
 
     basis: Basis
-    units: torch.Tensor
+    landmarks: torch.Tensor
     weight: torch.Tensor
     present: torch.Tensor
-    length: float
-    own: torch.Tensor
+    length_scale: float
+    landmark_tiles: torch.Tensor
     tiles: tuple[str, ...]
     strokes: int = 0
-    before: KernelProbe | None = None
+    previous: KernelProbe | None = None
 
     @property
     def temperature(self) -> float:
-        """Fitted on strokes not learned from: from seven on surer than it says."""
-        return max(SUREST, UNSURE / self.strokes) if self.strokes else SUREST
+        """Calibrated on held-out strokes: below 1 from seven strokes on."""
+        if not self.strokes:  # a file of before they were counted
+            return LOWEST_TEMPERATURE
+        return max(LOWEST_TEMPERATURE, ONE_STROKE_TEMPERATURE / self.strokes)
 
     def on(self, tile: str) -> KernelProbe:
         """Return the probe for a tile: what was marked on it weighs more there.
@@ -87,7 +106,7 @@ class KernelProbe:
 
         if tile not in self.tiles:
             return self
-        here = (self.own == self.tiles.index(tile))[:, None]
+        here = (self.landmark_tiles == self.tiles.index(tile))[:, None]
         return replace(
             self, weight=torch.where(here, self.weight / (1 - TILE_WEIGHT), self.weight)
         )
@@ -98,8 +117,9 @@ class KernelProbe:
 
         active = self.weight[:, self.present]
         parts = vectors.split(CHUNK)
-        seen = [radial(part, self.units, self.length) @ active for part in parts]
-        return torch.cat(seen) + active.sum(0)
+        at = self.landmarks, self.length_scale
+        scores = [gaussian_kernel(part, *at) @ active for part in parts]
+        return torch.cat(scores) + active.sum(0)
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Classify vectors.
@@ -116,9 +136,9 @@ class KernelProbe:
         """
         import torch
 
-        won = torch.sigmoid(self.scores(vectors))
+        each = torch.sigmoid(self.scores(vectors))
         result = torch.zeros(len(vectors), len(self.present))
-        result[:, self.present] = won / won.sum(1, keepdim=True).clamp_min(1e-9)
+        result[:, self.present] = each / each.sum(1, keepdim=True).clamp_min(1e-9)
         return result
 
 
@@ -163,11 +183,13 @@ class NetworkProbe:
 Probe = KernelProbe | NetworkProbe
 
 
-def radial(a: torch.Tensor, b: torch.Tensor, length: float) -> torch.Tensor:
-    """Gaussian radial kernel of vectors (N, J) and (M, J): shape (N, M)."""
+def gaussian_kernel(
+    a: torch.Tensor, b: torch.Tensor, length_scale: float
+) -> torch.Tensor:
+    """Gaussian kernel of vectors (N, J) and (M, J): shape (N, M)."""
     import torch
 
-    scale = 1 / length**2
+    scale = 1 / length_scale**2
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1)
     exponent = torch.addmm(squares, a, b.T, beta=-scale / 2, alpha=scale)
     return exponent.clamp_max_(0).exp_()

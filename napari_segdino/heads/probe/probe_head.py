@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,23 @@ from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
-from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.basis import Basis, VectorStore
 from napari_segdino.heads.probe.components import fit_basis
 from napari_segdino.heads.probe.fit import (
-    KEEP_FROM,
+    PREVIOUS_FROM,
     STEPS,
     count_strokes,
     iter_fit_probe,
 )
-from napari_segdino.heads.probe.model import KernelProbe, Probe, levels_of
-from napari_segdino.heads.probe.samples import GUESS, Parts, Sample, take_sample
+from napari_segdino.heads.probe.model import KernelProbe, Probe, VectorModel, levels_of
+from napari_segdino.heads.probe.samples import UNSUPERVISED, Parts, Sample, take_sample
 from napari_segdino.heads.probe.tensors import (
     missing_colour,
-    pack_probe,
     pad_rows,
-    unpack_probe,
+    probe_from_tensors,
+    probe_to_tensors,
 )
-from napari_segdino.heads.probe.unsupervised import AnyGroups, first_guess
-from napari_segdino.heads.probe.vectors import VectorStore
+from napari_segdino.heads.probe.unsupervised import sample_groups
 from napari_segdino.heads.probe.weak import (
     BACKGROUND,
     add_weak_marks,
@@ -50,24 +49,6 @@ FADE = 0.8
 
 It never goes at once, which would let the mask jump.
 """
-
-
-class VectorModel(Protocol):
-    """What classifies vectors: a trained probe, or groups found without labels."""
-
-    @property
-    def basis(self) -> Basis:
-        """What makes vectors of features."""
-
-    @property
-    def temperature(self) -> float:
-        """Temperature that calibrates the regularised probabilities."""
-
-    def on(self, tile: str) -> VectorModel:
-        """Return the model for a tile, by its key."""
-
-    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Vectors (N, J) to probabilities (N, K)."""
 
 
 class ProbeHead(Head):
@@ -136,9 +117,11 @@ class ProbeHead(Head):
         """See :func:`take_sample`."""
         return take_sample(grid, marks, seed, previous, parts)
 
-    def unsupervised_sample(self, groups: AnyGroups, tiles: Sequence[Sample]) -> Sample:
-        """See :func:`first_guess`."""
-        return first_guess(groups, tiles)
+    def unsupervised_sample(
+        self, groups: VectorModel, tiles: Sequence[Sample]
+    ) -> Sample:
+        """See :func:`sample_groups`."""
+        return sample_groups(groups, tiles)
 
     def iter_fit(
         self,
@@ -151,17 +134,19 @@ class ProbeHead(Head):
         """See :func:`iter_fit_probe`."""
         yield Progress(0, 1, "Training")
         basis = self._basis_of(samples)
-        marked = {key: s for key, s in samples.items() if key != GUESS}
+        marked = {key: s for key, s in samples.items() if key != UNSUPERVISED}
         strokes = count_strokes(marked)
-        before = _corrected(previous, marked, strokes) if previous else None
+        corrected = _corrected(previous, marked, strokes) if previous else None
         whole = any(s.whole for s in marked.values())
         codes = np.unique(np.concatenate([s.codes.numpy() for s in marked.values()]))
-        if BACKGROUND not in codes and GUESS not in samples and not whole:
-            samples[GUESS] = background_everywhere(next(iter(marked.values())))
+        if BACKGROUND not in codes and UNSUPERVISED not in samples and not whole:
+            samples[UNSUPERVISED] = background_everywhere(next(iter(marked.values())))
         fade = FADE ** count_strokes(marked, BACKGROUND)
-        if GUESS in samples and not whole:
-            marked = add_weak_marks(marked, samples[GUESS], basis, n_classes, fade)
-        how = marked, n_classes, basis, seed, before, self._steps
+        if UNSUPERVISED in samples and not whole:
+            marked = add_weak_marks(
+                marked, samples[UNSUPERVISED], basis, n_classes, fade
+            )
+        how = marked, n_classes, basis, seed, corrected, self._steps
         return (yield from iter_fit_probe(*how))
 
     def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
@@ -216,7 +201,7 @@ class ProbeHead(Head):
         self, model: Probe, samples: Mapping[str, Sample]
     ) -> tuple[Tensors, dict[str, Any]]:
         """Turn a probe and samples into tensors by name."""
-        named, meta = pack_probe(model)
+        named, meta = probe_to_tensors(model)
         for i, sample in enumerate(samples.values()):
             for field in dataclasses.fields(Sample):
                 named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
@@ -231,7 +216,7 @@ class ProbeHead(Head):
         for i, key in enumerate(meta["memory"]):
             stored = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
             samples[key] = _current_sample(stored)
-        return unpack_probe(tensors, meta), samples
+        return probe_from_tensors(tensors, meta), samples
 
 
 def _current_sample(stored: dict[str, Any]) -> Sample:
@@ -260,19 +245,19 @@ def _corrected(
     if not isinstance(probe, KernelProbe):
         return None
     if probe.strokes >= strokes:  # the last stroke grew, or nothing is new
-        before = probe.before
+        corrected = probe.previous
     else:
-        before = dataclasses.replace(probe, before=None)
-    if before is None or before.strokes < KEEP_FROM or not _unchanged(samples, marked):
+        corrected = dataclasses.replace(probe, previous=None)
+    if corrected is None or corrected.strokes < PREVIOUS_FROM:
         return None
-    return before
+    return corrected if _unchanged(samples, marked) else None
 
 
 def _unchanged(samples: Mapping[str, Sample], marked: Mapping[str, Sample]) -> bool:
     """Whether nearly all that was marked still is."""
     total = same = 0
     for key, sample in samples.items():
-        if key == GUESS:
+        if key == UNSUPERVISED:
             continue
         where = sample.marks > 0
         total += int(where.sum())

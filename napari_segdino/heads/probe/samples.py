@@ -15,24 +15,23 @@ from napari_segdino.heads.probe.basis import gather
 if TYPE_CHECKING:
     import torch
 
-PER_STROKE = 8
+PIXELS_PER_STROKE = 8
 """Pixels taken from one stroke: they are nearly copies of each other."""
 
-WHOLE = 0.5
+WHOLE_MASK = 0.5
 """A tile marked on this share of its pixels counts as a whole mask."""
 
-PER_CLASS = 400
+PIXELS_PER_CLASS = 400
 """Pixels taken from each class of a whole mask."""
 
-WHOLE_WEIGHT = 10.0
+MASK_WEIGHT = 10.0
 """A whole mask weighs as much as this many strokes."""
 
-CONTEXT = 1024
-"""Pixels of a tile, marked or not, that say how features are spread."""
+CONTEXT_PIXELS = 1024
+"""Pixels of a tile, marked or not, that the basis is fitted to."""
 
-
-GUESS = "first guess"
-"""Key in the samples of what a mask found without labels says."""
+UNSUPERVISED = "first guess"
+"""Key of the sample of a mask found without labels; probe files hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Sample:
     codes : torch.Tensor, shape (N,), uint8
         Marks of these pixels.
     weights : torch.Tensor, shape (N,), float32
-        They sum to 1 over each stroke, or to :data:`WHOLE_WEIGHT` over a whole mask,
+        They sum to 1 over each stroke, or to :data:`MASK_WEIGHT` over a whole mask,
         in all views, tiles and cuts together; see :mod:`~.training.parts`.
     strokes : torch.Tensor, shape (N,), int64
         Number of the stroke of each pixel; -1 in a whole mask.
@@ -103,7 +102,7 @@ class Picked:
 
 def is_whole(marks: NDArray[Any]) -> bool:
     """Whether the marks (Y, X) of a tile are a whole mask."""
-    return bool(np.count_nonzero(marks) >= WHOLE * marks.size)
+    return bool(np.count_nonzero(marks) >= WHOLE_MASK * marks.size)
 
 
 def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
@@ -133,7 +132,9 @@ def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
             yield int(code), pixels
 
 
-def pick_from_strokes(marks: NDArray[Any], per_stroke: int = PER_STROKE) -> Picked:
+def pick_from_strokes(
+    marks: NDArray[Any], per_stroke: int = PIXELS_PER_STROKE
+) -> Picked:
     """Take the same number of pixels from every stroke, evenly spread.
 
     Parameters
@@ -161,7 +162,7 @@ def pick_from_strokes(marks: NDArray[Any], per_stroke: int = PER_STROKE) -> Pick
 
 
 def pick_from_mask(
-    marks: NDArray[Any], seed: int, per_class: int = PER_CLASS
+    marks: NDArray[Any], seed: int, per_class: int = PIXELS_PER_CLASS
 ) -> Picked:
     """Take pixels of each class of a whole mask by chance.
 
@@ -181,7 +182,7 @@ def pick_from_mask(
     Returns
     -------
     Picked
-        Weights sum to :data:`WHOLE_WEIGHT`.
+        Weights sum to :data:`MASK_WEIGHT`.
     """
     random = np.random.default_rng(seed)
     codes, counts = np.unique(marks[marks > 0], return_counts=True)
@@ -192,7 +193,7 @@ def pick_from_mask(
         if len(pixels) > per_class:
             pixels = np.sort(random.choice(pixels, per_class, replace=False))
         chosen.append(pixels)
-        weights.append(np.full(len(pixels), WHOLE_WEIGHT * root / len(pixels)))
+        weights.append(np.full(len(pixels), MASK_WEIGHT * root / len(pixels)))
     flat = np.concatenate(chosen)
     return Picked(
         flat,
@@ -205,7 +206,7 @@ def take_sample(
     grid: FeatureGrid,
     marks: NDArray[Any],
     seed: int,
-    before: Sample | None = None,
+    previous: Sample | None = None,
     parts: Parts | None = None,
 ) -> Sample:
     """Keep of a marked tile what a probe learns from.
@@ -218,7 +219,7 @@ def take_sample(
         0 unlabelled, 1 background, 2.. classes.
     seed : int
         Seed of what is taken by chance.
-    before : Sample, optional
+    previous : Sample, optional
         What was kept of this tile so far: its context is the same.
     parts : Parts, optional
         How much of what was painted the marks are; None is all of it.
@@ -244,7 +245,7 @@ def take_sample(
         weights,
         torch.from_numpy(picked.strokes),
         counts,
-        _context(grid, seed) if before is None else before.context,
+        _context(grid, seed) if previous is None else previous.context,
         torch.tensor([b.shape[1] for b in blocks]),
     )
 
@@ -254,7 +255,7 @@ def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:
     import torch
 
     random = np.random.default_rng(seed)
-    spread = random.permutation(grid.shape[0] * grid.shape[1])[:CONTEXT]
+    spread = random.permutation(grid.shape[0] * grid.shape[1])[:CONTEXT_PIXELS]
     return torch.cat(_read(grid, spread), 1).half()
 
 

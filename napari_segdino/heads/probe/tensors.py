@@ -1,4 +1,4 @@
-"""The probes of ``mvr`` as tensors by name, and back."""
+"""Probes as tensors by name, and back."""
 
 from __future__ import annotations
 
@@ -8,35 +8,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_segdino.features.local import COLOUR_FEATURES, COUNT
+from napari_segdino.heads.base import Tensors
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe, Probe
 
 if TYPE_CHECKING:
     import torch
 
-Named = dict[str, "torch.Tensor"]
-
-BEFORE = "before."
+# Names in files are those of the first version, whatever fields are called now.
+PREVIOUS = "before."
 """Names of what belongs to the probe that was corrected begin so."""
 
-# What a file calls them; the last one for a day.
+FILED_AS = {
+    "landmarks": "units",
+    "length_scale": "length",
+    "landmark_tiles": "own",
+}
+
 KINDS: dict[str, Any] = {
     "RadialProbe": KernelProbe,
     "NetworkProbe": NetworkProbe,
     "KernelProbe": KernelProbe,
 }
 
-NOT_TENSORS = ("basis", "tiles", "strokes", "before")
+NOT_TENSORS = ("basis", "tiles", "strokes", "previous")
 """Fields of a probe that are filed apart."""
 
 
-def pack_probe(probe: Probe) -> tuple[Named, dict[str, Any]]:
+def probe_to_tensors(probe: Probe) -> tuple[Tensors, dict[str, Any]]:
     """Turn a probe into tensors by name, and what JSON can hold.
 
     Parameters
     ----------
-    probe : RadialProbe or NetworkProbe
-        Its :attr:`KernelProbe.before` goes along.
+    probe : KernelProbe or NetworkProbe
+        Its :attr:`KernelProbe.previous` goes along.
 
     Returns
     -------
@@ -49,19 +54,20 @@ def pack_probe(probe: Probe) -> tuple[Named, dict[str, Any]]:
         "tiles": list(getattr(probe, "tiles", ())),
         "strokes": getattr(probe, "strokes", 0),
     }
-    named = {f"probe.{n}": _tensor(getattr(probe, n)) for n in _tensors_of(type(probe))}
+    fields = _tensors_of(type(probe))
+    named = {_filed(name): _tensor(getattr(probe, name)) for name in fields}
     for name in ("means", "maps"):
         for i, tensor in enumerate(getattr(probe.basis, name)):
             named[f"{name}.{i}"] = tensor
-    before = getattr(probe, "before", None)
-    if before is not None:
-        tensors, meta["before"] = pack_probe(before)
-        named |= {BEFORE + name: tensor.clone() for name, tensor in tensors.items()}
+    previous = getattr(probe, "previous", None)
+    if previous is not None:
+        tensors, meta["before"] = probe_to_tensors(previous)
+        named |= {PREVIOUS + name: tensor.clone() for name, tensor in tensors.items()}
     return named, meta
 
 
-def unpack_probe(tensors: Named, meta: dict[str, Any]) -> Probe:
-    """Undo :func:`pack_probe`; other tensors are left alone."""
+def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
+    """Undo :func:`probe_to_tensors`; other tensors are left alone."""
     count = sum(name.startswith("maps.") for name in tensors)
     means, maps = (
         [tensors[f"{name}.{i}"] for i in range(count)] for name in ("means", "maps")
@@ -69,18 +75,18 @@ def unpack_probe(tensors: Named, meta: dict[str, Any]) -> Probe:
     missing = missing_colour(len(means[-1]))
     means[-1], maps[-1] = (pad_rows(block[-1], missing) for block in (means, maps))
     kind = KINDS[meta["kind"]]
-    values: dict[str, Any] = {n: tensors[f"probe.{n}"] for n in _tensors_of(kind)}
+    values: dict[str, Any] = {n: tensors[_filed(n)] for n in _tensors_of(kind)}
     if kind is KernelProbe:
-        values["length"] = float(values["length"])
+        values["length_scale"] = float(values["length_scale"])
         values["tiles"] = tuple(meta["tiles"])
         values["strokes"] = int(meta.get("strokes", 0))
     if "before" in meta:
         own = {
-            name.removeprefix(BEFORE): tensor
+            name.removeprefix(PREVIOUS): tensor
             for name, tensor in tensors.items()
-            if name.startswith(BEFORE)
+            if name.startswith(PREVIOUS)
         }
-        values["before"] = unpack_probe(own, meta["before"])
+        values["previous"] = probe_from_tensors(own, meta["before"])
     probe: Probe = kind(Basis(tuple(means), tuple(maps), meta["stacked"]), **values)
     return probe
 
@@ -95,6 +101,11 @@ def pad_rows(tensor: torch.Tensor, count: int) -> torch.Tensor:
     import torch
 
     return torch.cat([tensor, tensor.new_zeros(count, *tensor.shape[1:])])
+
+
+def _filed(field: str) -> str:
+    """Return what a field is called in a file."""
+    return f"probe.{FILED_AS.get(field, field)}"
 
 
 def _tensors_of(kind: Any) -> list[str]:

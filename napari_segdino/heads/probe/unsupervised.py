@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +17,7 @@ from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.components import fit_basis
+from napari_segdino.heads.probe.model import VectorModel
 from napari_segdino.heads.probe.samples import Sample, take_sample
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps
@@ -25,31 +26,31 @@ if TYPE_CHECKING:
     import torch
 
 COMPONENTS = 8
-"""Directions of the basis that are grouped: the loudest ones."""
+"""Leading directions of the basis, in which cells are grouped."""
 
 MAX_PLANES, MAX_TILES = 5, 9
 """Planes of a volume, and tiles of a plane, that groups are found on."""
 
 MAX_TILES_WAITED = 4
-"""Tiles of a plane where someone waits for what he looks at."""
+"""Tiles of a plane where the user waits for what is on screen."""
 
-SPREAD = 1 + 5 * 2 + 4
+SPREAD_FEATURE = 1 + 5 * 2 + 4
 """Which local feature is the spread of brightness at the third width."""
 
-FLAT = 0.01
+FLAT_SPREAD = 0.01
 """Spread of a constant border is less than this part of the image's range."""
 
-MAX_FRAME = 0.5
+MAX_FRAME_SHARE = 0.5
 """No border is wider than this share of the image."""
 
-PARTED = 0.28
-"""Share of the scatter that groups explain where they part the image well."""
+SEPARATION = 0.28
+"""Share of the scatter that groups explain where they separate the image well."""
 
 LEAST_BACKGROUND = 0.25
 """Less of the image than this is no background but the seam of a frame."""
 
-EXTRA = 3
-"""Groups beside those asked for where they do not."""
+EXTRA_GROUPS = 3
+"""Groups beside those asked for where they separate it badly."""
 
 MAX_CELLS = 20_000
 ROUNDS = 30
@@ -93,17 +94,6 @@ class Groups:
         return classes.index_add_(1, self.owners, found)
 
 
-class AnyGroups(Protocol):
-    """Groups of vectors by number or by class."""
-
-    @property
-    def basis(self) -> Basis:
-        """What makes vectors of features."""
-
-    def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Assign vectors (N, J) softly, shape (N, K)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the cells of a tile lie in their plane; both of shape (gy * gx,).
@@ -129,7 +119,8 @@ class Place:
         at_edge[0], at_edge[-1] = tile.y0 == 0, tile.y1 == plane_shape[0]
         at_edge[:, 0] |= tile.x0 == 0
         at_edge[:, -1] |= tile.x1 == plane_shape[1]
-        flat = np.pad(grid.local[SPREAD].float().numpy() < FLAT, 1) | at_edge
+        spread = grid.local[SPREAD_FEATURE].float().numpy()
+        flat = np.pad(spread < FLAT_SPREAD, 1) | at_edge
         labels, _ = ndimage.label(flat)
         outside = np.isin(labels, np.unique(labels[at_edge]))
         depth = np.full(outside.shape, np.inf, np.float32)
@@ -151,10 +142,10 @@ def find_groups(
 ) -> Groups:
     """Group the cells of some tiles by k-means; frames are background.
 
-    Where the groups part the image well, as nuclei on black do, the one that holds
+    Where the groups separate the image well, as nuclei on black do, the one that holds
     most of the border is background, and the others follow by falling size. Elsewhere
-    the image is parted into more groups, those in the middle are the classes, and the
-    rest is background: what is looked at is rarely at the border.
+    it is divided into more groups, those in the middle are the classes, and the rest
+    is background: what is looked at is rarely at the border.
 
     Parameters
     ----------
@@ -176,18 +167,18 @@ def find_groups(
     frame, depth = (
         torch.cat([getattr(place, n) for place in places]) for n in ("frame", "depth")
     )
-    if frame.float().mean() > MAX_FRAME:
+    if frame.float().mean() > MAX_FRAME_SHARE:
         frame = torch.zeros_like(frame)
     inside = cells[~frame]
     centres = _kmeans(inside, n_groups, seed)
     nearest = torch.cdist(inside, centres).argmin(1)
     order = _order(nearest, depth[~frame] <= 1, n_groups)
     total = (inside - inside.mean(0)).square().sum().clamp_min(1e-9)
-    parted = float(1 - _scatter(inside, centres) / total) > PARTED
-    if parted and (nearest == order[0]).float().mean() > LEAST_BACKGROUND:
+    separated = float(1 - _scatter(inside, centres) / total) > SEPARATION
+    if separated and (nearest == order[0]).float().mean() > LEAST_BACKGROUND:
         centres, owners = centres[order], torch.arange(n_groups)
     else:
-        centres = _kmeans(inside, n_groups + EXTRA, seed)
+        centres = _kmeans(inside, n_groups + EXTRA_GROUPS, seed)
         nearest = torch.cdist(inside, centres).argmin(1)
         owners = _central(nearest, depth[~frame], len(centres), n_groups)
     scatter = _scatter(inside, centres) / inside.numel()
@@ -217,8 +208,8 @@ def _scatter(x: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     return torch.cdist(x, centres).amin(1).square().sum()
 
 
-def first_guess(groups: AnyGroups, samples: Sequence[Sample]) -> Sample:
-    """Make strokes of what groups are sure of: one a group.
+def sample_groups(groups: VectorModel, samples: Sequence[Sample]) -> Sample:
+    """Sample the cells that groups are surest of, as one stroke a group.
 
     A probe that is fitted to the first few strokes goes on from the mask that
     the user corrected.
@@ -361,7 +352,13 @@ def _kmeans(x: torch.Tensor, groups: int, seed: int) -> torch.Tensor:
 
 
 def _spread_out(x: torch.Tensor, groups: int, random: torch.Generator) -> torch.Tensor:
-    """Choose starting centres by k-means++ (Arthur and Vassilvitskii 2007)."""
+    """Choose starting centres by k-means++ [1]_.
+
+    References
+    ----------
+    .. [1] D. Arthur and S. Vassilvitskii, k-means++: the advantages of careful
+       seeding, SODA 2007.
+    """
     import torch
 
     picks = [int(torch.randint(len(x), (1,), generator=random))]

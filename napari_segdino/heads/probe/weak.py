@@ -1,4 +1,4 @@
-"""What stands in for the marks of classes that have none yet."""
+"""Weak marks: pixels that stand in for classes without marks."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from napari_segdino.heads.probe.samples import Sample
 if TYPE_CHECKING:
     import torch
 
-ROWS = 256
-"""Pixels that stand in, in all tiles together."""
+WEAK_PIXELS = 256
+"""Weak marks of all tiles together."""
 
-LEAST = 0.1
+LEAST_SHARE = 0.1
 """Share of the pixels that stays, however much they look like the one class that is
 marked; where there are two, and fewer are like neither, there is no background."""
 
 PASSES = 4
 """How often pixels that look like what is marked are left out."""
 
-GUESSED = 64
-"""Pixels of a guess that everything is background."""
+BACKGROUND_PIXELS = 64
+"""Pixels of a mask that takes everything for background."""
 
 BACKGROUND = 1
 
 
 def add_weak_marks(
     samples: Mapping[str, Sample],
-    guess: Sample,
+    unsupervised: Sample,
     basis: Basis,
     n_classes: int,
     background: float = 1.0,
 ) -> dict[str, Sample]:
-    """Add weak marks of background, and of classes that only a first mask knows.
+    """Add weak marks of background, and of classes that only the first mask has.
 
-    Pixels from all over the marked tiles are taken for background, or for what the
-    first mask says of pixels like them if nothing of that class is marked. Where a
+    Pixels from all over the marked tiles are taken for background, or for the class
+    of the first mask that they are nearest to if nothing of it is marked. Where a
     few are of a marked class that does no harm: with both sides weighing the same,
-    marks against everything part the image where marks against the rest do (Elkan
-    and Noto, KDD 2008). Those that such a fit gives to a marked class are then left
-    out, and it is fitted again.
+    marks against everything part the image where marks against the rest do [1]_.
+    Those that such a fit gives to a marked class are then left out, and it is fitted
+    again.
 
     Parameters
     ----------
     samples : mapping of str to Sample
         Strokes by the key of their tile.
-    guess : Sample
-        What a mask found without labels says; see
-        :func:`napari_segdino.heads.probe.unsupervised.first_guess`.
+    unsupervised : Sample
+        Of a mask found without labels; see
+        :func:`napari_segdino.heads.probe.unsupervised.sample_groups`.
     basis : Basis
         Makes vectors of features.
     n_classes : int
@@ -64,15 +64,23 @@ def add_weak_marks(
     dict of str to Sample
         The strokes; each tile's weak marks are one more stroke of weight one in all
         and count as none.
+
+    References
+    ----------
+    .. [1] C. Elkan and K. Noto, Learning classifiers from only positive and unlabeled
+       data, KDD 2008.
     """
     import torch
 
     marked = torch.cat([s.codes for s in samples.values()]).unique()
     classes = marked[marked != BACKGROUND].long()
-    each = max(1, ROWS // len(samples))
+    each = max(1, WEAK_PIXELS // len(samples))
     vectors = {k: _project(s.context[:each], s, basis) for k, s in samples.items()}
-    right = _borne_out(samples, guess, basis, classes)
-    weak = {k: _weak_codes(v, guess, basis, marked, right) for k, v in vectors.items()}
+    confirmed = _confirmed(samples, unsupervised, basis, classes)
+    weak = {
+        k: _weak_codes(v, unsupervised, basis, marked, confirmed)
+        for k, v in vectors.items()
+    }
     found = _with_rows(samples, weak, background)
     for _ in range(PASSES):
         codes = torch.cat([s.codes for s in found.values()]).long() - 1
@@ -80,19 +88,19 @@ def add_weak_marks(
         if int(present.sum()) < 2:
             break
         probe = fit_kernel(found, basis, present)
-        alike = {}
+        likely_marked = {}
         for key, rows in vectors.items():
             likely = probe.on(key).probabilities(rows)
-            alike[key] = likely[:, classes - 1].sum(1)
-        bound = float(torch.cat(list(alike.values())).quantile(LEAST))
+            likely_marked[key] = likely[:, classes - 1].sum(1)
+        bound = float(torch.cat(list(likely_marked.values())).quantile(LEAST_SHARE))
         bound = max(0.5, bound) if len(classes) < 2 else 0.5 * (bound <= 0.5)
-        left = {k: torch.where(alike[k] <= bound, weak[k], 0) for k in weak}
+        left = {k: torch.where(likely_marked[k] <= bound, weak[k], 0) for k in weak}
         found = _with_rows(samples, left, background)
     return found
 
 
 def background_everywhere(sample: Sample) -> Sample:
-    """Make the guess that goes with a class marked alone: the rest is background.
+    """Make the first mask that goes with a class marked alone: background everywhere.
 
     Parameters
     ----------
@@ -101,7 +109,7 @@ def background_everywhere(sample: Sample) -> Sample:
     """
     import torch
 
-    rows = sample.context[:GUESSED]
+    rows = sample.context[:BACKGROUND_PIXELS]
     codes = torch.full((len(rows),), BACKGROUND, dtype=sample.codes.dtype)
     return dataclasses.replace(
         sample,
@@ -119,15 +127,18 @@ def _project(rows: torch.Tensor, sample: Sample, basis: Basis) -> torch.Tensor:
     return basis.project(rows.float().split(sample.widths.tolist(), 1))
 
 
-def _borne_out(
-    samples: Mapping[str, Sample], guess: Sample, basis: Basis, classes: torch.Tensor
+def _confirmed(
+    samples: Mapping[str, Sample],
+    unsupervised: Sample,
+    basis: Basis,
+    classes: torch.Tensor,
 ) -> torch.Tensor:
-    """Classes that the first mask has, too, on most of what is marked of them."""
+    """Marked classes that the first mask has on most of what is marked of them."""
     import torch
 
     listed = list(samples.values())
     near = torch.cat(
-        [_nearest(_project(s.features, s, basis), guess, basis) for s in listed]
+        [_nearest(_project(s.features, s, basis), unsupervised, basis) for s in listed]
     )
     codes = torch.cat([s.codes for s in listed])
     weights = torch.cat([s.weights for s in listed])
@@ -138,30 +149,30 @@ def _borne_out(
     return classes[torch.tensor(agreed) > 0.5]
 
 
-def _nearest(vectors: torch.Tensor, guess: Sample, basis: Basis) -> torch.Tensor:
+def _nearest(vectors: torch.Tensor, unsupervised: Sample, basis: Basis) -> torch.Tensor:
     """Codes that the first mask gives to pixels."""
     import torch
 
-    of_guess = _project(guess.features, guess, basis)
-    return guess.codes[torch.cdist(vectors, of_guess).argmin(1)]
+    known = _project(unsupervised.features, unsupervised, basis)
+    return unsupervised.codes[torch.cdist(vectors, known).argmin(1)]
 
 
 def _weak_codes(
     vectors: torch.Tensor,
-    guess: Sample,
+    unsupervised: Sample,
     basis: Basis,
     marked: torch.Tensor,
-    right: torch.Tensor,
+    confirmed: torch.Tensor,
 ) -> torch.Tensor:
-    """Codes of pixels: an unmarked class of the guess, else background.
+    """Codes of pixels: an unmarked class of the first mask, else background.
 
-    Where the guess was right about a marked class, its pixels stand in for nothing.
+    Pixels of a confirmed class stand in for nothing.
     """
     import torch
 
-    near = _nearest(vectors, guess, basis)
+    near = _nearest(vectors, unsupervised, basis)
     codes = torch.where(torch.isin(near, marked), BACKGROUND, near)
-    return torch.where(torch.isin(near, right), 0, codes)
+    return torch.where(torch.isin(near, confirmed), 0, codes)
 
 
 def _with_rows(

@@ -22,7 +22,7 @@ from napari_segdino._qt.review.score import (
     table_rows,
 )
 from napari_segdino._qt.review.units import Spacing, spacing_of
-from napari_segdino.heads.probe.samples import GUESS
+from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.metrics import score_case
 from napari_segdino.review.curve import Line, draw_curve
 from napari_segdino.review.live_score import HeldOut
@@ -104,7 +104,7 @@ def test_score_comes_by_itself_while_the_user_rests(
     # Without a picture Qt 5 gives None, Qt 6 an empty one.
     user.wait(lambda: not (panel.curve.pixmap() or QPixmap()).isNull(), 30)
     assert user.segmenter.model_ is not model
-    (kept,) = (v for k, v in user.segmenter.samples_.items() if k != GUESS)
+    (kept,) = (v for k, v in user.segmenter.samples_.items() if k != UNSUPERVISED)
     assert (kept.marks.numpy() > 0).sum() == 4 * 9, (
         "the user's own probe has learned all strokes"
     )

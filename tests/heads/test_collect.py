@@ -7,9 +7,8 @@ from fake_encoder import SPEC, FakeEncoder
 from napari_segdino.config import GIB, FeatureSettings
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.extract import Extractor
-from napari_segdino.heads.collect import iter_remember
+from napari_segdino.heads.collect import iter_collect, sample_bytes
 from napari_segdino.heads.registry import make_head
-from napari_segdino.heads.sample_size import kept_bytes
 from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import drive
 
@@ -31,11 +30,11 @@ def test_it_is_what_is_kept(tmp_path, shape, feature_settings):
     marks[3, 4] = 1
     samples = {}
     drive(
-        iter_remember(samples, head, extractor, image, marks, None, feature_settings, 0)
+        iter_collect(samples, head, extractor, image, marks, None, feature_settings, 0)
     )
     held = sum(level.nbytes for kept in samples.values() for level in kept.levels)
     channels = shape[2] if len(shape) > 2 else 1
-    assert kept_bytes(head, SPEC, feature_settings, marks, channels) == held
+    assert sample_bytes(head, SPEC, feature_settings, marks, channels) == held
 
 
 def test_copies_of_whole_masks_count():
@@ -44,4 +43,4 @@ def test_copies_of_whole_masks_count():
     feature_settings = FeatureSettings((64,), (1.0,))
     marks = np.ones((64, 64), np.uint8)
     # One channel level of 3 x 16 x 16 float16; the image and eight copies.
-    assert kept_bytes(head, SPEC, feature_settings, marks, 1) == 9 * 3 * 16 * 16 * 2
+    assert sample_bytes(head, SPEC, feature_settings, marks, 1) == 9 * 3 * 16 * 16 * 2
