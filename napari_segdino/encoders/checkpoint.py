@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.encoders.layouts import State, convert
+from napari_segdino.encoders.layouts import NESTED, State, convert
 from napari_segdino.encoders.table import (
     SATELLITE,
     encoder_names,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Tensors = dict[str, torch.Tensor]
 
 _INDEX = "model.safetensors.index.json"
+_SLACK = 1 << 20
 
 
 def read_checkpoint(path: str | Path) -> State:
@@ -48,9 +49,9 @@ def read_checkpoint(path: str | Path) -> State:
         The file is missing, empty, cut short, holds code, or is not a known
         encoder's checkpoint.
     """
-    tensors, teacher = read_tensors(path)
+    tensors = read_tensors(path)
     try:
-        return convert(tensors, teacher)
+        return convert(tensors)
     except WeightsError as error:
         text = str(error)
         raise WeightsError(
@@ -58,7 +59,7 @@ def read_checkpoint(path: str | Path) -> State:
         ) from error
 
 
-def read_tensors(path: str | Path) -> tuple[Tensors, bool]:
+def read_tensors(path: str | Path) -> Tensors:
     """Read a checkpoint's tensors as they are named in the file.
 
     Parameters
@@ -68,10 +69,9 @@ def read_tensors(path: str | Path) -> tuple[Tensors, bool]:
 
     Returns
     -------
-    tensors : dict of torch.Tensor
-        On the CPU.
-    teacher : bool
-        They are a training checkpoint's ``teacher``.
+    dict of torch.Tensor
+        On the CPU. Names of a table within a table begin with its own and
+        :data:`~napari_segdino.encoders.layouts.NESTED`; what is no tensor is left.
 
     Raises
     ------
@@ -79,19 +79,34 @@ def read_tensors(path: str | Path) -> tuple[Tensors, bool]:
         The file cannot be read, or not without running code.
     """
     path = Path(path)
+    if path.name == _INDEX:
+        path = path.parent
     try:
         if path.is_dir():
-            return _read_folder(path), False
+            return _read_folder(path)
         if path.stat().st_size == 0:
             raise WeightsError(f"{path.name} is empty.")
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(64)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {_reason(error)}.") from error
     if head[:2] == b"PK" or head[:1] == b"\x80":
-        return _unwrap(_read_pickle(path), path)
+        found = _flatten(_read_pickle(path))
+        if not found:
+            raise WeightsError(f"{path.name} holds no table of tensors.")
+        return found
     if head[8:9] == b"{":
-        return _read_safetensors(path), False
+        return _read_safetensors(path)
+    if head.startswith(b"version https://git-lfs"):
+        raise WeightsError(
+            f"{path.name} is a Git LFS pointer, not the weights: fetch the file itself "
+            "with 'git lfs pull', or download it anew."
+        )
+    if head.lstrip()[:1] == b"<":
+        raise WeightsError(
+            f"{path.name} is a web page, not weights: the download needs a login or "
+            "another link; download the file anew."
+        )
     raise WeightsError(f"{path.name} is not a checkpoint file.")
 
 
@@ -194,10 +209,11 @@ def _read_pickle(path: Path) -> Any:
 
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
-    if is_zip and not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path.name} is damaged or cut short.")
+    if is_zip:
+        _check_zip(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        with torch.serialization.safe_globals(_harmless()):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         if "unsupported" in str(error).lower():
             raise WeightsError(
@@ -212,23 +228,48 @@ def _read_pickle(path: Path) -> Any:
         ) from error
 
 
-def _unwrap(content: Any, path: Path) -> tuple[Tensors, bool]:
+def _check_zip(path: Path) -> None:
+    """Refuse what is no zip, and what would unpack to much more than it is.
+
+    torch stores its tensors as they are: a packed entry is none of its own.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise WeightsError(f"{path.name} is damaged or cut short.") from error
+    if unpacked > 2 * path.stat().st_size + _SLACK:
+        raise WeightsError(
+            f"{path.name} would unpack to {unpacked / 1e9:.1f} GB, which no checkpoint "
+            "does: it is refused."
+        )
+
+
+def _harmless() -> list[Any]:
+    """What training programs leave beside tensors and what runs no code."""
+    import argparse
+
+    import numpy as np
+
+    kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
+    scalar = np.float64(0).__reduce__()[0]
+    old = (scalar, "numpy.core.multiarray.scalar")
+    dtypes = [type(np.dtype(kind)) for kind in kinds]
+    return [argparse.Namespace, np.dtype, scalar, old, *dtypes]
+
+
+def _flatten(content: Any, path: str = "") -> Tensors:
+    """Collect the tensors of tables within tables."""
     import torch
 
-    teacher = False
-    for wrapper in ("teacher", "model", "state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            teacher = wrapper == "teacher"
-            content = content[wrapper]
-            break
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{path.name} holds no table of tensors.")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise WeightsError(
-                f"{path.name} holds something that is no tensor under {name!r}."
-            )
-    return dict(content), teacher
+    found: Tensors = {}
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            if isinstance(value, torch.Tensor):
+                found[f"{path}{name}"] = value
+            else:
+                found |= _flatten(value, f"{path}{name}{NESTED}")
+    return found
 
 
 def _reason(error: OSError) -> str:

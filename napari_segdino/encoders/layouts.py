@@ -20,6 +20,18 @@ Rules = tuple[tuple[str, str], ...]
 _UNUSED = re.compile(r"(^|\.)(mask_token|bias_mask|inv_freq)$|^local_cls_norm\.")
 _PERIODS = re.compile(r"^rope(_embed)?\.periods$")
 
+# A tensor that every checkpoint of a layout has; what stands before is its prefix.
+_ANCHORS = (
+    "embeddings.cls_token",
+    "cls_token",
+    "model.stages.0.downsample_layers.0.weight",
+    "stages.0.downsample_layers.0.weight",
+    "downsample_layers.0.0.weight",
+    "stem.0.weight",
+)
+NESTED = "/"
+"""Parts the name of a table within a checkpoint from those of its tensors."""
+
 _META_VIT: Rules = (
     (r"^storage_tokens$", "reg_token"),
     (r"\.ls([12])\.gamma$", r".gamma_\1"),
@@ -95,17 +107,15 @@ class State:
     teacher: bool = False
 
 
-def convert(tensors: Mapping[str, torch.Tensor], teacher: bool = False) -> State:
+def convert(tensors: Mapping[str, torch.Tensor]) -> State:
     """Bring a checkpoint of a known layout into timm's names.
 
     Parameters
     ----------
     tensors : mapping of str to torch.Tensor
         As read from the file: Meta's, Hugging Face transformers', MedDINOv3's
-        or timm's names.
-    teacher : bool
-        They came from a training checkpoint's ``teacher``: the backbone's
-        tensors are taken, the self-supervised heads' left.
+        or timm's names, behind any prefix. Of several encoders the teacher is
+        taken, or the moving average; what stands beside the encoder is left.
 
     Returns
     -------
@@ -118,19 +128,40 @@ def convert(tensors: Mapping[str, torch.Tensor], teacher: bool = False) -> State
         The layout or the architecture is not known, or a tensor in the file
         changes the features in a way that timm's model cannot hold.
     """
-    found: Tensors = dict(tensors)
-    if teacher or "backbone.cls_token" in found:
-        teacher = True
-        found = {
-            name.removeprefix("backbone."): value
-            for name, value in found.items()
-            if "ibot" not in name and "dino_head" not in name
-        }
+    prefix = _prefix_of(tensors)
+    teacher = "teacher" in prefix or prefix == "backbone."
+    found: Tensors = {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix) and NESTED not in name.removeprefix(prefix)
+    }
+    if teacher:
+        heads = ("ibot", "dino_head")
+        found = {n: t for n, t in found.items() if not any(h in n for h in heads)}
     if "cls_token" in found or "embeddings.cls_token" in found:
         return _convert_vit(found, teacher)
     if any(re.match(r"(model\.)?(stages|downsample_layers)\.0\.", n) for n in found):
         return _convert_convnext(found)
     raise WeightsError("It does not hold a DINOv3 encoder in any layout known here.")
+
+
+def _prefix_of(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return what stands before the names of the encoder that is meant."""
+    found = set()
+    for name in tensors:
+        for anchor in _ANCHORS:
+            before = name.removesuffix(anchor)
+            if before != name and (not before or before[-1] in "./"):
+                found.add(before)
+                break
+
+    def rank(prefix: str) -> tuple[int, int, str]:
+        words = ("teacher", "ema", "student")
+        order = [i for i, word in enumerate(words) if word in prefix]
+        # An encoder that is called nothing comes before a student.
+        return (2 * order[0] if order else 3), len(prefix), prefix
+
+    return min(found, key=rank, default="")
 
 
 def _rename(tensors: Tensors, rules: Rules) -> Tensors:

@@ -16,6 +16,7 @@ from napari_segdino.encoders.device import resolve_device
 from napari_segdino.encoders.dinov3 import load_state, load_timm
 from napari_segdino.encoders.download import iter_fetch
 from napari_segdino.encoders.frozen import PRECISIONS
+from napari_segdino.encoders.layouts import NESTED
 from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.encoders.weights import (
     find_source,
@@ -115,7 +116,10 @@ def _iter_timm(model: str, device: str, precision: str) -> Steps[Encoder]:
     if path is None:
         path = yield from iter_fetch(source)
     yield Progress(0, 1, f"Reading {source.title}")
-    tensors, _ = read_tensors(path)
+    tensors = {
+        name.rpartition(NESTED)[2]: tensor
+        for name, tensor in read_tensors(path).items()
+    }
     return load_timm(source.stem, tensors, where, precision)
 
 

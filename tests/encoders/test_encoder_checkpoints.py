@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from dinov3_reference import Tensors, random_meta_state, to_hugging_face
@@ -86,6 +89,54 @@ def write_teacher(state: Tensors, folder: Path) -> Path:
     return folder / "teacher.pth"
 
 
+def behind(prefix: str) -> Callable[[Tensors, Path], Path]:
+    def write_behind(state: Tensors, folder: Path) -> Path:
+        named = {prefix + name: value for name, value in state.items()}
+        torch.save({"epoch": 3, **named}, folder / "prefixed.pth")
+        return folder / "prefixed.pth"
+
+    return write_behind
+
+
+def write_hf_behind(state: Tensors, folder: Path) -> Path:
+    named = {f"backbone.{n}": t for n, t in to_hugging_face(state).items()}
+    save_file(named, folder / "hf.safetensors")
+    return folder / "hf.safetensors"
+
+
+def write_with_student(state: Tensors, folder: Path) -> Path:
+    other = {name: torch.zeros_like(value) for name, value in state.items()}
+    content = {
+        "student": {f"module.backbone.{n}": t for n, t in other.items()},
+        "teacher": {f"module.backbone.{n}": t for n, t in state.items()},
+        "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}},
+    }
+    torch.save(content, folder / "training.pth")
+    return folder / "training.pth"
+
+
+def write_with_numbers(state: Tensors, folder: Path) -> Path:
+    content = {
+        "network_weights": {f"_orig_mod.{n}": t for n, t in state.items()},
+        "best": np.float64(3.2),
+        "count": np.int64(7),
+        "args": argparse.Namespace(lr=0.1, name="x"),
+    }
+    torch.save(content, folder / "numbers.pth")
+    return folder / "numbers.pth"
+
+
+def write_with_a_head(state: Tensors, folder: Path) -> Path:
+    """As SegDINO saves: backbone and head in one table."""
+    named = {f"backbone.{n}": t for n, t in state.items()}
+    torch.save({**named, "head.scratch.weight": torch.zeros(4)}, folder / "seg.pth")
+    return folder / "seg.pth"
+
+
+def write_hf_index(state: Tensors, folder: Path) -> Path:
+    return write_hf_parts(state, folder) / "model.safetensors.index.json"
+
+
 def write_unwrapped_teacher(state: Tensors, folder: Path) -> Path:
     teacher = {f"backbone.{name}": value for name, value in state.items()}
     save_file(teacher, folder / "teacher.safetensors")
@@ -103,6 +154,16 @@ def write_unwrapped_teacher(state: Tensors, folder: Path) -> Path:
         write_timm_pth,
         write_old_pth,
         write_teacher,
+        behind("module."),
+        behind("model.backbone."),
+        behind("teacher.backbone."),
+        behind("_orig_mod."),
+        behind("any.thing.at.all."),
+        write_hf_behind,
+        write_hf_index,
+        write_with_student,
+        write_with_numbers,
+        write_with_a_head,
     ],
 )
 def test_layouts_agree(
@@ -281,7 +342,7 @@ def changed(**tensors: Any) -> Callable[[Tensors], Tensors]:
         (changed(periods=torch.ones(8)), r"periods are \(8,\)"),
         (lambda s: {n: t for n, t in s.items() if "s.11." not in n}, "11 blocks"),
         (lambda s: {"conv1.weight": torch.zeros(2)}, "any layout known"),
-        (lambda s: {"layers": [1, 2]}, "is no tensor under 'layers'"),
+        (lambda s: {"layers": [1, 2]}, "no table of tensors"),
         (lambda s: [torch.zeros(2)], "no table of tensors"),
         (lambda s: {}, "no table of tensors"),
     ],
@@ -323,7 +384,9 @@ def test_cut_short_is_refused(
     ("content", "reason"),
     [
         (b"", "is empty"),
-        (b"<html>please log in</html>", "is not a checkpoint"),
+        (b"<html>please log in</html>", "is a web page.*download the file anew"),
+        (b"\n<!DOCTYPE html><p>404", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer"),
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "is not a checkpoint"),
         (b"PK\x03\x04" + bytes(64), "damaged or cut short"),
         (b"\x80", "damaged"),
@@ -333,6 +396,14 @@ def test_other_files_are_refused(content: bytes, reason: str, tmp_path: Path) ->
     path = tmp_path / "file.pth"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=reason):
+        load_encoder(path, "cpu")
+
+
+def test_what_unpacks_to_much_more_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(50_000_000))
+    with pytest.raises(WeightsError, match=r"would unpack to 0\.1 GB"):
         load_encoder(path, "cpu")
 
 

@@ -30,8 +30,8 @@ SIZES = [(256, 256), (224, 320), (250, 333)]
 BLOCKS = [2, 5, 8, 11]
 
 
-def encoder_of(state: Tensors, teacher: bool = False, hint: str = "") -> FrozenEncoder:
-    converted = convert(state, teacher)
+def encoder_of(state: Tensors, hint: str = "") -> FrozenEncoder:
+    converted = convert(state)
     return load_state(converted, spec_for_state(converted, hint), CPU)
 
 
@@ -123,7 +123,7 @@ def test_meddino_norms_with_its_own_epsilon() -> None:
     training = {f"backbone.{name}": value for name, value in state.items()}
     training["dino_head.last.weight"] = torch.ones(3)
     training["ibot_head.bias"] = torch.ones(2)
-    encoder = encoder_of(training, teacher=True)
+    encoder = encoder_of(training)
     assert encoder.spec.name == "meddinov3_vitb16"
     batch = torch.rand(1, 3, 32, 48)
     x = prepared(batch, encoder)
