@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_segdino.images.planes import marks_from_mask
+    from napari_segdino.marks import marks_from_mask
     from napari_segdino.segmenter import Segmenter
 
 __all__ = ["Segmenter", "__version__", "marks_from_mask"]
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Segmenter": "napari_segdino.segmenter",
-    "marks_from_mask": "napari_segdino.images.planes",
+    "marks_from_mask": "napari_segdino.marks",
 }
 
 

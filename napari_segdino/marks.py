@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
 
@@ -31,6 +32,36 @@ def too_high(label: int, way_out: str = MERGE) -> str:
         f"There is a class {label}, and {MAX_LABEL} is the highest: number the classes "
         f"1, 2, 3 and on, or {way_out}."
     )
+
+
+def marks_from_mask(mask: ArrayLike) -> NDArray[np.integer]:
+    """Turn a full mask into marks: every pixel is marked.
+
+    Parameters
+    ----------
+    mask : array of int, shape (Y, X) or (Z, Y, X)
+        0 background, 1.. classes.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``mask + 1``, same shape: 1 background, 2.. classes. Classes above
+        :data:`MAX_LABEL` are refused where they are learned.
+
+    Raises
+    ------
+    InputError
+        If it holds fractions or negative numbers.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype == bool:
+        mask = mask.astype(np.uint8)
+    if mask.dtype.kind not in "iu":
+        raise InputError(f"A mask holds whole numbers, not {mask.dtype}.")
+    if mask.size and mask.min() < 0:
+        raise InputError("A mask holds no negative labels.")
+    top = int(mask.max(initial=0)) + 1
+    return mask.astype(np.promote_types(np.uint8, np.min_scalar_type(top))) + 1
 
 
 def as_codes(marks: Any) -> NDArray[np.uint8]:
@@ -153,3 +184,30 @@ def apply_marks(prediction: Plane, marks: Plane) -> Plane:
     out: Plane = prediction.astype(type_for(labels, prediction.dtype))
     out[marked] = labels
     return out
+
+
+def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Find connected strokes.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 unlabelled, 1 background, 2.. classes.
+
+    Yields
+    ------
+    code : int
+        The mark.
+    pixels : numpy.ndarray, shape (N,)
+        Flat indices of the stroke's pixels, row by row.
+    """
+    from scipy import ndimage
+
+    for code in np.unique(marks[marks > 0]):
+        labelled, count = ndimage.label(marks == code)
+        flat = np.flatnonzero(labelled)
+        number = labelled.ravel()[flat]
+        order = np.argsort(number, kind="stable")
+        ends = np.cumsum(np.bincount(number, minlength=count + 1)[1:])[:-1]
+        for pixels in np.split(flat[order], ends):
+            yield int(code), pixels

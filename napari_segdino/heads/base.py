@@ -231,7 +231,7 @@ class Head(Protocol):
         sample : sample
             Features of the strokes.
         strokes : sequence of (int, numpy.ndarray)
-            Its strokes, as :func:`~napari_segdino.heads.probe.samples.strokes_of`
+            Its strokes, as :func:`~napari_segdino.marks.strokes_of`
             gives them.
         """
 

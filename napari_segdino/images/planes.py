@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.marks import as_codes
@@ -20,36 +20,6 @@ MIN_WIDTH = 16
 
 ALPHA_SAMPLE = 64
 """Pixels along each axis that are looked at to tell alpha from another channel."""
-
-
-def marks_from_mask(mask: ArrayLike) -> NDArray[np.integer]:
-    """Turn a full mask into marks: every pixel is said.
-
-    Parameters
-    ----------
-    mask : array of int, shape (Y, X) or (Z, Y, X)
-        0 background, 1.. classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``mask + 1``, same shape: 1 background, 2.. classes. Classes above
-        :data:`~napari_segdino.marks.MAX_LABEL` are refused where they are learned.
-
-    Raises
-    ------
-    InputError
-        If it holds fractions or negative numbers.
-    """
-    mask = np.asarray(mask)
-    if mask.dtype == bool:
-        mask = mask.astype(np.uint8)
-    if mask.dtype.kind not in "iu":
-        raise InputError(f"A mask holds whole numbers, not {mask.dtype}.")
-    if mask.size and mask.min() < 0:
-        raise InputError("A mask holds no negative labels.")
-    top = int(mask.max(initial=0)) + 1
-    return mask.astype(np.promote_types(np.uint8, np.min_scalar_type(top))) + 1
 
 
 def guess_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.heads.probe.samples import strokes_of
+from napari_segdino.marks import strokes_of
 
 BLOCK = 0.03
 """Strokes of a class nearer than this share of the diagonal are one group."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino.heads.probe.samples import UNSUPERVISED, strokes_of
+from napari_segdino.heads.probe.samples import UNSUPERVISED
+from napari_segdino.marks import strokes_of
 
 if TYPE_CHECKING:
     from napari_segdino.heads.base import Head

@@ -7,9 +7,9 @@ from napari_segdino.heads.probe.samples import (
     MASK_WEIGHT,
     pick_from_mask,
     pick_from_strokes,
-    strokes_of,
     take_sample,
 )
+from napari_segdino.marks import strokes_of
 
 
 def test_strokes_are_connected_marks_of_one_code():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.probe.basis import gather
+from napari_segdino.marks import strokes_of
 
 if TYPE_CHECKING:
     import torch
@@ -103,33 +103,6 @@ class Picked:
 def is_whole(marks: NDArray[Any]) -> bool:
     """Whether the marks (Y, X) of a tile are a whole mask."""
     return bool(np.count_nonzero(marks) >= WHOLE_MASK * marks.size)
-
-
-def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Find connected strokes.
-
-    Parameters
-    ----------
-    marks : numpy.ndarray of int, shape (Y, X)
-        0 unlabelled, 1 background, 2.. classes.
-
-    Yields
-    ------
-    code : int
-        The mark.
-    pixels : numpy.ndarray, shape (N,)
-        Flat indices of the stroke's pixels, row by row.
-    """
-    from scipy import ndimage
-
-    for code in np.unique(marks[marks > 0]):
-        labelled, count = ndimage.label(marks == code)
-        flat = np.flatnonzero(labelled)
-        number = labelled.ravel()[flat]
-        order = np.argsort(number, kind="stable")
-        ends = np.cumsum(np.bincount(number, minlength=count + 1)[1:])[:-1]
-        for pixels in np.split(flat[order], ends):
-            yield int(code), pixels
 
 
 def pick_from_strokes(

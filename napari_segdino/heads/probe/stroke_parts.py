@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.features.tiles import Tile
-from napari_segdino.heads.probe.samples import Parts, is_whole, strokes_of
+from napari_segdino.heads.probe.samples import Parts, is_whole
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import marks_of
+from napari_segdino.marks import strokes_of
 
 
 @dataclass(frozen=True)
