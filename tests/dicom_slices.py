@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+EnhancedMRImageStorage = "1.2.840.10008.5.1.4.1.1.4.1"
+
 
 def make_slice(path, pixels, position, number=1, uid="1.2.3", **more):
     """Write one CT slice with pydicom."""
@@ -38,3 +42,31 @@ def make_slice(path, pixels, position, number=1, uid="1.2.3", **more):
     for name, value in more.items():
         setattr(ds, name, value)
     pydicom.dcmwrite(path, ds, enforce_file_format=True)
+
+
+def make_enhanced(path, frames, places, spacing=(0.5, 0.75), slopes=None):
+    """Write frames of one file, each with its own place and slope."""
+    import pydicom
+    from pydicom.dataset import Dataset
+
+    make_slice(path, frames[0], (0, 0, 0), Modality="MR", NumberOfFrames=len(frames))
+    ds = pydicom.dcmread(path)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    ds.PixelData = np.asarray(frames).astype("<u2").tobytes()
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(ds, name)
+    del ds.RescaleSlope, ds.RescaleIntercept
+    shared, measures, turn = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = list(spacing), 2
+    turn.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [turn]
+    ds.SharedFunctionalGroupsSequence, groups = [shared], []
+    for place, slope in zip(places, slopes or [1] * len(frames), strict=True):
+        group, where, value = Dataset(), Dataset(), Dataset()
+        where.ImagePositionPatient = [float(v) for v in place]
+        value.RescaleSlope, value.RescaleIntercept, value.RescaleType = slope, 0, "US"
+        group.PlanePositionSequence = [where]
+        group.PixelValueTransformationSequence = [value]
+        groups.append(group)
+    ds.PerFrameFunctionalGroupsSequence = groups
+    ds.save_as(path, enforce_file_format=True)

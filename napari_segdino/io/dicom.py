@@ -1,28 +1,33 @@
 """DICOM: a folder's series, single files and multi-frame files.
 
-pydicom reads the headers (which slices belong together, and in which order),
-SimpleITK with GDCM decodes the pixels and applies rescale slope and intercept.
+Which slices belong together, and in which order, is in ``dicom_index``; what their
+pixels mean in ``dicom_pixels``.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.dicom_index import Series, faults, iter_series, list_series
+from napari_segdino.io.dicom_index import (
+    Series,
+    faults,
+    frames_of,
+    iter_series,
+    list_series,
+)
+from napari_segdino.io.dicom_pixels import read_values
 from napari_segdino.io.geometry import Geometry
-from napari_segdino.io.itk import image_scan, quiet_itk, read_image
 from napari_segdino.io.scan import PIXEL, ReadOptions, Scan
+from napari_segdino.io.seg import is_seg, join_segments
 from napari_segdino.progress import Progress, Steps
 
 __all__ = ["Series", "iter_read_dicom", "list_series"]
-
-_log = logging.getLogger(__name__)
 
 TIME_FRAMES = ("US", "XA", "RF", "ES", "XC", "OT", "NM", "GM")
 """Modalities whose frames follow each other in time, not in depth."""
@@ -73,7 +78,7 @@ def iter_read_dicom(path: Path, options: ReadOptions) -> Steps[Scan]:
     Yields
     ------
     Progress
-        In files whose headers are read; then the pixels come in one step.
+        In files whose headers are read, then in files whose pixels are.
 
     Returns
     -------
@@ -92,8 +97,7 @@ def iter_read_dicom(path: Path, options: ReadOptions) -> Steps[Scan]:
         chosen = choose_series(found, options.series)
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
-    yield Progress(0, 0, f"Reading {chosen.title}")
-    scan = _read_series(chosen, path)
+    scan = yield from _iter_read_series(chosen, path)
     if len(found) < 2:
         return scan
     titles = {one.uid: one.title for one in found}
@@ -114,35 +118,98 @@ def _listed(found: list[Series], most: int | None = None) -> str:
     return f"{told} and {rest} more" if rest else told
 
 
-def _about(path: Path, files: tuple[str, ...]) -> dict[str, Any]:
-    return {"path": path, "files": files, "format": "DICOM", "name": path.stem}
+def _iter_read_series(series: Series, path: Path) -> Steps[Scan]:
+    files = series.files
+    yield Progress(0, len(files), f"Reading {series.title}")
+    tags, first = read_values(files[0])
+    planes = np.empty((len(files), *first.shape), first.dtype)
+    planes[0] = first
+    for done, file in enumerate(files[1:], 1):
+        yield Progress(done, len(files), f"Reading {series.title}")
+        values = read_values(file)[1]
+        if values.shape != first.shape:
+            raise ScanError(f"{Path(file).name} is of another size than the rest.")
+        # The slope of a later slice may need a wider type than the first one's.
+        kind = np.result_type(planes.dtype, values.dtype)
+        planes = planes.astype(kind, copy=False)
+        planes[done] = values
+    about: dict[str, Any] = {
+        "path": path,
+        "files": files,
+        "format": "DICOM",
+        "name": series.description or path.stem,
+        "intensity_unit": "HU" if series.modality == "CT" else "",
+    }
+    if len(files) > 1:
+        return _volume(planes, series, _plane_spacing(tags), about)
+    return _read_single(tags, first, series, about)
 
 
-def _read_series(series: Series, path: Path) -> Scan:
-    about = _about(path, series.files)
-    about["intensity_unit"] = "HU" if series.modality == "CT" else ""
-    about["name"] = series.description or path.stem
-    if len(series.files) == 1:
-        return _read_single(series, about)
+def _volume(
+    planes: NDArray[Any],
+    series: Series,
+    spacing: tuple[float, float],
+    about: dict[str, Any],
+) -> Scan:
+    """Make a scan of planes in the order of the series; repeats become time."""
     repeats = _repeats(series)
-    if repeats == 1:
-        image = _read_stack(list(series.files), path)
-        scan = image_scan(image, warnings=faults(series), **about)
-        return replace(scan, **_straight(scan, series))
-    return _read_times(series, repeats, about)
+    first = replace(series, slices=series.slices[::repeats])
+    told = (*about.pop("warnings", ()), *faults(first))
+    stacks = [planes[start::repeats] for start in range(repeats)]
+    data, axes = (planes, "ZYX") if repeats == 1 else (np.stack(stacks), "TZYX")
+    if repeats > 1:
+        slices = (s for start in range(repeats) for s in series.slices[start::repeats])
+        about = {**about, "files": replace(series, slices=tuple(slices)).files}
+    return _scan(data, axes, _grid(first, spacing), {**about, "warnings": told})
 
 
-def _read_single(series: Series, about: dict[str, Any]) -> Scan:
-    image = read_image(Path(series.files[0]), "DICOM")
-    scan = image_scan(image, **about)
-    if "Z" not in scan.axes or series.modality not in TIME_FRAMES:
-        return scan
-    if series.orientation is not None:
-        return scan
-    spacing, units = (1.0, *scan.spacing[1:]), (PIXEL, *scan.units[1:])
-    flat = scan.geometry and replace(scan.geometry, size=(*scan.geometry.size[:2], 1))
-    axes = scan.axes.replace("Z", "T")
-    return replace(scan, axes=axes, spacing=spacing, units=units, geometry=flat)
+def _scan(data: NDArray[Any], axes: str, grid: Geometry, about: dict[str, Any]) -> Scan:
+    """Name the axes; a volume of one slice loses that axis."""
+    spacing = dict(zip("XYZ", grid.spacing, strict=False))
+    for axis in "TZ":
+        if axis in axes and data.shape[axes.index(axis)] == 1:
+            data = data.squeeze(axes.index(axis))
+            axes = axes.replace(axis, "")
+    channels = data.ndim > len(axes)
+    depths = (np.uint8, np.uint16)
+    return Scan(
+        data=data,
+        shape=data.shape,
+        axes=axes + ("C" if channels else ""),
+        spacing=tuple(spacing.get(axis, 1.0) for axis in axes),
+        units=tuple("mm" if axis in spacing else PIXEL for axis in axes),
+        geometry=grid,
+        colour=channels and data.shape[-1] in (3, 4) and data.dtype in depths,
+        **about,
+    ).channels_first()
+
+
+def _read_single(
+    tags: Any, values: NDArray[Any], series: Series, about: dict[str, Any]
+) -> Scan:
+    """Make a scan of one file: a slice, an enhanced volume, a mask or a film."""
+    frames = int(tags.get("NumberOfFrames") or 1)
+    stack = values if frames > 1 else values[None]
+    placed = frames_of(tags, series.files[0])
+    if placed is not None and len(placed.slices) == len(stack):
+        series = replace(series, orientation=placed.orientation, slices=placed.slices)
+        stack = stack[[one.number for one in placed.slices]]
+        if is_seg(tags):
+            stack, series, told = join_segments(tags, stack, series)
+            about = {**about, "format": "DICOM-SEG", "warnings": told}
+        return _volume(stack, series, placed.spacing, about)
+    if frames > 1 and series.modality in TIME_FRAMES and series.orientation is None:
+        return _scan(stack, "TYX", _grid(series, _plane_spacing(tags)), about)
+    return _scan(stack, "ZYX", _file_grid(tags, stack.shape[:3], series), about)
+
+
+def _plane_spacing(tags: Any) -> tuple[float, float]:
+    """Between rows and between columns, mm; 1 where the file does not say."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        found = tags.get(name)
+        if found is not None and len(found) == 2 and min(map(float, found)) > 0:
+            return float(found[0]), float(found[1])
+    return 1.0, 1.0
 
 
 def _repeats(series: Series) -> int:
@@ -155,63 +222,37 @@ def _repeats(series: Series) -> int:
     return int(counts[0]) if same else 1
 
 
-def _read_stack(files: list[str], path: Path) -> Any:
-    """Decode slices in the order given."""
-    with quiet_itk() as sitk:
-        reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(files)
-        try:
-            return reader.Execute()
-        except RuntimeError as error:
-            _log.error("reading %s failed", path, exc_info=error)
-            raise ScanError(
-                f"{path.name} cannot be read: a slice is damaged or of another size."
-            ) from error
-
-
-def _read_times(series: Series, repeats: int, about: dict[str, Any]) -> Scan:
-    """Read a series that comes back to each position `repeats` times."""
-    stacks = [
-        replace(series, slices=series.slices[start::repeats])
-        for start in range(repeats)
-    ]
-    scans = [
-        image_scan(_read_stack(list(one.files), about["path"]), **about)
-        for one in stacks
-    ]
-    first, data = scans[0], np.stack([np.asarray(scan.data) for scan in scans])
-    straight = _straight(first, stacks[0])
-    return replace(
-        first,
-        data=data,
-        shape=data.shape,
-        axes="T" + first.axes,
-        spacing=(1.0, *straight["spacing"]),
-        units=(PIXEL, *first.units),
-        geometry=straight["geometry"],
-        files=tuple(name for one in stacks for name in one.files),
-        warnings=faults(stacks[0]),
-    )
-
-
-def _straight(scan: Scan, series: Series) -> dict[str, Any]:
+def _grid(series: Series, spacing: tuple[float, float], step: float = 0.0) -> Geometry:
     """Grid of a stack: its orientation as written, the usual step across.
 
     SimpleITK takes the step from the outermost slices and tilts the grid with
     the gantry; one missing slice would stretch all the others.
     """
     positions, normal = series.positions, series.normal
-    if positions is None or normal is None or scan.geometry is None:
-        return {"geometry": scan.geometry, "spacing": scan.spacing}
+    size = (series.shape[2], series.shape[1], len(series.slices))
+    if positions is None or normal is None:
+        return replace(
+            Geometry.plain(size[::-1]), spacing=(*spacing[::-1], step or 1.0)
+        )
     row, column = np.array(series.orientation, float).reshape(2, 3)
     direction = np.stack([row, column, normal], axis=1)
-    step = float(np.median(np.diff(positions @ normal))) or 1.0
-    grid = Geometry(
-        scan.geometry.size,
-        (*scan.geometry.spacing[:2], step),
+    if len(positions) > 1:
+        step = float(np.median(np.diff(positions @ normal)))
+    return Geometry(
+        size,
+        (*spacing[::-1], step or 1.0),
         tuple(float(v) for v in positions[0]),
         tuple(float(v) for v in direction.ravel()),
     )
-    spatial = dict(zip("ZYX", grid.spacing[::-1], strict=True))
-    axes = scan.spatial_axes
-    return {"geometry": grid, "spacing": tuple(spatial[axis] for axis in axes)}
+
+
+def _file_grid(tags: Any, shape: tuple[int, ...], series: Series) -> Geometry:
+    """Grid of one file: the step across comes from tags of many names."""
+    offsets = tags.get("GridFrameOffsetVector")
+    names = ("SpacingBetweenSlices", "SliceThickness")
+    steps = [abs(float(tags.get(name) or 0)) for name in names]
+    if offsets is not None and len(offsets) > 1:
+        steps.insert(0, float(np.median(np.abs(np.diff(np.array(offsets, float))))))
+    step = next((one for one in steps if one > 0), 1.0)
+    grid = _grid(series, _plane_spacing(tags), step)
+    return replace(grid, size=(grid.size[0], grid.size[1], shape[0]))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import struct
-import warnings
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.io.dicom_pixels import DAMAGED, read_tags
 from napari_segdino.progress import Progress, Steps, drive
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ GAP_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Slice:
-    """One file of a series.
+    """One file of a series, or one frame of a file.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Series:
-    """A stack of slices, or one file with one or many frames.
+    """A stack of slices, of a file each or frames of one.
 
     Parameters
     ----------
@@ -97,8 +98,8 @@ class Series:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Paths in the order of the slices."""
-        return tuple(one.path for one in self.slices)
+        """Paths in the order of the slices, each once."""
+        return tuple(dict.fromkeys(one.path for one in self.slices))
 
     @property
     def positions(self) -> NDArray[np.float64] | None:
@@ -115,30 +116,13 @@ class Series:
         return np.cross(row, column)
 
 
-DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    struct.error,
-)
-"""What pydicom raises on files that are damaged or of another kind."""
-
-
 def _header(path: Path) -> Any | None:
     """Tags of one file; None if it is no DICOM image."""
     import pydicom
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tags = pydicom.dcmread(
-                path, stop_before_pixels=True, specific_tags=list(TAGS)
-            )
-            whole = "Rows" in tags and "Columns" in tags and _group_key(tags)
+        tags = read_tags(path, stop_before_pixels=True, specific_tags=list(TAGS))
+        whole = "Rows" in tags and "Columns" in tags and _group_key(tags)
     except (pydicom.errors.InvalidDicomError, *DAMAGED) as error:
         _log.debug("%s is no DICOM file", path, exc_info=error)
         return None
@@ -153,11 +137,16 @@ def _numbers(tags: Any, name: str, count: int) -> tuple[float, ...] | None:
 
 
 def _group_key(tags: Any) -> tuple[Any, ...]:
+    """What the slices of one volume share; first the series, then the frames."""
     orientation = _numbers(tags, "ImageOrientationPatient", 6)
-    rounded = tuple(round(v, 2) + 0.0 for v in orientation) if orientation else None
-    frames = int(tags.get("NumberOfFrames") or 1)
-    uid = str(tags.get("SeriesInstanceUID", ""))
-    return uid, int(tags.Rows), int(tags.Columns), frames, rounded
+    spacing = _numbers(tags, "PixelSpacing", 2)
+    shared = (
+        tuple(round(v, 2) + 0.0 for v in one or ()) for one in (orientation, spacing)
+    )
+    uid, frames = str(tags.get("SeriesInstanceUID", "")), tags.get("NumberOfFrames")
+    colours = int(tags.get("SamplesPerPixel") or 1)
+    size = int(tags.Rows), int(tags.Columns)
+    return (uid, int(frames or 1), *size, colours, *shared)
 
 
 def _slice(path: Path, tags: Any) -> Slice:
@@ -169,10 +158,13 @@ def _slice(path: Path, tags: Any) -> Slice:
     )
 
 
-def _sorted(slices: list[Slice], orientation: tuple[float, ...] | None) -> list[Slice]:
-    """By place along the normal, then by instance number."""
-    if orientation is None or any(one.position is None for one in slices):
-        return sorted(slices, key=lambda one: (one.number, one.path))
+def sort_slices(
+    slices: Iterable[Slice], orientation: tuple[float, ...] | None
+) -> tuple[Slice, ...]:
+    """Sort by place along the normal, then by instance number."""
+    found = tuple(slices)
+    if orientation is None or any(one.position is None for one in found):
+        return tuple(sorted(found, key=lambda one: (one.number, one.path)))
     row, column = np.array(orientation, float).reshape(2, 3)
     normal = np.cross(row, column)
 
@@ -180,13 +172,69 @@ def _sorted(slices: list[Slice], orientation: tuple[float, ...] | None) -> list[
         along = float(np.dot(np.array(one.position), normal))
         return round(along, 3), one.number, one.path
 
-    return sorted(slices, key=place)
+    return tuple(sorted(found, key=place))
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of an enhanced file.
+
+    Parameters
+    ----------
+    orientation : tuple of float
+        As :attr:`Series.orientation`.
+    spacing : tuple of float
+        Between rows and between columns, mm.
+    slices : tuple of Slice
+        Sorted by position; the number of one is that of its frame, from 0.
+    """
+
+    orientation: tuple[float, ...]
+    spacing: tuple[float, float]
+    slices: tuple[Slice, ...]
+
+
+def frames_of(tags: Any, path: str) -> Frames | None:
+    """Sort the frames of an enhanced file by their own places.
+
+    Parameters
+    ----------
+    tags : pydicom.Dataset
+        Of the file.
+    path : str
+        Where it is.
+
+    Returns
+    -------
+    Frames or None
+        None where they do not say where they lie, or have several orientations
+        or spacings.
+    """
+    frames = tags.get("PerFrameFunctionalGroupsSequence") or ()
+    shared = tuple(tags.get("SharedFunctionalGroupsSequence") or ())
+
+    def of(frame: Any, group: str, name: str) -> tuple[float, ...]:
+        for one in (frame, *shared):
+            if found := one.get(group):
+                return tuple(float(v) for v in found[0].get(name) or ())
+        return ()
+
+    places = [of(f, "PlanePositionSequence", "ImagePositionPatient") for f in frames]
+    turn = "PlaneOrientationSequence", "ImageOrientationPatient"
+    turns = {of(frame, *turn) for frame in frames}
+    steps = {of(f, "PixelMeasuresSequence", "PixelSpacing") for f in frames}
+    alike = {len(one) for one in turns} == {6} and {len(one) for one in steps} == {2}
+    if not alike or len(turns) + len(steps) > 2 or {len(p) for p in places} != {3}:
+        return None
+    (orientation,), ((down, across),) = turns, steps
+    slices = [Slice(path, (x, y, z), i) for i, (x, y, z) in enumerate(places)]
+    return Frames(orientation, (down, across), sort_slices(slices, orientation))
 
 
 def _series(uid: str, members: list[tuple[Path, Any]]) -> Series:
     first = members[0][1]
     orientation = _numbers(first, "ImageOrientationPatient", 6)
-    slices = _sorted([_slice(path, tags) for path, tags in members], orientation)
+    slices = sort_slices(starmap(_slice, members), orientation)
     count = len(slices) * int(first.get("NumberOfFrames") or 1)
     return Series(
         uid=uid,
@@ -194,7 +242,7 @@ def _series(uid: str, members: list[tuple[Path, Any]]) -> Series:
         modality=str(first.get("Modality") or ""),
         shape=(count, int(first.Rows), int(first.Columns)),
         orientation=orientation,
-        slices=tuple(slices),
+        slices=slices,
     )
 
 
@@ -222,7 +270,7 @@ def iter_index(files: list[Path]) -> Steps[list[Series]]:
         tags = _header(path)
         if tags is not None:
             key = _group_key(tags)
-            key = (*key, str(path)) if key[3] > 1 else key
+            key = (*key, str(path)) if key[1] > 1 else key
             groups.setdefault(key, []).append((path, tags))
     met: Counter[str] = Counter()
     found = []

@@ -148,6 +148,7 @@ FORMATS = (
         name="DICOM-SEG",
         mask_suffixes=(".dcm",),
         write=seg.write_seg,
+        proposed=".nii.gz",
         needs="a scan read from DICOM, and `pip install 'napari-segdino[dicom-seg]'`",
     ),
     Format(

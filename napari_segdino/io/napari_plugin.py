@@ -82,7 +82,9 @@ def _layer(path: Path, series: str | None) -> LayerData:
 
 
 def is_mask(scan: Scan) -> bool:
-    """Whether a scan is a mask: says so in its name and holds whole numbers."""
+    """Whether a scan is a mask: by its format, or its name and whole numbers."""
+    if scan.format == "DICOM-SEG":
+        return True
     whole = np.dtype(scan.data.dtype).kind in "ui" and "C" not in scan.axes
     return whole and MASK_WORD.search(scan.path.name if scan.path else "") is not None
 

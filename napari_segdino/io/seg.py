@@ -1,8 +1,9 @@
-"""DICOM-SEG out, through highdicom."""
+"""DICOM-SEG: masks in, through pydicom, and out, through highdicom."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,88 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
+from napari_segdino.io.dicom_index import Series, Slice, frames_of
+from napari_segdino.io.dicom_pixels import read_tags
 from napari_segdino.io.scan import Header
 
 _log = logging.getLogger(__name__)
+
+
+SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentation Storage and Label Map Segmentation Storage."""
+
+
+def is_seg(tags: Any) -> bool:
+    """Whether a file is a DICOM-SEG."""
+    return str(tags.get("SOPClassUID", "")) in SOP_CLASSES
+
+
+def join_segments(
+    tags: Any, frames: NDArray[Any], series: Series
+) -> tuple[NDArray[np.integer[Any]], Series, tuple[str, ...]]:
+    """Make labels of the segments' frames.
+
+    Parameters
+    ----------
+    tags : pydicom.Dataset
+        Of the file.
+    frames : numpy.ndarray, shape (N, Y, X)
+        One for each segment and place, in the order of `series`.
+    series : Series
+        A slice for each frame.
+
+    Returns
+    -------
+    labels : numpy.ndarray of int, shape (Z, Y, X)
+        0, or the number of the segment. Slices that were left out between others
+        because no segment is in them are there.
+    series : Series
+        A slice for each place.
+    warnings : tuple of str
+        A sentence where segments overlap.
+    """
+    groups = tags.PerFrameFunctionalGroupsSequence
+    numbers = [_segment(groups[one.number]) for one in series.slices]
+    if tags.get("SegmentationType") == "FRACTIONAL":
+        frames = frames * 2 >= int(tags.get("MaximumFractionalValue") or 1)
+    assert series.positions is not None
+    assert series.normal is not None
+    at, places = _places(series.positions, series.normal)
+    top = (
+        int(frames.max(initial=0)) if None in numbers else max(n or 0 for n in numbers)
+    )
+    labels = np.zeros((len(places), *frames.shape[1:]), np.min_scalar_type(top))
+    overlap = False
+    for z, number, frame in zip(at, numbers, frames, strict=True):
+        inside = frame > 0
+        overlap |= bool((inside & (labels[z] > 0)).any())
+        labels[z][inside] = frame[inside] if number is None else number
+    path = series.slices[0].path
+    slices = tuple(Slice(path, (x, y, z), i) for i, (x, y, z) in enumerate(places))
+    told = ("Segments overlap: the one with the highest number is shown.",)
+    return labels, replace(series, slices=slices), told if overlap else ()
+
+
+def _segment(group: Any) -> int | None:
+    """Which segment a frame is of; None in label maps, whose pixels say it."""
+    found = group.get("SegmentIdentificationSequence")
+    return int(found[0].ReferencedSegmentNumber) if found else None
+
+
+def _places(
+    positions: NDArray[np.float64], normal: NDArray[np.float64]
+) -> tuple[list[int], list[list[float]]]:
+    """Which slice each frame is of, and where the slices lie; gaps are closed."""
+    along = (positions @ normal).round(3)
+    known, first, at = np.unique(along, return_index=True, return_inverse=True)
+    gaps = np.diff(known)
+    step = gaps.min() if len(gaps) else 1.0
+    index = (known - known[0]) / step
+    if np.abs(index - index.round()).max() > 0.1:
+        return at.tolist(), positions[first].tolist()
+    index = index.round().astype(int)
+    moved = positions[first[0]] + np.arange(index[-1] + 1)[:, None] * step * normal
+    return index[at].tolist(), moved.tolist()
 
 
 def _sources(header: Header | None) -> list[Any]:
@@ -31,9 +111,19 @@ def _sources(header: Header | None) -> list[Any]:
     if "T" in header.axes:
         raise ScanError("DICOM-SEG cannot hold a time series: choose .nii.gz.")
     try:
-        return [pydicom.dcmread(name) for name in header.files]
+        return [read_tags(name) for name in header.files]
     except (OSError, pydicom.errors.InvalidDicomError) as error:
         raise ScanError("The DICOM files of the scan are no longer there.") from error
+
+
+def _in_order_of_file(planes: NDArray[Any], source: Any) -> NDArray[Any]:
+    """Undo the sorting of the frames of an enhanced file."""
+    placed = frames_of(source, "")
+    if placed is None or len(placed.slices) != len(planes):
+        return planes
+    back = np.empty_like(planes)
+    back[[one.number for one in placed.slices]] = planes
+    return back
 
 
 def _version() -> str:
@@ -93,7 +183,7 @@ def write_seg(
         ) from error
     sources = _sources(header)
     count = max(int(labels.max(initial=0)), len(names), 1)
-    frames = labels.reshape(-1, *labels.shape[-2:])
+    frames = _in_order_of_file(labels.reshape(-1, *labels.shape[-2:]), sources[0])
     try:
         seg = hd.seg.Segmentation(
             source_images=sources,
@@ -108,7 +198,8 @@ def write_seg(
             manufacturer_model_name="SegDINO",
             software_versions=_version(),
             device_serial_number="0",
-            omit_empty_frames=bool(np.any(frames)),
+            # So that the mask comes back with all slices of its scan.
+            omit_empty_frames=False,
         )
     except (AttributeError, ValueError, TypeError, KeyError) as error:
         _log.error("making DICOM-SEG failed", exc_info=error)

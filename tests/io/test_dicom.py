@@ -1,7 +1,11 @@
 """DICOM folders and files; every file is made by pydicom, or is its own."""
 
+from pathlib import Path
+
 import numpy as np
+import pydicom
 import pytest
+from dicom_slices import make_enhanced
 from pydicom.data import get_testdata_file
 
 from napari_segdino.errors import ScanError
@@ -187,7 +191,7 @@ def test_what_holds_no_image(name, capfd):
 def test_a_damaged_slice(dicom_folder):
     path = dicom_folder / "a.dcm"
     path.write_bytes(path.read_bytes()[:-60])
-    with pytest.raises(ScanError, match="series cannot be read: a slice is damaged"):
+    with pytest.raises(ScanError, match="a.dcm cannot be read: it is damaged"):
         read_scan(dicom_folder)
 
 
@@ -196,3 +200,129 @@ def test_an_empty_folder(tmp_path):
     assert list_series(tmp_path) == []
     with pytest.raises(ScanError, match="holds no DICOM image"):
         read_scan(tmp_path)
+
+
+# What belongs to a slice, a frame or a file is read from it
+
+
+def planes_of(scan):
+    """The first value of each plane."""
+    return np.asarray(scan.data)[..., 0, 0].tolist()
+
+
+def test_each_slice_has_its_own_slope_and_intercept(tmp_path, dicom_slice):
+    rescale = [(1, 0), (1, -1024), (0.37, 0), (2, 60000)]
+    for k, (slope, intercept) in enumerate(rescale):
+        tags = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+        dicom_slice(tmp_path / f"{k}.dcm", np.full((3, 4), 10 * k), (0, 0, k), **tags)
+    assert planes_of(read_scan(tmp_path)) == pytest.approx([0, -1014, 7.4, 60060])
+    (tmp_path / "2.dcm").unlink()
+    scan = read_scan(tmp_path)
+    assert planes_of(scan) == [0, -1014, 60060]
+    assert scan.data.dtype == np.int32
+
+
+def test_signed_and_unsigned_slices_in_one_series(tmp_path, dicom_slice):
+    for k, (signed, value) in enumerate([(0, 65535), (1, 65535), (0, 1)]):
+        tags = {"PixelRepresentation": signed, "RescaleSlope": 1, "RescaleIntercept": 0}
+        dicom_slice(tmp_path / f"{k}.dcm", np.full((3, 4), value), (0, 0, k), **tags)
+    assert planes_of(read_scan(tmp_path)) == [65535, -1, 1]
+
+
+def test_slices_of_other_spacing_or_colour_stand_apart(dicom_folder, dicom_slice):
+    dicom_slice(
+        dicom_folder / "z.dcm", np.zeros((6, 7)), (1, 2, 20), PixelSpacing=[1, 1]
+    )
+    found = {one.uid: one.shape for one in list_series(dicom_folder)}
+    assert found == {"1.2.3": (5, 6, 7), "1.2.3#2": (1, 6, 7)}
+    scan = read_scan(dicom_folder)
+    assert scan.spacing == pytest.approx((2, 0.5, 0.75))
+    assert "2 series are here" in scan.warnings[0]
+    assert read_scan(dicom_folder, series="1.2.3#2").spacing == (1, 1)
+
+
+OWN_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+FRAMES = np.arange(4)[:, None, None] * 10 + np.zeros((4, 3, 5))
+
+
+def test_frames_are_sorted_by_their_own_places(tmp_path):
+    path = tmp_path / "e.dcm"
+    make_enhanced(path, FRAMES, [(1, 2, z) for z in (6, 0, 9, 3)])
+    scan = read_scan(path)
+    assert (scan.axes, planes_of(scan)) == ("ZYX", [10, 30, 0, 20])
+    assert scan.spacing == pytest.approx((3, 0.5, 0.75))
+    assert scan.geometry.origin == (1, 2, 0)
+    assert scan.warnings == ()
+
+
+def test_each_frame_has_its_own_slope(tmp_path):
+    path = tmp_path / "e.dcm"
+    slopes = [1, 2, 0.5, 1]
+    make_enhanced(path, FRAMES, [(0, 0, z) for z in range(4)], slopes=slopes)
+    assert planes_of(read_scan(path)) == [0, 20, 10, 30]
+
+
+def test_a_missing_frame_is_told_and_does_not_stretch_the_rest(tmp_path):
+    path = tmp_path / "e.dcm"
+    make_enhanced(path, FRAMES, [(0, 0, z) for z in (0, 3, 9, 12)])
+    scan = read_scan(path)
+    assert scan.spacing == pytest.approx((3, 0.5, 0.75))
+    assert "About 1 of the slices" in scan.warnings[0]
+
+
+def test_frames_that_come_back_to_a_place_are_time(tmp_path):
+    path = tmp_path / "e.dcm"
+    make_enhanced(path, FRAMES, [(0, 0, z) for z in (0, 2, 0, 2)])
+    scan = read_scan(path)
+    assert (scan.axes, scan.shape) == ("TZYX", (2, 2, 3, 5))
+    assert planes_of(scan) == [[0, 10], [20, 30]]
+
+
+def test_a_file_without_a_preamble(dicom_folder):
+    path = dicom_folder / "a.dcm"
+    wanted = read_scan(path)
+    content = path.read_bytes()
+    assert content[128:132] == b"DICM"
+    path.write_bytes(content[132:])
+    assert np.array_equal(read_scan(path).data, wanted.data)
+    assert read_scan(dicom_folder).shape == (5, 6, 7)
+
+
+def test_every_file_that_pydicom_decodes_has_its_values():
+    """Its own test files: all compressions, byte orders and numbers of bits."""
+    compared = 0
+    for name in sorted(OWN_FILES.rglob("*.dcm")):
+        try:
+            tags = pydicom.dcmread(name)
+            wanted = np.squeeze(tags.pixel_array)
+        except Exception:  # noqa: BLE001, S112 - damaged on purpose
+            continue
+        if tags.PhotometricInterpretation == "PALETTE COLOR":
+            continue  # colours here
+        slope = float(tags.get("RescaleSlope") or 1)
+        scan = read_scan(name, channels_last=True)
+        found = np.squeeze(np.asarray(scan.data))
+        wanted = wanted * slope + float(tags.get("RescaleIntercept") or 0)
+        assert np.allclose(found, wanted), name.name
+        assert scan.data.dtype.isnative
+        compared += 1
+    assert compared >= 50
+
+
+def test_a_palette_gives_its_colours():
+    scan = read_scan(get_testdata_file("examples_palette.dcm"))
+    assert (scan.axes, scan.colour) == ("YXC", True)
+
+
+def test_what_no_library_decodes_is_not_called_damaged(dicom_folder, capfd):
+    path = dicom_folder / "a.dcm"
+    tags = pydicom.dcmread(path)
+    tags.file_meta.TransferSyntaxUID = pydicom.uid.MPEG2MPML
+    tags.PixelData = pydicom.encaps.encapsulate([b"film"])
+    tags["PixelData"].VR = "OB"
+    tags.save_as(path)
+    with pytest.raises(
+        ScanError, match=r"a\.dcm .*compression \(MPEG2.* not supported"
+    ):
+        read_scan(path)
+    assert capfd.readouterr() == ("", "")

@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from dicom_slices import make_enhanced
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import read_scan, write_mask, write_probabilities
+from napari_segdino.io import read_mask, read_scan, write_mask, write_probabilities
+from napari_segdino.io.napari_plugin import is_mask
 
 hd = pytest.importorskip("highdicom")
 
@@ -44,6 +46,41 @@ def test_highdicom_gives_the_volume_back(dicom_folder, tmp_path, mask):
     uids = [hd.imread(name).SOPInstanceUID for name in scan.files]
     again = seg.get_pixels_by_source_instance(uids, combine_segments=True)
     assert np.array_equal(again, mask)
+
+
+def test_a_mask_comes_back_with_all_slices_and_classes(dicom_folder, tmp_path, mask):
+    scan = read_scan(dicom_folder)
+    path = write_mask(tmp_path / "m.dcm", mask, like=scan)
+    again = read_scan(path)
+    assert np.array_equal(read_mask(path), mask)
+    assert (again.axes, again.format) == ("ZYX", "DICOM-SEG")
+    assert is_mask(again)
+    assert np.allclose(again.affine, scan.affine)
+    assert again.warnings == ()
+
+
+def test_slices_that_another_program_left_out(dicom_folder, tmp_path, mask):
+    """highdicom leaves out frames without a segment: here slices 0 and 3."""
+    path = write_mask(tmp_path / "m.dcm", mask, like=dicom_folder)
+    seg = hd.seg.segread(path)
+    keep = [i for i, frame in enumerate(seg.pixel_array) if frame.any()]
+    seg.PixelData = np.packbits(
+        seg.pixel_array[keep].astype(np.uint8).ravel(), bitorder="little"
+    ).tobytes()
+    groups = seg.PerFrameFunctionalGroupsSequence
+    seg.PerFrameFunctionalGroupsSequence = [groups[i] for i in keep]
+    seg.NumberOfFrames = len(keep)
+    seg.save_as(path)
+    assert np.array_equal(read_mask(path), mask[1:])
+
+
+def test_a_mask_of_frames_that_were_sorted_lies_on_them(tmp_path):
+    path = tmp_path / "e.dcm"
+    make_enhanced(path, np.zeros((3, 4, 5)), [(0, 0, z) for z in (4, 0, 2)])
+    labels = np.zeros((3, 4, 5), int)
+    labels[0, 1, 1:3], labels[2, 3, 4] = 1, 2
+    written = write_mask(tmp_path / "m.dcm", labels, like=path)
+    assert np.array_equal(read_mask(written), labels)
 
 
 def test_a_single_slice_and_an_empty_mask(dicom_folder, tmp_path):
