@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.heads.base import Head
 from napari_segdino.heads.collect import iter_collect
-from napari_segdino.heads.probe.clicks import EXTRA_CLUSTERS, ClickedGroups, give_groups
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
-from napari_segdino.heads.probe.unsupervised import Groups, iter_find_groups
 from napari_segdino.heads.registry import make_head
 from napari_segdino.images.channels import GREY, count_channels, join_channels
 from napari_segdino.images.planes import Planes
@@ -37,6 +35,9 @@ from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted
 from napari_segdino.inference.volume import iter_volume
 from napari_segdino.progress import Steps
+
+if TYPE_CHECKING:
+    from napari_segdino.heads.probe.model import VectorModel
 
 
 @dataclass
@@ -258,6 +259,8 @@ class Pipeline:
         centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, nothing learned."""
+        from napari_segdino.heads.probe.unsupervised import iter_find_groups
+
         wanted = list(range(len(image)) if planes is None else planes)
         cuts = cuts_of(image, "Z", self.feature_settings.neighbours)
         cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
@@ -274,6 +277,9 @@ class Pipeline:
         centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
         """Yield Progress and a PlaneResult for each plane, drawn after a few marks."""
+        from napari_segdino.heads.probe.clicks import EXTRA_CLUSTERS, give_groups
+        from napari_segdino.heads.probe.unsupervised import iter_find_groups
+
         wanted = list(range(len(image)) if planes is None else planes)
         cuts = cuts_of(image, "Z", self.feature_settings.neighbours)
         marked = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
@@ -301,7 +307,7 @@ class Pipeline:
         self,
         image: Planes,
         cuts: Mapping[str, Planes],
-        groups: Groups | ClickedGroups,
+        groups: VectorModel,
         samples: Sequence[Sample],
         wanted: list[int],
         centre: tuple[float, float] | None,

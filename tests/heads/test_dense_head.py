@@ -15,7 +15,7 @@ from fake_encoder import FakeEncoder
 from napari_segdino.config import CacheSettings, FeatureSettings
 from napari_segdino.errors import ChannelsError
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.dense import dense_head, train
+from napari_segdino.heads.dense import dense_head
 from napari_segdino.heads.dense.batches import DenseExample
 from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import Progress, drive
@@ -211,4 +211,3 @@ def test_tensors_and_back():
         head.predict(trained, grid, "cpu"), head.predict(again, grid, "cpu")
     )
     assert torch.equal(kept["a"].marks, samples["a"].marks)
-    assert train.TrainingState.of_head(again).tensors.keys()

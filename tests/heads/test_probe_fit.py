@@ -14,6 +14,7 @@ from napari_segdino.heads.probe.fit import (
     iter_fit_probe,
 )
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe
+from napari_segdino.heads.probe.probe_head import STEPS
 from napari_segdino.heads.probe.samples import UNSUPERVISED, Sample
 from napari_segdino.progress import drive
 
@@ -41,7 +42,7 @@ def sample(codes, seed=0, whole=False):
 def fitted(samples, n_classes, joint=True, before=None):
     basis = fit_basis(samples, joint)
     tiles = {str(number): sample for number, sample in enumerate(samples)}
-    return drive(iter_fit_probe(tiles, n_classes, basis, 0, before))
+    return drive(iter_fit_probe(tiles, n_classes, basis, 0, STEPS, before))
 
 
 def scored(probe, one, tile=""):

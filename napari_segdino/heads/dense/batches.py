@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import torch
+
+from napari_segdino.heads.dense.decoder import Decoder
 from napari_segdino.heads.dense.recipes import DenseRecipe
-
-if TYPE_CHECKING:
-    import torch
-
-    from napari_segdino.heads.dense.decoder import Decoder
 
 PIXELS_AT_ONCE = 4 * 256 * 256
 """Pixels of a minibatch that are held at once; the rest are accumulated."""
@@ -59,8 +56,6 @@ def epoch_batches(
     list of list of int
         Indices of examples, one of each image.
     """
-    import torch
-
     groups: dict[tuple[bool, int], list[int]] = {}
     for i, image in enumerate(images):
         key = (True, image) if image >= 0 else (False, i)
@@ -115,8 +110,6 @@ def standardise(
     recipe : DenseRecipe
         Says whether.
     """
-    import torch
-
     pyramid = len(set(head.channels)) > 1
     if recipe.standardise == "never" or (
         recipe.standardise == "pyramid" and not pyramid

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
 
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.recipes import DenseRecipe
-
-if TYPE_CHECKING:
-    import torch
 
 
 def class_counts(maps: Sequence[torch.Tensor], n_classes: int) -> torch.Tensor:
@@ -32,8 +31,6 @@ def class_counts(maps: Sequence[torch.Tensor], n_classes: int) -> torch.Tensor:
     InputError
         If fewer than two classes are marked, or a mark is too high.
     """
-    import torch
-
     counts = torch.zeros(n_classes + 1, dtype=torch.long)
     for marks in maps:
         found = torch.bincount(marks.flatten().long(), minlength=n_classes + 1)
@@ -91,8 +88,6 @@ def cross_entropy_sums(
     -------
     torch.Tensor, shape (B,)
     """
-    from torch.nn import functional
-
     if logits.shape[1] == 1:
         nll = functional.binary_cross_entropy_with_logits(
             logits[:, 0], (marks == 2).float(), reduction="none"
@@ -118,8 +113,6 @@ def dice_losses(logits: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
         marks hold; 0 where there is none (our reading: nnU-Net counts absent
         classes, which few marks would make the most of).
     """
-    import torch
-
     from napari_segdino.heads.dense.decoder import probabilities
 
     p = probabilities(logits)[:, 1:] * (marks > 0)[:, None]

@@ -14,7 +14,6 @@ from napari_segdino.heads.dense.dense_head import DenseHead
 from napari_segdino.heads.dense.recipes import DenseRecipe
 
 STAGES = 4
-LIGHT_WIDTH = 256
 EPS = 1e-6
 
 

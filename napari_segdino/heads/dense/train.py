@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
 
 from napari_segdino.encoders.device import lacks_memory
 from napari_segdino.errors import InputError
@@ -15,6 +16,7 @@ from napari_segdino.heads.dense.batches import (
     pieces,
     standardise,
 )
+from napari_segdino.heads.dense.decoder import Decoder
 from napari_segdino.heads.dense.losses import (
     class_counts,
     cross_entropy_sums,
@@ -24,11 +26,6 @@ from napari_segdino.heads.dense.losses import (
 )
 from napari_segdino.heads.dense.recipes import DenseRecipe, rate_at
 from napari_segdino.progress import Progress, Steps
-
-if TYPE_CHECKING:
-    import torch
-
-    from napari_segdino.heads.dense.decoder import Decoder
 
 _log = logging.getLogger(__name__)
 
@@ -48,12 +45,6 @@ class TrainingState:
 
     tensors: Mapping[str, torch.Tensor]
     numbers: Mapping[str, float]
-
-    @classmethod
-    def of_head(cls, head: torch.nn.Module) -> TrainingState:
-        """Start a new training from the weights of a trained head."""
-        tensors = {f"model.{k}": v for k, v in _copied(head).items()}
-        return cls(tensors, {"epoch": 0, "best_epoch": -1, "best_score": -1.0})
 
 
 OnEpoch = Callable[[TrainingState], None]
@@ -90,8 +81,7 @@ def iter_fit_dense(
         Where it trains; where the memory of that is not enough, it goes on on the
         CPU.
     start : TrainingState, optional
-        From `on_epoch`, to go on bit by bit as if it had not stopped; or
-        :meth:`TrainingState.of_head`.
+        From `on_epoch`, to go on bit by bit as if it had not stopped.
     validate : sequence of DenseExample, optional
         The epoch with the highest mean Dice on these is returned, the first of
         equals; None returns the last.
@@ -149,8 +139,6 @@ class _Trainer:
         seed: int,
         device: torch.device | str,
     ) -> None:
-        import torch
-
         self.head, self.examples = head.train(), examples
         self.recipe, self.seed = recipe, seed
         self.device, self.note = torch.device(device), ""
@@ -214,8 +202,6 @@ class _Trainer:
 
     def _give_up_device(self) -> None:
         """Go on with the weights there are, on the CPU."""
-        import torch
-
         _log.warning(
             "%s has too little memory to train %s beside the encoder: it is trained "
             "on the CPU.",
@@ -232,8 +218,6 @@ class _Trainer:
         self, piece: Sequence[DenseExample], marked: int, n_images: int
     ) -> None:
         """Add a piece's share of the gradient of the minibatch's mean loss."""
-        import torch
-
         levels, marks = self._stack(piece)
         with torch.enable_grad():
             logits = self.head(levels, marks.shape[1:])
@@ -245,8 +229,6 @@ class _Trainer:
     def _stack(
         self, piece: Sequence[DenseExample]
     ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        import torch
-
         by_level = zip(*(e.levels for e in piece), strict=True)
         levels = [torch.stack(maps).detach().to(self.device) for maps in by_level]
         marks = torch.stack([e.marks for e in piece])
@@ -264,8 +246,6 @@ class _Trainer:
             self.best = _copied(self.head)
 
     def _score(self, example: DenseExample) -> float:
-        import torch
-
         levels, marks = self._stack([example])
         with torch.no_grad():
             logits = self.head(levels, marks.shape[1:])

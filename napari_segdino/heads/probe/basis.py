@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
 
 from napari_segdino.features.grid import FeatureGrid, grid_step
-
-if TYPE_CHECKING:
-    import torch
 
 CHUNK = 8192
 """Cells that are read at once."""
@@ -71,9 +70,6 @@ def _blocks(
 def _sample(
     block: torch.Tensor, y: torch.Tensor, x: torch.Tensor, extent: tuple[float, float]
 ) -> torch.Tensor:
-    import torch
-    from torch.nn import functional
-
     at = torch.stack([(x + 0.5) * 2 / extent[1] - 1, (y + 0.5) * 2 / extent[0] - 1], -1)
     return functional.grid_sample(
         block[None].float(), at[None, None], padding_mode="border", align_corners=False
@@ -82,8 +78,6 @@ def _sample(
 
 def cell_positions(grid: FeatureGrid) -> tuple[torch.Tensor, torch.Tensor]:
     """Centres of the cells of the regular grid, in pixels, row by row."""
-    import torch
-
     step = grid_step(grid.shape)
     y, x = (torch.arange(n) * step + (step - 1) / 2 for n in grid.cells)
     return y.repeat_interleave(len(x)), x.repeat(len(y))
@@ -127,8 +121,6 @@ class Basis:
         -------
         torch.Tensor, shape (gy * gx, J), float32
         """
-        import torch
-
         y, x = cell_positions(grid)
         parts = []
         for (block, extent), mean, matrix in zip(
@@ -144,8 +136,6 @@ class Basis:
         return self._join(parts)
 
     def _join(self, parts: list[torch.Tensor]) -> torch.Tensor:
-        import torch
-
         if self.stacked:
             return torch.cat(parts, 1)
         total = parts[0]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import torch
 
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.unsupervised import Groups
-
-if TYPE_CHECKING:
-    import torch
 
 EXTRA_CLUSTERS = 2
 """Groups beside those of the clicked classes."""
@@ -53,8 +52,6 @@ class ClickedGroups:
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Add up what the groups of each class say of vectors (N, J): (N, K)."""
-        import torch
-
         found = torch.zeros(len(vectors), self.n_classes)
         return found.index_add_(1, self.owners, self.groups.probabilities(vectors))
 
@@ -75,7 +72,6 @@ def give_groups(groups: Groups, samples: Sequence[Sample]) -> ClickedGroups:
         No two classes have one group; a group that background was clicked in
         goes to a class only for want of a better one.
     """
-    import torch
     from scipy.optimize import linear_sum_assignment
 
     blocks = [s.features.float().split(s.widths.tolist(), 1) for s in samples]

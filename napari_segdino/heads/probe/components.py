@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import torch
 
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.samples import Sample
-
-if TYPE_CHECKING:
-    import torch
 
 LEVEL_COMPONENTS = 32
 """Principal components kept of a level: more are no better and cost time."""
@@ -39,8 +37,6 @@ def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
     -------
     Basis
     """
-    import torch
-
     rows = max(1, CONTEXT_ROWS // len(samples))
     context = [s.context[:rows].double() for s in samples]
     weights = torch.cat([torch.full((len(c),), 1 / len(c)) for c in context])
@@ -71,8 +67,6 @@ def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
 
 def _principal(covariance: torch.Tensor) -> torch.Tensor:
     """Leading directions, scaled to a mean squared norm of 1 in all."""
-    import torch
-
     values, vectors = torch.linalg.eigh(covariance)
     total = values.flip(0)[:LEVEL_COMPONENTS].clamp_min(0).sum().sqrt()
     leading: torch.Tensor = vectors.flip(1)[:, :LEVEL_COMPONENTS] / (total + 1e-6)
@@ -81,8 +75,6 @@ def _principal(covariance: torch.Tensor) -> torch.Tensor:
 
 def _standard(covariance: torch.Tensor) -> torch.Tensor:
     """Each feature over its own spread, to a mean squared norm of 1 in all."""
-    import torch
-
     spread = covariance.diagonal().clamp_min(0).sqrt()
     scale = torch.where(spread > 1e-4, 1 / spread.clamp_min(1e-4), 0.0)
     scale = scale / max(1, int((spread > 1e-4).sum())) ** 0.5

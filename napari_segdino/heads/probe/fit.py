@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from napari_segdino.errors import InputError
 from napari_segdino.features.extract import tile_of
@@ -19,9 +20,6 @@ from napari_segdino.heads.probe.model import (
 )
 from napari_segdino.heads.probe.samples import UNSUPERVISED, Sample
 from napari_segdino.progress import Progress, Steps
-
-if TYPE_CHECKING:
-    import torch
 
 LENGTH_SCALE, MASK_LENGTH_SCALE = 1.4, 1.0
 """Of the kernel, in root mean squared norms of a vector; the second where there is a
@@ -39,17 +37,14 @@ MAX_LANDMARKS = 768
 PREVIOUS_WEIGHT = 0.7
 """Share of the last probe that stays with each stroke that corrects its mask."""
 
-PREVIOUS_FROM = 3
-"""Strokes that a probe must have learned for its mask to be worth keeping to."""
-
 HARD_EXAMPLE_WEIGHT, HARD_EXAMPLE_ROUNDS = 3.0, 2
 """Pixels that are classified wrongly weigh this much more in so many further fits."""
 
 NETWORK_FROM = 3
 """From this many whole masks on, perceptrons do better than the kernel."""
 
-HIDDEN, STEPS, BATCH, MEMBERS, GAIN = 64, 200, 1024, 2, 3.0
-"""Perceptrons: units, steps of descent, pixels a step, members, input scale."""
+HIDDEN, BATCH, MEMBERS, GAIN = 64, 1024, 2, 3.0
+"""Perceptrons: hidden units, pixels a step, members, input scale."""
 
 
 def iter_fit_probe(
@@ -57,8 +52,8 @@ def iter_fit_probe(
     n_classes: int,
     basis: Basis,
     seed: int,
+    steps: int,
     previous: KernelProbe | None = None,
-    steps: int = STEPS,
 ) -> Steps[Probe]:
     """Fit the probe that suits the marks.
 
@@ -72,10 +67,10 @@ def iter_fit_probe(
         Makes vectors of features.
     seed : int
         The same seed gives the same probe.
-    previous : KernelProbe, optional
-        The probe whose mask the last strokes corrected.
     steps : int
         Steps of descent of perceptrons.
+    previous : KernelProbe, optional
+        The probe whose mask the last strokes corrected.
 
     Yields
     ------
@@ -91,8 +86,6 @@ def iter_fit_probe(
     InputError
         If the marks hold fewer than two classes.
     """
-    import torch
-
     listed = list(samples.values())
     codes = torch.cat([s.codes for s in listed]).long() - 1
     present = torch.bincount(codes, minlength=n_classes) > 0
@@ -150,8 +143,6 @@ def fit_kernel(
     .. [3] C. Williams and M. Seeger, Using the Nystroem method to speed up kernel
        machines, NIPS 2000.
     """
-    import torch
-
     listed = list(samples.values())
     codes = torch.cat([s.codes for s in listed]).long() - 1
     weights = torch.cat([s.weights for s in listed]).double()
@@ -223,8 +214,6 @@ def _painted(sample: Sample, code: int | None = None) -> float:
 
 def _scores(probe: KernelProbe, samples: Mapping[str, Sample]) -> torch.Tensor:
     """Logits of a probe at marked pixels, each on its tile."""
-    import torch
-
     return torch.cat(
         [
             probe.on(key).scores(_vectors([sample], probe.basis))
@@ -235,8 +224,6 @@ def _scores(probe: KernelProbe, samples: Mapping[str, Sample]) -> torch.Tensor:
 
 def _express(design: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """The smallest function that has given values at the rows, nearly."""
-    import torch
-
     square = design.T @ design
     square.diagonal().add_(1e-3)
     solved: torch.Tensor = torch.linalg.solve(square, design.T @ values)
@@ -245,8 +232,6 @@ def _express(design: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 def _tiles(samples: Sequence[Sample]) -> torch.Tensor:
     """Number of the tile of each row."""
-    import torch
-
     counts = torch.tensor([len(s.codes) for s in samples])
     return torch.repeat_interleave(torch.arange(len(samples)), counts)
 
@@ -266,8 +251,6 @@ def _kernel(
 
 def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
     """Choose the pixels that become landmarks: some of every stroke."""
-    import torch
-
     ranks = []
     random = np.random.default_rng(0)
     for sample in samples:
@@ -294,8 +277,6 @@ def _whiten(
     back : torch.Tensor, shape (M, R), float64
         Turns weights of the functions into weights of the landmarks.
     """
-    import torch
-
     values, vectors = torch.linalg.eigh(of_landmarks)
     kept = values > values[-1] * 1e-7
     back = vectors[:, kept] / values[kept].sqrt()
@@ -303,8 +284,6 @@ def _whiten(
 
 
 def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
-    import torch
-
     features = torch.cat([s.features for s in samples])
     return basis.project(features.split(samples[0].widths.tolist(), 1))
 
@@ -316,8 +295,6 @@ def _logistic(
     ridge: float,
 ) -> torch.Tensor:
     """Ridge logistic regression with both sides weighing the same."""
-    import torch
-
     inside, outside = weights @ target, weights @ (1 - target)
     weights = weights * torch.where(target > 0, 1 / inside, 1 / outside)
     weights = weights * (inside + outside) / 2
@@ -342,9 +319,6 @@ def _iter_fit_network(
     steps: int,
 ) -> Steps[NetworkProbe]:
     """Train perceptrons on pixels drawn by weight, with dropout."""
-    import torch
-    from torch.nn import functional
-
     x = _vectors(samples, basis) * GAIN
     classes = torch.cat([s.codes for s in samples]).long() - 1
     chance = torch.cat([s.weights for s in samples])
@@ -372,8 +346,6 @@ def _iter_fit_network(
 
 def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.Tensor]:
     """Weights and biases of both layers of all members."""
-    import torch
-
     hidden = torch.empty(MEMBERS, width, HIDDEN)
     output = torch.empty(MEMBERS, HIDDEN, n_classes)
     for layer in (hidden, output):
@@ -385,7 +357,5 @@ def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.
 
 
 def _drop(x: torch.Tensor, share: float, random: torch.Generator) -> torch.Tensor:
-    import torch
-
     kept = torch.rand(x.shape, generator=random) > share
     return x * kept / (1 - share)

@@ -9,27 +9,18 @@ layer, trained by gradient descent, do better.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from napari_segdino.encoders.base import EncoderSpec
+import torch
+from torch.nn import functional
+
 from napari_segdino.heads.probe.basis import CHUNK, Basis
-
-if TYPE_CHECKING:
-    import torch
-
 
 TILE_WEIGHT = 0.3
 """Share of the kernel that is a tile's own: the per-image term."""
 
 LOWEST_TEMPERATURE, ONE_STROKE_TEMPERATURE = 0.25, 1.7
 """Temperature of a probe from many strokes, and of one from a single stroke."""
-
-
-def levels_of(spec: EncoderSpec) -> tuple[int, ...]:
-    """Levels read: the last three blocks of a ViT, all of a pyramid."""
-    if spec.family == "vit":
-        return tuple(range(spec.depth - 3, spec.depth))
-    return tuple(range(spec.depth))
 
 
 class VectorModel(Protocol):
@@ -102,8 +93,6 @@ class KernelProbe:
         tile : str
             Its key.
         """
-        import torch
-
         if tile not in self.tiles:
             return self
         here = (self.landmark_tiles == self.tiles.index(tile))[:, None]
@@ -113,8 +102,6 @@ class KernelProbe:
 
     def scores(self, vectors: torch.Tensor) -> torch.Tensor:
         """Logits of vectors (N, J) for the classes with marks, each by itself."""
-        import torch
-
         active = self.weight[:, self.present]
         parts = vectors.split(CHUNK)
         at = self.landmarks, self.length_scale
@@ -134,8 +121,6 @@ class KernelProbe:
         torch.Tensor, shape (N, K), float32
             They sum to 1; 0 for classes without marks.
         """
-        import torch
-
         each = torch.sigmoid(self.scores(vectors))
         result = torch.zeros(len(vectors), len(self.present))
         result[:, self.present] = each / each.sum(1, keepdim=True).clamp_min(1e-9)
@@ -170,9 +155,6 @@ class NetworkProbe:
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Classify vectors; see :meth:`KernelProbe.probabilities`."""
-        import torch
-        from torch.nn import functional
-
         parts = []
         for part in vectors.split(CHUNK):
             units = functional.gelu(part @ self.hidden + self.hidden_bias)
@@ -187,8 +169,6 @@ def gaussian_kernel(
     a: torch.Tensor, b: torch.Tensor, length_scale: float
 ) -> torch.Tensor:
     """Gaussian kernel of vectors (N, J) and (M, J): shape (N, M)."""
-    import torch
-
     scale = 1 / length_scale**2
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1)
     exponent = torch.addmm(squares, a, b.T, beta=-scale / 2, alpha=scale)

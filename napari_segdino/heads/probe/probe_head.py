@@ -14,32 +14,29 @@ from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
-from napari_segdino.heads.probe.basis import Basis, VectorStore
-from napari_segdino.heads.probe.components import fit_basis
-from napari_segdino.heads.probe.fit import (
-    PREVIOUS_FROM,
-    STEPS,
-    count_strokes,
-    iter_fit_probe,
-)
-from napari_segdino.heads.probe.model import KernelProbe, Probe, VectorModel, levels_of
-from napari_segdino.heads.probe.samples import UNSUPERVISED, Parts, Sample, take_sample
-from napari_segdino.heads.probe.tensors import (
-    missing_colour,
-    pad_rows,
-    probe_from_tensors,
-    probe_to_tensors,
-)
-from napari_segdino.heads.probe.unsupervised import sample_groups
-from napari_segdino.heads.probe.weak import (
+from napari_segdino.heads.probe.samples import (
     BACKGROUND,
-    add_weak_marks,
-    background_everywhere,
+    UNSUPERVISED,
+    Parts,
+    Sample,
+    take_sample,
 )
 from napari_segdino.progress import Progress, Steps
 
 if TYPE_CHECKING:
     import torch
+
+    from napari_segdino.heads.probe.basis import Basis, VectorStore
+    from napari_segdino.heads.probe.model import KernelProbe, Probe, VectorModel
+
+# The window makes this head before anything imports torch: what needs it is imported
+# where it is used.
+
+STEPS = 200
+"""Steps of descent of perceptrons."""
+
+PREVIOUS_FROM = 3
+"""Strokes that a probe must have learned for its mask to be worth keeping to."""
 
 UNCHANGED = 0.9
 """Share of earlier marks that must be unchanged for new ones to be corrections."""
@@ -87,7 +84,7 @@ class ProbeHead(Head):
             raise InputError(f"steps is a number above 0, not {self._steps!r}.")
         self._basis: Basis | None = None
         self._fitted_on: tuple[frozenset[str], bool] | None = None
-        self._vectors = VectorStore()
+        self._stored: VectorStore | None = None
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -95,8 +92,9 @@ class ProbeHead(Head):
         return ("steps",)
 
     def levels(self, spec: EncoderSpec) -> tuple[int, ...]:
-        """See :func:`napari_segdino.heads.probe.model.levels_of`."""
-        return levels_of(spec)
+        """Return the last three blocks of a ViT, all levels of a pyramid."""
+        first = spec.depth - 3 if spec.family == "vit" else 0
+        return tuple(range(first, spec.depth))
 
     def default_features(self) -> FeatureSettings:
         """Two sizes, read at once, unless a recipe says otherwise."""
@@ -120,7 +118,9 @@ class ProbeHead(Head):
     def unsupervised_sample(
         self, groups: VectorModel, tiles: Sequence[Sample]
     ) -> Sample:
-        """See :func:`sample_groups`."""
+        """See :func:`napari_segdino.heads.probe.unsupervised.sample_groups`."""
+        from napari_segdino.heads.probe.unsupervised import sample_groups
+
         return sample_groups(groups, tiles)
 
     def iter_fit(
@@ -131,7 +131,13 @@ class ProbeHead(Head):
         device: torch.device | str,
         previous: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
-        """See :func:`iter_fit_probe`."""
+        """See :func:`napari_segdino.heads.probe.fit.iter_fit_probe`."""
+        from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
+        from napari_segdino.heads.probe.weak import (
+            add_weak_marks,
+            background_everywhere,
+        )
+
         yield Progress(0, 1, "Training")
         basis = self._basis_of(samples)
         marked = {key: s for key, s in samples.items() if key != UNSUPERVISED}
@@ -146,11 +152,13 @@ class ProbeHead(Head):
             marked = add_weak_marks(
                 marked, samples[UNSUPERVISED], basis, n_classes, fade
             )
-        how = marked, n_classes, basis, seed, corrected, self._steps
+        how = marked, n_classes, basis, seed, self._steps, corrected
         return (yield from iter_fit_probe(*how))
 
     def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
         """Fit the basis when there are other tiles than last time."""
+        from napari_segdino.heads.probe.components import fit_basis
+
         listed = list(samples.values())
         fitted_on = frozenset(samples), not any(s.whole for s in listed)
         if self._basis is None or self._fitted_on != fitted_on:
@@ -166,13 +174,15 @@ class ProbeHead(Head):
         reuse: bool = True,
     ) -> torch.Tensor:
         """Classify the cells of a tile; see :meth:`Head.predict`."""
+        from napari_segdino.heads.probe.basis import VectorStore
+
         if not model.basis.fits(grid):
             raise ChannelsError(OTHER_CHANNELS)
-        vectors = (
-            self._vectors.vectors(model.basis, grid)
-            if reuse
-            else model.basis.vectors(grid)
-        )
+        if reuse:
+            self._stored = self._stored or VectorStore()
+            vectors = self._stored.vectors(model.basis, grid)
+        else:
+            vectors = model.basis.vectors(grid)
         found = model.on(grid.key).probabilities(vectors)
         return found.T.reshape(-1, *grid.cells)
 
@@ -201,6 +211,8 @@ class ProbeHead(Head):
         self, model: Probe, samples: Mapping[str, Sample]
     ) -> tuple[Tensors, dict[str, Any]]:
         """Turn a probe and samples into tensors by name."""
+        from napari_segdino.heads.probe.tensors import probe_to_tensors
+
         named, meta = probe_to_tensors(model)
         for i, sample in enumerate(samples.values()):
             for field in dataclasses.fields(Sample):
@@ -211,28 +223,17 @@ class ProbeHead(Head):
         self, tensors: Tensors, meta: dict[str, Any]
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`to_tensors`."""
+        from napari_segdino.heads.probe.tensors import (
+            current_sample,
+            probe_from_tensors,
+        )
+
         fields = [f.name for f in dataclasses.fields(Sample)]
         samples = {}
         for i, key in enumerate(meta["memory"]):
             stored = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
-            samples[key] = _current_sample(stored)
+            samples[key] = current_sample(stored)
         return probe_from_tensors(tensors, meta), samples
-
-
-def _current_sample(stored: dict[str, Any]) -> Sample:
-    """Make a sample of what a file holds.
-
-    Earlier files did not know of parts, and had no features of colour in grey, which
-    are 0.
-    """
-    if stored["parts"] is None:
-        stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
-    if missing := missing_colour(int(stored["widths"][-1])):
-        stored["widths"] = stored["widths"].clone()
-        stored["widths"][-1] += missing
-        for name in ("features", "context"):
-            stored[name] = pad_rows(stored[name].T, missing).T.contiguous()
-    return Sample(**stored)
 
 
 def _corrected(
@@ -241,6 +242,8 @@ def _corrected(
     strokes: int,
 ) -> KernelProbe | None:
     """Return the probe whose mask is being corrected; None if marks went away."""
+    from napari_segdino.heads.probe.model import KernelProbe
+
     probe, samples = previous
     if not isinstance(probe, KernelProbe):
         return None

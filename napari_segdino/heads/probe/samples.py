@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.probe.basis import gather
 from napari_segdino.marks import strokes_of
 
 if TYPE_CHECKING:
@@ -29,6 +28,9 @@ MASK_WEIGHT = 10.0
 
 CONTEXT_PIXELS = 1024
 """Pixels of a tile, marked or not, that the basis is fitted to."""
+
+BACKGROUND = 1
+"""Mark of background."""
 
 UNSUPERVISED = "first guess"
 """Key of the sample of a mask found without labels; probe files hold it."""
@@ -234,6 +236,8 @@ def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:
 
 def _read(grid: FeatureGrid, pixels: NDArray[np.intp]) -> list[torch.Tensor]:
     import torch
+
+    from napari_segdino.heads.probe.basis import gather
 
     y, x = (torch.from_numpy(i) for i in np.unravel_index(pixels, grid.shape))
     return gather(grid, y, x)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
 from napari_segdino.features.local import COLOUR_FEATURES, COUNT
 from napari_segdino.heads.base import Tensors
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe, Probe
-
-if TYPE_CHECKING:
-    import torch
+from napari_segdino.heads.probe.samples import Sample
 
 # Names in files are those of the first version, whatever fields are called now.
 PREVIOUS = "before."
@@ -72,8 +71,8 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     means, maps = (
         [tensors[f"{name}.{i}"] for i in range(count)] for name in ("means", "maps")
     )
-    missing = missing_colour(len(means[-1]))
-    means[-1], maps[-1] = (pad_rows(block[-1], missing) for block in (means, maps))
+    missing = _missing_colour(len(means[-1]))
+    means[-1], maps[-1] = (_pad_rows(block[-1], missing) for block in (means, maps))
     kind = KINDS[meta["kind"]]
     values: dict[str, Any] = {n: tensors[_filed(n)] for n in _tensors_of(kind)}
     if kind is KernelProbe:
@@ -91,15 +90,29 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     return probe
 
 
-def missing_colour(width: int) -> int:
+def current_sample(stored: dict[str, Any]) -> Sample:
+    """Make a sample of what a file holds.
+
+    Earlier files did not know of parts, and had no features of colour in grey, which
+    are 0.
+    """
+    if stored["parts"] is None:
+        stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
+    if missing := _missing_colour(int(stored["widths"][-1])):
+        stored["widths"] = stored["widths"].clone()
+        stored["widths"][-1] += missing
+        for name in ("features", "context"):
+            stored[name] = _pad_rows(stored[name].T, missing).T.contiguous()
+    return Sample(**stored)
+
+
+def _missing_colour(width: int) -> int:
     """How many local features a file lacks: earlier ones had none of colour in grey."""
     return COUNT - width if width == COUNT - COLOUR_FEATURES else 0
 
 
-def pad_rows(tensor: torch.Tensor, count: int) -> torch.Tensor:
+def _pad_rows(tensor: torch.Tensor, count: int) -> torch.Tensor:
     """Add so many rows of zeros."""
-    import torch
-
     return torch.cat([tensor, tensor.new_zeros(count, *tensor.shape[1:])])
 
 
@@ -115,6 +128,4 @@ def _tensors_of(kind: Any) -> list[str]:
 
 
 def _tensor(value: Any) -> torch.Tensor:
-    import torch
-
     return torch.as_tensor(value, dtype=torch.float64 if np.isscalar(value) else None)

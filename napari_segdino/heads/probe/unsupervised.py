@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from napari_segdino.config import FeatureSettings
@@ -21,9 +22,6 @@ from napari_segdino.heads.probe.model import VectorModel
 from napari_segdino.heads.probe.samples import Sample, take_sample
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps
-
-if TYPE_CHECKING:
-    import torch
 
 COMPONENTS = 8
 """Leading directions of the basis, in which cells are grouped."""
@@ -86,8 +84,6 @@ class Groups:
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Assign vectors (N, J) softly, shape (N, K)."""
-        import torch
-
         distance = torch.cdist(vectors[:, : self.centres.shape[1]], self.centres)
         found = (-(distance**2) / (2 * self.scatter)).softmax(1)
         classes = torch.zeros(len(vectors), int(self.owners.max()) + 1)
@@ -113,8 +109,6 @@ class Place:
     @classmethod
     def of(cls, grid: FeatureGrid, tile: Tile, plane_shape: tuple[int, int]) -> Place:
         """Find the frame and the depth in a tile of a plane."""
-        import torch
-
         at_edge = np.pad(np.zeros(grid.cells, bool), 1)
         at_edge[0], at_edge[-1] = tile.y0 == 0, tile.y1 == plane_shape[0]
         at_edge[:, 0] |= tile.x0 == 0
@@ -160,8 +154,6 @@ def find_groups(
     -------
     Groups
     """
-    import torch
-
     basis = fit_basis(samples)
     cells = torch.cat([basis.vectors(g)[:, :COMPONENTS] for g in grids])
     frame, depth = (
@@ -192,8 +184,6 @@ def part_cells(
     samples: Sequence[Sample], grids: Sequence[FeatureGrid], n_groups: int, seed: int
 ) -> Groups:
     """Group the cells of some tiles by k-means, each group by itself."""
-    import torch
-
     basis = fit_basis(samples)
     cells = torch.cat([basis.vectors(g)[:, :COMPONENTS] for g in grids])
     centres = _kmeans(cells, n_groups, seed)
@@ -203,8 +193,6 @@ def part_cells(
 
 def _scatter(x: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Sum of squared distances to the nearest centre."""
-    import torch
-
     return torch.cdist(x, centres).amin(1).square().sum()
 
 
@@ -226,8 +214,6 @@ def sample_groups(groups: VectorModel, samples: Sequence[Sample]) -> Sample:
     Sample
         Its marks are a single row: those of its pixels.
     """
-    import torch
-
     context = torch.cat([s.context for s in samples])
     widths = samples[0].widths
     vectors = groups.basis.project(context.split(widths.tolist(), 1))
@@ -330,8 +316,6 @@ def _some_tiles(tiles: list[Tile], centre: tuple[float, float] | None) -> list[T
 
 def _kmeans(x: torch.Tensor, groups: int, seed: int) -> torch.Tensor:
     """Centres with the least scatter over several seeded starts."""
-    import torch
-
     random = torch.Generator().manual_seed(seed)
     if len(x) > MAX_CELLS:
         x = x[torch.randperm(len(x), generator=random)[:MAX_CELLS]]
@@ -359,8 +343,6 @@ def _spread_out(x: torch.Tensor, groups: int, random: torch.Generator) -> torch.
     .. [1] D. Arthur and S. Vassilvitskii, k-means++: the advantages of careful
        seeding, SODA 2007.
     """
-    import torch
-
     picks = [int(torch.randint(len(x), (1,), generator=random))]
     for _ in range(groups - 1):
         distance = torch.cdist(x, x[picks]).amin(1).square() + 1e-12
@@ -369,8 +351,6 @@ def _spread_out(x: torch.Tensor, groups: int, random: torch.Generator) -> torch.
 
 
 def _order(nearest: torch.Tensor, border: torch.Tensor, groups: int) -> list[int]:
-    import torch
-
     on_border = torch.bincount(nearest[border], minlength=groups)
     size = torch.bincount(nearest, minlength=groups)
     background = int(on_border.argmax())
@@ -382,8 +362,6 @@ def _central(
     nearest: torch.Tensor, depth: torch.Tensor, groups: int, n_classes: int
 ) -> torch.Tensor:
     """Class of each group: the deepest ones, larger first, else 0; shape (G,)."""
-    import torch
-
     size = torch.bincount(nearest, minlength=groups).clamp_min(1)
     finite = depth.clamp_max(depth[depth.isfinite()].max()) if len(depth) else depth
     mean = torch.bincount(nearest, finite, minlength=groups) / size

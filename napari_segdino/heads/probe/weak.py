@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import torch
 
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.fit import fit_kernel
-from napari_segdino.heads.probe.samples import Sample
-
-if TYPE_CHECKING:
-    import torch
+from napari_segdino.heads.probe.samples import BACKGROUND, Sample
 
 WEAK_PIXELS = 256
 """Weak marks of all tiles together."""
@@ -25,8 +23,6 @@ PASSES = 4
 
 BACKGROUND_PIXELS = 64
 """Pixels of a mask that takes everything for background."""
-
-BACKGROUND = 1
 
 
 def add_weak_marks(
@@ -70,8 +66,6 @@ def add_weak_marks(
     .. [1] C. Elkan and K. Noto, Learning classifiers from only positive and unlabeled
        data, KDD 2008.
     """
-    import torch
-
     marked = torch.cat([s.codes for s in samples.values()]).unique()
     classes = marked[marked != BACKGROUND].long()
     each = max(1, WEAK_PIXELS // len(samples))
@@ -107,8 +101,6 @@ def background_everywhere(sample: Sample) -> Sample:
     sample : Sample
         A marked tile.
     """
-    import torch
-
     rows = sample.context[:BACKGROUND_PIXELS]
     codes = torch.full((len(rows),), BACKGROUND, dtype=sample.codes.dtype)
     return dataclasses.replace(
@@ -134,8 +126,6 @@ def _confirmed(
     classes: torch.Tensor,
 ) -> torch.Tensor:
     """Marked classes that the first mask has on most of what is marked of them."""
-    import torch
-
     listed = list(samples.values())
     near = torch.cat(
         [_nearest(_project(s.features, s, basis), unsupervised, basis) for s in listed]
@@ -151,8 +141,6 @@ def _confirmed(
 
 def _nearest(vectors: torch.Tensor, unsupervised: Sample, basis: Basis) -> torch.Tensor:
     """Codes that the first mask gives to pixels."""
-    import torch
-
     known = _project(unsupervised.features, unsupervised, basis)
     return unsupervised.codes[torch.cdist(vectors, known).argmin(1)]
 
@@ -168,8 +156,6 @@ def _weak_codes(
 
     Pixels of a confirmed class stand in for nothing.
     """
-    import torch
-
     near = _nearest(vectors, unsupervised, basis)
     codes = torch.where(torch.isin(near, marked), BACKGROUND, near)
     return torch.where(torch.isin(near, confirmed), 0, codes)
@@ -179,8 +165,6 @@ def _with_rows(
     samples: Mapping[str, Sample], weak: Mapping[str, torch.Tensor], background: float
 ) -> dict[str, Sample]:
     """Add pixels of the context with given codes, but for those of code 0."""
-    import torch
-
     codes = torch.cat(list(weak.values()))
     counts = torch.bincount(codes.long())
     found = {}
