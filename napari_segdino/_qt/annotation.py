@@ -9,13 +9,13 @@ from qtpy.QtCore import QObject
 
 from napari_segdino._qt.attached import Attached
 from napari_segdino._qt.channels import members_of, used_key
-from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.layers import centre_shown, plane_shown
 from napari_segdino._qt.mask_sync import MaskSync
 from napari_segdino._qt.undo import UndoKeys
 from napari_segdino._qt.writer import MaskWriter, Piece
 from napari_segdino.images.planes import Planes
 from napari_segdino.marks import Plane
+from napari_segdino.session.mask_history import MaskState
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

@@ -17,7 +17,6 @@ from napari_segdino._qt.channels import (
     planes_of,
     used_key,
 )
-from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.layers import (
     Role,
     claim,
@@ -30,6 +29,7 @@ from napari_segdino._qt.layers import (
     remove_layers,
 )
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
+from napari_segdino.session.mask_history import MaskState
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -68,8 +68,9 @@ class Annotations(QObject):  # type: ignore[misc]
     """The user picked this label in napari's own controls."""
     pressed = Signal()
     """A mouse button went down on a mask, or undo is about to happen."""
-    travelled = Signal(object, object, bool)
-    """This Work, and what :attr:`MaskSync.travelled` says."""
+    undone = Signal(object, object)
+    """Of this annotation, this mask update was undone; see :class:`MaskSync`."""
+    redone = Signal(object, object)
     lost = Signal(object, str)
     """This Work ended; the sentence says why."""
     channels_changed = Signal(object)
@@ -260,7 +261,8 @@ class Annotations(QObject):  # type: ignore[misc]
         annotation.watch.pressed.connect(self.pressed)
         annotation.watch.too_high.connect(self.told)
         annotation.undo_keys.message.connect(self.told)
-        annotation.watch.travelled.connect(partial(self.travelled.emit, annotation))
+        annotation.watch.undone.connect(partial(self.undone.emit, annotation))
+        annotation.watch.redone.connect(partial(self.redone.emit, annotation))
         annotation.mask.events.selected_label.connect(self._on_label)
         annotation.marks.events.selected_label.connect(self._on_label)
         for layer in (*annotation.layers, annotation.mask, annotation.marks):

@@ -118,7 +118,7 @@ class Autosaver(QObject):  # type: ignore[misc]
         self._writing = True
         engine = self._engine
         busy = self._without_probe = engine.runner.busy
-        state = take_state(engine.session, annotations, engine.rounds, busy)
+        state = take_state(engine.session, annotations, engine.history, busy)
         number = self._asked
 
         def done(future: Future[None]) -> None:

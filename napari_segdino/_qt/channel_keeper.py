@@ -46,7 +46,7 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
     def renew_for(self, image: Image) -> None:
         """Begin a new probe with what is marked on an image, and draw it at once."""
         engine, annotation = self._engine, self._engine.annotations.get(image)
-        engine.rounds.renew()
+        engine.history.renew()
         some = annotation is not None and any(
             (
                 annotation.marks.data[annotation.planes.index(plane)] > BACKGROUND_MARK
@@ -84,7 +84,7 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
         fitted = session.is_fitted
         if not fitted or session.learned.get(annotation.key):
             self._engine.cancel()
-            self._engine.rounds.renew()
+            self._engine.history.renew()
             text += ", with a new probe" if fitted else ""
         self._engine.message.emit(
             f"{text}: press Retrain, or Segment where nothing is marked."

@@ -307,7 +307,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if self.image is None and not self.session.is_fitted:
             self.engine.refuse(NO_IMAGE)
             return
-        self.engine.rounds.renew()
+        self.engine.history.renew()
         self.review.refresh()
         self.status.say(
             "A new probe: Retrain learns from all marks that are there. Go back in "

@@ -66,7 +66,7 @@ class Engine(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.viewer, self.state = viewer, state
-        self.session, self.rounds = state.session, state.rounds
+        self.session, self.history = state.session, state.history
         self.annotations = Annotations(viewer, state.session, state.masks, self)
         self.runner = TaskRunner(self)
         self.screen = Screen(viewer)
@@ -299,8 +299,8 @@ class Engine(QObject):  # type: ignore[misc]
         """Run a job that draws the mask of an image."""
         self._annotation = annotation
         if not self.runner.busy:
-            self.rounds.note()
-        drawing = self._drawing = Drawing(annotation, self.session, self.rounds)
+            self.history.note()
+        drawing = self._drawing = Drawing(annotation, self.session, self.history)
         grouped = not self.session.is_fitted and title == "Segment"
         self.message.emit(f"{title}: working...")
         self.runner.start(
@@ -337,7 +337,7 @@ class Engine(QObject):  # type: ignore[misc]
             text = summary(job, grouped, fitted) if seen else unseen(drawing.annotation)
             self.message.emit(self.channels.left_out() + text)
             self.drawn.emit()
-            if drawing.known is not None:
+            if drawing.trained is not None:
                 self.trained.emit(drawing)
 
         writer.finished.connect(finished)

@@ -82,7 +82,7 @@ class Follower(QObject):  # type: ignore[misc]
         self._idle.ask("follow", self._make, DELAY)
 
     def _note(self) -> None:
-        annotation, rounds = self._current(), self._engine.rounds
+        annotation, history = self._current(), self._engine.history
         if (
             annotation is None
             or not annotation.watch.intact
@@ -90,7 +90,10 @@ class Follower(QObject):  # type: ignore[misc]
         ):
             self.noted.emit("")
             return
-        drawn, present = annotation.watch.drawn_with(annotation.shown()), rounds.present
+        drawn, present = (
+            annotation.watch.drawn_with(annotation.shown()),
+            history.present,
+        )
         if drawn is None or drawn == present or _accepted(annotation):
             self.noted.emit("")
         else:
@@ -104,8 +107,8 @@ class Follower(QObject):  # type: ignore[misc]
             return None
         if not engine.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
             return None
-        engine.rounds.note()
-        plane, probe = annotation.shown(), engine.rounds.present
+        engine.history.note()
+        plane, probe = annotation.shown(), engine.history.present
         if not is_due(annotation, plane, probe):
             return None
         steps = partial(

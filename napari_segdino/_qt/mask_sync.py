@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.history import MaskState, PlaneHistory
 from napari_segdino._qt.layers import read_plane, set_pixels
 from napari_segdino.images.planes import Planes
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
@@ -20,6 +19,7 @@ from napari_segdino.session.footprints import (
     polygon_footprint,
     stroke_footprint,
 )
+from napari_segdino.session.mask_history import MaskState, PlaneHistory
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -65,8 +65,10 @@ class MaskSync(QObject):  # type: ignore[misc]
     released = Signal()
     settled = Signal()
     """Every plane has been looked at."""
-    travelled = Signal(object, bool)
-    """Undo (True) or redo passed what the program's job of this name had drawn."""
+    undone = Signal(object)
+    """The mask update of this name, drawn by the program, was undone."""
+    redone = Signal(object)
+    """The mask update of this name was redone."""
 
     def __init__(
         self,
@@ -160,8 +162,8 @@ class MaskSync(QObject):  # type: ignore[misc]
         self._seen[index] = current
         self._set_marks(plane, after)
         self.mask_changed.emit(plane)
-        for redraw, back in history.crossed(start):
-            self.travelled.emit(redraw, back)
+        for update, back in history.passed(start):
+            (self.undone if back else self.redone).emit(update)
         return True
 
     def accept(self, plane: int) -> int:
@@ -226,11 +228,11 @@ class MaskSync(QObject):  # type: ignore[misc]
         self._seen[index] = read_plane(self.mask, index)
         self.mask_changed.emit(plane)
 
-    def wrote(self, plane: int, redraw: Any = None, probe: int | None = None) -> None:
+    def wrote(self, plane: int, update: Any = None, probe: int | None = None) -> None:
         """Note that all that was drawn of a plane is one step of a job."""
         if self.intact:
             index = self.planes.index(plane)
-            self._history(plane).wrote(read_plane(self.mask, index), redraw, probe)
+            self._history(plane).wrote(read_plane(self.mask, index), update, probe)
 
     def look_at_all(self) -> None:
         """Look at every plane soon and emit `settled` when that is done."""

@@ -75,7 +75,7 @@ class Projects(QObject):  # type: ignore[misc]
         if not self._worth_saving():
             engine.refuse(engine.annotations.lacking())
             return
-        state = take_state(engine.session, list(engine.annotations), engine.rounds)
+        state = take_state(engine.session, list(engine.annotations), engine.history)
         asked = self.autosaver.asked
         self._engine.runner.start(
             Job(

@@ -25,8 +25,7 @@ from napari_segdino.errors import InputError, ScanError, SegDINOError
 from napari_segdino.images.planes import Planes
 from napari_segdino.io.napari_plugin import read_layers
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.history import learned_of
-from napari_segdino.session.probe_history import Saved
+from napari_segdino.session.probe_state import ProbeState, fitted_state
 from napari_segdino.session.project import (
     ImageEntry,
     ImageState,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino._qt.annotation import Annotation
-    from napari_segdino.session.probe_history import Rounds
+    from napari_segdino.session.probe_history import ProbeHistory
     from napari_segdino.session.session import Session
 
 _log = logging.getLogger(__name__)
@@ -81,7 +80,7 @@ class Loaded:
         The probe.
     images : list of SavedImage
         In the order of the layers.
-    history : list of Saved
+    history : list of ProbeState
         Probes; images go by their numbers in the project.
     now : int
         Which of them is the probe; -1 if there are none.
@@ -90,21 +89,21 @@ class Loaded:
     session: dict[str, Any]
     segmenter: Any
     images: list[SavedImage]
-    history: list[Saved]
+    history: list[ProbeState]
     now: int
 
 
 def take_state(
     session: Session,
     annotations: Sequence[Annotation],
-    rounds: Rounds,
+    history: ProbeHistory,
     training: bool = False,
 ) -> State:
     """Return what a project keeps of a window; arrays are not copied.
 
     While the probe is being trained, those that were written last are left.
     """
-    probes, now = ((), -1) if training else rounds.kept()
+    probes, now = ((), -1) if training else history.saved()
     # What a probe that is not written yet has learned must be learned again.
     learned = session.learned if session.is_fitted and not training else {}
     images = tuple(_image_state(w, learned) for w in annotations if w.watch.intact)
@@ -173,10 +172,10 @@ def iter_load(
 
 def _iter_probes(
     folder: Path, project: Project, session: Session
-) -> Steps[tuple[Any, list[Saved], int]]:
+) -> Steps[tuple[Any, list[ProbeState], int]]:
     """Read the probe and its history; an earlier one that is damaged is left out."""
     segmenter, now = None, -1
-    history: list[Saved] = []
+    history: list[ProbeState] = []
     for place, entry in enumerate(project.probes):
         yield Progress(place, len(project.probes), "Reading the probes")
         try:
@@ -194,14 +193,14 @@ def _iter_probes(
 
 def _read_probe(
     folder: Path, project: Project, entry: ProbeEntry, session: Session
-) -> tuple[Any, Saved]:
+) -> tuple[Any, ProbeState]:
     path = probe_path(folder, project, entry)
     probe = None if path is None else session.load(path)
-    learned = {} if probe is None else learned_of(probe)
+    fitted = {} if probe is None else fitted_state(probe)
     masks: Any = read_masks(folder, project, entry)
     checksums: Any = {number: dict(one) for number, one in entry.learned.items()}
     image = None if entry.image < 0 else entry.image
-    return probe, Saved(learned, masks, image, checksums)
+    return probe, ProbeState(fitted, image, checksums, masks)
 
 
 def _read(entry: ImageEntry) -> list[Any]:

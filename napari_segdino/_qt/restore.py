@@ -20,7 +20,7 @@ from napari_segdino._qt.project_state import (
 )
 from napari_segdino._qt.worker import Job
 from napari_segdino.errors import SegDINOError
-from napari_segdino.session.probe_history import UNKNOWN
+from napari_segdino.session.probe_state import UNKNOWN
 
 if TYPE_CHECKING:
     from napari_segdino._qt.engine import Engine
@@ -77,8 +77,8 @@ class Restorer(QObject):  # type: ignore[misc]
     def _on_loaded(self, folder: Path, loaded: Loaded) -> None:
         self._engine.session.restore(loaded.session, loaded.segmenter)
         if loaded.history:
-            self._engine.rounds.restore(loaded.history, loaded.now)
-        self._engine.rounds.note()
+            self._engine.history.load(loaded.history, loaded.now)
+        self._engine.history.note()
         self._queue = list(loaded.images)
         self._next(partial(self._finish, folder))
 
@@ -113,13 +113,13 @@ class Restorer(QObject):  # type: ignore[misc]
     def _lay(self, image: Image, saved: SavedImage) -> bool:
         """Put mask and marks on their image; False if it cannot be segmented."""
         try:
-            session, rounds = self._engine.session, self._engine.rounds
-            probe = rounds.present if session.is_fitted else UNKNOWN
+            session, history = self._engine.session, self._engine.history
+            probe = history.present if session.is_fitted else UNKNOWN
             self._engine.annotations.restore(image, saved.mask, saved.marks, probe)
         except SegDINOError as error:
             self._engine.report(error)
             return False
-        self._engine.rounds.rename(saved.entry.number, image.unique_id)
+        self._engine.history.rename(saved.entry.number, image.unique_id)
         if self._engine.session.is_fitted and saved.entry.learned:
             checksums = dict(saved.entry.learned)
             self._engine.session.note_learned(image.unique_id, checksums)

@@ -33,7 +33,7 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
     if job == "Click":
         return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if job == "Retrain":
-        return f"Learned your corrections; Ctrl-Z takes the redraw back. {NEXT_STEP}"
+        return f"Learned your corrections; Ctrl-Z undoes that. {NEXT_STEP}"
     return f"The probe was applied. {NEXT_STEP}"
 
 

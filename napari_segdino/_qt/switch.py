@@ -85,7 +85,7 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
 
     def _take(self, step: Any) -> None:
         if isinstance(step, Switched):
-            self._engine.rounds.switch(step.segmenter, **step.changes)
+            self._engine.history.switch(step.segmenter, **step.changes)
 
     def _on_busy(self, busy: bool) -> None:
         if not busy:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from napari_segdino._qt.history import MaskState
 from napari_segdino._qt.preferences import new_session
-from napari_segdino.session.probe_history import Rounds
+from napari_segdino.session.mask_history import MaskState
+from napari_segdino.session.probe_history import ProbeHistory
 from napari_segdino.session.project import Autosave
 from napari_segdino.session.session import Session
 
@@ -26,7 +26,7 @@ class WindowState:
     ----------
     session : Session
         Classes, settings and probe.
-    rounds : Rounds
+    history : ProbeHistory
         The history of the probe.
     masks : dict of hashable to MaskState
         What was seen of each image's mask, by the image's id.
@@ -35,7 +35,7 @@ class WindowState:
     """
 
     session: Session
-    rounds: Rounds
+    history: ProbeHistory
     masks: dict[Any, MaskState] = field(default_factory=dict)
     autosave: Autosave | None = None
 
@@ -56,5 +56,5 @@ def state_of(viewer: Viewer, session: Session | None = None) -> WindowState:
     window = getattr(viewer, "__wrapped__", viewer)
     if window not in _states:
         session = session or new_session()
-        _states[window] = WindowState(session, Rounds(session))
+        _states[window] = WindowState(session, ProbeHistory(session))
     return _states[window]

@@ -14,7 +14,7 @@ from napari_segdino._qt.layers import read_plane, set_pixels
 from napari_segdino._qt.mask_sync import MaskSync
 from napari_segdino._qt.steps import keeping_redo
 from napari_segdino.marks import Plane, apply_marks
-from napari_segdino.session.probe_history import UNKNOWN
+from napari_segdino.session.probe_state import UNKNOWN
 
 PIECE = 200_000
 """Pixels drawn in one go: some 10 to 20 ms."""
@@ -30,7 +30,7 @@ class Piece:
         Where, as a flat index over the leading axes.
     labels : numpy.ndarray of int, shape (y, x)
         What.
-    redraw : object
+    update : object
         Names the job for undo.
     probe : int, optional
         Number of the probe that says so.
@@ -44,7 +44,7 @@ class Piece:
 
     plane: int
     labels: Plane
-    redraw: Any = None
+    update: Any = None
     probe: int | None = None
     quiet: bool = False
     at: tuple[int, int] = (0, 0)
@@ -104,7 +104,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._row = 0
         if self._begun is not None:
             # In the middle of a plane: what comes next is not the program's.
-            self._watch.wrote(self._begun.plane, self._begun.redraw, UNKNOWN)
+            self._watch.wrote(self._begun.plane, self._begun.update, UNKNOWN)
             self._begun = None
         if self._open:
             self._open = False
@@ -160,7 +160,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self._queue.popleft()
             if piece.whole:
                 self._begun = None
-                watch.wrote(plane, piece.redraw, piece.probe)
+                watch.wrote(plane, piece.update, piece.probe)
 
     def _keeping_redo(self, piece: Piece) -> AbstractContextManager[None]:
         if not piece.quiet:

@@ -13,8 +13,8 @@ from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.change import compare, overlay
 from napari_segdino.review.guard import Guard, guard
-from napari_segdino.review.history import PARAMS
-from napari_segdino.session.results import Known, PlaneUpdate
+from napari_segdino.session.probe_state import PARAMS
+from napari_segdino.session.results import PlaneUpdate, Trained
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class Difference:
 
 
 def iter_difference(
-    parts: Sequence[PlaneUpdate], known: Known | None, paint: bool
+    parts: Sequence[PlaneUpdate], trained: Trained | None, paint: bool
 ) -> Steps[Difference]:
     """Compare masks before and after, then ask about earlier corrections.
 
     Parameters
     ----------
-    parts : sequence of Redrawn
+    parts : sequence of PlaneUpdate
         Masks of each plane.
-    known : Known, optional
+    trained : Trained, optional
         What the probe knew before and after.
     paint : bool
         Whether the overlay is wanted.
@@ -83,15 +83,15 @@ def iter_difference(
         if paint:
             yield Painted(part.plane, overlay(before, after))
     yield Progress(len(parts), len(parts), "Asking about earlier corrections")
-    found.guard = None if known is None else _guard(known)
+    found.guard = None if trained is None else _guard(trained)
     return found
 
 
-def _guard(known: Known) -> Guard | None:
+def _guard(trained: Trained) -> Guard | None:
     needed: set[Any] = {"model_", "samples_"}
-    if not needed <= known.before.keys() or not needed <= known.after.keys():
+    if not needed <= trained.before.keys() or not needed <= trained.after.keys():
         return None
-    before, after = known.before, known.after
+    before, after = trained.before, trained.after
     head = make_head(after[PARAMS]["head"])
     old, new = ((x["model_"], x["samples_"]) for x in (before, after))
     return guard(head, *old, *new)

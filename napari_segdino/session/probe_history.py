@@ -1,4 +1,4 @@
-"""The probes of a window, round by round: back and forth with what they drew."""
+"""The probes of a window and the masks they drew, to go back to and forward again."""
 
 from __future__ import annotations
 
@@ -8,140 +8,113 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino.compressed import Compressed
-from napari_segdino.review.history import ProbeHistory, ProbeState, learned_of
-from napari_segdino.session.project import ProbeState as SavedProbe
-from napari_segdino.session.results import Known, PlaneUpdate
+from napari_segdino.session.probe_state import (
+    UNKNOWN,
+    Checksums,
+    Masks,
+    ProbeState,
+    bytes_of,
+    fitted_state,
+)
+from napari_segdino.session.project import SavedProbe
+from napari_segdino.session.results import PlaneUpdate, Trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segdino.session.session import Session
 
+LIMIT = 20
+"""States kept."""
+
+MAX_BYTES = 512 << 20
+"""Bytes kept; what several states share counts once."""
+
 SAVED_BYTES = 256 << 20
 """Bytes of probes in a project, where each is a file of its own."""
-
-UNKNOWN = -1
-"""Number of no probe: of the first guess, and of what was drawn in part."""
-
-Checksums = dict[Hashable, dict[int, int]]
-Masks = dict[tuple[Hashable, int], Compressed]
-"""Masks by image and plane."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskUpdate:
-    """A redraw of a mask, named by the rounds that it leads from and to.
+    """A step of the history that a mask shows: from one state to another.
 
     Parameters
     ----------
     before, after : int
-        Numbers of rounds.
+        Numbers of the states.
     """
 
     before: int
     after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a probe of the history comes from.
-
-    Parameters
-    ----------
-    number : int
-        Of its round; never used twice.
-    image : hashable
-        Where Retrain was pressed; None for a probe that was loaded or begun.
-    checksums : dict
-        ``Session.learned`` at the end of the round.
-    """
-
-    number: int
-    image: Hashable
-    checksums: Checksums
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A probe of a history that was read from a project.
-
-    Parameters
-    ----------
-    learned : mapping of str to object
-        What it knows, by :func:`napari_segdino.review.history.learned_of`.
-    masks : dict of (hashable, int) to Packed
-        What it drew, by image and plane.
-    image : hashable
-        Where Retrain was pressed.
-    checksums : dict
-        Fingerprints of the marks that it knows, by image and plane.
-    """
-
-    learned: Mapping[str, Any]
-    masks: Masks
-    image: Hashable
-    checksums: Checksums
-
-
-class Rounds:
+class ProbeHistory:
     """Keeps what each Retrain made of the probe and of the masks. No Qt.
 
     Parameters
     ----------
     session : Session
         Its probe is followed; one of another kind starts a new history.
+    limit : int
+        States kept, at least one.
+    max_bytes : int
+        Bytes kept; the state that is shown is always kept.
 
     Attributes
     ----------
-    history : ProbeHistory
-        One state a round, the state before the first included.
+    states : list of ProbeState
+        Oldest first, the one before the first Retrain included.
+    now : int
+        Index of the state that is shown; -1 while there are none.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, limit: int = LIMIT, max_bytes: int = MAX_BYTES
+    ) -> None:
         self._session = session
+        self._limit, self._max_bytes = max(1, limit), max_bytes
         self._owner: Any = None
         self._count = 0
         self._checksums: Checksums = {}
-        self.history = ProbeHistory()
+        self.states: list[ProbeState] = []
+        self.now = -1
 
     # -- noting ------------------------------------------------------------
 
     def begin(self) -> None:
         """Note that learning begins."""
         if self._session.segmenter is not self._owner:
-            self._owner, self.history = self._session.segmenter, ProbeHistory()
+            self._clear()
         self._checksums = self._learned()
 
-    def learned(self, image: Hashable, known: Known) -> MaskUpdate:
-        """Note that learning is over; return the name of the redraw to come."""
-        states = self.history.states
-        if not states or not states[self.history.now].knows(known.before):
-            self._record(known.before, image, self._checksums)
+    def trained(self, image: Hashable, trained: Trained) -> MaskUpdate:
+        """Note that learning is over; return the step that the mask is to show."""
+        if not self._shows(trained.before):
+            self._record(ProbeState(trained.before, image, self._checksums))
         before = self.number
-        if not self.history.states[self.history.now].knows(known.after):
-            self._record(known.after, image, self._learned())
+        if not self._shows(trained.after):
+            self._record(ProbeState(trained.after, image, self._learned()))
         return MaskUpdate(before, self.number)
 
-    def drew(
-        self, image: Hashable, redraw: MaskUpdate, parts: Sequence[PlaneUpdate]
+    def add_masks(
+        self, image: Hashable, update: MaskUpdate, parts: Sequence[PlaneUpdate]
     ) -> None:
-        """Note the masks before and after a redraw."""
-        for number, side in ((redraw.before, "before"), (redraw.after, "after")):
+        """Note the masks before and after a step."""
+        for number, side in ((update.before, "before"), (update.after, "after")):
             index = self._index(number)
             if index is not None:
                 masks = {(image, part.plane): getattr(part, side) for part in parts}
-                self.history.add_masks(index, masks)
+                self.states[index].masks.update(masks)
+        self._trim()
 
     def note(self) -> None:
-        """Note the probe that there is, if it came in another way than by a round."""
+        """Note the probe that there is, if it came in another way than by Retrain."""
         if not self._session.is_fitted:
             return
         self.begin()
-        known = learned_of(self._session.segmenter)
-        states = self.history.states
-        if not states or not states[self.history.now].knows(known):
-            self._record(known, None, self._checksums)
+        fitted = fitted_state(self._session.segmenter)
+        if not self._shows(fitted):
+            self._record(ProbeState(fitted, None, self._checksums))
 
     def renew(self) -> None:
         """Begin a new probe; those there were can be gone back to."""
@@ -154,81 +127,115 @@ class Rounds:
     def _replace(self, act: Callable[[], None]) -> None:
         """Have the session's probe replaced and go on with the history."""
         self.note()
-        followed = self._session.owns(self._owner) and self.history.states
+        followed = self._session.owns(self._owner) and self.states
         act()
         if not followed:
             return
         self._owner = self._session.segmenter
-        if self.history.states[self.history.now].learned and not self._owner.is_fitted:
-            self._record({}, None, {})
+        if self.states[self.now].fitted and not self._owner.is_fitted:
+            self._record(ProbeState({}))
 
-    def _record(self, learned: Any, image: Hashable, checksums: Checksums) -> None:
-        origin = Origin(self._count, image, checksums)
+    def _record(self, state: ProbeState) -> None:
+        """Add a state after the one that is shown; what lay ahead is dropped."""
+        state = replace(state, number=self._count)
         self._count += 1
-        self.history.record(learned, origin=origin)
+        self.states = [*self.states[: self.now + 1], state]
+        self.now = len(self.states) - 1
+        self._trim()
+
+    def _trim(self) -> None:
+        """Drop the oldest states over the bounds, never the one that is shown."""
+        while self.now > 0 and (
+            len(self.states) > self._limit or bytes_of(self.states) > self._max_bytes
+        ):
+            self.states.pop(0)
+            self.now -= 1
+
+    def _clear(self) -> None:
+        self._owner, self.states, self.now = self._session.segmenter, [], -1
+
+    def _shows(self, fitted: Mapping[str, Any]) -> bool:
+        return bool(self.states) and self.states[self.now].same_as(fitted)
 
     def _learned(self) -> Checksums:
         return {image: dict(p) for image, p in self._session.learned.items()}
 
     # -- projects ----------------------------------------------------------
 
-    def kept(self) -> tuple[tuple[SavedProbe, ...], int]:
+    def saved(self) -> tuple[tuple[SavedProbe, ...], int]:
         """Return what a project keeps of the history, and which one is the probe."""
         self.note()
         if not self._session.owns(self._owner):
             return (), -1
         probe = self._session.snapshot()
-        span = self.history.around(SAVED_BYTES)
-        saved = tuple(_saved(self.history.states[i], probe) for i in span)
-        return saved, self.history.now - span.start
+        span = self.around(SAVED_BYTES)
+        saved = tuple(_saved(self.states[i], probe) for i in span)
+        return saved, self.now - span.start
 
-    def restore(self, saved: Sequence[Saved], now: int) -> None:
+    def load(self, states: Sequence[ProbeState], now: int) -> None:
         """Take up a history that was saved; the session has its probe already."""
-        self._owner, self.history = self._session.segmenter, ProbeHistory()
-        for one in saved:
-            self._record(one.learned, one.image, one.checksums)
-            self.history.add_masks(self.history.now, one.masks)
-        self.history.now += now - (len(saved) - 1)
+        self._clear()
+        for state in states:
+            self._record(state)
+        self.now += now - (len(states) - 1)
 
     def rename(self, old: Hashable, new: Hashable) -> None:
         """Call an image by another name from now on."""
-        self.history.states = [
-            _renamed(state, old, new) for state in self.history.states
-        ]
+        self.states = [_renamed(state, old, new) for state in self.states]
 
-    # -- walking -----------------------------------------------------------
+    def around(self, max_bytes: int) -> range:
+        """Return states around the one shown that fit, if they share nothing.
+
+        Parameters
+        ----------
+        max_bytes : int
+            Bytes of all of them; the one that is shown counts, and is always
+            among them. Earlier ones come before later ones.
+        """
+        if not self.states:
+            return range(0)
+        first = last = self.now
+        left = max_bytes - self.states[first].nbytes
+        while first > 0 and self.states[first - 1].nbytes <= left:
+            first -= 1
+            left -= self.states[first].nbytes
+        while last + 1 < len(self.states) and self.states[last + 1].nbytes <= left:
+            last += 1
+            left -= self.states[last].nbytes
+        return range(first, last + 1)
+
+    # -- going back and forward --------------------------------------------
 
     @property
     def number(self) -> int:
-        """Of the round that is shown; before the first there is none."""
-        states = self.history.states
-        return _origin(states[self.history.now]).number if states else UNKNOWN
+        """Of the state that is shown; before the first there is none."""
+        return self.states[self.now].number if self.states else UNKNOWN
 
     @property
     def present(self) -> int:
         """Number of the probe that there is, if it was noted."""
         if self._session.is_fitted and self._session.owns(self._owner):
             model = self._session.segmenter.model_
-            for state in reversed(self.history.states):
-                if state.learned.get("model_") is model:
-                    return _origin(state).number
+            for state in reversed(self.states):
+                if state.fitted.get("model_") is model:
+                    return state.number
         return UNKNOWN
 
     @property
     def place(self) -> tuple[int, int]:
-        """The round that is shown, from 1, and how many there are."""
+        """The state that is shown, from 1, and how many there are."""
         if not self._session.owns(self._owner):
             return 0, 0
-        return self.history.now + 1, len(self.history.states)
+        return self.now + 1, len(self.states)
 
-    def find(self, image: Hashable, redraw: MaskUpdate, back: bool) -> int | None:
-        """Find where to go when a redraw is undone or redone.
+    def find(self, image: Hashable, update: MaskUpdate, back: bool) -> int | None:
+        """Find where to go when a mask update is undone or redone.
 
         Parameters
         ----------
         image : hashable
             Whose mask.
-        redraw : Redraw
+        update : MaskUpdate
             What was undone or redone.
         back : bool
             It was undone.
@@ -236,41 +243,39 @@ class Rounds:
         Returns
         -------
         int or None
-            Index in the history; None to stay: the probe is there, is kept no
+            Index of a state; None to stay: the probe is there, is kept no
             longer, or learned from another image on the way.
         """
-        target = self._index(redraw.before if back else redraw.after)
-        now = self.history.now
-        if target is None or target == now or not self._session.owns(self._owner):
+        target = self._index(update.before if back else update.after)
+        if target is None or target == self.now or not self._session.owns(self._owner):
             return None
-        low, high = sorted((target, now))
-        passed = self.history.states[low + 1 : high + 1]
-        return target if all(_origin(s).image == image for s in passed) else None
+        low, high = sorted((target, self.now))
+        passed = self.states[low + 1 : high + 1]
+        return target if all(state.image == image for state in passed) else None
 
     def go(self, index: int) -> ProbeState:
-        """Put the probe of a round back."""
-        state = self.history.states[index]
-        teach = partial(self.history.show, index)
-        self._session.put_back(teach, _origin(state).checksums)
+        """Put the session's probe into a state; its masks are for others to draw."""
+        state = self.states[index]
+        self.now = index
+        self._session.put_back(state.restore, state.checksums)
         return state
 
-    def walk(self, by: int) -> tuple[MaskUpdate, Masks] | None:
-        """Go to the round before (-1) or after (1).
+    def step(self, by: int) -> tuple[MaskUpdate, Masks] | None:
+        """Go to the state before (-1) or after (1).
 
         Returns
         -------
-        redraw, masks
-            What to draw and its name; None where there is no such round.
+        update, masks
+            What to draw and its name; None where there is no such state.
         """
-        target, before = self.history.now + by, self.number
-        count = self.place[1]
-        if not 0 <= target < count:
+        target, before = self.now + by, self.number
+        if not 0 <= target < self.place[1]:
             return None
         state = self.go(target)
-        return MaskUpdate(before, self.number), state.masks
+        return MaskUpdate(before, state.number), state.masks
 
     def _index(self, number: int) -> int | None:
-        numbers = [_origin(state).number for state in self.history.states]
+        numbers = [state.number for state in self.states]
         return numbers.index(number) if number in numbers else None
 
 
@@ -279,25 +284,18 @@ def _saved(state: ProbeState, probe: Any) -> SavedProbe:
 
     def save(path: Path) -> None:
         one = copy(probe)
-        state.teach(one)
+        state.restore(one)
         one.save(path)
 
-    origin, masks = _origin(state), dict(state.masks)
-    wanted = save if state.learned else None
-    return SavedProbe(origin.number, wanted, masks, origin.image, origin.checksums)
+    wanted = save if state.fitted else None
+    masks = dict(state.masks)
+    return SavedProbe(state.number, wanted, masks, state.image, state.checksums)
 
 
 def _renamed(state: ProbeState, old: Hashable, new: Hashable) -> ProbeState:
     def name(image: Hashable) -> Hashable:
         return new if image == old else image
 
-    was = _origin(state)
-    checksums = {name(image): p for image, p in was.checksums.items()}
-    origin = Origin(was.number, name(was.image), checksums)
-    masks = {(name(image), p): m for (image, p), m in state.masks.items()}
-    return replace(state, masks=masks, origin=origin)
-
-
-def _origin(state: ProbeState) -> Origin:
-    origin: Origin = state.origin
-    return origin
+    checksums = {name(image): p for image, p in state.checksums.items()}
+    masks = {(name(image), p): mask for (image, p), mask in state.masks.items()}
+    return replace(state, image=name(state.image), checksums=checksums, masks=masks)

@@ -42,14 +42,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Known:
+class Trained:
     """Yielded when learning is over.
 
     Parameters
     ----------
     before, after : dict of str to object
         What the segmenter knew and knows, by
-        :func:`napari_segdino.review.history.learned_of`.
+        :func:`napari_segdino.session.probe_state.fitted_state`.
     """
 
     before: dict[str, Any]

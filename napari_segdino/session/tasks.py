@@ -16,14 +16,14 @@ from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.marks import apply_marks
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.history import learned_of
 from napari_segdino.session.eta import foretell, memory_notice
+from napari_segdino.session.probe_state import fitted_state
 from napari_segdino.session.results import (
-    Known,
     Learned,
     LeftOut,
     PlaneUpdate,
     Switched,
+    Trained,
     UncertainPart,
 )
 from napari_segdino.session.session import checksum, why_not_trainable
@@ -184,11 +184,11 @@ def iter_retrain(
 
     Yields
     ------
-    Progress, Learned, Known, PartResult, PlaneResult, Redrawn, UncertainPart, Notice
+    Progress, Learned, Trained, PartResult, PlaneResult, Redrawn, UncertainPart, Notice
     """
-    before = learned_of(segmenter)
+    before = fitted_state(segmenter)
     yield from iter_learn(segmenter, images, target)
-    yield Known(before, learned_of(segmenter))
+    yield Trained(before, fitted_state(segmenter))
     yield from _iter_update_mask(segmenter, target, mask, planes, centre, uncertainty)
 
 
@@ -219,7 +219,7 @@ def iter_switch(
     ------
     Progress, Switched, and then what :func:`iter_retrain` yields
     """
-    before = learned_of(present)
+    before = fitted_state(present)
     yield from candidate.iter_pipeline()
     learned: list[Learned] = []
     marked = [m for m in images if np.any(m.marks)]
@@ -238,7 +238,7 @@ def iter_switch(
     yield Switched(candidate, changes)
     yield from learned
     if candidate.is_fitted and target is not None:
-        yield Known(before, learned_of(candidate))
+        yield Trained(before, fitted_state(candidate))
         yield from _iter_update_mask(
             candidate, target, mask, planes, centre, uncertainty
         )

@@ -198,7 +198,7 @@ def test_a_channel_that_is_unchecked_is_not_looked_at(opened: Any) -> None:
     opened.rest()
     np.testing.assert_array_equal(opened.annotation.marks.data, marks)
     np.testing.assert_array_equal(opened.annotation.mask.data, spots()[0] == 240)
-    assert opened.dock.engine.rounds.place[1] > 1, "the old probe can be gone back to"
+    assert opened.dock.engine.history.place[1] > 1, "the old probe can be gone back to"
     # The other channel still is no image of its own, and one stays checked.
     mouse.select(opened.viewer, opened.viewer.layers["cells GFP"])
     tick(opened, "cells DAPI")
@@ -307,7 +307,7 @@ def test_a_new_probe_is_a_button(grey_probe: Any, no_popups: list[str]) -> None:
     assert "first guess" in grey_probe.status
     mask = grey_probe.annotation.mask.data
     np.testing.assert_array_equal(mask, spots().max(0) == 240)
-    assert grey_probe.dock.engine.rounds.place == (3, 3)
+    assert grey_probe.dock.engine.history.place == (3, 3)
 
 
 def test_the_new_probe_learns_what_is_marked(grey_probe: Any) -> None:

@@ -152,7 +152,7 @@ def test_going_back_to_an_earlier_model(scan: Any) -> None:
     go(scan, 3)
     click(scan.dock.actions.segment)
     scan.rest()
-    scan.dock.review.change.walker.walk(-1)
+    scan.dock.review.change.navigator.step(-1)
     scan.rest()
     assert "later model" in note(scan)
     go(scan, 1)

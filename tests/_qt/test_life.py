@@ -132,7 +132,7 @@ def test_closing_lets_go_of_keys_timers_and_layers(window: Any, close: Any) -> N
 def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
     session = window.dock.session
     session.add_class("vessel")
-    probe, place = session.segmenter, window.dock.engine.rounds.place
+    probe, place = session.segmenter, window.dock.engine.history.place
     learned, marks = dict(session.learned), window.annotation.marks.data.copy()
     mask = window.annotation.mask.data.copy()
     assert session.is_fitted and place[1] >= 2
@@ -151,7 +151,7 @@ def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
         "Class 1",
         "vessel",
     ]
-    assert window.dock.engine.rounds.place == place
+    assert window.dock.engine.history.place == place
     assert session.learned == learned
     assert "Go on where you stopped" in window.dock.status.label.text()
     assert window.dock.classes.value() == 0, "as in napari's own controls"

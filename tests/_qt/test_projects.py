@@ -148,7 +148,7 @@ def test_the_probes_of_a_project_can_be_walked_back(
     np.testing.assert_array_equal(second.annotation.mask.data, masks[2])
     np.testing.assert_array_equal(second.annotation.marks.data, marks)
     second.retrain()
-    assert second.dock.engine.rounds.place == (3, 3), "it knows all these marks"
+    assert second.dock.engine.history.place == (3, 3), "it knows all these marks"
 
 
 def test_an_earlier_probe_that_is_damaged_is_left_out(
@@ -166,7 +166,7 @@ def test_an_earlier_probe_that_is_damaged_is_left_out(
     file.write_text("half of a")
     second = make_user()
     reopen(second, tmp_path / "p.segproject", monkeypatch)
-    assert second.dock.engine.rounds.place == (2, 2)
+    assert second.dock.engine.history.place == (2, 2)
     np.testing.assert_array_equal(second.segmenter.means, means)
 
 

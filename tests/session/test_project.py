@@ -21,8 +21,8 @@ from napari_segdino.session.project import (
     Autosave,
     ImageEntry,
     ImageState,
-    ProbeState,
     ProjectWriter,
+    SavedProbe,
     State,
     find_left,
     read_labels,
@@ -56,7 +56,7 @@ def saved(number, content, **more):
         written.append(number)
         path.write_bytes(content)
 
-    return ProbeState(number, save if content else None, **more)
+    return SavedProbe(number, save if content else None, **more)
 
 
 written: list[int] = []

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_segdino._qt.history_navigator import HistoryNavigator
 from napari_segdino._qt.review.change_panel import ChangePanel
 from napari_segdino._qt.review.overlays import Overlay
-from napari_segdino._qt.walker import Walker
 from napari_segdino._qt.worker import Job
 from napari_segdino.session.changes import Difference, Painted, iter_difference
 
@@ -51,17 +51,17 @@ class ChangeReview(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.panel = ChangePanel()
-        self.walker = Walker(engine, self)
+        self.navigator = HistoryNavigator(engine, self)
         self._engine, self._idle, self._current = engine, idle, current
         self._drawing: Drawing | None = None
         self._found: Difference | None = None
         self._told = False
         self._overlay = Overlay(engine, "changes", self)
         self.panel.overlay.toggled.connect(self._on_overlay)
-        self.panel.back.clicked.connect(partial(self.walker.walk, -1))
-        self.panel.forth.clicked.connect(partial(self.walker.walk, 1))
+        self.panel.back.clicked.connect(partial(self.navigator.step, -1))
+        self.panel.forth.clicked.connect(partial(self.navigator.step, 1))
         self._overlay.gone.connect(partial(self.panel.overlay.setChecked, False))
-        self.walker.walked.connect(self._forget)
+        self.navigator.moved.connect(self._forget)
         engine.trained.connect(self._on_trained)
 
     def release(self) -> None:
@@ -73,8 +73,8 @@ class ChangeReview(QObject):  # type: ignore[misc]
         if self.panel.overlay.isChecked():
             self._show_overlay(True)
         self._show_found()
-        self.panel.show_place(*self._engine.rounds.place)
-        if self._engine.rounds.place == (0, 0):
+        self.panel.show_place(*self._engine.history.place)
+        if self._engine.history.place == (0, 0):
             self._forget()
 
     def _on_trained(self, drawing: Drawing) -> None:
@@ -89,7 +89,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
             self._overlay.clear(self._drawing.annotation)
         self._drawing, self._found, self._told = None, None, False
         self._show_found()
-        self.panel.show_place(*self._engine.rounds.place)
+        self.panel.show_place(*self._engine.history.place)
 
     def _on_overlay(self, on: bool) -> None:
         if on and self._of_this() is None:
@@ -99,13 +99,13 @@ class ChangeReview(QObject):  # type: ignore[misc]
             self._show_overlay(on)
 
     def _of_this(self) -> Drawing | None:
-        """Return the last redraw, if it was of this image and with this probe."""
+        """Return the last mask update, if it was of this image and with this probe."""
         drawing, session = self._drawing, self._engine.session
         if drawing is None or drawing.annotation is not self._current():
             return None
-        if not session.is_fitted or drawing.known is None:
+        if not session.is_fitted or drawing.trained is None:
             return None
-        same = drawing.known.after.get("model_") is session.segmenter.model_
+        same = drawing.trained.after.get("model_") is session.segmenter.model_
         return drawing if same else None
 
     def _show_overlay(self, on: bool) -> None:
@@ -125,7 +125,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
         paint = self.panel.overlay.isChecked()
         return Job(
             "Comparing",
-            partial(iter_difference, tuple(drawing.parts), drawing.known, paint),
+            partial(iter_difference, tuple(drawing.parts), drawing.trained, paint),
             on_step=partial(self._take, drawing.annotation),
             on_done=self._keep,
         )

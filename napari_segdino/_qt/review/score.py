@@ -28,7 +28,7 @@ from napari_segdino.review.live_score import (
     iter_cross_validate,
     score_reference,
 )
-from napari_segdino.session.probe_history import UNKNOWN
+from napari_segdino.session.probe_state import UNKNOWN
 from napari_segdino.study.plots import MISSING, can_plot
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Measured:
         How held-out strokes were followed; empty where they were not asked.
     probe : int
         Number of the probe that was asked.
-    rounds : LearningCurve
-        The same, round by round.
+    learning_curve : LearningCurve
+        The same, one point a Retrain.
     held_out, against : list of (int, float)
         Number of the Retrain, and Dice of held-out strokes and of the reference.
     picture : array or str
@@ -79,7 +79,7 @@ class Measured:
 
     text: str = ""
     probe: int = UNKNOWN
-    rounds: LearningCurve = field(default_factory=LearningCurve)
+    learning_curve: LearningCurve = field(default_factory=LearningCurve)
     held_out: list[tuple[int, float]] = field(default_factory=list)
     against: list[tuple[int, float]] = field(default_factory=list)
     picture: NDArray[np.uint8] | str = ""
@@ -142,7 +142,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         found: list[Row] = []
         for one in self._measured.values():
             whole, slices = one.reference
-            found += [*one.rounds.rows(), *whole, *chain(*slices.values())]
+            found += [*one.learning_curve.rows(), *whole, *chain(*slices.values())]
         return found
 
     def _start(self) -> None:
@@ -154,7 +154,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
     def _on_trained(self, drawing: Drawing) -> None:
         self.refresh()
         self._round += 1
-        self._learned = self._engine.rounds.present
+        self._learned = self._engine.history.present
         self.refresh()
 
     def _of(self, annotation: Annotation) -> Measured:
@@ -163,7 +163,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
     @property
     def _due(self) -> bool:
         """Whether the image that is picked has not been asked about this round."""
-        annotation, present = self._current(), self._engine.rounds.present
+        annotation, present = self._current(), self._engine.history.present
         if annotation is None or present == UNKNOWN:
             return False
         return present == self._learned != self._of(annotation).probe
@@ -174,7 +174,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         found = Measured() if annotation is None else self._of(annotation)
         elsewhere = any(one.text for one in self._measured.values())
         self.panel.show_held_out(found.text or (ELSEWHERE if elsewhere else NOT_YET))
-        present = self._engine.rounds.present
+        present = self._engine.history.present
         self.panel.held_out.setEnabled(not found.text or found.probe == present)
         none = "" if can_plot() else MISSING
         self.panel.show_curve(none if isinstance(found.picture, str) else found.picture)
@@ -188,7 +188,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         if annotation is None or not self._engine.session.is_fitted:
             return None
         spacing, now = spacing_of(annotation.mask), self._round
-        found, probe = self._of(annotation), self._engine.rounds.present
+        found, probe = self._of(annotation), self._engine.history.present
         steps = partial(
             iter_cross_validate,
             self._engine.session.segmenter,
@@ -201,7 +201,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
         def done(score: HeldOut | None) -> None:
             found.probe, found.text = probe, held_out_text(score, spacing)
-            found.rounds.add(score)
+            found.learning_curve.add(score)
             self._show()
             if score is not None and not math.isnan(score.dice):
                 found.held_out.append((now, score.dice))

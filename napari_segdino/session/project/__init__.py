@@ -6,7 +6,7 @@ the masks and marks as zarr arrays and the probes as safetensors.
 
 from napari_segdino.session.project.about import PROJECT_FILE, ImageEntry, Project
 from napari_segdino.session.project.autosave import Autosave, find_left
-from napari_segdino.session.project.probes import ProbeState
+from napari_segdino.session.project.probes import SavedProbe
 from napari_segdino.session.project.read import read_labels, read_project
 from napari_segdino.session.project.write import ImageState, ProjectWriter, State
 
@@ -15,7 +15,7 @@ __all__ = [
     "Autosave",
     "ImageEntry",
     "ImageState",
-    "ProbeState",
+    "SavedProbe",
     "Project",
     "ProjectWriter",
     "State",

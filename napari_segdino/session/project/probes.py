@@ -17,7 +17,7 @@ PROBE, MASKS = "probe-", "drawn-"
 
 
 @dataclass(frozen=True)
-class ProbeState:
+class SavedProbe:
     """A probe of the history, and what it drew.
 
     Parameters
@@ -42,7 +42,7 @@ class ProbeState:
 
 
 def iter_probes(
-    content: Path, probes: Sequence[ProbeState], numbers: Mapping[Any, int]
+    content: Path, probes: Sequence[SavedProbe], numbers: Mapping[Any, int]
 ) -> Steps[tuple[ProbeEntry, ...]]:
     """Write the probes and masks that are new, each under a name of its own.
 
@@ -50,7 +50,7 @@ def iter_probes(
     ----------
     content : pathlib.Path
         Folder of the project's files.
-    probes : sequence of ProbeState
+    probes : sequence of SavedProbe
         Oldest first.
     numbers : mapping of object to int
         Of images, by key; what is known of others is left out.
@@ -75,7 +75,7 @@ def iter_probes(
     return tuple(entries)
 
 
-def _write(content: Path, probe: ProbeState, numbers: Mapping[Any, int]) -> ProbeEntry:
+def _write(content: Path, probe: SavedProbe, numbers: Mapping[Any, int]) -> ProbeEntry:
     masks = {
         f"{numbers[key]}-{plane}": packed
         for (key, plane), packed in probe.masks.items()

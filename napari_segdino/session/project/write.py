@@ -27,7 +27,7 @@ from napari_segdino.session.project.about import (
     image_print,
     to_json,
 )
-from napari_segdino.session.project.probes import ProbeState, iter_probes, sweep_probes
+from napari_segdino.session.project.probes import SavedProbe, iter_probes, sweep_probes
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class State:
         Classes and settings, as JSON can hold them.
     images : tuple of ImageState
         What there is.
-    probes : tuple of ProbeState
+    probes : tuple of SavedProbe
         The short history of probes, oldest first.
     now : int
         Which of them is the probe; -1 if there are none.
@@ -81,7 +81,7 @@ class State:
 
     session: dict[str, Any]
     images: tuple[ImageState, ...]
-    probes: tuple[ProbeState, ...] = ()
+    probes: tuple[SavedProbe, ...] = ()
     now: int = -1
     keep_probes: bool = False
 

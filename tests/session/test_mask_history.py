@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_segdino._qt.history import Edit, PlaneHistory
 from napari_segdino.marks import apply_marks
+from napari_segdino.session.mask_history import Edit, PlaneHistory
 
 SHAPE = (3, 4)
 
@@ -82,12 +82,12 @@ def test_travelling_names_the_redraws_on_the_way() -> None:
     history.wrote(masks[1], "first")
     history.see(masks[1], masks[2], marks, painted=True)
     history.wrote(masks[3], "second")
-    assert history.crossed(2) == [("second", False)]
+    assert history.passed(2) == [("second", False)]
     history.see(masks[3], masks[0], marks, painted=False)
-    assert history.crossed(3) == [("second", True), ("first", True)]
+    assert history.passed(3) == [("second", True), ("first", True)]
     history.see(masks[0], masks[2], marks, painted=False)
-    assert history.crossed(0) == [("first", False)]
-    assert history.crossed(2) == []
+    assert history.passed(0) == [("first", False)]
+    assert history.passed(2) == []
 
 
 def test_painting_a_redraw_back_by_hand_counts() -> None:

@@ -1,6 +1,6 @@
-"""What was done to a mask, so that undo and redo count. No Qt here.
+"""What was done to a mask, so that undo and redo count.
 
-Every state of a plane that was seen is kept as a fingerprint, with what the
+Every state of a plane that was seen is kept as a checksum, with what the
 step to it did to the marks. When the mask returns to a state that was seen
 before without having been painted, it was undo or redo, and the marks go the
 same way; everything else is the user's correction.
@@ -65,18 +65,18 @@ def _swap(
 
 @dataclass(slots=True)
 class State:
-    """A state of a plane of the mask, and what the step to it said.
+    """A state of a plane of the mask, and what the step to it marked.
 
     Parameters
     ----------
     key : int
-        Fingerprint of the mask.
+        Checksum of the mask.
     edits : list of Edit
         What the step did to the marks; empty when the program drew.
     confirms : bool
         The step changed marks only: a stroke in the colour that was there.
-    redraw : object
-        Names the job of the program that drew it.
+    update : object
+        Names the mask update of the program that made it.
     probe : int, optional
         Number of the probe that drew what the user has not painted; None where no
         probe has drawn.
@@ -85,7 +85,7 @@ class State:
     key: int
     edits: list[Edit] = field(default_factory=list)
     confirms: bool = False
-    redraw: Any = None
+    update: Any = None
     probe: int | None = None
 
 
@@ -124,14 +124,14 @@ class PlaneHistory:
         key = checksum(current)
         target = None if painted else self._find(key)
         if target is not None:
-            return self._travel(target, marks)
+            return self._go(target, marks)
         after = corrections(seen, current, marks)
         edit = Edit.between(marks, after)
         self._push(State(key, [edit], probe=self.states[self.now].probe))
         return after
 
-    def wrote(self, plane: Plane, redraw: Any = None, probe: int | None = None) -> None:
-        """Note that the program drew, by the job of this name, with this probe.
+    def wrote(self, plane: Plane, update: Any = None, probe: int | None = None) -> None:
+        """Note that the program drew, as the update of this name, with this probe.
 
         Without a probe it drew what was there before, or a copy of the user's.
         """
@@ -142,10 +142,10 @@ class PlaneHistory:
             return
         if probe is None and (before := self._find(key)) is not None:
             probe = self.states[before].probe
-        self._push(State(key, redraw=redraw, probe=probe))
+        self._push(State(key, update=update, probe=probe))
 
-    def crossed(self, start: int) -> list[tuple[Any, bool]]:
-        """Return the named jobs passed on the way from a state to the present one.
+    def passed(self, start: int) -> list[tuple[Any, bool]]:
+        """Return the mask updates undone or redone between a state and this one.
 
         Parameters
         ----------
@@ -155,13 +155,13 @@ class PlaneHistory:
         Returns
         -------
         list of (object, bool)
-            The job, and whether what it drew was taken back or drawn again.
+            The update, and whether it was undone (True) or redone.
         """
         undone = reversed(self.states[self.now + 1 : start + 1])
         redone = self.states[start + 1 : self.now + 1]
-        steps = [(s.redraw, True) for s in undone]
-        steps += [(s.redraw, False) for s in redone]
-        return [(redraw, back) for redraw, back in steps if redraw is not None]
+        steps = [(s.update, True) for s in undone]
+        steps += [(s.update, False) for s in redone]
+        return [(update, back) for update, back in steps if update is not None]
 
     def confirm(
         self,
@@ -181,19 +181,19 @@ class PlaneHistory:
             The stroke changed nothing else, so that napari cannot undo it.
         """
         after = confirmations(current, footprint, label, marks)
-        return self._say(marks, after, alone)
+        return self._mark(marks, after, alone)
 
     def accept(self, current: Plane, marks: Plane) -> Plane:
-        """Count a whole plane as said; return the marks now.
+        """Mark a whole plane; return the marks now.
 
         Parameters
         ----------
         current, marks : numpy.ndarray of int, shape (Y, X)
             The mask, and the marks so far, which stay.
         """
-        return self._say(marks, accepted(current, marks), alone=True)
+        return self._mark(marks, accepted(current, marks), alone=True)
 
-    def _say(self, marks: Plane, after: Plane, alone: bool) -> Plane:
+    def _mark(self, marks: Plane, after: Plane, alone: bool) -> Plane:
         edit = Edit.between(marks, after)
         if not edit.at.size:
             return after
@@ -208,21 +208,21 @@ class PlaneHistory:
         """Take back a confirming stroke if that was the last thing done."""
         if not self.states[self.now].confirms:
             return None
-        return self._travel(self.now - 1, marks)
+        return self._go(self.now - 1, marks)
 
     def redo_confirm(self, marks: Plane) -> Plane | None:
         """Repeat a confirming stroke if that comes next."""
         ahead = self.now + 1
         if ahead >= len(self.states) or not self.states[ahead].confirms:
             return None
-        return self._travel(ahead, marks)
+        return self._go(ahead, marks)
 
     def _find(self, key: int) -> int | None:
         back = range(self.now - 1, -1, -1)
         ahead = range(self.now + 1, len(self.states))
         return next((i for i in (*back, *ahead) if self.states[i].key == key), None)
 
-    def _travel(self, target: int, marks: Plane) -> Plane:
+    def _go(self, target: int, marks: Plane) -> Plane:
         out: Plane = marks.copy()
         for state in reversed(self.states[target + 1 : self.now + 1]):
             for edit in reversed(state.edits):

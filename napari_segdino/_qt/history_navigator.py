@@ -1,4 +1,4 @@
-"""Goes back and forth in the history of the probe, the masks with it."""
+"""Goes back and forward in the history of the probe, the masks with it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari_segdino.session.probe_history import MaskUpdate
 
 
-class Walker(QObject):  # type: ignore[misc]
-    """Puts probes of earlier rounds back, and has the probe follow undo and redo.
+class HistoryNavigator(QObject):  # type: ignore[misc]
+    """Puts earlier probes back, and has the probe follow undo and redo.
 
     Parameters
     ----------
@@ -26,34 +26,35 @@ class Walker(QObject):  # type: ignore[misc]
         Of the window.
     """
 
-    walked = Signal()
-    """The probe of another round is there."""
+    moved = Signal()
+    """The probe of another state is there."""
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
-        engine.annotations.travelled.connect(self._on_travelled)
+        engine.annotations.undone.connect(partial(self._follow, back=True))
+        engine.annotations.redone.connect(partial(self._follow, back=False))
 
-    def walk(self, by: int) -> None:
+    def step(self, by: int) -> None:
         """Go to the probe before (-1) or after (1), and to the masks it had.
 
         The masks are drawn as one step that can be undone; what was painted
         since stays painted.
         """
-        self._engine.when_free(partial(self._walk, by))
+        self._engine.when_free(partial(self._step, by))
 
-    def _walk(self, by: int) -> None:
+    def _step(self, by: int) -> None:
         engine = self._engine
-        walked = engine.rounds.walk(by)
-        if walked is None:
+        found = engine.history.step(by)
+        if found is None:
             return
-        redraw, masks = walked
+        update, masks = found
         annotations = {w.key: w for w in engine.annotations}
         here = {name: mask for name, mask in masks.items() if name[0] in annotations}
 
         def draw(step: tuple[Any, int, Any]) -> None:
             key, plane, labels = step
-            annotations[key].writer.add(Piece(plane, labels, redraw))
+            annotations[key].writer.add(Piece(plane, labels, update))
 
         def done(_: Any) -> None:
             for key in {key for key, _ in here}:
@@ -62,23 +63,21 @@ class Walker(QObject):  # type: ignore[misc]
 
         steps = partial(iter_unpack, here)
         engine.runner.start(Job("History", steps, on_step=draw, on_done=done))
-        self.walked.emit()
+        self.moved.emit()
 
-    def _on_travelled(
-        self, annotation: Annotation, redraw: MaskUpdate, back: bool
-    ) -> None:
-        """Have the probe follow when a redraw is undone or redone."""
-        index = self._engine.rounds.find(annotation.key, redraw, back)
+    def _follow(self, annotation: Annotation, update: MaskUpdate, back: bool) -> None:
+        """Have the probe follow when a mask update is undone or redone."""
+        index = self._engine.history.find(annotation.key, update, back)
         if index is not None:
             self._engine.when_free(partial(self._put_back, index))
 
     def _put_back(self, index: int) -> None:
-        self._engine.rounds.go(index)
+        self._engine.history.go(index)
         self._engine.message.emit(self._where())
-        self.walked.emit()
+        self.moved.emit()
 
     def _where(self) -> str:
-        place, count = self._engine.rounds.place
+        place, count = self._engine.history.place
         if self._engine.session.is_fitted:
             return f"Probe {place} of {count} is back, with its mask."
         if place == 1:

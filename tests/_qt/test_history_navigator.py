@@ -94,13 +94,13 @@ def test_marks_of_a_round_taken_back_are_learned_again(shown: Any) -> None:
     shown.rest()
     np.testing.assert_array_equal(shown.annotation.mask.data, shown.states[2][0])
     assert shown.segmenter.model_ is not shown.states[1][1]
-    assert shown.dock.engine.rounds.place == (3, 3)
+    assert shown.dock.engine.history.place == (3, 3)
 
 
 def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
     marked = oppose(shown, [(57, 5), (57, 15)])
     later = shown.annotation.mask.data.copy()
-    shown.dock.review.change.walker.walk(-1)
+    shown.dock.review.change.navigator.step(-1)
     shown.rest()
     mask = shown.annotation.mask
     assert shown.segmenter.model_ is shown.states[1][1]
@@ -116,12 +116,12 @@ def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
 
 def test_back_to_the_start_and_forth_again(shown: Any) -> None:
     for _ in range(3):
-        shown.dock.review.change.walker.walk(-1)
+        shown.dock.review.change.navigator.step(-1)
         shown.rest()
     assert "before the first Retrain" in shown.status
     assert not shown.segmenter.is_fitted
     for _ in range(3):
-        shown.dock.review.change.walker.walk(1)
+        shown.dock.review.change.navigator.step(1)
         shown.rest()
     check(shown, 2)
 
@@ -153,10 +153,10 @@ def test_what_a_new_probe_learns_goes_on_from_there(shown: Any) -> None:
     model = shown.segmenter.model_
     click(shown.dock.files.new)
     shown.retrain()
-    assert shown.dock.engine.rounds.place == (5, 5)
+    assert shown.dock.engine.history.place == (5, 5)
     assert shown.segmenter.model_ is not model
     for _ in range(2):
-        shown.dock.review.change.walker.walk(-1)
+        shown.dock.review.change.navigator.step(-1)
         shown.rest()
     assert shown.segmenter.model_ is model
 
@@ -209,11 +209,11 @@ def test_a_volume_goes_back_as_a_whole(
     user.retrain()
     after = mask.data.copy()
     assert (before != after).any(axis=(1, 2)).all()
-    user.dock.review.change.walker.walk(-1)
+    user.dock.review.change.navigator.step(-1)
     user.rest()
     np.testing.assert_array_equal(mask.data, before)
     assert not user.segmenter.is_fitted
-    user.dock.review.change.walker.walk(1)
+    user.dock.review.change.navigator.step(1)
     user.rest()
     np.testing.assert_array_equal(mask.data, after)
     mask.undo()
