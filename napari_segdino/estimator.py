@@ -19,7 +19,7 @@ from napari_segdino.images.planes import Planes
 from napari_segdino.model_file import read_model, write_model
 from napari_segdino.params import Params
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
-from napari_segdino.probe_file import Learned, pack_probe, unpack_probe
+from napari_segdino.probe_file import FittedState, from_model_file, to_model_file
 from napari_segdino.progress import Steps
 
 LOADED_FOR = ("encoder", "device", "cache")
@@ -219,7 +219,7 @@ class Estimator(Params):
             If the file cannot be written.
         """
         self.check_fitted()
-        learned = Learned(
+        fitted = FittedState(
             self.model_,
             self.samples_,
             self.n_classes_,
@@ -227,7 +227,7 @@ class Estimator(Params):
             self.class_info_,
             self.channels_,
         )
-        return write_model(path, pack_probe(self.get_params(), learned))
+        return write_model(path, to_model_file(self.get_params(), fitted))
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:
@@ -249,12 +249,12 @@ class Estimator(Params):
         ModelFileError
             If the file is missing, damaged, cut off or not a probe.
         """
-        params, learned = unpack_probe(read_model(path))
+        params, fitted = from_model_file(read_model(path))
         self = cls(**params, device=device)
-        self.model_, self.samples_ = learned.model, learned.samples
-        self.n_classes_ = learned.n_classes
-        self.classes_ = np.arange(learned.n_classes)
-        self.encoder_key_ = learned.encoder_key
-        self.class_info_ = learned.class_info
-        self.channels_ = learned.channels
+        self.model_, self.samples_ = fitted.model, fitted.samples
+        self.n_classes_ = fitted.n_classes
+        self.classes_ = np.arange(fitted.n_classes)
+        self.encoder_key_ = fitted.encoder_key
+        self.class_info_ = fitted.class_info
+        self.channels_ = fitted.channels
         return self

@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What an estimator has learned.
+class FittedState:
+    """What fitting gives an estimator.
 
     Parameters
     ----------
@@ -44,41 +44,41 @@ class Learned:
     channels: int | None = None
 
 
-def pack_probe(params: Mapping[str, Any], learned: Learned) -> ModelFile:
-    """Put parameters of an estimator and what it learned into one file's content.
+def to_model_file(params: Mapping[str, Any], fitted: FittedState) -> ModelFile:
+    """Put parameters and fitted state of an estimator into one file's content.
 
     Parameters
     ----------
     params : mapping of str to object
         Of a :class:`~napari_segdino.segmenter.Segmenter`.
-    learned : Learned
-        What it learned.
+    fitted : FittedState
+        What fitting gave it.
 
     Returns
     -------
     ModelFile
     """
     head = make_head(params["head"], params["recipe"])
-    tensors, stored = head.to_tensors(learned.model, learned.samples)
+    tensors, stored = head.to_tensors(fitted.model, fitted.samples)
     features = params["features"] or head.default_features()
     meta = {
         "encoder": params["encoder"],
-        "encoder_key": learned.encoder_key,
+        "encoder_key": fitted.encoder_key,
         "head": head.name,
         "random_state": params["random_state"],
         "features": asdict(features),
         "predicting": asdict(params["predicting"]),
         "recipe": params["recipe"],
-        "n_classes": learned.n_classes,
-        "class_info": learned.class_info,
-        "channels": learned.channels,
+        "n_classes": fitted.n_classes,
+        "class_info": fitted.class_info,
+        "channels": fitted.channels,
         "learned": stored,
     }
     return ModelFile(meta, tensors)
 
 
-def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
-    """Undo :func:`pack_probe`.
+def from_model_file(file: ModelFile) -> tuple[dict[str, Any], FittedState]:
+    """Undo :func:`to_model_file`.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
     -------
     params : dict of str to object
         All but the device and the cache, which are this machine's.
-    learned : Learned
+    fitted : FittedState
 
     Raises
     ------
@@ -111,7 +111,7 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
     }
     head = make_head(params["head"], params["recipe"])
     model, samples = head.from_tensors(file.tensors, meta["learned"])
-    learned = Learned(
+    fitted = FittedState(
         model,
         samples,
         meta["n_classes"],
@@ -119,7 +119,7 @@ def unpack_probe(file: ModelFile) -> tuple[dict[str, Any], Learned]:
         meta["class_info"],
         meta["channels"] if "channels" in meta else _channels_in(samples),
     )
-    return params, learned
+    return params, fitted
 
 
 def _recipe_in(meta: Mapping[str, Any]) -> str | None:

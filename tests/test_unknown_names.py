@@ -22,7 +22,7 @@ from napari_segdino.io.read import read_scan
 from napari_segdino.io.sample import sample_path
 from napari_segdino.io.write import write_mask, write_probabilities
 from napari_segdino.model_file import ModelFile
-from napari_segdino.probe_file import unpack_probe
+from napari_segdino.probe_file import from_model_file
 from napari_segdino.session.settings import Settings
 
 MASK = np.zeros((4, 4), np.uint8)
@@ -96,7 +96,7 @@ def test_a_setting_of_a_probe_file_that_there_is_not_is_refused():
         "predicting": {},
     }
     with pytest.raises(ModelFileError, match=r"'sidez' \(did you mean 'sides'\?\)"):
-        unpack_probe(ModelFile(meta, {}))
+        from_model_file(ModelFile(meta, {}))
 
 
 @pytest.mark.parametrize(
