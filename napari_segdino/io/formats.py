@@ -18,7 +18,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_segdino.files import split_suffix
-from napari_segdino.io import dicom, itk, npy, omezarr, photo, seg, tiff
+from napari_segdino.io import dicom, itk, nifti, npy, omezarr, photo, seg, tiff
 from napari_segdino.io.scan import Header, ReadOptions, Scan
 from napari_segdino.progress import Steps
 
@@ -86,7 +86,14 @@ def _itk(
 
 
 FORMATS = (
-    _itk("NIfTI", (".nii", ".nii.gz"), (".nii", ".nii.gz")),
+    Format(
+        name="NIfTI",
+        suffixes=(".nii", ".nii.gz"),
+        read=nifti.read_nifti,
+        mask_suffixes=(".nii", ".nii.gz"),
+        write=nifti.write_nifti,
+        write_maps=nifti.write_nifti_maps,
+    ),
     _itk("NRRD", (".nrrd", ".nhdr"), (".nrrd",)),
     _itk("MetaImage", (".mha", ".mhd"), (".mha",)),
     Format(

@@ -1,4 +1,4 @@
-"""NIfTI, NRRD, MetaImage and Analyze, in and out, through SimpleITK."""
+"""NRRD and MetaImage, in and out, and Analyze, in, through SimpleITK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.io.geometry import Geometry
-from napari_segdino.io.nifti import is_whole
 from napari_segdino.io.scan import MILLIMETRES, PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
@@ -97,18 +96,13 @@ def image_scan(image: Any, **header: Any) -> Scan:
     return scan.channels_first()
 
 
-def _time_unit(image: Any) -> str:
-    """SimpleITK gives seconds for NIfTI; other formats do not say."""
-    return "s" if image.HasMetaDataKey("xyzt_units") else PIXEL
-
-
 def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     """Read one file.
 
     Parameters
     ----------
     kind : str
-        ``"NIfTI"``, ``"NRRD"``, ``"MetaImage"`` or ``"Analyze"``.
+        ``"NRRD"``, ``"MetaImage"`` or ``"Analyze"``.
     path : pathlib.Path
         The file.
     options : ReadOptions
@@ -126,14 +120,38 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     """
     name = split_suffix(path)[0]
     image = read_image(path, kind)
-    if kind in ("NIfTI", "Analyze") and not is_whole(path):
-        raise ScanError(f"{path.name} cannot be read: it ends too early.")
+    if kind == "Analyze":
+        _check_whole(path)
     scan = image_scan(image, path=path, files=(str(path),), format=kind, name=name)
-    if "T" not in scan.axes or _time_unit(image) == "s":
+    if "T" not in scan.axes or image.HasMetaDataKey("xyzt_units"):
         return scan
     at = scan.spatial_axes.index("T")
     units = scan.units[:at] + (PIXEL,) + scan.units[at + 1 :]
     return replace(scan, units=units)
+
+
+def _check_whole(path: Path) -> None:
+    """See that nibabel reads all of an Analyze file.
+
+    SimpleITK fills what is missing with zeros and says nothing.
+
+    Raises
+    ------
+    ScanError
+        If it ends too early.
+    """
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        image: Any = nib.load(path, mmap=False)
+        image.dataobj.get_unscaled()
+    except (ImageFileError, HeaderDataError) as error:
+        _log.debug("nibabel does not know %s", path, exc_info=error)
+    except (OSError, EOFError, ValueError) as error:
+        _log.error("reading %s failed", path, exc_info=error)
+        raise ScanError(f"{path.name} cannot be read: it ends too early.") from error
 
 
 def read_image(path: Path, kind: str) -> Any:
@@ -183,7 +201,7 @@ def itk_image(array: NDArray[Any], header: Header | None) -> Any:
 
     timed = header is not None and "T" in header.axes
     spatial = array.shape[1:] if timed else array.shape
-    grid = _grid(spatial, header)
+    grid = mask_grid(spatial, header)
     if not timed:
         image = sitk.GetImageFromArray(array.reshape(grid.array_shape))
         return _placed(image, grid)
@@ -197,7 +215,7 @@ def itk_image(array: NDArray[Any], header: Header | None) -> Any:
     return image
 
 
-def _grid(shape: tuple[int, ...], header: Header | None) -> Geometry:
+def mask_grid(shape: tuple[int, ...], header: Header | None) -> Geometry:
     """Give the scan's voxel grid in millimetres; a pixel counts as one."""
     if header is None:
         return Geometry.plain(shape)
@@ -223,7 +241,7 @@ def _placed(image: Any, grid: Geometry) -> Any:
 def write_itk(
     path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
 ) -> None:
-    """Write NIfTI, NRRD or MetaImage, and read it again to be sure.
+    """Write NRRD or MetaImage, and read it again to be sure.
 
     ITK does not notice that a disk is full, so what was written is compared.
 
@@ -246,7 +264,7 @@ def write_itk_maps(
     Parameters
     ----------
     path : pathlib.Path
-        NIfTI, NRRD or MetaImage.
+        NRRD or MetaImage.
     maps : numpy.ndarray, shape (K, *spatial), float32
         One component each.
     header : Header, optional

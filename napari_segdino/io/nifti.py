@@ -1,86 +1,276 @@
-"""Find NIfTI and Analyze files that end too early.
+"""NIfTI-1 and NIfTI-2, in and out, through nibabel.
 
-SimpleITK fills what is missing with zeros and says nothing, and a mask drawn
-on such a scan would be worth nothing.
+Which of sform and qform says where a scan lies is decided as nibabel does: the sform
+where its code is above 0, else the qform, else neither. Masks take the header of their
+scan, so that they lie on it in every program, whichever of the two that one reads.
 """
 
 from __future__ import annotations
 
-import gzip
 import logging
-import struct
+import warnings
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.errors import ScanError
+from napari_segdino.files import split_suffix
+from napari_segdino.io.geometry import Geometry, Matrix
+from napari_segdino.io.itk import mask_grid
+from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
 
-BLOCK = 2**20
+FLIP = np.diag([-1.0, -1.0, 1.0])
+"""From NIfTI's frame (right, anterior) to LPS."""
+
+MM = {"meter": 1e3, "mm": 1.0, "micron": 1e-3}
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
+SHEAR_DEGREES = 0.5
+"""Axes further than this off right angles are told."""
+
+LONGEST = 2**15 - 1
+"""Voxels along an axis that NIfTI-1 can hold."""
 
 
-def expected_bytes(path: Path) -> tuple[Path, int] | None:
-    """Work out how long a file's content must be.
+def read_nifti(path: Path, options: ReadOptions) -> Scan:
+    """Read a NIfTI file.
 
     Parameters
     ----------
     path : pathlib.Path
-        NIfTI, or either file of an Analyze pair.
+        ``.nii`` or ``.nii.gz``.
+    options : ReadOptions
+        None of them matters here.
 
     Returns
     -------
-    (path, int) or None
-        The file with the pixels and its length when unpacked; None when
-        nibabel does not know the header, which SimpleITK may still do.
+    Scan
+        Spacing in mm and s; the fifth axis of a file is channels. Data in the
+        file's own number type, rescaled ones in floats.
+
+    Raises
+    ------
+    ScanError
+        If the file is damaged, or not what its name says.
     """
     import nibabel as nib
-    import numpy as np
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        image = nib.load(path)
-        kind = image.header.get_data_dtype()
-        pixels = int(np.prod(image.header.get_data_shape())) * int(kind.itemsize)
-        return Path(image.file_map["image"].filename), image.dataobj.offset + pixels
-    except (ImageFileError, HeaderDataError) as e:
-        _log.debug("nibabel does not know %s", path, exc_info=e)
-    except (OSError, EOFError, ValueError, KeyError, AttributeError) as e:
-        _log.debug("nibabel cannot open %s", path, exc_info=e)
-    return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image: Any = nib.load(path, mmap=False)
+            data = _pixels(image)
+    except (ImageFileError, HeaderDataError) as error:
+        _log.error("reading %s failed", path, exc_info=error)
+        raise ScanError(
+            f"{path.name} cannot be read: it is damaged or not a NIfTI file."
+        ) from error
+    except (EOFError, ValueError, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
+        _log.error("reading %s failed", path, exc_info=error)
+        raise ScanError(
+            f"{path.name} cannot be read: it is damaged or ends too early."
+        ) from error
+    if data.ndim < 2 or data.ndim > 5 or data.dtype.kind == "c":
+        what = "complex numbers" if data.dtype.kind == "c" else f"{data.ndim} axes"
+        raise ScanError(f"{path.name} cannot be read: {what} are not supported.")
+    return _scan(path, image.header, image.affine, data)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a NIfTI or Analyze file is as long as its header says.
+def _pixels(image: Any) -> NDArray[Any]:
+    """Values as [c, t,] z, y, x; colours come last as channels of the file."""
+    stored = np.dtype(image.header.get_data_dtype())
+    if stored.names:  # red, green, blue and perhaps alpha
+        raw = np.asarray(image.dataobj.get_unscaled()).squeeze()
+        colours: NDArray[Any] = np.stack([raw[name] for name in stored.names])
+        return colours.transpose(0, *range(raw.ndim, 0, -1))
+    data: NDArray[Any] = image.dataobj.get_unscaled()
+    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    if (slope, intercept) != (1, 0):
+        data = data.astype(np.float32 if stored.itemsize <= 2 else np.float64)
+        data *= slope
+        data += intercept
+    while data.ndim > 5 and data.shape[-1] == 1:
+        data = data[..., 0]
+    return data.astype(data.dtype.newbyteorder("="), copy=False).T
+
+
+def _scan(path: Path, header: Any, matrix: Matrix, data: NDArray[Any]) -> Scan:
+    colours = header.get_data_dtype().names
+    axes = "CTZYX"[-data.ndim :] if not colours else "C" + "TZYX"[1 - data.ndim :]
+    shape = dict(zip(axes, data.shape, strict=True))
+    flat = [i for i, axis in enumerate(axes) if axis in "CTZ" and shape[axis] == 1]
+    data = data.squeeze(tuple(flat))
+    axes = "".join(axis for axis in axes if axis not in "CTZ" or shape[axis] > 1)
+    space, time = header.get_xyzt_units()
+    factor = MM.get(space, 1.0)
+    grid, told = _grid([shape[axis] for axis in "XYZ" if axis in shape], matrix, factor)
+    zooms = [float(v) for v in header.get_zooms()]
+    step = zooms[3] if len(zooms) > 3 else 1.0
+    spacing = {**dict(zip("XYZ", grid.spacing, strict=False))}
+    spacing["T"] = step * SECONDS.get(time, 1.0)
+    units = {"T": "s" if time in (*SECONDS, "unknown") else PIXEL}
+    spatial = axes.replace("C", "")
+    scan = Scan(
+        data=data,
+        shape=data.shape,
+        axes=axes,
+        spacing=tuple(spacing[axis] for axis in spatial),
+        units=tuple(units.get(axis, "mm") for axis in spatial),
+        geometry=grid,
+        colour=bool(colours),
+        path=path,
+        files=(str(path),),
+        format="NIfTI",
+        name=split_suffix(path)[0],
+        warnings=(*told, *_differing(header)),
+    )
+    return scan.channels_last() if colours else scan
+
+
+def _grid(
+    size: list[int], matrix: Matrix, factor: float
+) -> tuple[Geometry, tuple[str, ...]]:
+    """Find the nearest grid with right angles, and say how far it is off."""
+    n = len(size)
+    turned = FLIP @ matrix[:3, :3] * factor
+    spacing = np.linalg.norm(turned, axis=0)
+    if not np.isfinite(matrix).all() or spacing.min() <= 0:
+        return Geometry.plain(tuple(size[::-1])), (
+            "The file does not say where its voxels lie: spacing is a guess.",
+        )
+    told: tuple[str, ...] = ()
+    left, values, right = np.linalg.svd(turned / spacing)
+    if values.min() < np.cos(np.radians(90 - SHEAR_DEGREES)):
+        return Geometry.plain(tuple(size[::-1]), tuple(spacing[:n][::-1])), (
+            "Two axes of the file point the same way: its place is not known.",
+        )
+    inner = turned.T @ turned / np.outer(spacing, spacing)
+    off = float(np.degrees(np.arcsin(np.abs(inner - np.eye(3)).max().clip(0, 1))))
+    if off > SHEAR_DEGREES:
+        told = (
+            f"The axes are {off:.1f} degrees off right angles: the scan is shown "
+            "straight; masks as NIfTI keep its own place.",
+        )
+    direction = (left @ right)[:n, :n]
+    origin = FLIP @ matrix[:3, 3] * factor
+    grid = Geometry(
+        tuple(size),
+        tuple(float(v) for v in spacing[:n]),
+        tuple(float(v) for v in origin[:n]),
+        tuple(float(v) for v in direction.ravel()),
+    )
+    return grid, told
+
+
+def _differing(header: Any) -> tuple[str, ...]:
+    """Say which of two places counts, where a file gives two or none."""
+    from nibabel.spatialimages import HeaderDataError
+
+    codes = int(header["sform_code"]), int(header["qform_code"])
+    if codes == (0, 0):
+        return ("The file does not say where it lies: only its spacing is known.",)
+    if min(codes) <= 0:
+        return ()
+    try:
+        off = float(np.abs(header.get_sform() - header.get_qform()).max())
+    except HeaderDataError:
+        return ("The qform of the file is damaged: its sform counts.",)
+    if off < 1e-2 * float(np.abs(header.get_zooms()[:3]).min()):
+        return ()
+    return (f"sform and qform of the file differ by {off:.2g}: the sform counts.",)
+
+
+# -- out --------------------------------------------------------------------
+
+
+def write_nifti(
+    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write a mask; names have no place in it.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file. A packed one is judged by the length noted at its end, and
-        unpacked only when that does not fit.
-
-    Returns
-    -------
-    bool
-        True as well when the length cannot be told.
+        Where to.
+    labels : numpy.ndarray of int, shape ([T,] [Z,] Y, X)
+    header : Header, optional
+        Of the scan. Where that is a NIfTI file which is still there, the mask
+        has its sform, qform and units.
+    names : tuple of str
+        Of the classes.
     """
-    found = expected_bytes(path)
-    if found is None:
-        return True
-    pixels, expected = found
-    if pixels.suffix.lower() != ".gz":
-        return pixels.stat().st_size >= expected
-    with open(pixels, "rb") as file:
-        file.seek(-4, 2)
-        noted = struct.unpack("<I", file.read(4))[0]
-    return noted == expected % 2**32 or _unpacked(pixels) >= expected
+    spatial = labels.shape[1:] if _timed(header) else labels.shape
+    grid = mask_grid(spatial, header)
+    times = labels.shape[:1] if _timed(header) else ()
+    _write(path, labels.reshape(*times, *grid.array_shape).T, grid, header)
 
 
-def _unpacked(path: Path) -> int:
-    """Count the bytes of a packed file, up to where it breaks off."""
-    count = 0
+def write_nifti_maps(
+    path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
+) -> None:
+    """Write probabilities, shape (K, ...), along the fifth axis; as the masks."""
+    spatial = maps.shape[2:] if _timed(header) else maps.shape[1:]
+    grid = mask_grid(spatial, header)
+    times = maps.shape[1] if _timed(header) else 1
+    volume = (1,) * (3 - grid.ndim) + grid.array_shape
+    _write(path, maps.reshape(len(maps), times, *volume).T, grid, header, vectors=True)
+
+
+def _timed(header: Header | None) -> bool:
+    return header is not None and "T" in header.axes
+
+
+def _write(
+    path: Path,
+    data: NDArray[Any],
+    grid: Geometry,
+    header: Header | None,
+    vectors: bool = False,
+) -> None:
+    import nibabel as nib
+
+    source = _source_header(header, data.shape)
+    large = max(data.shape) > LONGEST or isinstance(source, nib.Nifti2Header)
+    kind: Any = nib.Nifti2Image if large else nib.Nifti1Image
+    if source is not None:
+        image = kind(data, source.get_best_affine(), source, dtype=data.dtype)
+    else:
+        matrix = np.eye(4)
+        n = grid.ndim
+        straight = np.reshape(grid.direction, (n, n)) * grid.spacing
+        matrix[:n, :n], matrix[:n, 3] = straight, grid.origin
+        matrix[:3] = FLIP @ matrix[:3]
+        image = kind(data, matrix, dtype=data.dtype)
+        image.set_sform(matrix, 1)
+        image.set_qform(matrix, 1)
+        image.header.set_xyzt_units("mm", "sec")
+        if data.ndim > 3 and header is not None and _timed(header):
+            step = header.spacing[header.axes.replace("C", "").index("T")] or 1.0
+            zooms = image.header.get_zooms()
+            image.header.set_zooms((*zooms[:3], step, *zooms[4:]))
+    image.header.set_intent("vector" if vectors else "none")
+    image.header.set_slope_inter(1, 0)
+    nib.save(image, path)
+
+
+def _source_header(header: Header | None, shape: tuple[int, ...]) -> Any:
+    """Header of the scan's file, if it is NIfTI, there, and of this shape."""
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+
+    if header is None or header.format != "NIfTI" or header.path is None:
+        return None
     try:
-        with gzip.open(path) as file:
-            while block := file.read(BLOCK):
-                count += len(block)
-    except (EOFError, OSError, ValueError) as error:
-        _log.debug("%s breaks off", path, exc_info=error)
-        return 0
-    return count
+        found: Any = nib.load(header.path)
+    except (OSError, ImageFileError, ValueError, EOFError) as error:
+        _log.warning("the header of %s is not read", header.path, exc_info=error)
+        return None
+    return found.header if found.shape[:3] == shape[:3] else None
