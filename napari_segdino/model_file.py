@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segdino.errors import ModelFileError
 from napari_segdino.files import atomic_path
+from napari_segdino.heads.registry import first_name
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,9 @@ def model_digest(model: ModelFile) -> str:
     import torch
 
     meta = {k: v for k, v in model.meta.items() if k != "class_info"}
+    # Masks that were made when a head had another name are up to date.
+    names = {k: first_name(v) for k, v in meta.items() if k in ("head", "recipe") and v}
+    meta |= names
     digest = hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16)
     for name, tensor in sorted(model.tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -11,7 +11,7 @@ from fake_encoder import FakeEncoder
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings
 from napari_segdino.heads.registry import log_once
-from napari_segdino.model_file import ModelFile, read_model, write_model
+from napari_segdino.model_file import ModelFile, model_digest, read_model, write_model
 from napari_segdino.progress import Progress
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings
@@ -94,6 +94,20 @@ def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, kind):
     np.testing.assert_array_equal(
         loaded.predict_proba(image), probe.predict_proba(image)
     )
+
+
+@pytest.mark.parametrize("recipe", [None, "mvr:steps=10"])
+def test_masks_of_a_folder_that_the_former_probe_made_are_up_to_date(
+    probe, tmp_path, recipe
+):
+    probe.fit(*scene())
+    path = former_file(probe.save(tmp_path / "a.segdino"), recipe=recipe)
+    noted = model_digest(read_model(path))
+    again = Segmenter.load(path).save(tmp_path / "b.segdino")
+    assert read_model(again).meta["head"] == "probe"
+    assert model_digest(read_model(again)) == noted
+    other = ModelFile(read_model(again).meta | {"random_state": 1}, {})
+    assert model_digest(other) != model_digest(ModelFile(read_model(again).meta, {}))
 
 
 def test_many_files_say_it_once(probe, tmp_path, caplog):

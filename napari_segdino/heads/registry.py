@@ -94,6 +94,13 @@ def current_name(name: str, tell: Callable[[str], object] | None = None) -> str:
     return now + colon + given
 
 
+def first_name(name: str) -> str:
+    """Return what a head or a recipe was called first: undo :func:`current_name`."""
+    base, colon, given = name.partition(":")
+    first = {now: former for former, now in FORMER_NAMES.items()}
+    return first.get(base, base) + colon + given
+
+
 def head_class(name: str) -> type[Head]:
     """Return the class of a head.
 
