@@ -33,7 +33,7 @@ from napari_segdino.images.reslice import (
 from napari_segdino.inference.predict import iter_planes
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted
-from napari_segdino.inference.volume import iter_volume
+from napari_segdino.inference.volume import iter_flow, iter_volume
 from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ class Pipeline:
         head, model, samples, wanted, text = how
         made = image, cuts, head, model, samples
         if not self.smooths(image):
-            yield from self._iter_cuts(*made, wanted, text, centre)
+            yield from self._iter_cuts(*made, wanted, text, spacing, centre)
             return
         yield from iter_smooth_wanted(
-            lambda near: self._iter_cuts(*made, near, text, None),
+            lambda near: self._iter_cuts(*made, near, text, spacing, None),
             wanted,
             self.along_z,
             depth=image.lead_shape[-1],
@@ -200,17 +200,33 @@ class Pipeline:
         samples: Mapping[str, Any],
         indices: Sequence[int],
         text: str,
+        spacing: Spacing,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
         score = self.scorer(next(iter(cuts.values())), model, samples, head=head)
-        if set(cuts) == {"Z"}:
-            read = cuts["Z"].read
-            return iter_planes(
-                read, indices, score, self.feature_settings, text, centre
+        settings, fusion = self.feature_settings, self.predicting.fusion
+        alone = set(cuts) == {"Z"}
+
+        def predict(
+            score: TileScorer, planes: Sequence[int], centre: Any = None
+        ) -> Steps[None]:
+            if alone:
+                return iter_planes(
+                    cuts["Z"].read, planes, score, settings, text, centre
+                )
+            return iter_volume(image, cuts, score, settings, fusion, planes, text)
+
+        if "Z" in cuts and self.flows(image, score):
+            seen, first = cuts["Z"], centre if alone else None
+            return iter_flow(
+                predict, image, seen, score, settings, indices, spacing, first
             )
-        fusion = self.predicting.fusion
-        return iter_volume(
-            image, cuts, score, self.feature_settings, fusion, indices, text
+        return predict(score, indices, centre)
+
+    def flows(self, image: Planes, score: TileScorer) -> bool:
+        """Whether marks are carried from slice to slice; never along time."""
+        return (
+            self.predicting.regularise and has_depth(image) and score.head.regularised
         )
 
     def scorer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from napari_segdino.batch.writer import BlockWriter
@@ -25,6 +25,7 @@ from napari_segdino.inference.predict import (
 )
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import iter_smooth_wanted
+from napari_segdino.inference.volume import find_marks, iter_flow
 from napari_segdino.pipeline import Pipeline
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.segmenter import Segmenter
@@ -91,10 +92,14 @@ def iter_predict_blocks(
         )
     source = with_neighbours(source, pipeline.feature_settings.neighbours)
     score = pipeline.scorer(source, segmenter.model_, segmenter.samples_, keep=False)
-    wanted = range(len(source)) if planes is None else planes
-    if pipeline.smooths(found):
+    wanted = list(range(len(source)) if planes is None else planes)
+    settings = pipeline.feature_settings
+    marked = pipeline.flows(found, score) and find_marks(
+        source, score, settings, wanted
+    )
+    if pipeline.smooths(found) or marked:
         left = [i for i in wanted if writer is None or i not in writer.done]
-        yield from _iter_smoothed(pipeline, source, score, left, spacing)
+        yield from _iter_smoothed(pipeline, found, source, score, left, spacing)
         return
     todo = [
         (index, writer.rows_done(index) if writer else 0)
@@ -118,16 +123,27 @@ def iter_predict_blocks(
 
 def _iter_smoothed(
     pipeline: Pipeline,
+    image: Planes,
     source: Planes,
     score: TileScorer,
     wanted: list[int],
     spacing: Spacing,
 ) -> Steps[None]:
-    """Predict planes in order, with their neighbours, and smooth them along z."""
+    """Predict planes in order, carry marks to them, and smooth them along z."""
+    settings = pipeline.feature_settings
+
+    def predict(
+        score: TileScorer, planes: Sequence[int], centre: Any = None
+    ) -> Steps[None]:
+        return iter_planes(source.read, planes, score, settings, TEXT, centre)
+
+    def flowed(near: list[int]) -> Steps[None]:
+        if not pipeline.flows(image, score):
+            return predict(score, near)
+        return iter_flow(predict, image, source, score, settings, near, spacing)
+
     steps = iter_smooth_wanted(
-        lambda near: iter_planes(
-            source.read, near, score, pipeline.feature_settings, TEXT
-        ),
+        flowed,
         wanted,
         pipeline.along_z,
         depth=source.lead_shape[-1],

@@ -16,7 +16,7 @@ from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import local_features, smooth_colour
-from napari_segdino.features.views import View, show
+from napari_segdino.features.views import LEAST_SIDE, View, grows, show
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import Neighbours
 
@@ -73,7 +73,9 @@ class Extractor:
         digest = hashlib.blake2b(np.ascontiguousarray(tile).data, digest_size=16)
         parts = (LAYOUT, digest.hexdigest(), tile.shape, tile.dtype.str, intensity)
         seen = (views, self.encoder.key, self.levels)
-        return repr((*parts, *seen, *([self.beside] if self.beside else [])))
+        shape = tile.shape[0], tile.shape[1]
+        more = [LEAST_SIDE] if any(grows(shape, view) for view in views) else []
+        return repr((*parts, *seen, *more, *([self.beside] if self.beside else [])))
 
     def grid(
         self, tile: NDArray[Any], intensity: Intensity, views: Views
@@ -128,6 +130,11 @@ class Extractor:
 def tile_of(key: str) -> str:
     """Return what the keys of one tile in several views have in common."""
     return key.partition(", (View(")[0]
+
+
+def kind_of(key: str) -> str:
+    """Return what the keys of tiles that differ in their pixels only have in common."""
+    return key.split(", ", 2)[-1]
 
 
 def triples(image: torch.Tensor) -> Sequence[torch.Tensor]:

@@ -58,8 +58,8 @@ def local_features(image: Image) -> Image:
     return np.stack(planes)
 
 
-def smooth_colour(image: Image, step: int) -> Image:
-    """Smooth each channel by half a cell, at least by one pixel.
+def smooth_colour(image: Image, step: int, least: float = 1.0) -> Image:
+    """Smooth each channel by half a cell.
 
     Parameters
     ----------
@@ -67,13 +67,15 @@ def smooth_colour(image: Image, step: int) -> Image:
         Intensities in [0, 1].
     step : int
         Pixels per cell.
+    least : float
+        Smooth by at least so many pixels.
 
     Returns
     -------
     numpy.ndarray, shape (C, gy, gx), float32
         On the regular grid.
     """
-    sigma = max(1.0, step / 2)
+    sigma = max(least, step / 2)
     return np.stack([_filtered(channel, sigma, step)[0] for channel in image])
 
 

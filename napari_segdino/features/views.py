@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 ENLARGE = 2.0
 """Tiles are shown at most this many times their size: small objects fill more cells."""
 
+LEAST_SIDE = 256
+"""Longer side of a view of factor 1 at least, and a fifth of it of a smaller view: on
+smaller ones the deep levels have a handful of cells."""
+
 FINE_SIDE = 1024
 """Longer side that a tile is enlarged or reduced to at most."""
 
@@ -24,7 +28,8 @@ class View:
     ----------
     side : int
         Length of the longer side in pixels after scaling; 0 is
-        :data:`ENLARGE` times the tile's own, at most :data:`FINE_SIDE`.
+        :data:`ENLARGE` times the tile's own, at most :data:`FINE_SIDE`, and at
+        least :data:`LEAST_SIDE`.
     factor : float
         The side is multiplied by this.
     flip_y, flip_x : bool
@@ -40,6 +45,17 @@ class View:
     def flips(self) -> list[int]:
         """Tensor axes that are mirrored."""
         return [a for a, on in ((-2, self.flip_y), (-1, self.flip_x)) if on]
+
+
+def grows(shape: tuple[int, int], view: View) -> bool:
+    """Whether a view shows a tile larger than others because the tile is small."""
+    own = ENLARGE * max(shape) * view.factor
+    return not view.side and own < _least(view)
+
+
+def _least(view: View) -> float:
+    # A small view beside a large one is what carries from one scan to the next.
+    return LEAST_SIDE if view.factor >= 1 else LEAST_SIDE / 5
 
 
 def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, int]:
@@ -64,6 +80,8 @@ def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, i
     """
     longest = max(shape)
     side = (view.side or min(ENLARGE * longest, FINE_SIDE)) * view.factor
+    if grows(shape, view):
+        side = _least(view)
     y, x = (max(1, round(n * side / longest / multiple)) * multiple for n in shape)
     return y, x
 

@@ -79,7 +79,7 @@ def refine(
     order = np.sort(evidence, 0)
     trust = (order[-1] - order[-2]) ** 2 + np.float32(UNSURE)
     if marks is not None:
-        painted = _marks_on_grid(marks.numpy(), grid)
+        painted = marks_on_cells(marks.numpy(), grid_step(grid.shape))
         marked = painted > 0
         evidence[:, marked] = (
             np.arange(1, len(evidence) + 1)[:, None] == painted[marked]
@@ -88,19 +88,16 @@ def refine(
     free = slice(1, None) if len(evidence) == 2 else slice(None)
     colour = grid.colour.float().numpy()
     flowed = torch.from_numpy(_diffuse(colour, evidence[free], trust, edges))
-    fine = _guide(flowed, grid).clamp_(0, 1)
+    fine = guide(flowed, grid.grey).clamp_(0, 1)
     if len(evidence) == 2:
         fine = torch.cat([1 - fine, fine])
     return fine / fine.sum(0).clamp_min(1e-6)
 
 
-def _marks_on_grid(marks: NDArray[Any], grid: FeatureGrid) -> NDArray[Any]:
+def marks_on_cells(marks: NDArray[Any], step: int) -> NDArray[Any]:
     """Mark a cell where any of its pixels is marked: thin strokes count."""
-    step = grid_step(grid.shape)
-    room = [
-        (0, n * step - size) for n, size in zip(grid.cells, marks.shape, strict=True)
-    ]
-    y, x = grid.cells
+    room = [(0, -size % step) for size in marks.shape]
+    y, x = (-(-size // step) for size in marks.shape)
     cells: NDArray[Any] = np.pad(marks, room).reshape(y, step, x, step).max((1, 3))
     return cells
 
@@ -151,20 +148,21 @@ def _solve(apply: Any, diagonal: Map, target: Map, start: Map) -> Map:
     return z
 
 
-def _guide(coarse: torch.Tensor, grid: FeatureGrid) -> torch.Tensor:
-    """Carry maps (K, gy, gx) to pixels (K, Y, X) along the grey tile's edges."""
+def guide(coarse: torch.Tensor, grey: torch.Tensor) -> torch.Tensor:
+    """Carry maps (K, gy, gx) to pixels (K, Y, X) along a grey tile's edges."""
     import torch
     from torch.nn import functional
 
-    step = grid_step(grid.shape)
-    grey = grid.grey.float()
+    shape = grey.shape[0], grey.shape[1]
+    step = grid_step(shape)
+    grey = grey.float()
     small = torch.from_numpy(on_grid(grey.numpy(), step))
     slope, offset = _guided(small, coarse, max(1, round(RADIUS / step)))
     if step > 1:
         both = torch.cat([slope, offset])[None]
         both = functional.interpolate(
             both, scale_factor=step, mode="bilinear", align_corners=False
-        )[0, :, : grid.shape[0], : grid.shape[1]]
+        )[0, :, : shape[0], : shape[1]]
         slope, offset = both.chunk(2)
     return slope * grey + offset
 

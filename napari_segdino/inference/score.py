@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_segdino.config import PredictSettings
-from napari_segdino.features.extract import Extractor, Views
+from napari_segdino.features.extract import Extractor, Views, kind_of
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.heads.base import Head
@@ -44,6 +44,9 @@ class TileScorer:
     edges : float, optional
         How strong edges usually are, the same for all tiles of an image; None
         is each tile's own.
+    flows_later : bool
+        Whether probabilities are left as the head gives them, no surer, since they
+        flow through the whole volume afterwards.
     """
 
     extractor: Extractor
@@ -54,6 +57,20 @@ class TileScorer:
     settings: PredictSettings
     painted: Mapping[str, torch.Tensor]
     edges: float | None = None
+    flows_later: bool = False
+
+    def may_have_marks(self, tile: NDArray[Any]) -> bool:
+        """Whether marks are known of a tile of this shape, range and kind."""
+        kinds = {kind_of(key) for key in self.painted}
+        return kind_of(self._key(tile)) in kinds
+
+    def marks_on(self, tile: NDArray[Any]) -> NDArray[Any] | None:
+        """Return what is marked on a tile (Y, X, C), shape (Y, X), if anything."""
+        marks = self.painted.get(self._key(tile))
+        return None if marks is None else marks.numpy()
+
+    def _key(self, tile: NDArray[Any]) -> str:
+        return self.extractor.key(tile, self.intensity, self.views[0])
 
     def __call__(self, tile: NDArray[Any]) -> torch.Tensor:
         """Score a tile.
@@ -81,9 +98,11 @@ class TileScorer:
         if not self.head.regularised:
             return fused
         marks = self.painted.get(first.key)
-        flow = self.settings.regularise
+        flow = self.settings.regularise and not self.flows_later
         flowed = refine(fused, first, marks, flow, self.edges)
-        calibrated = temper(flowed.numpy(), self.head.temperature(self.model))
+        heat = self.head.temperature(self.model)
+        heat = max(1.0, heat) if self.flows_later else heat
+        calibrated = temper(flowed.numpy(), heat)
         return torch.from_numpy(calibrated)
 
     def _predict(self, grid: FeatureGrid) -> torch.Tensor:

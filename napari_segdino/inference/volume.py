@@ -1,16 +1,20 @@
-"""A volume predicted across several axes, the predictions joined."""
+"""Volumes: predicted across several axes and joined, marks flow to other slices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
+from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.images.planes import Planes
-from napari_segdino.images.reslice import put_back
+from napari_segdino.images.reslice import Spacing, put_back
+from napari_segdino.inference.flow import REACH, Flow, Volume
 from napari_segdino.inference.fuse import Fusion, certainty
 from napari_segdino.inference.predict import (
     PlaneResult,
@@ -18,6 +22,8 @@ from napari_segdino.inference.predict import (
     iter_planes,
     label_dtype,
 )
+from napari_segdino.inference.score import TileScorer
+from napari_segdino.inference.smoothing import neighbourhood
 from napari_segdino.progress import Steps
 
 
@@ -68,6 +74,86 @@ def iter_volume(
         maps = total.plane(image.index(index))
         labels = maps.argmax(0).astype(label_dtype(len(maps)))
         yield PlaneResult(index, labels, maps)
+
+
+def iter_flow(
+    predict: Callable[[TileScorer, list[int], tuple[float, float] | None], Steps[None]],
+    image: Planes,
+    seen: Planes,
+    score: TileScorer,
+    settings: FeatureSettings,
+    wanted: Sequence[int],
+    spacing: Spacing,
+    centre: tuple[float, float] | None = None,
+) -> Steps[None]:
+    """Predict planes of volumes; from marks near them, probabilities flow.
+
+    Nothing flows from one volume to another, nor along time. Planes with no marks
+    near them are predicted each by itself.
+
+    Parameters
+    ----------
+    predict : callable
+        Predicts planes with a scorer, those of them around a pixel first.
+    image : Planes
+        The image; its planes lie behind one another.
+    seen : Planes
+        As the encoder sees it.
+    score : TileScorer
+        Knows the marks.
+    settings : FeatureSettings
+        Size and overlap of the tiles.
+    wanted : sequence of int
+        Planes, in the order in which they are wanted.
+    spacing : float or tuple of float, optional
+        See :class:`Volume`.
+    centre : tuple of float, optional
+        Pixel that is looked at: the first plane then does not wait for the others.
+
+    Yields
+    ------
+    Progress, PartResult, PlaneResult
+    """
+    volume = Volume(image, score.intensity, spacing)
+    later = replace(score, flows_later=True)
+    for _, group in groupby(wanted, lambda index: index // volume.depth):
+        planes = list(group)
+        near = neighbourhood(planes, volume.depth, REACH)
+        marks = find_marks(seen, score, settings, near)
+        if not marks:
+            yield from predict(score, planes, centre)
+            continue
+        flow = Flow(
+            volume,
+            lambda indices: predict(later, indices, None),
+            marks,
+            min(1.0, score.head.temperature(score.model)),
+            score.extractor.encoder.device,
+        )
+        first = 1 if centre is not None else len(planes)
+        for part in (planes[:first], planes[first:]):
+            if part:
+                yield from flow.iter_planes(part)
+
+
+def find_marks(
+    seen: Planes, score: TileScorer, settings: FeatureSettings, planes: Iterable[int]
+) -> dict[int, NDArray[Any]]:
+    """Return the marks (Y, X) of those planes that have any."""
+    if not score.painted:
+        return {}
+    tiles = cut_tiles(seen.plane_shape, settings.tile, settings.overlap)
+    found: dict[int, NDArray[Any]] = {}
+    for number, index in enumerate(planes):
+        plane = seen.read(index)
+        if not number and not score.may_have_marks(plane[tiles[0].slices]):
+            break  # all tiles are of one shape: nothing more need be read
+        for tile in tiles:
+            marks = score.marks_on(plane[tile.slices])
+            if marks is not None:
+                whole = found.setdefault(index, np.zeros(seen.plane_shape, np.uint8))
+                whole[tile.slices] = np.maximum(whole[tile.slices], marks)
+    return found
 
 
 class _Total:

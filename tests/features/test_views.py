@@ -9,7 +9,10 @@ from napari_segdino.features.views import FINE_SIDE, View, show, view_size
 def test_sizes_by_hand():
     assert view_size((384, 300), View(), 32) == (768, 608)
     assert view_size((384, 300), View(factor=0.5), 32) == (384, 288)
-    assert view_size((100, 10), View(), 32) == (192, 32)
+    assert view_size((100, 10), View(factor=0.5), 32) == (96, 32)
+    assert view_size((100, 10), View(100), 32) == (96, 32)
+    assert view_size((50, 35), View(), 32) == (256, 192), "small planes are enlarged"
+    assert view_size((45, 35), View(factor=0.5), 32) == (64, 32)
     assert view_size((3000, 1500), View(), 32) == (1024, 512)
     assert view_size((384, 300), View(512), 16) == (512, 400)
 

@@ -1,0 +1,347 @@
+"""Spatial regularisation of a volume: probabilities flow along z, y and x.
+
+What is marked on one slice speaks for the next ones as far as no edge stands between,
+and slices that the probe is sure of speak for those that it is not: the linear system
+of :mod:`napari_segdino.inference.regularise` with edges along z as well.
+
+References
+----------
+L. Grady, "Random walks for image segmentation", IEEE TPAMI 28(11), 2006, and
+"Multilabel random walker image segmentation using prior models", CVPR 2005.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.features.grid import grid_step
+from napari_segdino.features.intensity import Intensity
+from napari_segdino.features.local import smooth_colour
+from napari_segdino.images.planes import Planes
+from napari_segdino.images.reslice import Spacing, spacing_zyx
+from napari_segdino.inference.predict import PlaneResult, label_dtype
+from napari_segdino.inference.regularise import (
+    PAINTED,
+    SMOOTHNESS,
+    UNSURE,
+    guide,
+    marks_on_cells,
+)
+from napari_segdino.inference.smoothing import neighbourhood
+from napari_segdino.inference.uncertainty import temper
+from napari_segdino.progress import Progress, Steps, relay
+
+if TYPE_CHECKING:
+    import torch
+
+EDGE = 7.0
+"""How fast neighbours part, in the volume's mean squared difference within slices."""
+
+SIGMA = 0.6
+"""Least smoothing of the slices whose edges count, in pixels."""
+
+ACROSS = 2.0
+"""Weight of neighbours along z against those in the slice, where voxels are cubes."""
+
+FLATTEST, TALLEST = 1 / 25, 4.0
+"""Between these, the side of a cell over the distance of slices changes that weight."""
+
+LEAK = 1e-3
+"""Part of a neighbour's weight that no edge stops."""
+
+STEPS = 60
+"""Conjugate-gradient steps; more change next to nothing."""
+
+UNSCORED = 1e-3
+"""Weight of a cell on a slice that was not predicted: it only passes on."""
+
+SCORED = 2
+"""Slices on either side of a wanted one that are predicted with it."""
+
+REACH = 12
+"""Slices on either side of a wanted one whose marks are looked for."""
+
+SLAB_CELLS = 12 << 20
+"""Cells that flow at once; a volume of more is cut along z."""
+
+HALO = 16
+"""Slices that a slab sees on either side of those that it decides."""
+
+SAMPLED_PLANES = 5
+
+TEXT = "From slice to slice"
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What is needed of an image to let probabilities flow through it.
+
+    Parameters
+    ----------
+    image : Planes
+        Its planes lie behind one another.
+    intensity : Intensity
+        Its range.
+    spacing : float or tuple of float, optional
+        Of slices, or of z, y and x, in mm; None takes voxels for cubes.
+    """
+
+    image: Planes
+    intensity: Intensity
+    spacing: Spacing = None
+
+    @property
+    def depth(self) -> int:
+        """Planes of one volume; several may follow one another, as over time."""
+        return self.image.lead_shape[-1]
+
+    @property
+    def step(self) -> int:
+        """Pixels a cell."""
+        return grid_step(self.image.plane_shape)
+
+    def pixels(self, index: int) -> Map:
+        """Return a plane's intensities, shape (C, Y, X)."""
+        return self.intensity.apply(np.asarray(self.image.read(index)))
+
+    def cells(self, index: int) -> Map:
+        """Return a plane as its edges count, shape (C, gy, gx)."""
+        return smooth_colour(self.pixels(index), self.step, SIGMA)
+
+    def edges(self) -> float:
+        """Return the mean squared difference of neighbours within slices.
+
+        It is measured on a fixed sample of planes, so that it does not depend on
+        which are asked for.
+        """
+        picks = np.linspace(0, len(self.image) - 1, SAMPLED_PLANES).astype(int)
+        total, count = 0.0, 0
+        for index in np.unique(picks):
+            cells = self.cells(int(index))
+            for axis in (1, 2):
+                squares = np.diff(cells, axis=axis) ** 2
+                total += float(squares.sum())
+                count += int(squares[0].size)
+        return total / max(1, count)
+
+    def across(self) -> float:
+        """Return the weight of neighbours along z against those in the slice."""
+        z, y, x = spacing_zyx(self.spacing)
+        ratio = np.clip(self.step * math.sqrt(y * x) / z, FLATTEST, TALLEST)
+        return ACROSS * math.sqrt(ratio)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How probabilities flow from plane to plane of a volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    predict : callable
+        Predicts planes: takes their indices, gives Progress and
+        :class:`PlaneResult`, whose probabilities have not flowed.
+    marks : mapping of int to numpy.ndarray
+        Marks (Y, X) of planes that have any: 0 not said, 1 background, 2.. classes.
+    temperature : float
+        Over which logits are divided after all.
+    device : torch.device
+        Where to compute.
+    """
+
+    volume: Volume
+    predict: Callable[[list[int]], Steps[Any]]
+    marks: Mapping[int, NDArray[Any]]
+    temperature: float
+    device: torch.device
+
+    def iter_planes(self, wanted: Sequence[int]) -> Steps[None]:
+        """Predict planes, those around them too, and let all flow.
+
+        Parameters
+        ----------
+        wanted : sequence of int
+            Planes, of one volume.
+
+        Yields
+        ------
+        Progress
+        PlaneResult
+            One for each that is wanted, in this order.
+        """
+        depth = self.volume.depth
+        maps: dict[int, Map] = {}
+
+        def take(step: Any) -> Iterable[Any]:
+            if not isinstance(step, PlaneResult):
+                return [step]
+            maps[step.index] = self._on_cells(step.probabilities)
+            return []
+
+        yield from relay(self.predict(neighbourhood(wanted, depth, SCORED)), take)
+        flowed: dict[int, Map] = {}
+        around = [i for i in neighbourhood(wanted, depth, REACH) if i in self.marks]
+        first, last = min([*maps, *around]), max([*maps, *around])
+        edges = self.volume.edges()
+        for start, stop in slabs(first, last + 1, self._slab_planes()):
+            needed = [i for i in dict.fromkeys(wanted) if start <= i < stop]
+            if needed:
+                span = range(max(first, start - HALO), min(last + 1, stop + HALO))
+                found = yield from self._iter_slab(span, maps, edges)
+                flowed |= {i: found[:, i - span.start] for i in needed}
+        for index in wanted:
+            yield self._result(index, flowed[index])
+
+    def _slab_planes(self) -> int:
+        y, x = self.volume.image.plane_shape
+        step = self.volume.step
+        return max(1, SLAB_CELLS // (-(-y // step) * -(-x // step)) - 2 * HALO)
+
+    def _iter_slab(
+        self, span: range, maps: Mapping[int, Map], edges: float
+    ) -> Steps[Map]:
+        """Let the planes of a slab flow; shape (K, Z, gy, gx)."""
+        import torch
+
+        yield Progress(0, STEPS, TEXT)
+        guides = np.stack([self.volume.cells(i) for i in span], 1)
+        classes = len(next(iter(maps.values())))
+        evidence = np.full((classes, *guides.shape[1:]), 1 / classes, np.float32)
+        trust = np.full(guides.shape[1:], UNSCORED, np.float32)
+        for at, index in enumerate(span):
+            if index in maps:
+                evidence[:, at] = maps[index]
+                best = np.sort(maps[index], 0)
+                trust[at] = (best[-1] - best[-2]) ** 2 + np.float32(UNSURE)
+            if index in self.marks:
+                marked = marks_on_cells(self.marks[index], self.volume.step)
+                at_marks = marked > 0
+                codes = np.arange(1, classes + 1)[:, None]
+                evidence[:, at, at_marks] = codes == marked[at_marks]
+                trust[at, at_marks] = PAINTED
+        free = slice(1, None) if classes == 2 else slice(None)
+        flowed = yield from iter_diffuse(
+            torch.from_numpy(guides).to(self.device),
+            torch.from_numpy(evidence[free]).to(self.device),
+            torch.from_numpy(trust).to(self.device),
+            edges,
+            self.volume.across(),
+        )
+        return flowed.cpu().numpy()
+
+    def _on_cells(self, maps: Map) -> Map:
+        """Average probabilities (K, Y, X) over cells."""
+        step = self.volume.step
+        if step == 1:
+            return maps
+        k, y, x = maps.shape
+        room = (0, 0), (0, -y % step), (0, -x % step)
+        padded = np.pad(maps, room, mode="edge")
+        parts = padded.reshape(k, padded.shape[1] // step, step, -1, step)
+        mean: Map = parts.mean((2, 4))
+        return mean
+
+    def _result(self, index: int, flowed: Map) -> PlaneResult:
+        """Bring what flowed, shape (K or 1, gy, gx), to a plane's pixels."""
+        import torch
+
+        fine = torch.from_numpy(flowed)
+        if self.volume.step > 1:
+            grey = torch.from_numpy(self.volume.pixels(index)).mean(0)
+            fine = guide(fine, grey)
+        fine = fine.clamp(0, 1)
+        if len(fine) == 1:
+            fine = torch.cat([1 - fine, fine])
+        maps = temper((fine / fine.sum(0).clamp_min(1e-6)).numpy(), self.temperature)
+        labels = maps.argmax(0).astype(label_dtype(len(maps)))
+        return PlaneResult(index, labels, maps)
+
+
+def slabs(first: int, stop: int, planes: int) -> list[tuple[int, int]]:
+    """Cut planes from `first` to before `stop` into equal runs of at most `planes`."""
+    count = -(-(stop - first) // planes)
+    ends = np.linspace(first, stop, count + 1).round().astype(int)
+    return [(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def iter_diffuse(
+    guides: torch.Tensor,
+    evidence: torch.Tensor,
+    trust: torch.Tensor,
+    edges: float,
+    across: float,
+) -> Steps[torch.Tensor]:
+    """Minimise trust-weighted distance to the evidence plus edge-weighted steps.
+
+    Parameters
+    ----------
+    guides : torch.Tensor, shape (C, Z, Y, X)
+        Their differences are edges.
+    evidence : torch.Tensor, shape (S, Z, Y, X)
+        Maps from 0 to 1, each by itself.
+    trust : torch.Tensor, shape (Z, Y, X)
+        Weight of the evidence, above 0.
+    edges : float
+        Mean squared difference of neighbours that counts as usual.
+    across : float
+        Weight of neighbours along z against those in the slice.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    torch.Tensor, shape (S, Z, Y, X)
+        Between the least and the largest of the evidence.
+    """
+    import torch
+
+    links = []
+    for axis in range(3):
+        squares = (guides.diff(dim=axis + 1) ** 2).sum(0)
+        link = SMOOTHNESS * (torch.exp(squares * (-EDGE / (edges + 1e-12))) + LEAK)
+        links.append(link * across if axis == 0 else link)
+    diagonal = trust.clone()
+    for axis, link in enumerate(links):
+        size = diagonal.shape[axis]
+        diagonal.narrow(axis, 1, size - 1).add_(link)
+        diagonal.narrow(axis, 0, size - 1).add_(link)
+
+    def apply(z: torch.Tensor) -> torch.Tensor:
+        out = diagonal * z
+        for axis, link in enumerate(links):
+            size = z.shape[axis] - 1
+            out.narrow(axis, 1, size).addcmul_(link, z.narrow(axis, 0, size), value=-1)
+            out.narrow(axis, 0, size).addcmul_(link, z.narrow(axis, 1, size), value=-1)
+        return out
+
+    flowed = []
+    total = len(evidence) * STEPS
+    for number, start in enumerate(evidence):
+        z = start.clone()
+        residual = trust * start - apply(z)
+        scaled = residual / diagonal
+        direction, left = scaled.clone(), float((residual * scaled).sum())
+        for step in range(STEPS):
+            if left < 1e-8 * z.numel():
+                break
+            yield Progress(number * STEPS + step, total, TEXT)
+            applied = apply(direction)
+            length = left / max(float((direction * applied).sum()), 1e-20)
+            z.add_(direction, alpha=length)
+            residual.sub_(applied, alpha=length)
+            torch.div(residual, diagonal, out=scaled)
+            last, left = left, float((residual * scaled).sum())
+            direction.mul_(left / last).add_(scaled)
+        flowed.append(z)
+    return torch.stack(flowed)
