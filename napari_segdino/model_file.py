@@ -79,13 +79,19 @@ def model_digest(model: ModelFile) -> str:
 
     Names and colours of classes do not count, nor does the order in which a file
     holds its parts.
+
+    Parameters
+    ----------
+    model : ModelFile
+        As read.
     """
     import torch
 
     meta = {k: v for k, v in model.meta.items() if k != "class_info"}
     # Masks that were made when a head had another name are up to date.
-    names = {k: first_name(v) for k, v in meta.items() if k in ("head", "recipe") and v}
-    meta |= names
+    for name in ("head", "recipe"):
+        if meta.get(name):
+            meta[name] = first_name(meta[name])
     digest = hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16)
     for name, tensor in sorted(model.tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -97,13 +97,30 @@ class Head(Protocol):
         """Options that its recipes take."""
 
     def levels(self, spec: EncoderSpec) -> tuple[int, ...]:
-        """Levels of an encoder that are read, as indices into ``spec.channels``."""
+        """Return which levels of an encoder are read.
+
+        Parameters
+        ----------
+        spec : EncoderSpec
+            Row of the encoder.
+
+        Returns
+        -------
+        tuple of int
+            Indices into ``spec.channels``.
+        """
 
     def default_features(self) -> FeatureSettings:
         """How tiles are shown to the encoder unless the user says otherwise."""
 
     def copies(self, marks: NDArray[Any]) -> int:
-        """Augmented copies of a tile with marks (Y, X) that are sampled beside it."""
+        """Return how many augmented copies of a tile are sampled beside it.
+
+        Parameters
+        ----------
+        marks : numpy.ndarray of int, shape (Y, X)
+            Its marks.
+        """
 
     def sample(
         self,
@@ -137,7 +154,20 @@ class Head(Protocol):
     def unsupervised_sample(
         self, groups: VectorModel, tiles: Sequence[Sample]
     ) -> Any | None:
-        """Sample of a mask found without labels, None where it cannot be used."""
+        """Sample a mask that was found without labels.
+
+        Parameters
+        ----------
+        groups : VectorModel
+            What found it.
+        tiles : sequence of Sample
+            Tiles that it was found on.
+
+        Returns
+        -------
+        sample or None
+            None where such a mask cannot be learned from.
+        """
 
     def iter_fit(
         self,
@@ -211,7 +241,13 @@ class Head(Protocol):
         """
 
     def temperature(self, model: Any) -> float:
-        """Temperature that calibrates the regularised probabilities."""
+        """Return the temperature that calibrates the regularised probabilities.
+
+        Parameters
+        ----------
+        model : model
+            Trained.
+        """
 
     def stroke_accuracy(
         self,
@@ -238,7 +274,21 @@ class Head(Protocol):
     def to_tensors(
         self, model: Any, samples: Mapping[str, Any]
     ) -> tuple[Tensors, dict[str, Any]]:
-        """Turn a model and its samples into tensors by name, and what JSON can hold."""
+        """Turn a model and its samples into what a file can hold.
+
+        Parameters
+        ----------
+        model : model
+            Trained.
+        samples : mapping of str to sample
+            What it was trained on.
+
+        Returns
+        -------
+        tensors : dict of str to torch.Tensor
+        meta : dict
+            As JSON can hold it.
+        """
 
     def from_tensors(
         self, tensors: Tensors, meta: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Keeping what is learned from: the marked tiles of images."""
+"""Collecting what is learned from: samples of the marked tiles of images."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def iter_collect(
     seed: int,
     share: CutShare = ALONE,
 ) -> Steps[None]:
-    """Keep the marked tiles of an image; forget those without marks.
+    """Sample the marked tiles of an image; forget those without marks.
 
     Parameters
     ----------
     samples : dict of str to object
-        What is kept, by the key of the tile; changed in place.
+        What is stored, by the key of the tile; changed in place.
     head : Head
-        Knows what to keep.
+        Samples tiles.
     extractor : Extractor
         Encodes tiles that are new.
     image : Planes
@@ -57,7 +57,7 @@ def iter_collect(
     settings : FeatureSettings
         Tiles and views.
     seed : int
-        Seed of what is taken by chance.
+        Seed of what is drawn.
     share : CutShare
         What marks count here, if the image is one of several cuts.
 
@@ -78,7 +78,7 @@ def iter_collect(
         shares = share_tiles(marked, tiles, len(views_of(settings)), share)
         for tile, parts in zip(tiles, shares, strict=True):
             pixels, tile_marks = plane[tile.slices], marked[tile.slices]
-            for key, kept in _kept(
+            for key, sampled in _sample_tile(
                 samples,
                 head,
                 extractor,
@@ -89,16 +89,16 @@ def iter_collect(
                 seed,
                 parts,
             ):
-                if not kept and key in marked_now:
+                if not sampled and key in marked_now:
                     continue  # a plane of the same pixels without marks of its own
                 for old in [k for k in samples if k.partition(COPY)[0] == key]:
                     del samples[old]
-                samples.update(kept)
-                marked_now.update({key} if kept else ())
+                samples.update(sampled)
+                marked_now.update({key} if sampled else ())
             yield Progress(done, len(indices), TEXT)
 
 
-def _kept(
+def _sample_tile(
     samples: Mapping[str, Any],
     head: Head,
     extractor: Extractor,
@@ -109,14 +109,14 @@ def _kept(
     seed: int,
     parts: Parts,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Key of a tile in each view, and what is kept of it and of its copies."""
+    """Key of a tile in each view, with the samples of it and of its copies."""
     for views in views_of(settings):
         key = extractor.key(pixels, intensity, views)
         if not marks.any():
             yield key, {}
             continue
         grid = extractor.grid(pixels, intensity, views)
-        kept = {key: head.sample(grid, marks, seed, samples.get(key), parts)}
+        sampled = {key: head.sample(grid, marks, seed, samples.get(key), parts)}
         if count := head.copies(marks):
             scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
             unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
@@ -125,8 +125,8 @@ def _kept(
             ):
                 grid = extractor.grid(image, unit, views)
                 copy = head.sample(grid, marked, seed)
-                kept[f"{key}{COPY}{number}"] = copy
-        yield key, kept
+                sampled[f"{key}{COPY}{number}"] = copy
+        yield key, sampled
 
 
 def sample_bytes(

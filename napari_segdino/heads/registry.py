@@ -104,6 +104,11 @@ def first_name(name: str) -> str:
 def head_class(name: str) -> type[Head]:
     """Return the class of a head.
 
+    Parameters
+    ----------
+    name : str
+        A key of :data:`HEADS`, or what it was called before.
+
     Raises
     ------
     InputError

@@ -1,4 +1,4 @@
-"""Augmented copies of an image, made before encoding so that they can be kept."""
+"""Augmented copies of an image, made before encoding so that they can be stored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def augmented(
         Reflected where a turn looks past the border.
     marks : numpy.ndarray of int, shape (Y, X)
         0 where a turn looks past the border (our reading; the source fills
-        images and masks with 0, which says background there).
+        images and masks with 0, which means background there).
     """
     for copy in range(n):
         rng = np.random.default_rng((seed, copy))
@@ -98,7 +98,7 @@ def turn(
 
 
 def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Shift brightness, contrast, saturation and hue, in an order by chance.
+    """Shift brightness, contrast, saturation and hue, in a random order.
 
     Parameters
     ----------

@@ -85,12 +85,12 @@ def pieces(
     list of DenseExample
         Of one size, at most `PIXELS_AT_ONCE` pixels unless it is one example.
     """
-    alike: dict[object, list[DenseExample]] = {}
+    by_size: dict[object, list[DenseExample]] = {}
     for i in batch:
         example = examples[i]
         sizes = tuple(tuple(level.shape) for level in example.levels)
-        alike.setdefault((tuple(example.marks.shape), sizes), []).append(example)
-    for group in alike.values():
+        by_size.setdefault((tuple(example.marks.shape), sizes), []).append(example)
+    for group in by_size.values():
         at_once = max(1, PIXELS_AT_ONCE // max(1, group[0].marks.numel()))
         for i in range(0, len(group), at_once):
             yield group[i : i + at_once]

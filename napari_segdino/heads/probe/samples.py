@@ -38,7 +38,7 @@ UNSUPERVISED = "first guess"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is kept of one marked tile.
+    """What is stored of one marked tile.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def pick_from_strokes(
 def pick_from_mask(
     marks: NDArray[Any], seed: int, per_class: int = PIXELS_PER_CLASS
 ) -> Picked:
-    """Take pixels of each class of a whole mask by chance.
+    """Draw pixels of each class of a whole mask.
 
     A class weighs as the root of its share of the marked pixels: between
     weighing all the same, which paints too much of a rare one, and the true
@@ -193,9 +193,9 @@ def take_sample(
     marks : numpy.ndarray of int, shape (Y, X)
         0 unlabelled, 1 background, 2.. classes.
     seed : int
-        Seed of what is taken by chance.
+        Seed of what is drawn.
     previous : Sample, optional
-        What was kept of this tile so far: its context is the same.
+        What was stored of this tile so far: its context is the same.
     parts : Parts, optional
         How much of what was painted the marks are; None is all of it.
 
