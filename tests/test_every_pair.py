@@ -14,14 +14,8 @@ from safetensors.torch import save_file
 
 from napari_segdino import Segmenter
 from napari_segdino.config import FeatureSettings
+from napari_segdino.heads.registry import HEADS
 from napari_segdino.progress import drive
-
-QUICK = {
-    "probe": None,
-    "segdino": "segdino_quick",
-    "segdino_v2": "segdino_v2_quick:width=32",
-    "meddino": "meddino_quick",
-}
 
 SHOWN = FeatureSettings((128,), (1.0,))
 
@@ -55,13 +49,12 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     return volume, marks
 
 
-@pytest.mark.parametrize("head", QUICK)
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("family", ["builtin", "vit", "meddinov3", "convnext"])
 def test_pair(head: str, family: str, families: dict[str, str], tmp_path: Any) -> None:
     volume, marks = scene()
-    segmenter = Segmenter(
-        families[family], head, "cpu", features=SHOWN, recipe=QUICK[head]
-    )
+    how = {"features": SHOWN, "recipe": f"{head}_quick"}
+    segmenter = Segmenter(families[family], head, "cpu", **how)
     pipeline = drive(segmenter.iter_pipeline())
     frozen = pipeline.extractor.encoder
     weights = {k: v.clone() for k, v in frozen.model.state_dict().items()}

@@ -26,12 +26,6 @@ PAIRS = (
     ("DINOv3 ConvNeXt-T", "convnext_tiny"),
     ("MedDINOv3 ViT-B", "vit_base_patch16_dinov3"),
 )
-RECIPES = {
-    "probe": None,
-    "segdino": "segdino_quick",
-    "segdino_v2": "segdino_v2_quick",
-    "meddino": "meddino_quick",
-}
 
 
 def random_weights(timm_name: str, folder: Path) -> str:
@@ -69,16 +63,18 @@ def main() -> None:
     warnings.simplefilter("ignore")
     from napari_segdino import Segmenter
     from napari_segdino.config import FeatureSettings
+    from napari_segdino.heads.registry import HEADS
 
     image, marks = scene()
-    print("| encoder | " + " | ".join(RECIPES) + " |\n|---|" + "---|" * len(RECIPES))
+    print("| encoder | " + " | ".join(HEADS) + " |\n|---|" + "---|" * len(HEADS))
     with tempfile.TemporaryDirectory() as folder:
         for title, name in PAIRS:
             path = name
             if name != "efficientnet_lite0":
                 path = random_weights(name, Path(folder))
             cells = []
-            for head, recipe in RECIPES.items():
+            for head in HEADS:
+                recipe = f"{head}_quick"
                 shown = FeatureSettings((192,), (1.0,))
                 probe = Segmenter(path, head, "cpu", features=shown, recipe=recipe)
                 started = time.perf_counter()
