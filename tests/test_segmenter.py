@@ -693,7 +693,7 @@ def test_parameters_are_only_stored():
     assert params["head"] == "y"
     assert clone(segmenter).get_params() == params
     assert segmenter.set_params(encoder="w").encoder == "w"
-    with pytest.raises(InputError, match="no parameter 'nonsense'"):
+    with pytest.raises(InputError, match="parameter of Segmenter named 'nonsense'"):
         segmenter.set_params(nonsense=1)
     assert "encoder='w'" in repr(segmenter)
 
