@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_segdino.errors import InputError
+from napari_segdino.heads.base import Head
 from napari_segdino.heads.registry import (
     DEFAULT_HEAD,
     FORMER_NAMES,
@@ -30,6 +31,18 @@ def test_a_row_names_its_head_and_says_one_sentence(name):
     assert HEADS[name].description.count(".") == 1
     names = {recipe.name for recipe in head_class(name).recipes}
     assert {name, f"{name}_quick"} <= names
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_has_all_of_the_protocol(name):
+    # It inherits the protocol: what it forgets would be there and return None.
+    kind = head_class(name)
+    methods = {m for m, f in vars(Head).items() if m[0] != "_" and callable(f)}
+    assert len(methods) > 8
+    for method in {*methods, "option_names"}:
+        assert getattr(kind, method).__qualname__ != f"Head.{method}", method
+    missing = [m for m in Head.__annotations__ if not hasattr(kind, m)]
+    assert not missing
 
 
 def test_the_readme_lists_the_heads():
