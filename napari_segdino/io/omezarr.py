@@ -8,6 +8,7 @@ well, but brings cloud clients with it and, as of 0.18, holds pydantic back.
 from __future__ import annotations
 
 import logging
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 GROUP_FILES = ("zarr.json", ".zattrs", ".zgroup")
 """A folder with one of these is Zarr."""
+
+MOST_TOLD = 10
+"""Images that are named in an error."""
 
 CHUNK = 512
 """Side of a chunk in Y and X, pixels; one plane deep."""
@@ -48,7 +52,7 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
         The folder of the image's group, of one of its labels, or of an array.
     options : ReadOptions
         `series` is which image, in a group that holds several (bioformats2raw's
-        layout); the first if not given.
+        layout), or the well of a plate; the first if not given.
 
     Returns
     -------
@@ -62,24 +66,24 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
     """
     import zarr
 
-    series = options.series
     try:
         node = zarr.open(str(path), mode="r")
         if not isinstance(node, zarr.Group):
             return _plain(node, path)
         titles = _titles(node)
-        group, about = _image(node, series)
+        first = next(iter(titles), "0")
+        name = first if options.series is None else str(options.series)
+        group, about = _image(node, name, titles)
         scan = _scan(group, about, path)
-        if not titles:
+        if len(titles) < 2:
             return scan
-        number = str(series or 0)
-        marked = f"{len(titles)} images are here; number {number} was taken."
+        marked = f"{len(titles)} images are here; number {name} was taken."
         return replace(
             scan,
-            series=number,
+            series=name,
             all_series=titles,
-            name=scan.name + (f" {number}" if number != "0" else ""),
-            warnings=(marked,) if series is None else (),
+            name=scan.name + (f" {name.replace('/', '-')}" if name != first else ""),
+            warnings=(marked,) if options.series is None else (),
         )
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
@@ -92,15 +96,13 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
 
 def _plain(array: Any, path: Path) -> Scan:
     """Read an array that says nothing about itself."""
-    import dask.array as da
-
     try:
         axes = check_axes(guess_axes(array.shape), array.ndim)
     except InputError as error:
         raise ScanError(f"is a plain array: {str(error).rstrip('.')}") from error
     spatial = len(axes.replace("C", ""))
     return Scan(
-        data=da.from_zarr(array),
+        data=_lazy(array, path),
         shape=tuple(array.shape),
         axes=axes,
         spacing=(1.0,) * spatial,
@@ -120,7 +122,14 @@ def ome_attributes(group: Any) -> dict[str, Any]:
 
 def _titles(group: Any) -> dict[str, str]:
     """Titles of the images of a group that holds several, by their names."""
-    if "multiscales" in ome_attributes(group):
+    about = ome_attributes(group)
+    if "plate" in about:
+        wells = [str(well["path"]) for well in about["plate"]["wells"]]
+        return {name: f"well {name}" for name in wells}
+    if "well" in about:
+        fields = [str(image["path"]) for image in about["well"]["images"]]
+        return {name: f"field {name}" for name in fields}
+    if "multiscales" in about:
         return {}
     names = (name for name in group.group_keys() if name.isdecimal())
     found = [name for name in names if "multiscales" in ome_attributes(group[name])]
@@ -128,18 +137,25 @@ def _titles(group: Any) -> dict[str, str]:
     for name in sorted(found, key=int):
         marked = ome_attributes(group[name])["multiscales"][0].get("name")
         titles[name] = str(marked or f"image {name}")
-    return titles if len(titles) > 1 else {}
+    return titles
 
 
-def _image(group: Any, series: str | int | None) -> tuple[Any, dict[str, Any]]:
-    """Find the image's group."""
+def _image(group: Any, name: str, titles: dict[str, str]) -> tuple[Any, dict[str, Any]]:
+    """Find the image's group; of a well it is the first field."""
     about = ome_attributes(group)
     if "multiscales" in about:
         return group, about
-    name = str(series or 0)
-    if name in group and "multiscales" in ome_attributes(group[name]):
-        return group[name], ome_attributes(group[name])
-    raise ScanError(f"holds no OME-Zarr image {series or ''}".rstrip())
+    if name in group:
+        about = ome_attributes(group[name])
+        if "well" in about:
+            return _image(group[name], str(about["well"]["images"][0]["path"]), {})
+        if "multiscales" in about:
+            return group[name], about
+    if not titles:
+        raise ScanError("holds no OME-Zarr image")
+    listed = list(titles)[:MOST_TOLD]
+    more = f" and {len(titles) - len(listed)} more" if len(titles) > MOST_TOLD else ""
+    raise ScanError(f"holds no image {name!r}; it holds {', '.join(listed)}{more}")
 
 
 def _transform(one: dict[str, Any], kind: str, count: int, plain: float) -> list[float]:
@@ -150,11 +166,24 @@ def _transform(one: dict[str, Any], kind: str, count: int, plain: float) -> list
 
 
 def _named(axes: list[Any]) -> tuple[str, list[str]]:
-    """Letters and units of the axes; 0.3 has bare names."""
+    """Letters and units of the axes, by their names, else by their types.
+
+    Version 0.3 has bare names, and no types.
+    """
     plain = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
-    letters = "".join(str(axis["name"])[:1].upper() for axis in plain)
+    names = [str(axis["name"]).upper() for axis in plain]
+    kinds = [axis.get("type") for axis in plain]
+    free = [c for c in "ZYX"[-kinds.count("space") :] if c not in names]
+
+    def letter(name: str, kind: Any) -> str:
+        if name not in "TCZYX" and kind == "space" and free:
+            return free.pop(0)
+        return {"channel": "C", "time": "T"}.get(str(kind), name[:1])
+
+    letters = "".join(letter(*pair) for pair in zip(names, kinds, strict=True))
     if not set(letters) <= set("TCZYX") or len(set(letters)) != len(letters):
-        raise ScanError(f"has axes {letters}, which cannot be named T, C, Z, Y, X")
+        named = ", ".join(str(axis["name"]) for axis in plain)
+        raise ScanError(f"has axes {named}, which cannot be named T, C, Z, Y, X")
     units = [str(axis.get("unit", "")) for axis in plain]
     return letters, [SHORT_UNITS.get(unit, unit or PIXEL) for unit in units]
 
@@ -165,28 +194,45 @@ def _channel_names(about: dict[str, Any]) -> tuple[str, ...]:
     return names if all(names) else ()
 
 
-def _levels(group: Any, image: dict[str, Any], axes: str, order: str) -> list[Any]:
+class _Checked:
+    """An array whose damaged chunks are told in a sentence, whoever reads them."""
+
+    def __init__(self, array: Any, name: str) -> None:
+        self.array, self.name = array, name
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self.array[key]
+        except (RuntimeError, ValueError, OSError, zlib.error) as error:
+            _log.error("reading a chunk of %s failed", self.name, exc_info=error)
+            raise ScanError(
+                f"{self.name} cannot be read: a part of it is damaged."
+            ) from error
+
+
+def _lazy(array: Any, path: Path) -> Any:
     import dask.array as da
 
-    turn = [axes.index(axis) for axis in order]
-    arrays = [da.from_zarr(group[one["path"]]) for one in image["datasets"]]
-    return [array.transpose(turn) for array in arrays]
+    return da.from_array(_Checked(array, path.name), chunks=array.chunks)
 
 
 def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     image = about["multiscales"][0]
-    axes, units = _named(image["axes"])
     first = image["datasets"][0]
-    n = len(axes)
+    n = group[first["path"]].ndim
+    # Versions 0.1 and 0.2 have five axes and do not name them.
+    axes, units = _named(image.get("axes") or list("tczyx"[-n:]))
     whole = _transform(image, "scale", n, 1.0)
-    steps = [
-        a * b for a, b in zip(_transform(first, "scale", n, 1.0), whole, strict=True)
-    ]
+    own = _transform(first, "scale", n, 1.0)
+    steps = [a * b or 1.0 for a, b in zip(own, whole, strict=True)]
     moved = _transform(first, "translation", n, 0.0)
     further = _transform(image, "translation", n, 0.0)
     origin = [a * s + b for a, s, b in zip(moved, whole, further, strict=True)]
     order = "".join(axis for axis in "CTZYX" if axis in axes)
-    arrays = _levels(group, image, axes, order)
+    turn = [axes.index(axis) for axis in order]
+    levels = [group[one["path"]] for one in image["datasets"]]
+    arrays = [_lazy(level, path).transpose(turn) for level in levels]
     spatial = order.replace("C", "")
     at = {axis: axes.index(axis) for axis in order}
     place = [axis for axis in "XYZ" if axis in axes]
@@ -196,13 +242,13 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
         pyramid=tuple(arrays[1:]),
         shape=tuple(int(v) for v in arrays[0].shape),
         axes=order,
-        spacing=tuple(steps[at[axis]] for axis in spatial),
+        spacing=tuple(abs(steps[at[axis]]) for axis in spatial),
         units=tuple(units[at[axis]] for axis in spatial),
         geometry=Geometry(
             grid.size,
-            tuple(steps[at[axis]] for axis in place),
+            tuple(abs(steps[at[axis]]) for axis in place),
             tuple(origin[at[axis]] for axis in place),
-            grid.direction,
+            tuple(np.diag([np.sign(steps[at[axis]]) for axis in place]).ravel()),
         ),
         channel_names=_channel_names(about),
         path=path,
@@ -223,8 +269,7 @@ def image_group(target: Path) -> Path | None:
 
 
 def _version(target: Path) -> int:
-    """Zarr format to write: the image's own, else 2."""
-    group = image_group(target)
+    group = image_group(target)  # its own version, else 2
     return 3 if group is not None and (group / "zarr.json").is_file() else 2
 
 
@@ -239,23 +284,16 @@ def _array(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def create_labels(content: Path, target: Path, like: Header, dtype: Any) -> Any:
-    """Make the group and its finest level.
+    """Make the group and its finest level, zeros of the spatial shape of a scan.
 
     Parameters
     ----------
-    content : pathlib.Path
-        The group in the making.
-    target : pathlib.Path
-        Where it will lie, which decides the version.
+    content, target : pathlib.Path
+        The group in the making, and where it will lie, which decides the version.
     like : Header
-        Gives the shape.
+        The scan.
     dtype : dtype
         Of the labels.
-
-    Returns
-    -------
-    zarr.Array
-        Of the spatial shape, zeros.
     """
     import zarr
 
@@ -305,9 +343,15 @@ def _datasets(like: Header, factors: list[int]) -> list[dict[str, Any]]:
     )
     origin = like.geometry.origin[::-1] if straight and like.geometry else ()
     moved = [0.0] * (len(like.spacing) - len(origin)) + [float(v) for v in origin]
+    # Axes that run backwards have a negative scale.
+    signs = np.sign(np.diag(like.geometry.matrix)) if origin and like.geometry else ()
+    plain = [1.0] * (len(like.spacing) - len(signs))
+    signed = [
+        s * (g or 1.0) for s, g in zip(like.spacing, [*plain, *signs], strict=True)
+    ]
     datasets = []
     for level, factor in enumerate(factors):
-        scale = [s * (factor if i >= lead else 1) for i, s in enumerate(like.spacing)]
+        scale = [s * (factor if i >= lead else 1) for i, s in enumerate(signed)]
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
         if any(moved):
             steps.append({"type": "translation", "translation": moved})
@@ -316,17 +360,7 @@ def _datasets(like: Header, factors: list[int]) -> list[dict[str, Any]]:
 
 
 def finish_labels(content: Path, like: Header, names: tuple[str, ...]) -> None:
-    """Add the coarser levels and OME's description.
-
-    Parameters
-    ----------
-    content : pathlib.Path
-        The group, whose finest level is whole.
-    like : Header
-        For axes, spacing and place.
-    names : tuple of str
-        Of classes 1, 2 ...
-    """
+    """Add the coarser levels and OME's description; `names` are of classes 1, 2 ..."""
     import zarr
 
     group = zarr.open_group(str(content), mode="r+")

@@ -15,8 +15,76 @@ from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
 
+ORIENTATION = 0x0112
+"""The tag of TIFF and EXIF that says how an image was held."""
+
+DAMAGED = (ValueError, EOFError, RuntimeError)
+"""What Pillow and imagecodecs raise on what they cannot decode."""
+
 PLAIN_MODES = ("1", "L", "I", "F", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
 """Modes of Pillow whose pixels are taken as they are."""
+
+
+def turned_upright(data: Any, orientation: int, axis: int = 0) -> Any:
+    """Turn and mirror an image as an orientation tag of TIFF or EXIF says.
+
+    Parameters
+    ----------
+    data : numpy or dask array
+        Rows on `axis`, columns on the next.
+    orientation : int
+        1 to 8; 1, and what is none of these, changes nothing.
+    axis : int
+        The rows.
+
+    Returns
+    -------
+    numpy or dask array
+    """
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
+    if 5 <= orientation <= 8:
+        data = data.swapaxes(axis, axis + 1)
+    for one in flips.get(orientation, ()):
+        data = data[(slice(None),) * (axis + one) + (slice(None, None, -1),)]
+    return data
+
+
+def looked_up(data: Any, table: NDArray[Any]) -> Any:
+    """Replace the numbers of a palette image by its colours.
+
+    Parameters
+    ----------
+    data : numpy or dask array of int
+        Numbers.
+    table : numpy.ndarray, shape (N, 3) or (N,)
+        Colours, or greys.
+
+    Returns
+    -------
+    numpy or dask array
+        Colours on a new last axis.
+    """
+    if isinstance(data, np.ndarray):
+        return table[data]
+    more: dict[str, Any] = {"dtype": table.dtype}
+    if table.ndim > 1:
+        more |= {"chunks": (*data.chunks, table.shape[1:]), "new_axis": data.ndim}
+    return data.map_blocks(table.__getitem__, **more)
+
+
+def _deep_png(path: Path, photo: Any) -> NDArray[Any] | None:
+    """Decode colours of 16 bits, which Pillow cuts to 8; None for all else."""
+    with open(path, "rb") as file:
+        depth, kind = file.read(26)[24:]
+    if depth != 16 or kind not in (2, 4, 6):
+        return None
+    import imagecodecs
+
+    data: NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
+    if data.shape[-1] == 2:  # grey and alpha
+        data = data[..., [0, 0, 0, 1]]
+    upright: NDArray[Any] = turned_upright(data, photo.getexif().get(ORIENTATION, 1))
+    return upright
 
 
 def _pixels(path: Path, keep_palette: bool) -> NDArray[Any]:
@@ -26,6 +94,8 @@ def _pixels(path: Path, keep_palette: bool) -> NDArray[Any]:
     try:
         with warnings.catch_warnings(), Image.open(path) as photo:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if photo.format == "PNG" and (deep := _deep_png(path, photo)) is not None:
+                return deep
             upright = ImageOps.exif_transpose(photo)
             if upright.mode == "P" and keep_palette:
                 return np.array(upright)
@@ -37,7 +107,13 @@ def _pixels(path: Path, keep_palette: bool) -> NDArray[Any]:
         raise ScanError(
             f"{path.name} is too large for a photo format: save it as TIFF."
         ) from error
-    except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
+    except (
+        UnidentifiedImageError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        RuntimeError,
+    ) as error:
         _log.error("reading %s failed", path, exc_info=error)
         raise ScanError(
             f"{path.name} cannot be read: it is damaged or not a picture."

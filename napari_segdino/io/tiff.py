@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
+from napari_segdino.io.photo import ORIENTATION, looked_up, turned_upright
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
@@ -144,10 +145,16 @@ def _transposed(data: Any, axes: str, order: str) -> Any:
     return data.transpose([axes.index(axis) for axis in order])
 
 
-def _is_colour(tif_axes: str, series: Any) -> bool:
-    if "S" not in tif_axes:
-        return False
-    return series.shape[tif_axes.index("S")] in (3, 4)
+def _palette(tif: Any, series: Any) -> NDArray[Any] | None:
+    """Colours (N, 3) or greys (N,) of a palette, uint8; None without one.
+
+    ImageJ's is how it shows grey values, and not what they mean.
+    """
+    colours = series.keyframe.colormap
+    if colours is None or series.keyframe.photometric != 3 or tif.is_imagej:
+        return None
+    table: NDArray[Any] = (np.asarray(colours) >> 8).astype(np.uint8).T
+    return table[:, 0] if (table == table[:, :1]).all() else table
 
 
 def _arrays(series: Any, lazy: bool) -> list[Any]:
@@ -249,10 +256,21 @@ def _read_open(tif: Any, path: Path, options: ReadOptions) -> Scan:
         raise ScanError("holds no image that is whole")
     index = _number(options.series, len(tif.series))
     series, titles = tif.series[index], _titles(tif)
-    axes, colour = napari_axes(series.axes), _is_colour(series.axes, series)
+    stored, arrays = series.axes, _arrays(series, options.lazy)
+    table = None if options.as_mask else _palette(tif, series)
+    if table is not None:
+        arrays = [looked_up(array, table) for array in arrays]
+        stored += "S" * (table.ndim - 1)
+    axes = napari_axes(stored)
+    colour = "S" in stored and arrays[0].shape[stored.index("S")] in (3, 4)
     order = _ordered(axes, colour)
-    arrays = [_transposed(a, axes, order) for a in _arrays(series, options.lazy)]
+    arrays = [_transposed(array, axes, order) for array in arrays]
     names, steps = _names_and_steps(tif, index)
+    tag = series.keyframe.tags.get(ORIENTATION)
+    turn = int(tag.value) if tag is not None else 1
+    arrays = [turned_upright(array, turn, order.index("Y")) for array in arrays]
+    if turn >= 5 and steps:
+        steps = {**steps, "X": steps["Y"], "Y": steps["X"]}
     spatial = order.replace("C", "")
     marked = f"{len(titles)} images are here; number {index} was taken."
     return Scan(

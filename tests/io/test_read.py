@@ -5,6 +5,7 @@ import json
 import logging
 import os
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -155,6 +156,22 @@ def test_npy_axes_are_guessed_or_told(tmp_path):
     with pytest.raises(ScanError, match=r"b\.npy: .*can be \(Z, Y, X\)"):
         read_scan(tmp_path / "b.npy")
     assert read_scan(tmp_path / "b.npy", axes="ZYX").shape == (200, 200, 20)
+
+
+@pytest.mark.parametrize("kind", ["grey and alpha", "rgb", "rgba"])
+def test_png_colours_of_16_bits_keep_them(tmp_path, kind):
+    ramp = np.tile(np.arange(1000, dtype="u2") * 60, (8, 1))
+    count = {"grey and alpha": 2, "rgb": 3, "rgba": 4}[kind]
+    data = np.dstack([ramp + i for i in range(count)])
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(data))
+    scan = read_scan(tmp_path / "a.png")
+    wanted = data[..., [0, 0, 0, 1]] if count == 2 else data
+    assert (scan.axes, scan.colour, scan.data.dtype) == ("YXC", True, np.uint16)
+    assert np.array_equal(scan.data, wanted)
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ScanError, match="damaged"):
+        read_scan(tmp_path / "a.png")
 
 
 def test_headers_survive_json(itk_file):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image, ImageOps
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import read_scan
+from napari_segdino.io import read_mask, read_scan
 from napari_segdino.io.tiff import napari_axes, plain_unit
 
 RNG = np.random.default_rng(0)
@@ -196,3 +197,48 @@ def test_units_are_spelt_one_way():
     spelt = ["µm", "μm", "um", "micron", "\\u00b5m", "nm", "", "parsec", "pixel"]
     wanted = ["um"] * 5 + ["nm", "pixel", "pixel", "pixel"]
     assert [plain_unit(one) for one in spelt] == wanted
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_palette_gives_colours_and_as_a_mask_its_numbers(tmp_path, lazy):
+    index = np.arange(40 * 50, dtype="u1").reshape(40, 50)
+    table = np.random.default_rng(0).integers(0, 65535, (3, 256)).astype("u2")
+    path = tmp_path / "p.tif"
+    tifffile.imwrite(path, index, photometric="palette", colormap=table)
+    scan = read_scan(path, lazy=lazy)
+    assert (scan.axes, scan.colour, scan.shape) == ("YXC", True, (40, 50, 3))
+    assert np.array_equal(
+        np.asarray(scan.data), np.moveaxis(table[:, index], 0, -1) >> 8
+    )
+    assert np.array_equal(read_mask(path), index)
+    grey = np.tile(np.arange(256, dtype="u2")[::-1] * 257, (3, 1))
+    tifffile.imwrite(path, index, photometric="palette", colormap=grey)
+    scan = read_scan(path, lazy=lazy)
+    assert (scan.axes, int(scan.data[0, 3])) == ("YX", 252)
+
+
+def test_the_colours_that_imagej_shows_grey_values_in_are_none_of_theirs(tmp_path):
+    index = np.arange(40 * 50, dtype="u1").reshape(40, 50)
+    green = np.zeros((3, 256), "u2")
+    green[1] = np.arange(256) * 257
+    about = {"description": "ImageJ=1.53t\n", "metadata": None}
+    path = tmp_path / "p.tif"
+    tifffile.imwrite(path, index, photometric="palette", colormap=green, **about)
+    scan = read_scan(path)
+    assert (scan.axes, scan.shape) == ("YX", (40, 50))
+    assert np.array_equal(scan.data, index)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_tag_is_heeded_as_pillow_does(tmp_path, orientation, lazy):
+    data = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype("u1")
+    path = tmp_path / "o.tif"
+    about = {"tiffinfo": {274: orientation, 282: 100.0, 283: 50.0, 296: 3}}
+    Image.fromarray(data).save(path, **about)
+    wanted = np.array(ImageOps.exif_transpose(Image.open(path)))
+    scan = read_scan(path, lazy=lazy)
+    assert np.array_equal(np.asarray(scan.data), wanted)
+    across, down = 1e4 / 100, 1e4 / 50
+    turned = orientation >= 5
+    assert scan.spacing == pytest.approx((across, down) if turned else (down, across))

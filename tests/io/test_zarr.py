@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import Scan, can_read, read_scan
+from napari_segdino.io import Scan, can_read, read_scan, write_mask
 from napari_segdino.io.mask_writer import MaskWriter
 
 AXES = [
@@ -64,6 +64,103 @@ def test_levels_names_spacing_and_place(tmp_path, version):
     assert kwargs["name"] == ["a DAPI", "a GFP"]
 
 
+def describe(path, array, axes=None, **about):
+    """Write one level whose description is given."""
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    group.create_array("0", data=array, chunks=(1,) * (array.ndim - 2) + (8, 8))
+    steps = about.pop("steps", None)
+    dataset = {"path": "0"} | ({"coordinateTransformations": steps} if steps else {})
+    image = {"version": "0.4", "datasets": [dataset], **about}
+    group.attrs["multiscales"] = [image | ({"axes": axes} if axes else {})]
+    return path
+
+
+def test_versions_before_0_3_have_five_axes_without_names(tmp_path):
+    data = np.arange(1 * 2 * 3 * 8 * 9).reshape(1, 2, 3, 8, 9)
+    scan = read_scan(describe(tmp_path / "a.zarr", data, version="0.1"))
+    assert (scan.axes, scan.shape) == ("CTZYX", (2, 1, 3, 8, 9))
+    assert np.array_equal(scan.data.compute()[1, 0], data[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("names", "letters"),
+    [
+        (["channel", "depth", "height", "width"], "CZYX"),
+        (["c", "z", "y", "x"], "CZYX"),
+        (["c", "z", "height", "width"], "CZYX"),
+        (["ch", "x", "y", "z"], "CZYX"),
+    ],
+)
+def test_axes_are_told_by_type_where_their_names_are_others(tmp_path, names, letters):
+    kinds = ["channel", "space", "space", "space"]
+    axes = [{"name": n, "type": k} for n, k in zip(names, kinds, strict=True)]
+    path = describe(tmp_path / "a.zarr", np.zeros((2, 3, 8, 9), np.uint8), axes)
+    assert read_scan(path).axes == letters
+
+
+def test_axes_that_cannot_be_named(tmp_path):
+    axes = [{"name": n} for n in ("phase", "y", "x")]
+    path = describe(tmp_path / "a.zarr", np.zeros((2, 8, 9), np.uint8), axes)
+    with pytest.raises(ScanError, match="axes phase, y, x, which cannot be named"):
+        read_scan(path)
+
+
+def test_an_axis_that_runs_backwards(tmp_path):
+    """Voxel (1, 2, 3) lies at (2, 100 - 0.5 * 2, 1.5), in every format."""
+    steps = [
+        {"type": "scale", "scale": [2, -0.5, 0.5]},
+        {"type": "translation", "translation": [0, 100, 0]},
+    ]
+    axes = AXES[1:]
+    data = np.zeros((3, 8, 9), np.uint8)
+    scan = read_scan(describe(tmp_path / "a.zarr", data, axes, steps=steps))
+    assert scan.spacing == (2, 0.5, 0.5)
+    assert np.allclose(scan.affine @ [1, 2, 3, 1], [2, 99, 1.5, 1])
+    mask = data.copy()
+    mask[1, 2, 3] = 1
+    for name, unit in (("m.nii.gz", 1e-3), ("m.nrrd", 1e-3), ("m.ome.zarr", 1)):
+        back = read_scan(write_mask(tmp_path / name, mask, like=scan))
+        at = np.argwhere(np.asarray(back.data))[0]
+        place = back.affine @ [*at, 1]
+        assert np.allclose(place[:3], np.array([2, 99, 1.5]) * unit), name
+
+
+@pytest.fixture
+def plate(tmp_path):
+    path = tmp_path / "screen.zarr"
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    wells = ["A/1", "B/2"]
+    group.attrs["plate"] = {"wells": [{"path": one} for one in wells]}
+    for value, well in enumerate(wells):
+        made = group.create_group(well)
+        made.attrs["well"] = {"images": [{"path": "0"}, {"path": "1"}]}
+        for field in "01":
+            data = np.full((8, 9), 10 * value + int(field), np.uint8)
+            describe(path / well / field, data, AXES[2:])
+    return path
+
+
+def test_a_plate_offers_its_wells(plate):
+    scan = read_scan(plate)
+    assert (scan.shape, int(scan.data[0, 0].compute())) == ((8, 9), 0)
+    assert scan.all_series == {"A/1": "well A/1", "B/2": "well B/2"}
+    assert "2 images are here; number A/1 was taken" in scan.warnings[0]
+    scan = read_scan(plate, series="B/2")
+    assert (int(scan.data[0, 0].compute()), scan.name) == (10, "screen B-2")
+    assert int(read_scan(plate, series="B/2/1").data[0, 0].compute()) == 11
+    assert list(read_scan(plate / "B" / "2").all_series) == ["0", "1"]
+    with pytest.raises(ScanError, match=r"no image 'C/3'; it holds A/1, B/2\."):
+        read_scan(plate, series="C/3")
+
+
+def test_a_damaged_chunk_is_told_in_a_sentence(tmp_path):
+    path = make_image(tmp_path / "a.zarr", "0.4")
+    chunk = max(p for p in (path / "0").rglob("*") if p.is_file() and p.name[0] != ".")
+    chunk.write_bytes(b"xx")
+    with pytest.raises(ScanError, match=r"a\.zarr cannot be read: a part of it is"):
+        read_scan(path).data.compute()
+
+
 def test_only_the_chunks_asked_for_are_read(tmp_path):
     path = make_image(tmp_path / "a.zarr", "0.4")
     for chunk in (path / "0").rglob("*"):
@@ -80,7 +177,7 @@ def test_several_images_in_a_group(tmp_path):
     root.attrs["bioformats2raw.layout"] = 3
     make_image(tmp_path / "b.zarr" / "0", "0.4")
     assert read_scan(tmp_path / "b.zarr").shape == DATA.shape
-    with pytest.raises(ScanError, match=r"b\.zarr holds no OME-Zarr image"):
+    with pytest.raises(ScanError, match=r"b\.zarr holds no image '1'; it holds 0"):
         read_scan(tmp_path / "b.zarr", series=1)
     make_image(tmp_path / "b.zarr" / "1", "0.4")
     scan = read_scan(tmp_path / "b.zarr", series="1")
