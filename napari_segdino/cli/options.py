@@ -44,7 +44,7 @@ class OneOf(click.Choice):  # type: ignore[type-arg]
 
 
 def current_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Check the name of a head; one of an earlier version is told."""
+    """Check the name of a head; one of an earlier version is named."""
     head = value and current_name(value, _tell)
     if head and head not in HEADS:
         raise click.BadParameter(unknown_name("head", value, HEADS), ctx, param)
@@ -52,7 +52,7 @@ def current_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 
 def current_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Check the name of a recipe; one of an earlier version is told."""
+    """Check the name of a recipe; one of an earlier version is named."""
     try:
         return value and get_recipe(current_name(value, _tell)).name
     except InputError as error:
@@ -327,7 +327,7 @@ def chosen_encoder(name: str | None) -> str:
     Parameters
     ----------
     name : str or None
-        What ``--encoder`` said.
+        Value of ``--encoder``.
 
     Returns
     -------

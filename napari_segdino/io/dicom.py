@@ -85,7 +85,7 @@ def iter_read_dicom(path: Path, options: ReadOptions) -> Steps[Scan]:
     Scan
         CT in Hounsfield units; slices sorted by position. Slices that share a
         position make time points, axes ``"TZYX"``. Tilt, missing slices and
-        other series are told in its ``warnings``.
+        other series are named in its ``warnings``.
 
     Raises
     ------
@@ -103,19 +103,19 @@ def iter_read_dicom(path: Path, options: ReadOptions) -> Steps[Scan]:
     titles = {one.uid: one.title for one in found}
     scan = replace(scan, series=chosen.uid, all_series=titles)
     if options.series is None:
-        marked = (
+        note = (
             f"{len(found)} series are here; number 0, the largest, was taken: "
             f"{_listed(found, MOST_TOLD)}."
         )
-        scan = replace(scan, warnings=(*scan.warnings, marked))
+        scan = replace(scan, warnings=(*scan.warnings, note))
     return scan
 
 
 def _listed(found: list[Series], most: int | None = None) -> str:
     """Numbers and titles, `most` of them."""
-    told = "; ".join(f"{i}: {one.title}" for i, one in enumerate(found[:most]))
+    listed = "; ".join(f"{i}: {one.title}" for i, one in enumerate(found[:most]))
     rest = len(found) - len(found[:most])
-    return f"{told} and {rest} more" if rest else told
+    return f"{listed} and {rest} more" if rest else listed
 
 
 def _iter_read_series(series: Series, path: Path) -> Steps[Scan]:
@@ -154,13 +154,13 @@ def _volume(
     """Make a scan of planes in the order of the series; repeats become time."""
     repeats = _repeats(series)
     first = replace(series, slices=series.slices[::repeats])
-    told = (*about.pop("warnings", ()), *faults(first))
+    notes = (*about.pop("warnings", ()), *faults(first))
     stacks = [planes[start::repeats] for start in range(repeats)]
     data, axes = (planes, "ZYX") if repeats == 1 else (np.stack(stacks), "TZYX")
     if repeats > 1:
         slices = (s for start in range(repeats) for s in series.slices[start::repeats])
         about = {**about, "files": replace(series, slices=tuple(slices)).files}
-    return _scan(data, axes, _grid(first, spacing), {**about, "warnings": told})
+    return _scan(data, axes, _grid(first, spacing), {**about, "warnings": notes})
 
 
 def _scan(data: NDArray[Any], axes: str, grid: Geometry, about: dict[str, Any]) -> Scan:
@@ -195,8 +195,8 @@ def _read_single(
         series = replace(series, orientation=placed.orientation, slices=placed.slices)
         stack = stack[[one.number for one in placed.slices]]
         if is_seg(tags):
-            stack, series, told = join_segments(tags, stack, series)
-            about = {**about, "format": "DICOM-SEG", "warnings": told}
+            stack, series, notes = join_segments(tags, stack, series)
+            about = {**about, "format": "DICOM-SEG", "warnings": notes}
         return _volume(stack, series, placed.spacing, about)
     if frames > 1 and series.modality in TIME_FRAMES and series.orientation is None:
         return _scan(stack, "TYX", _grid(series, _plane_spacing(tags)), about)

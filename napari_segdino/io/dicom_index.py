@@ -220,13 +220,15 @@ def frames_of(tags: Any, path: str) -> Frames | None:
         return ()
 
     places = [of(f, "PlanePositionSequence", "ImagePositionPatient") for f in frames]
-    turn = "PlaneOrientationSequence", "ImageOrientationPatient"
-    turns = {of(frame, *turn) for frame in frames}
-    steps = {of(f, "PixelMeasuresSequence", "PixelSpacing") for f in frames}
-    alike = {len(one) for one in turns} == {6} and {len(one) for one in steps} == {2}
-    if not alike or len(turns) + len(steps) > 2 or {len(p) for p in places} != {3}:
+    names = "PlaneOrientationSequence", "ImageOrientationPatient"
+    orientations = {of(frame, *names) for frame in frames}
+    spacings = {of(f, "PixelMeasuresSequence", "PixelSpacing") for f in frames}
+    lengths = [
+        {len(one) for one in found} for found in (orientations, spacings, places)
+    ]
+    if lengths != [{6}, {2}, {3}] or len(orientations) + len(spacings) > 2:
         return None
-    (orientation,), ((down, across),) = turns, steps
+    (orientation,), ((down, across),) = orientations, spacings
     slices = [Slice(path, (x, y, z), i) for i, (x, y, z) in enumerate(places)]
     return Frames(orientation, (down, across), sort_slices(slices, orientation))
 
@@ -323,16 +325,16 @@ def faults(series: Series) -> tuple[str, ...]:
     """
     positions, normal = series.positions, series.normal
     if positions is None or normal is None:
-        return ("The files do not say where the slices lie: spacing is a guess.",)
+        return ("The files do not say where the slices lie: spacing is not known.",)
     if len(positions) < 2:
         return ()
-    marked = []
+    notes = []
     across = np.diff(positions @ normal)
     step = positions[-1] - positions[0]
     along = float(step @ normal) / max(float(np.linalg.norm(step)), 1e-9)
     tilt = float(np.degrees(np.arccos(np.clip(abs(along), 0, 1))))
     if tilt > TILT_DEGREES:
-        marked.append(
+        notes.append(
             f"The gantry was tilted by {tilt:.1f} degrees: slices are shown as "
             "taken and are not sheared back."
         )
@@ -340,10 +342,10 @@ def faults(series: Series) -> tuple[str, ...]:
     missing = int(np.sum(np.maximum(np.rint(across / max(usual, 1e-9)) - 1, 0)))
     uneven = bool(np.any(np.abs(across - usual) > GAP_SHARE * abs(usual)))
     if missing:
-        marked.append(f"About {missing} of the slices are missing from the series.")
+        notes.append(f"About {missing} of the slices are missing from the series.")
     elif uneven:
-        marked.append(
+        notes.append(
             f"The distance between slices varies from {across.min():.2f} to "
             f"{across.max():.2f} mm; {usual:.2f} mm is used."
         )
-    return tuple(marked)
+    return tuple(notes)

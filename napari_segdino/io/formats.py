@@ -171,10 +171,10 @@ FORMATS = (
 """All formats, in the order in which they are listed."""
 
 READ_SUFFIXES = tuple(s for one in FORMATS for s in one.suffixes)
-"""Suffixes that :func:`~napari_segdino.io.read_scan` knows."""
+"""Suffixes that :func:`~napari_segdino.io.read_scan` reads."""
 
 MASK_SUFFIXES = tuple(s for one in FORMATS for s in one.mask_suffixes)
-"""Suffixes that :func:`~napari_segdino.io.write_mask` knows."""
+"""Suffixes that :func:`~napari_segdino.io.write_mask` writes."""
 
 MAX_LOOKED_AT = 40
 """Files of a folder whose first bytes are read to find a DICOM one."""

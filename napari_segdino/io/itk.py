@@ -33,12 +33,12 @@ def quiet_itk() -> Iterator[Any]:
     """
     import SimpleITK as sitk
 
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    displayed = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.GlobalWarningDisplayOff()
     try:
         yield sitk
     finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+        sitk.ProcessObject.SetGlobalWarningDisplay(displayed)
 
 
 def image_geometry(image: Any) -> Geometry:

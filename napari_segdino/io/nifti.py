@@ -30,7 +30,7 @@ MM = {"meter": 1e3, "mm": 1.0, "micron": 1e-3}
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 SHEAR_DEGREES = 0.5
-"""Axes further than this off right angles are told."""
+"""Axes further than this off right angles are named in the warnings."""
 
 LONGEST = 2**15 - 1
 """Voxels along an axis that NIfTI-1 can hold."""
@@ -111,7 +111,9 @@ def _scan(path: Path, header: Any, matrix: Matrix, data: NDArray[Any]) -> Scan:
     axes = "".join(axis for axis in axes if axis not in "CTZ" or shape[axis] > 1)
     space, time = header.get_xyzt_units()
     factor = MM.get(space, 1.0)
-    grid, told = _grid([shape[axis] for axis in "XYZ" if axis in shape], matrix, factor)
+    grid, notes = _grid(
+        [shape[axis] for axis in "XYZ" if axis in shape], matrix, factor
+    )
     zooms = [float(v) for v in header.get_zooms()]
     step = zooms[3] if len(zooms) > 3 else 1.0
     spacing = {**dict(zip("XYZ", grid.spacing, strict=False))}
@@ -130,7 +132,7 @@ def _scan(path: Path, header: Any, matrix: Matrix, data: NDArray[Any]) -> Scan:
         files=(str(path),),
         format="NIfTI",
         name=split_suffix(path)[0],
-        warnings=(*told, *_differing(header)),
+        warnings=(*notes, *_differing(header)),
     )
     return scan.channels_last() if colours else scan
 
@@ -144,9 +146,9 @@ def _grid(
     spacing = np.linalg.norm(turned, axis=0)
     if not np.isfinite(matrix).all() or spacing.min() <= 0:
         return Geometry.plain(tuple(size[::-1])), (
-            "The file does not say where its voxels lie: spacing is a guess.",
+            "The file does not say where its voxels lie: spacing is not known.",
         )
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     left, values, right = np.linalg.svd(turned / spacing)
     if values.min() < np.cos(np.radians(90 - SHEAR_DEGREES)):
         return Geometry.plain(tuple(size[::-1]), tuple(spacing[:n][::-1])), (
@@ -155,7 +157,7 @@ def _grid(
     inner = turned.T @ turned / np.outer(spacing, spacing)
     off = float(np.degrees(np.arcsin(np.abs(inner - np.eye(3)).max().clip(0, 1))))
     if off > SHEAR_DEGREES:
-        told = (
+        notes = (
             f"The axes are {off:.1f} degrees off right angles: the scan is shown "
             "straight; masks as NIfTI keep its own place.",
         )
@@ -167,7 +169,7 @@ def _grid(
         tuple(float(v) for v in origin[:n]),
         tuple(float(v) for v in direction.ravel()),
     )
-    return grid, told
+    return grid, notes
 
 
 def _differing(header: Any) -> tuple[str, ...]:

@@ -77,13 +77,13 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
         scan = _scan(group, about, path)
         if len(titles) < 2:
             return scan
-        marked = f"{len(titles)} images are here; number {name} was taken."
+        note = f"{len(titles)} images are here; number {name} was taken."
         return replace(
             scan,
             series=name,
             all_series=titles,
             name=scan.name + (f" {name.replace('/', '-')}" if name != first else ""),
-            warnings=(marked,) if options.series is None else (),
+            warnings=(note,) if options.series is None else (),
         )
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
@@ -135,8 +135,8 @@ def _titles(group: Any) -> dict[str, str]:
     found = [name for name in names if "multiscales" in ome_attributes(group[name])]
     titles = {}
     for name in sorted(found, key=int):
-        marked = ome_attributes(group[name])["multiscales"][0].get("name")
-        titles[name] = str(marked or f"image {name}")
+        title = ome_attributes(group[name])["multiscales"][0].get("name")
+        titles[name] = str(title or f"image {name}")
     return titles
 
 
@@ -195,7 +195,7 @@ def _channel_names(about: dict[str, Any]) -> tuple[str, ...]:
 
 
 class _Checked:
-    """An array whose damaged chunks are told in a sentence, whoever reads them."""
+    """An array that says in one sentence when a chunk is damaged."""
 
     def __init__(self, array: Any, name: str) -> None:
         self.array, self.name = array, name
@@ -230,9 +230,8 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     further = _transform(image, "translation", n, 0.0)
     origin = [a * s + b for a, s, b in zip(moved, whole, further, strict=True)]
     order = "".join(axis for axis in "CTZYX" if axis in axes)
-    turn = [axes.index(axis) for axis in order]
-    levels = [group[one["path"]] for one in image["datasets"]]
-    arrays = [_lazy(level, path).transpose(turn) for level in levels]
+    levels = (_lazy(group[one["path"]], path) for one in image["datasets"])
+    arrays = [level.transpose([axes.index(axis) for axis in order]) for level in levels]
     spatial = order.replace("C", "")
     at = {axis: axes.index(axis) for axis in order}
     place = [axis for axis in "XYZ" if axis in axes]
@@ -261,7 +260,7 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
 
 
 def image_group(target: Path) -> Path | None:
-    """Return the group of the image that a label at `target` belongs to."""
+    """Find the group of the image that a label at `target` belongs to."""
     if target.parent.name != "labels":
         return None
     group = target.parent.parent

@@ -63,8 +63,8 @@ def list_images(path: Path, leave_out: Collection[str] = ()) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InputError(f"There is no file or folder {path}.")
-    shown = (p for p in path.iterdir() if not p.name.startswith("."))
-    found = sorted(p for p in shown if p.name not in leave_out and can_read(p))
+    visible = (p for p in path.iterdir() if not p.name.startswith("."))
+    found = sorted(p for p in visible if p.name not in leave_out and can_read(p))
     files = [p for p in found if p.is_file()]
     one_series = bool(files) and all(p.suffix.lower() in _SERIES for p in files)
     if (one_series or not found or _is_zarr(path)) and can_read(path):

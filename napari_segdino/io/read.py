@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def can_read(path: Path | str) -> bool:
-    """Whether :func:`read_scan` knows this kind of file or folder.
+    """Whether :func:`read_scan` reads this kind of file or folder.
 
     Parameters
     ----------

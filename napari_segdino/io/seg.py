@@ -70,8 +70,8 @@ def join_segments(
         labels[z][inside] = frame[inside] if number is None else number
     path = series.slices[0].path
     slices = tuple(Slice(path, (x, y, z), i) for i, (x, y, z) in enumerate(places))
-    told = ("Segments overlap: the one with the highest number is shown.",)
-    return labels, replace(series, slices=slices), told if overlap else ()
+    notes = ("Segments overlap: the one with the highest number is shown.",)
+    return labels, replace(series, slices=slices), notes if overlap else ()
 
 
 def _segment(group: Any) -> int | None:

@@ -267,12 +267,12 @@ def _read_open(tif: Any, path: Path, options: ReadOptions) -> Scan:
     arrays = [_transposed(array, axes, order) for array in arrays]
     names, steps = _names_and_steps(tif, index)
     tag = series.keyframe.tags.get(ORIENTATION)
-    turn = int(tag.value) if tag is not None else 1
-    arrays = [turned_upright(array, turn, order.index("Y")) for array in arrays]
-    if turn >= 5 and steps:
+    orientation = int(tag.value) if tag is not None else 1
+    arrays = [turned_upright(array, orientation, order.index("Y")) for array in arrays]
+    if orientation >= 5 and steps:
         steps = {**steps, "X": steps["Y"], "Y": steps["X"]}
     spatial = order.replace("C", "")
-    marked = f"{len(titles)} images are here; number {index} was taken."
+    note = f"{len(titles)} images are here; number {index} was taken."
     return Scan(
         data=arrays[0],
         pyramid=tuple(arrays[1:]),
@@ -288,7 +288,7 @@ def _read_open(tif: Any, path: Path, options: ReadOptions) -> Scan:
         all_series=titles,
         format="OME-TIFF" if tif.is_ome else "TIFF",
         name=split_suffix(path)[0] + (f" {index}" if index else ""),
-        warnings=(marked,) if titles and options.series is None else (),
+        warnings=(note,) if titles and options.series is None else (),
     )
 
 

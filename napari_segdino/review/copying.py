@@ -24,9 +24,9 @@ def iter_copy(
     segmenter : Segmenter
         The user's; only its encoder is loaded if it was not yet.
     model : object, optional
-        The twin's probe; None is the same.
+        Probe of the copy; None is the same.
     samples : mapping of str to object, optional
-        What the twin knows; None is the same. With none of an image's marks,
+        What the copy has learned from; None is the same. With none of an image's marks,
         its prediction of that image is what the probe says by itself.
 
     Yields

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_segdino.heads.base import Head
 
 RIGHT = 0.5
-"""A stroke holds when at least this share of it is classified as marked."""
+"""A stroke is satisfied when at least this share of it is classified as marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class StrokeScore:
     share: float
 
     @property
-    def holds(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether most of it is classified as marked."""
         return self.share >= RIGHT
 
@@ -61,10 +61,10 @@ class Guard:
     after: tuple[StrokeScore, ...]
 
     @property
-    def broken(self) -> tuple[StrokeScore, ...]:
-        """Strokes that held and hold no more, as they are now."""
+    def regressed(self) -> tuple[StrokeScore, ...]:
+        """Strokes that were satisfied and are no more, as they are now."""
         pairs = zip(self.before, self.after, strict=True)
-        return tuple(new for old, new in pairs if old.holds and not new.holds)
+        return tuple(new for old, new in pairs if old.satisfied and not new.satisfied)
 
 
 def recheck(
@@ -76,9 +76,9 @@ def recheck(
     """Ask a probe again about all corrections that were learned from.
 
     It is asked at the pixels that were kept of each stroke, without
-    regularisation along the image and without being told the marks: what it
-    really knows. No image has to be open, and no encoder runs. The first guess,
-    which no user made, is left out.
+    regularisation along the image and without the marks as sources. No image has
+    to be open, and no encoder runs. The first guess, which no user made, is left
+    out.
 
     Parameters
     ----------
@@ -102,11 +102,11 @@ def recheck(
         old = kept if earlier is None else earlier.get(key)
         if old is None or key == UNSUPERVISED:
             continue
-        marks, told = kept.marks.numpy(), old.marks.numpy().ravel()
+        marks, earlier_marks = kept.marks.numpy(), old.marks.numpy().ravel()
         strokes = list(strokes_of(marks))
         shares = head.stroke_accuracy(model, key, kept, strokes)
         for (code, pixels), share in zip(strokes, shares, strict=True):
-            if (told[pixels] == code).any():
+            if (earlier_marks[pixels] == code).any():
                 y, x = divmod(int(pixels[len(pixels) // 2]), marks.shape[1])
                 scores.append(StrokeScore(key, code, y, x, len(pixels), share))
     return scores

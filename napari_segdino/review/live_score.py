@@ -68,10 +68,10 @@ def iter_cross_validate(
     seed: int = 0,
     case: str = "held out",
 ) -> Steps[HeldOut | None]:
-    """Score a probe on strokes of an image that it is not shown.
+    """Score a probe on held-out strokes of an image.
 
     Each fold refits the probe on all other strokes of the image and on all that
-    it knows of other images, on features that are kept. The user's own probe
+    it learned from other images, on cached features. The user's own probe
     stays as it is.
 
     Parameters

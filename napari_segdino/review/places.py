@@ -107,7 +107,7 @@ def find_places(
     uncertainty : array of float, shape (Y, X)
         0 to 1.
     marks : array of int, shape (Y, X), optional
-        0 unlabelled; a place keeps its disc's radius away from all that is said.
+        0 unlabelled; a place keeps its disc's radius away from all marks.
     plane : int
         Goes into the places.
     count : int

@@ -61,7 +61,7 @@ def iter_examples(
 
     Parameters
     ----------
-    pipeline : Engine
+    pipeline : Pipeline
         Encodes.
     cases : sequence of Case
         The cases.
@@ -91,14 +91,14 @@ def iter_examples(
                 key = pipeline.extractor.key(pixels, intensity, views)
                 plain = _example(pipeline, pixels, marks, intensity, views, image)
                 found.plain[key] = plain
-            shown = np.moveaxis(intensity.apply(pixels), 0, -1)
-            whole = Intensity((0.0,) * shown.shape[-1], (1.0,) * shown.shape[-1])
+            scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
+            full_range = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
             drawn = (seed << 20) + image
-            for copy, marked in augmented(shown, marks, copies, drawn):
+            for copy, copied_marks in augmented(scaled, marks, copies, drawn):
                 yield Progress(done, len(cases), f"Encoding copies of {case.name}")
                 for views in views_of(pipeline.feature_settings):
                     found.more.append(
-                        _example(pipeline, copy, marked, whole, views, image)
+                        _example(pipeline, copy, copied_marks, full_range, views, image)
                     )
             image += 1
     return found
@@ -113,15 +113,15 @@ def _tiles(
     spec = pipeline.extractor.encoder.spec
     intensity = find_intensity(planes, pipeline.feature_settings, spec)
     marks = loaded.marks
-    cuts = cut_tiles(
+    tiles = cut_tiles(
         planes.plane_shape,
         pipeline.feature_settings.tile,
         pipeline.feature_settings.overlap,
     )
     for index in range(len(planes)):
-        plane, marked = planes.read(index), marks[planes.index(index)]
-        for tile in cuts:
-            yield plane[tile.slices], marked[tile.slices], intensity
+        plane, plane_marks = planes.read(index), marks[planes.index(index)]
+        for tile in tiles:
+            yield plane[tile.slices], plane_marks[tile.slices], intensity
 
 
 def _example(
@@ -137,5 +137,5 @@ def _example(
     from napari_segdino.heads.dense.batches import DenseExample
 
     grid = pipeline.extractor.grid(pixels, intensity, views)
-    marked = torch.from_numpy(np.ascontiguousarray(as_codes(marks)))
-    return DenseExample(grid.levels, marked, image)
+    codes = torch.from_numpy(np.ascontiguousarray(as_codes(marks)))
+    return DenseExample(grid.levels, codes, image)

@@ -162,7 +162,7 @@ def number_instances(found: Sequence[tuple[int, ...]]) -> bool:
 
 
 def _listed(labels: Sequence[int], names: Mapping[int, str] | None = None) -> str:
-    shown = [f"{v} ({names[v]})" if names and v in names else str(v) for v in labels]
-    if len(shown) > 12:
-        shown = [*shown[:5], "...", shown[-1]]
-    return f"{'Label' if len(labels) == 1 else 'Labels'} {', '.join(shown)}"
+    listed = [f"{v} ({names[v]})" if names and v in names else str(v) for v in labels]
+    if len(listed) > 12:
+        listed = [*listed[:5], "...", listed[-1]]
+    return f"{'Label' if len(labels) == 1 else 'Labels'} {', '.join(listed)}"

@@ -46,13 +46,13 @@ class Loaded:
 
     @property
     def marks(self) -> NDArray[Any]:
-        """The mask as marks: all of it is said."""
+        """The mask as marks: every pixel is marked."""
         return marks_from_mask(self.mask)
 
 
 @dataclass(frozen=True)
 class CaseReader:
-    """Reads cases alike.
+    """Reads the cases of a data set in one way.
 
     Parameters
     ----------

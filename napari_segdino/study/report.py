@@ -1,4 +1,4 @@
-"""What is said of a study that is finished."""
+"""Tables of the scores of a study."""
 
 from __future__ import annotations
 

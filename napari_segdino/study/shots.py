@@ -161,7 +161,7 @@ class Drawn:
     scored : list of (Case, Loaded)
         Others.
     read : CaseReader
-        Reads them all alike.
+        Reads them all.
     """
 
     pool: list[Case]
@@ -311,7 +311,7 @@ def _shot_row(shots: int, repeat: int, row: Row) -> ShotRow:
     return ShotRow(shots, repeat, row.case, row.label, row.dice, row.iou, row.hd95)
 
 
-# -- what is said of them ------------------------------------------------------
+# -- summary and table --------------------------------------------------------
 
 
 def dice_table(rows: Sequence[Any]) -> NDArray[np.float64]:

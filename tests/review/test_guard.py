@@ -31,7 +31,7 @@ def test_strokes_that_are_followed_no_more():
         for k in (0, 1)
     ]
     found = Guard(tuple(made[0]), tuple(made[1]))
-    assert [s.y for s in found.broken] == [1]
+    assert [s.y for s in found.regressed] == [1]
 
 
 def test_a_probe_that_learned_a_stroke_follows_it(segmenter, scene):
@@ -60,7 +60,7 @@ def test_contrary_marks_break_earlier_strokes(segmenter, scene):
     found = guard(PROBE, model, samples, segmenter.model_, segmenter.samples_)
     assert len(found.before) == len(found.after)
     assert share(found.before) == 1
-    assert found.broken
+    assert found.regressed
     assert share(found.after) < 0.6
     assert {s.tile for s in found.after} == set(samples)
 
@@ -75,7 +75,7 @@ def test_contrary_marks_elsewhere_break_nothing(segmenter, scene):
     opposite[36:60:3, 2:60] = 2
     segmenter.partial_fit(other, opposite)
     found = guard(PROBE, model, samples, segmenter.model_, segmenter.samples_)
-    assert not found.broken
+    assert not found.regressed
     assert share(found.after) == 1
 
 
@@ -90,7 +90,7 @@ def test_what_was_taken_back_or_added_does_not_count(segmenter, scene):
     segmenter.partial_fit(image, now)
     found = guard(PROBE, model, samples, segmenter.model_, segmenter.samples_)
     assert [(s.code, s.pixels) for s in found.after] == [(1, 35), (2, 8), (2, 5)]
-    assert found.broken == ()
+    assert found.regressed == ()
 
 
 def test_whole_masks_and_new_classes(segmenter, scene):

@@ -174,11 +174,11 @@ def verdict(found: Guard | None) -> tuple[str, bool]:
     """
     if found is None or not found.after:
         return "", False
-    count, broken = len(found.after), len(found.broken)
+    count, broken = len(found.after), len(found.regressed)
     if broken:
         verb = "holds" if broken == 1 else "hold"
         return f"{broken} of {count} earlier corrections no longer {verb}.", True
-    holding = sum(score.holds for score in found.after)
+    holding = sum(score.satisfied for score in found.after)
     amount = "All" if holding == count else f"{holding} of"
     return f"{amount} {count} earlier corrections hold.", False
 
