@@ -8,39 +8,41 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_segdino._qt import dialogs, keys
-from napari_segdino._qt.annotations import NO_IMAGE, UNTAUGHT
-from napari_segdino._qt.channels import Channel, image_of, use
-from napari_segdino._qt.classes_panel import ClassesPanel
-from napari_segdino._qt.clicks import ClickTool
-from napari_segdino._qt.correct import Corrector
-from napari_segdino._qt.engine import Engine
-from napari_segdino._qt.export import proposed_suffix
-from napari_segdino._qt.folder import FolderController, FolderPanel
-from napari_segdino._qt.follow import Follower
+from napari_segdino._qt import keys
+from napari_segdino._qt.controllers.automatic import Follower, LiveRetrain
+from napari_segdino._qt.controllers.clicks import ClickTool
+from napari_segdino._qt.controllers.corrections import (
+    Corrector,
+    pick_label,
+    remove_class,
+    take_brush,
+)
+from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
+from napari_segdino._qt.controllers.objects import ObjectsController
+from napari_segdino._qt.controllers.probe_switch import ProbeSwitch
+from napari_segdino._qt.controllers.projects import Projects
+from napari_segdino._qt.controllers.review import ReviewPanel
+from napari_segdino._qt.controllers.series import SeriesController
+from napari_segdino._qt.controllers.session_controller import Engine
 from napari_segdino._qt.keys import Keys
-from napari_segdino._qt.keys_panel import KeysPanel
-from napari_segdino._qt.layers import title
-from napari_segdino._qt.live import LiveRetrain
-from napari_segdino._qt.model_panel import ModelPanel
-from napari_segdino._qt.objects.controller import ObjectsController
-from napari_segdino._qt.objects.panel import ObjectsPanel
-from napari_segdino._qt.pages import Pages
-from napari_segdino._qt.panels import (
+from napari_segdino._qt.layers.annotations import NO_IMAGE, UNTAUGHT
+from napari_segdino._qt.layers.channels import Channel, image_of, use
+from napari_segdino._qt.layers.files import proposed_suffix
+from napari_segdino._qt.layers.image_layers import title
+from napari_segdino._qt.messages import NEXT_STEP
+from napari_segdino._qt.widgets import dialogs
+from napari_segdino._qt.widgets.classes_panel import ClassesPanel
+from napari_segdino._qt.widgets.input_panel import InputPanel
+from napari_segdino._qt.widgets.model_panel import ModelPanel
+from napari_segdino._qt.widgets.objects_panel import ObjectsPanel
+from napari_segdino._qt.widgets.pages import ColumnScroll, Pages
+from napari_segdino._qt.widgets.panels import (
     ActionPanel,
     FilePanel,
-    InputPanel,
     StatusPanel,
     stacked,
 )
-from napari_segdino._qt.project import Projects
-from napari_segdino._qt.review.panel import ReviewPanel
-from napari_segdino._qt.scroll import ColumnScroll
-from napari_segdino._qt.series import SeriesController
-from napari_segdino._qt.summary import NEXT_STEP
-from napari_segdino._qt.switch import ProbeSwitch
-from napari_segdino._qt.tools import pick_label, remove_class, take_brush
-from napari_segdino._qt.tools_panel import ToolsPanel
+from napari_segdino._qt.widgets.tools_panel import KeysPanel, ToolsPanel
 from napari_segdino._qt.window_state import state_of
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.annotation import Annotation
+    from napari_segdino._qt.layers.annotation import Annotation
 
 
 class SegmentDock(QWidget):  # type: ignore[misc]

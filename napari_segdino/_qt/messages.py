@@ -1,12 +1,18 @@
-"""Tell the user in one sentence; keep the details in the log."""
+"""What the user is told, in one sentence; details go to the log."""
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 
+from napari_segdino._qt.controllers import probe_switch as switch
+from napari_segdino._qt.layers.image_layers import title
 from napari_segdino.errors import SegDINOError
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.layers.annotation import Annotation
 
 _log = logging.getLogger("napari_segdino")
 
@@ -43,3 +49,36 @@ def report(error: BaseException) -> str:
 def alert(text: str) -> None:
     """Show a sentence as a notification: the user has to do something about it."""
     show_error(text)
+
+
+NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
+
+
+def summary(job: str, grouped: bool, fitted: bool) -> str:
+    """Say what a job has drawn.
+
+    Parameters
+    ----------
+    job : str
+        Its name.
+    grouped : bool
+        There was no probe.
+    fitted : bool
+        There is one now.
+    """
+    if job == switch.TITLE:
+        return switch.summary(fitted)
+    if grouped:
+        weak = "your strokes soon outweigh it"
+        return f"A first guess, grouped without labels; {weak}. {NEXT_STEP}"
+    if job == "Click":
+        return "Drawn after your clicks. Click what is missing, or correct it by hand."
+    if job == "Retrain":
+        return f"Learned your corrections; Ctrl-Z undoes that. {NEXT_STEP}"
+    return f"The probe was applied. {NEXT_STEP}"
+
+
+def unseen(annotation: Annotation) -> str:
+    """Say that the mask of an image is drawn that is not on screen."""
+    name = title(annotation.image)
+    return f"The mask of {name} is drawn: choose {name} in the list to see it."

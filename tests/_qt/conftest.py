@@ -41,8 +41,10 @@ def no_popups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def autosaves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Keep autosaves out of the user's own folder, and make them quickly."""
     root = tmp_path / "autosaves"
-    monkeypatch.setattr("napari_segdino._qt.project.autosave_root", lambda: root)
-    monkeypatch.setattr("napari_segdino._qt.autosave.DELAY", 20)
+    monkeypatch.setattr(
+        "napari_segdino._qt.controllers.projects.autosave_root", lambda: root
+    )
+    monkeypatch.setattr("napari_segdino._qt.controllers.autosave.DELAY", 20)
     return root
 
 

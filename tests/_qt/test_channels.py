@@ -15,13 +15,13 @@ from qtpy.QtTest import QTest
 from test_projects import reopen, save
 
 from napari_segdino._qt import mouse
-from napari_segdino._qt.channels import (
+from napari_segdino._qt.layers.channels import (
     bind,
     images_of,
     members_of,
     name_of,
 )
-from napari_segdino._qt.layers import image_planes, placed_like
+from napari_segdino._qt.layers.image_layers import image_planes, placed_like
 from napari_segdino.session.project import read_project
 
 CHECKED = Qt.CheckState.Checked

@@ -12,8 +12,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
 from napari_segdino._qt import keys, preferences
-from napari_segdino._qt.keys_panel import KeysPanel
 from napari_segdino._qt.mouse import click, press_key, stroke
+from napari_segdino._qt.widgets.tools_panel import KeysPanel
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -12,8 +12,8 @@ from dicom_slices import make_slice
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
-from napari_segdino._qt.dialogs import ask_export_mask
-from napari_segdino._qt.export import mask_writer, proposed_suffix
+from napari_segdino._qt.layers.files import mask_writer, proposed_suffix
+from napari_segdino._qt.widgets.dialogs import ask_export_mask
 from napari_segdino.io import read_scan
 from napari_segdino.io.formats import MASK_SUFFIXES
 

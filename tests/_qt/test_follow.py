@@ -11,9 +11,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt import follow as follow_module
-from napari_segdino._qt import idle as idle_module
+from napari_segdino._qt.controllers import automatic as follow_module
 from napari_segdino._qt.mouse import click, press_key, stroke
+from napari_segdino._qt.worker import idle as idle_module
 from napari_segdino.session.settings import Settings
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -23,7 +23,7 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle_module, "REST", 0.05)
-    monkeypatch.setattr(follow_module, "DELAY", 0.02)
+    monkeypatch.setattr(follow_module, "DRAW_DELAY", 0.02)
 
 
 @pytest.fixture

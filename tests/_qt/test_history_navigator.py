@@ -11,7 +11,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_segdino._qt.mouse import click, press_key, stroke
-from napari_segdino._qt.worker import Job
+from napari_segdino._qt.worker.runner import Job
 from napari_segdino.progress import Progress
 
 CTRL = Qt.KeyboardModifier.ControlModifier

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt import idle as idle_module
-from napari_segdino._qt.idle import IdleTask
-from napari_segdino._qt.worker import Job
+from napari_segdino._qt.worker import idle as idle_module
+from napari_segdino._qt.worker.idle import IdleTask
+from napari_segdino._qt.worker.runner import Job
 from napari_segdino.progress import Progress
 
 

@@ -12,10 +12,10 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_segdino._qt import writer as writer_module
-from napari_segdino._qt.annotation import Annotation
-from napari_segdino._qt.annotations import Annotations
-from napari_segdino._qt.layers import (
+from napari_segdino._qt.layers import mask_writer as writer_module
+from napari_segdino._qt.layers.annotation import Annotation
+from napari_segdino._qt.layers.annotations import Annotations
+from napari_segdino._qt.layers.image_layers import (
     find_layer,
     image_planes,
     make_layer,
@@ -23,7 +23,7 @@ from napari_segdino._qt.layers import (
     set_pixels,
     slider_point,
 )
-from napari_segdino._qt.writer import Piece
+from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino.errors import InputError
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings

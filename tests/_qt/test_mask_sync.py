@@ -9,8 +9,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.mouse import encircle, move, polygon, press_key, stroke
-from napari_segdino._qt.writer import Piece
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier

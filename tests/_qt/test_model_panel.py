@@ -12,12 +12,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox
 
-from napari_segdino._qt.model_panel import (
+from napari_segdino._qt.mouse import click, stroke
+from napari_segdino._qt.widgets.model_panel import (
     ModelPanel,
     read_sides,
     write_sides,
 )
-from napari_segdino._qt.mouse import click, stroke
 from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import HEADS

@@ -14,9 +14,9 @@ from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_segdino._qt.controllers.objects import spacing_of, summary
 from napari_segdino._qt.mouse import click, press_key, stroke
-from napari_segdino._qt.objects.controller import spacing_of, summary
-from napari_segdino._qt.objects.table import ObjectTable
+from napari_segdino._qt.widgets.objects_panel import ObjectTable
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -355,7 +355,8 @@ import os, signal, sys
 import napari, numpy as np
 from qtpy.QtTest import QTest
 from conftest import FakeSegmenter
-from napari_segdino._qt import autosave, project
+from napari_segdino._qt.controllers import autosave
+from napari_segdino._qt.controllers import projects as project
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino.session.preload import preload
 from napari_segdino.session.session import Session

@@ -13,9 +13,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QStyle, QStyleOptionButton
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.annotations import NO_IMAGE, NO_MASK, UNTAUGHT
-from napari_segdino._qt.collapsible import Fold
+from napari_segdino._qt.layers.annotations import NO_IMAGE, NO_MASK, UNTAUGHT
 from napari_segdino._qt.mouse import find_canvas
+from napari_segdino._qt.widgets.collapsible import Fold
 from napari_segdino.errors import WeightsError
 
 OWN_WAY = {

@@ -8,8 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_segdino._qt.pages import Pages
-from napari_segdino._qt.scroll import ColumnScroll
+from napari_segdino._qt.widgets.pages import ColumnScroll, Pages
 
 
 def test_least_width_follows_the_contents(qtbot: Any) -> None:

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
-from napari_segdino._qt.mouse import click, press_key, stroke
-from napari_segdino._qt.steps import (
+from napari_segdino._qt.layers.undo import (
     bring_forward,
     find_step,
     keeping_redo,
     planes_of,
     stack_of,
 )
+from napari_segdino._qt.mouse import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier

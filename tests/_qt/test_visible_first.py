@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_dock import correct
 
-from napari_segdino._qt.layers import centre_shown
-from napari_segdino._qt.writer import Piece
+from napari_segdino._qt.layers.image_layers import centre_shown
+from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino.inference.predict import PartResult, PlaneResult
 
 

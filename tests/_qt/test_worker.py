@@ -12,7 +12,7 @@ import pytest
 from napari.utils import progress
 from superqt.utils import GeneratorWorker
 
-from napari_segdino._qt.worker import Job, TaskRunner, TaskWorker
+from napari_segdino._qt.worker.runner import Job, TaskRunner, TaskWorker
 from napari_segdino.errors import InputError
 from napari_segdino.progress import Progress
 

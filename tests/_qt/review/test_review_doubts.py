@@ -10,8 +10,12 @@ from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import drive
 from napari_segdino.review.places import Place, Ranking, Slice
 from napari_segdino.session.session import Session, Settings
-from napari_segdino.session.uncertain_places import UncertainPlaces
-from napari_segdino.session.uncertainty import UncertainPlane, iter_look, iter_rank
+from napari_segdino.session.uncertainty import (
+    UncertainPlaces,
+    UncertainPlane,
+    iter_look,
+    iter_rank,
+)
 
 
 class Probe:

@@ -12,16 +12,17 @@ import pytest
 from napari.layers import Image
 from qtpy.QtGui import QPixmap
 
-from napari_segdino._qt import idle as idle_module
-from napari_segdino._qt.mouse import click
-from napari_segdino._qt.review import score as score_module
-from napari_segdino._qt.review.score import (
+from napari_segdino._qt.controllers import score_review as score_module
+from napari_segdino._qt.controllers.score_review import (
     ELSEWHERE,
     TOO_FEW,
+    Spacing,
     held_out_text,
+    spacing_of,
     table_rows,
 )
-from napari_segdino._qt.review.units import Spacing, spacing_of
+from napari_segdino._qt.mouse import click
+from napari_segdino._qt.worker import idle as idle_module
 from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.metrics import score_case
 from napari_segdino.review.curve import Line, draw_curve
@@ -259,7 +260,7 @@ def test_a_table_belongs_to_its_image(scored: Any, volume: np.ndarray) -> None:
 def test_export(scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "scores.csv"
     monkeypatch.setattr(
-        "napari_segdino._qt.review.panel.ask_export_table", lambda *_: path
+        "napari_segdino._qt.controllers.review.ask_export_table", lambda *_: path
     )
     click(scored.dock.review.score.panel.export)
     scored.rest()

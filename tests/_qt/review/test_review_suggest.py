@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_segdino._qt.mouse import click, press_key, stroke
-from napari_segdino._qt.review.suggest_panel import IMAGES, SLICES
+from napari_segdino._qt.widgets.review_panels import IMAGES, SLICES
 from napari_segdino.review.places import Place, Slice
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -1,0 +1,223 @@
+"""What is drawn without a button: live mode, and the slice that is gone to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt.layers.image_layers import read_plane, voxel_spacing
+from napari_segdino._qt.layers.mask_writer import Piece
+from napari_segdino._qt.worker.runner import Job
+from napari_segdino.inference.predict import PlaneResult
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino._qt.worker.idle import IdleTask
+
+RETRAIN_DELAY_MS = 350
+
+"""Milliseconds without painting before it retrains."""
+
+
+class LiveRetrain(QObject):  # type: ignore[misc]
+    """Retrains when the hand rests; while a job runs, when that ends.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self._image: Image | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._retrain)
+        engine.annotations.marks_changed.connect(self._on_marks_changed)
+        engine.runner.idle.connect(self._on_idle)
+
+    def close(self) -> None:
+        """Stop."""
+        self._image = None
+        self._timer.stop()
+
+    def _on_marks_changed(self, annotation: Annotation) -> None:
+        if self._engine.session.settings.live:
+            self._image = annotation.image
+            self._timer.start(RETRAIN_DELAY_MS)
+
+    def _on_idle(self) -> None:
+        if self._image is not None:
+            self._timer.start(RETRAIN_DELAY_MS)
+
+    def _retrain(self) -> None:
+        engine, image = self._engine, self._image
+        if image is None or engine.runner.busy:
+            return
+        annotation = engine.annotations.get(image)
+        if annotation is not None and annotation.watch.stroking:
+            self._timer.start(RETRAIN_DELAY_MS)
+            return
+        self._image = None
+        if annotation is not None and engine.session.settings.live:
+            engine.retrain(image)
+
+
+DRAW_DELAY = 0.25
+
+"""Seconds that a slice is on screen before it is drawn."""
+
+EARLIER = "This slice was drawn with an earlier model."
+
+LATER = "This slice was drawn with a later model."
+
+
+class Follower(QObject):  # type: ignore[misc]
+    """Keeps the slice on screen up to date with the probe, while the user rests.
+
+    Where a probe is trained and the user goes to a slice that it has not drawn,
+    the slice is drawn in the background, as one step that can be undone. What the
+    user painted stays. A mask that came from elsewhere is left alone, and so is a
+    slice where the user has undone what the same probe had drawn.
+
+    Parameters
+    ----------
+    engine : Engine
+        Has the probe and the worker.
+    idle : IdleWork
+        Does the drawing.
+    current : callable
+        Returns the Work on the image that is picked, or None.
+    """
+
+    noted = Signal(str)
+    """What there is to say of the slice on screen; empty if nothing."""
+    drew = Signal()
+    """A slice was drawn."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        idle: IdleTask,
+        current: Callable[[], Annotation | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._engine, self._idle, self._current = engine, idle, current
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._note)
+        engine.viewer.dims.events.current_step.connect(self._on_moved)
+        engine.annotations.mask_changed.connect(self.refresh)
+        engine.drawn.connect(self._on_moved)
+        engine.session.probe_changed.connect(self.refresh)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self._soon.stop()
+        self._idle.drop("follow")
+        self._engine.viewer.dims.events.current_step.disconnect(self._on_moved)
+        self._engine.session.probe_changed.disconnect(self.refresh)
+
+    def refresh(self, *_: Any) -> None:
+        """Look soon whether the slice on screen is up to date."""
+        self._soon.start(0)
+
+    def _on_moved(self, event: Any = None) -> None:
+        self.refresh()
+        self._idle.ask("follow", self._make, DRAW_DELAY)
+
+    def _note(self) -> None:
+        annotation, history = self._current(), self._engine.history
+        if (
+            annotation is None
+            or not annotation.watch.intact
+            or not self._engine.session.is_fitted
+        ):
+            self.noted.emit("")
+            return
+        drawn, present = (
+            annotation.watch.drawn_with(annotation.shown()),
+            history.present,
+        )
+        if drawn is None or drawn == present or _accepted(annotation):
+            self.noted.emit("")
+        else:
+            self.noted.emit(EARLIER if drawn < present or present < 0 else LATER)
+
+    def _make(self) -> Job | None:
+        """Draw the slice on screen, if that is wanted."""
+        engine, annotation = self._engine, self._current()
+        settings = engine.session.settings
+        if annotation is None or not settings.follow or settings.whole_volume:
+            return None
+        if not engine.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
+            return None
+        engine.history.note()
+        plane, probe = annotation.shown(), engine.history.present
+        if not is_due(annotation, plane, probe):
+            return None
+        steps = partial(
+            engine.session.segmenter.iter_predict,
+            annotation.planes.array,
+            axes=annotation.planes.axes,
+            planes=[plane],
+            centre=annotation.centre(),
+            spacing=voxel_spacing(annotation.image),
+        )
+
+        def take(step: Any) -> None:
+            # Parts are not drawn: what is stopped leaves the slice as it was.
+            if isinstance(step, PlaneResult) and annotation.watch.intact:
+                piece = Piece(plane, step.labels, probe=probe, quiet=True)
+                annotation.writer.add(piece)
+
+        def done(_: Any) -> None:
+            annotation.writer.finish()
+            self.drew.emit()
+
+        return Job("Drawing the slice", steps, on_step=take, on_done=done)
+
+
+def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
+    """Whether a plane has to be drawn with a probe that the user did not refuse.
+
+    Parameters
+    ----------
+    annotation : Work
+        The image.
+    plane : int
+        Flat index over the leading axes.
+    probe : int
+        Number of the probe.
+    """
+    watch, index = annotation.watch, annotation.planes.index(plane)
+    if (
+        not watch.intact
+        or not annotation.planes.lead_shape
+        or _accepted(annotation, plane)
+    ):
+        return False
+    drawn = watch.drawn_with(plane)
+    if drawn is None:
+        mask, marks = (
+            read_plane(annotation.mask, index),
+            read_plane(annotation.marks, index),
+        )
+        return not mask[marks == 0].any()
+    return drawn != probe and not watch.took_back(plane, probe)
+
+
+def _accepted(annotation: Annotation, plane: int | None = None) -> bool:
+    """Whether all of a plane is marked, so that no probe has a say in it."""
+    index = annotation.planes.index(annotation.shown() if plane is None else plane)
+    return bool(np.all(read_plane(annotation.marks, index)))

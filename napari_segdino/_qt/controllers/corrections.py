@@ -1,0 +1,214 @@
+"""Tools to correct with: the brush, whole slices, how the mask is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.layers.image_layers import MASK_OPACITY, read_plane, set_pixels
+from napari_segdino._qt.layers.mask_writer import Piece
+from napari_segdino._qt.layers.screen import go_to
+from napari_segdino._qt.widgets.tools_panel import ToolsPanel
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino._qt.layers.annotations import Annotations
+    from napari_segdino.session.session import Session
+
+
+def take_brush(
+    viewer: Viewer, annotation: Annotation, label: int, before: Layer | None = None
+) -> None:
+    """Select the mask, ready to paint, unless the user is at something else.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    annotation : Work
+        Whose mask.
+    label : int
+        What to paint.
+    before : napari.layers.Layer, optional
+        What was selected when the mask was asked for. Where it still is, the brush
+        is wanted next, except by those who paint in the marks.
+    """
+    active = viewer.layers.selection.active
+    # napari hands plugins proxies of layers: they are equal, not the same.
+    at_ease = active is None or active in annotation.layers
+    waiting = active == before and active != annotation.marks
+    if not (at_ease or waiting):
+        return
+    if active != annotation.mask:
+        viewer.layers.selection.active = annotation.mask
+        side = min(annotation.planes.plane_shape)
+        annotation.mask.brush_size = int(np.clip(side // 40, 3, 30))
+    elif annotation.mask.mode != "pan_zoom":
+        return
+    pick_label(viewer, annotation, label)
+
+
+def pick_label(
+    viewer: Viewer, annotation: Annotation, label: int, take: bool = True
+) -> None:
+    """Paint a label from now on, in the mask and in the marks.
+
+    The brush is taken as well, unless `take` says that another tool is in hand.
+    """
+    annotation.mask.selected_label = label
+    annotation.marks.selected_label = label + 1
+    active = viewer.layers.selection.active
+    if active not in (annotation.mask, annotation.marks):
+        viewer.layers.selection.active = active = annotation.mask
+    if not take or viewer.dims.ndisplay != 2:
+        return
+    if active.mode in ("pan_zoom", "erase", "transform"):
+        active.mode = "paint"
+
+
+def remove_class(session: Session, annotations: Annotations, label: int) -> None:
+    """Remove a class and its marks; the mask keeps its pixels until it is drawn.
+
+    Raises
+    ------
+    InputError
+        If it is the only class.
+    """
+    session.remove_class(label)
+    for annotation in annotations:
+        for plane in range(len(annotation.planes)):
+            index = annotation.planes.index(plane)
+            at = np.flatnonzero(read_plane(annotation.marks, index) == label + 1)
+            gone = np.zeros(at.shape, annotation.marks.data.dtype)
+            set_pixels(annotation.marks, index, at, gone, plane == annotation.shown())
+
+
+OUTLINE = 2
+
+"""Pixels of an outline."""
+
+BUSY = "Wait for the mask to be drawn, or press Cancel first."
+
+
+class Corrector(QObject):  # type: ignore[misc]
+    """Does what the tools ask for with the mask that is worked on.
+
+    Parameters
+    ----------
+    panel : ToolsPanel
+        The tools.
+    engine : Engine
+        Of the window.
+    current : callable
+        Returns the Work on the image that is picked, if any.
+    """
+
+    refused = Signal(str)
+    """Why nothing was done."""
+
+    def __init__(
+        self,
+        panel: ToolsPanel,
+        engine: Engine,
+        current: Callable[[], Annotation | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._panel, self._engine, self._current = panel, engine, current
+        panel.accept.clicked.connect(self.accept)
+        panel.copy.clicked.connect(self.copy)
+        panel.opacity_changed.connect(self._set_opacity)
+        panel.outline.toggled.connect(self._set_outline)
+
+    def refresh(self) -> None:
+        """Show how the mask of the image that is picked is shown."""
+        annotation = self._current()
+        if annotation is None:
+            self._panel.show_mask(MASK_OPACITY, False)
+        else:
+            self._panel.show_mask(annotation.mask.opacity, annotation.mask.contour > 0)
+
+    # -- slices ------------------------------------------------------------
+
+    def accept(self) -> None:
+        """Make the mask of the slice that is shown marks, as one step."""
+        annotation = self._ready()
+        if annotation is None:
+            return
+        new = annotation.watch.accept(annotation.shown())
+        if new:
+            text = f"{new:,} pixels of this slice are marks now; Ctrl-Z takes it back."
+        else:
+            text = "This slice was accepted before."
+        self._engine.message.emit(text)
+
+    def copy(self) -> None:
+        """Draw the mask of the slice that is shown in the next one, and go there.
+
+        It is drawn as a prediction is: one step, and no mark of its own.
+        """
+        annotation = self._ready()
+        if annotation is None:
+            return
+        plane = annotation.shown()
+        lead = annotation.planes.index(plane)
+        if not lead or lead[-1] + 1 >= annotation.planes.lead_shape[-1]:
+            self.refused.emit("There is no next slice.")
+            return
+        annotation.watch.look(plane)
+        annotation.writer.add(
+            Piece(plane + 1, np.array(read_plane(annotation.mask, lead)))
+        )
+        annotation.writer.finish()
+        go_to(annotation.viewer, annotation, plane + 1)
+        self._engine.message.emit(
+            "Copied as a proposal: correct it, then say that the slice is right."
+        )
+
+    def _ready(self) -> Annotation | None:
+        """Return the mask to work on, None while it cannot be."""
+        annotation = self._current()
+        if annotation is None or annotation.watch.blank or not annotation.watch.intact:
+            self.refused.emit(self._engine.annotations.lacking())
+            return None
+        if self._engine.busy:
+            self.refused.emit(BUSY)
+            return None
+        return annotation
+
+    # -- how the mask is shown ---------------------------------------------
+
+    def toggle_mask(self) -> None:
+        """Turn the mask off, or on again."""
+        annotation = self._followed()
+        if annotation is not None:
+            annotation.mask.visible = not annotation.mask.visible
+
+    def toggle_outline(self) -> None:
+        """Show the outline of the mask, or fill it again."""
+        self._panel.outline.toggle()
+
+    def _set_opacity(self, opacity: float) -> None:
+        annotation = self._followed()
+        if annotation is not None:
+            annotation.mask.opacity = opacity
+
+    def _set_outline(self, on: bool) -> None:
+        annotation = self._followed()
+        if annotation is not None:
+            annotation.mask.contour = OUTLINE if on else 0
+
+    def _followed(self) -> Annotation | None:
+        """Return the mask whose look is wanted; without one nothing stays set."""
+        annotation = self._current()
+        if annotation is None:
+            self.refresh()
+            self.refused.emit(self._engine.annotations.lacking())
+        return annotation

@@ -1,0 +1,176 @@
+"""A new probe for another encoder, head or view, or for other channels."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_segdino._qt.layers.image_layers import title
+from napari_segdino._qt.worker.runner import Job
+from napari_segdino.session.results import LeftOut, Switched
+from napari_segdino.session.session import BACKGROUND_MARK
+from napari_segdino.session.tasks import iter_switch
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino.errors import ChannelsError
+
+TITLE = "Change"
+
+
+class ProbeSwitch(QObject):  # type: ignore[misc]
+    """Changes settings that the probe is bound to.
+
+    The present probe stays until the new one has its encoder and has learned the
+    marks there are, and where that fails or is cancelled.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self._changes: dict[str, Any] = {}
+        engine.busy_changed.connect(self._on_busy)
+
+    def switch(self, image: Image | None, **changes: Any) -> None:
+        """Make a new probe and draw the mask of an image with it.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            The image that is picked.
+        **changes
+            Fields of :class:`~napari_segdino.session.settings.Settings`; those of a
+            switch that is under way go with them.
+        """
+        engine, session = self._engine, self._engine.session
+        self._changes |= changes
+        annotation = engine.annotations.get(image) if image is not None else None
+        steps = partial(
+            iter_switch,
+            session.segmenter,
+            session.candidate(**self._changes),
+            dict(self._changes),
+            [engine.marked(w, {}) for w in engine.annotations],
+        )
+        if annotation is None:
+            self._load(steps)
+            return
+        drawn = partial(
+            steps,
+            engine.marked(annotation, {}),
+            annotation.mask.data,
+            annotation.wanted(session.settings.whole_volume),
+            annotation.centre(),
+            engine.uncertainty_wanted(),
+        )
+        engine.draw(annotation, TITLE, drawn)
+
+    def _load(self, steps: Any) -> None:
+        """Have the new probe take over with nothing to draw."""
+        engine = self._engine
+
+        def done(_: Any) -> None:
+            engine.message.emit(summary(engine.session.is_fitted))
+
+        engine.message.emit(f"{TITLE}: working...")
+        engine.runner.start(
+            Job(TITLE, steps, self._take, on_done=done, on_error=engine.report)
+        )
+
+    def _take(self, step: Any) -> None:
+        if isinstance(step, Switched):
+            self._engine.history.switch(step.segmenter, **step.changes)
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy:
+            self._changes = {}
+
+
+def summary(fitted: bool) -> str:
+    """Say what has come of it, and what to do next."""
+    if fitted:
+        return "Your marks were learned anew. Go back in Review brings the old probe."
+    return "It is loaded. Press Segment for a mask, or paint and press Retrain."
+
+
+class ChannelKeeper(QObject):  # type: ignore[misc]
+    """Begins new probes for other channels, and says what a probe leaves out.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    differ = Signal(object)
+    """The Work whose image has other channels than the probe learned from."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+        self._told: set[tuple[int, Any]] = set()
+        self._left_out = ""
+        engine.annotations.channels_changed.connect(self._on_channels)
+
+    def refuse(self, annotation: Annotation, error: ChannelsError) -> None:
+        """Say that a probe does not fit an image; the dock has a button for it."""
+        self._engine.message.emit(str(error))
+        self._engine.failed.emit(str(error))
+        self.differ.emit(annotation)
+
+    def renew_for(self, image: Image) -> None:
+        """Begin a new probe with what is marked on an image, and draw it at once."""
+        engine, annotation = self._engine, self._engine.annotations.get(image)
+        engine.history.renew()
+        some = annotation is not None and any(
+            (
+                annotation.marks.data[annotation.planes.index(plane)] > BACKGROUND_MARK
+            ).any()
+            for plane in range(len(annotation.planes))
+        )
+        (engine.start if some else engine.segment)(image)
+
+    def note_left_out(self, annotation: Annotation, step: LeftOut) -> None:
+        """Note which images a probe cannot learn from as well."""
+        probe = id(self._engine.session.segmenter)
+        names = [
+            title(other.image)
+            for other in self._engine.annotations
+            if other.key in step.images and (probe, other.key) not in self._told
+        ]
+        self._told |= {(probe, key) for key in step.images}
+        if names:
+            self._left_out = (
+                f"The marks of {' and '.join(names)} were left out: other channels "
+                f"than {title(annotation.image)} has. "
+            )
+
+    def left_out(self) -> str:
+        """Return the sentence about images that were left out, once."""
+        text, self._left_out = self._left_out, ""
+        return text
+
+    def _on_channels(self, annotation: Annotation) -> None:
+        """Begin a new probe where the last one knows the image by other channels."""
+        session, planes = self._engine.session, annotation.planes
+        count = planes.array.shape[-1] if planes.axes.endswith("C") else 1
+        some = f"{count} channel{'s' * (count != 1)}"
+        text = f"{title(annotation.image)} is read on {some} now"
+        fitted = session.is_fitted
+        if not fitted or session.learned.get(annotation.key):
+            self._engine.cancel()
+            self._engine.history.renew()
+            text += ", with a new probe" if fitted else ""
+        self._engine.message.emit(
+            f"{text}: press Retrain, or Segment where nothing is marked."
+        )

@@ -1,0 +1,139 @@
+"""Projects in the dock: save, open, autosave, and what a crash left."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QWidget
+
+from napari_segdino._qt import messages
+from napari_segdino._qt.controllers.autosave import Autosaver
+from napari_segdino._qt.controllers.project_state import take_state
+from napari_segdino._qt.controllers.recovery import Recovery, Restorer
+from napari_segdino._qt.worker.runner import Job
+from napari_segdino.session.project import PROJECT_FILE, ProjectWriter
+from napari_segdino.session.project.autosave import autosave_root
+from napari_segdino.session.session import FIRST_CLASSES
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.controllers.session_controller import Engine
+
+NAME = "project.segproject"
+
+
+class ProjectPanel(QWidget):  # type: ignore[misc]
+    """Two buttons."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.save = QPushButton("Save project...")
+        self.open = QPushButton("Open project...")
+        self.save.setToolTip(
+            "Keep masks, marks, classes, settings and probes in a folder; images are "
+            "kept by their paths"
+        )
+        self.open.setToolTip("Go on with a project that was saved before")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        grid.addWidget(self.save, 0, 0)
+        grid.addWidget(self.open, 0, 1)
+
+
+class Projects(QObject):  # type: ignore[misc]
+    """All about projects of one window.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the window.
+    """
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        root = autosave_root()
+        self.panel = ProjectPanel()
+        self.restorer = Restorer(engine, self)
+        self.autosaver = Autosaver(engine, root, self)
+        self.recovery = Recovery(root, self.restorer, self.autosaver, self)
+        self._folder = Path.home() / NAME
+        self.panel.save.clicked.connect(self._ask_save)
+        self.panel.open.clicked.connect(self._ask_open)
+        self.restorer.restored.connect(self._on_restored)
+        self.autosaver.failed.connect(engine.refuse)
+        self.autosaver.failed.connect(messages.alert)
+        engine.busy_changed.connect(self._on_busy)
+
+    def save(self, folder: Path) -> None:
+        """Write a project."""
+        engine = self._engine
+        if not self._worth_saving():
+            engine.refuse(engine.annotations.lacking())
+            return
+        state = take_state(engine.session, list(engine.annotations), engine.history)
+        asked = self.autosaver.asked
+        self._engine.runner.start(
+            Job(
+                "Save project",
+                partial(ProjectWriter(folder).iter_write, state),
+                on_done=lambda _: self._on_saved(folder, asked),
+                on_error=self._engine.alarm,
+            )
+        )
+
+    def open(self, folder: Path) -> None:
+        """Bring back all that a project holds."""
+        self._folder = folder
+        self.restorer.open(folder)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self.autosaver.close()
+        self.recovery.close()
+        self.restorer.close()
+
+    def _worth_saving(self) -> bool:
+        """Whether there is an image, and something that the user made."""
+        session, annotations = self._engine.session, list(self._engine.annotations)
+        made = session.is_fitted or session.classes != FIRST_CLASSES
+        return bool(annotations) and (made or any(not w.empty for w in annotations))
+
+    def _ask_save(self) -> None:
+        if not self._worth_saving():
+            self._engine.refuse(self._engine.annotations.lacking())
+            return
+        chosen, _ = QFileDialog.getSaveFileName(
+            self.panel,
+            "Save project",
+            str(self._folder),
+            "Projects (*.segproject)",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if chosen:
+            path = Path(chosen)
+            self.save(path if path.suffix else path.with_suffix(Path(NAME).suffix))
+
+    def _ask_open(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(
+            self.panel, f"Open project: a folder with {PROJECT_FILE}", str(self._folder)
+        )
+        if chosen:
+            self.open(Path(chosen))
+
+    def _on_saved(self, folder: Path, asked: int) -> None:
+        self._folder = folder
+        self.autosaver.forget(asked)
+        self._engine.message.emit(f"The project was saved to {folder}.")
+
+    def _on_restored(self, folder: Path) -> None:
+        """What was just read from a project need not be kept."""
+        if folder == self._folder and not self.restorer.waiting:
+            self.autosaver.forget(self.autosaver.asked)
+
+    def _on_busy(self, busy: bool) -> None:
+        self.panel.setEnabled(not busy)
+        self.recovery.bar.setEnabled(not busy)

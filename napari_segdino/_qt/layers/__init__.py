@@ -1,0 +1,1 @@
+"""napari layers in step with the session: masks, marks, overlays, undo."""

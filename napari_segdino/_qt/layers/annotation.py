@@ -1,0 +1,183 @@
+"""One image with its mask and marks, and the layers that lie on it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+from napari_segdino._qt.layers.channels import members_of, used_key
+from napari_segdino._qt.layers.image_layers import (
+    PLACE,
+    centre_shown,
+    kind_of,
+    layer_name,
+    made_for,
+    placed_like,
+    plane_shown,
+    title,
+)
+from napari_segdino._qt.layers.mask_sync import MaskSync
+from napari_segdino._qt.layers.mask_writer import MaskWriter, Piece
+from napari_segdino._qt.layers.undo import UndoKeys
+from napari_segdino.images.planes import Planes
+from napari_segdino.marks import Plane
+from napari_segdino.session.mask_history import MaskState
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels, Layer
+    from napari.viewer import Viewer
+
+
+class Attached:
+    """Moves and renames the layers that were made for an image along with it.
+
+    A layer that the user gave another name keeps it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        Is followed until :meth:`release`.
+    """
+
+    def __init__(self, viewer: Viewer, image: Image) -> None:
+        self._viewer, self._image = viewer, image
+        self._name = title(image)
+        for name in PLACE:
+            getattr(image.events, name).connect(self._place)
+        image.events.name.connect(self._rename)
+
+    def release(self) -> None:
+        """Let go of the image."""
+        for name in PLACE:
+            getattr(self._image.events, name).disconnect(self._place)
+        self._image.events.name.disconnect(self._rename)
+
+    def _place(self, event: Any = None) -> None:
+        for layer in made_for(self._viewer, self._image):
+            _put(layer, placed_like(self._image, (1,) * layer.ndim))
+
+    def _rename(self, event: Any = None) -> None:
+        before, self._name = self._name, title(self._image)
+        for layer in made_for(self._viewer, self._image):
+            kind = kind_of(layer)
+            # napari numbers layers of one name.
+            given = rf"{re.escape(before)} {re.escape(kind)}( \[\d+\])?"
+            if re.fullmatch(given, layer.name):
+                layer.name = layer_name(self._image, kind)
+
+
+def _put(layer: Layer, place: dict[str, Any]) -> None:
+    for name, wanted in place.items():
+        if not _same(getattr(layer, name), wanted):
+            setattr(layer, name, wanted)
+
+
+def _same(one: Any, other: Any) -> bool:
+    one, other = (getattr(x, "affine_matrix", x) for x in (one, other))
+    return np.array_equal(np.asarray(one, object), np.asarray(other, object))
+
+
+class Annotation(QObject):  # type: ignore[misc]
+    """One image under work.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        The image.
+    planes : Planes
+        Its pixels.
+    mask, marks : napari.layers.Labels
+        Its layers.
+    state : MaskState
+        What was seen of the mask so far.
+
+    Attributes
+    ----------
+    layers : list of napari.layers.Image
+        The channels of the image, used or not; `image` stands for them.
+    channels : tuple
+        Names those that are used.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        planes: Planes,
+        mask: Labels,
+        marks: Labels,
+        state: MaskState,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.viewer, self.image, self.planes = viewer, image, planes
+        self.mask, self.marks = mask, marks
+        self.layers = members_of(viewer, image)
+        self.channels = used_key(self.layers)
+        self.watch = MaskSync(planes, mask, marks, self.shown, state, self)
+        self.writer = MaskWriter(self.watch, self)
+        self.undo_keys = UndoKeys(self)
+        self._attached = Attached(viewer, image)
+
+    @property
+    def key(self) -> Any:
+        """Names the image in the session."""
+        return self.image.unique_id
+
+    def read(
+        self, planes: Planes, layers: list[Image], channels: tuple[Any, ...]
+    ) -> None:
+        """Read the image as these planes of the same shape from now on."""
+        self.planes = self.watch.planes = planes
+        self.layers, self.channels = layers, channels
+
+    def shown(self) -> int:
+        """Return the plane that is on screen."""
+        return plane_shown(self.viewer, self.image, self.planes)
+
+    def wanted(self, whole: bool) -> list[int]:
+        """Return the planes to draw, the one on screen first."""
+        first = self.shown()
+        if not whole:
+            return [first]
+        rest = sorted(set(range(len(self.planes))) - {first}, key=_distance(first))
+        return [first, *rest]
+
+    def lay_over(self, mask: Plane, marks: Plane, probe: int | None) -> None:
+        """Draw a saved mask, and marks where there are none."""
+        for plane in range(len(self.planes)):
+            index = self.planes.index(plane)
+            marked = bool(marks[index].any())
+            if marked:
+                self.watch.add_marks(plane, marks[index])
+            if marked or mask[index].any():
+                self.writer.add(Piece(plane, mask[index], probe=probe))
+        self.writer.finish()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was drawn or marked."""
+        return self.watch.blank and not np.asarray(self.marks.data).any()
+
+    def centre(self) -> tuple[float, float] | None:
+        """Return the pixel (y, x) that is looked at, None in 3D."""
+        return centre_shown(self.viewer, self.image)
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self.writer.drop()
+        self.undo_keys.close()
+        self._attached.release()
+        self.watch.close()
+        self.deleteLater()
+
+
+def _distance(first: int) -> Any:
+    return lambda plane: abs(plane - first)

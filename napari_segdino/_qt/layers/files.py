@@ -1,0 +1,111 @@
+"""Where layers come from and go to: readers, paths, formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari.errors import MultipleReaderError
+
+from napari_segdino._qt.preferences import PLUGIN
+from napari_segdino.io.formats import own_suffix, read_format
+from napari_segdino.io.napari_plugin import layer_header, write_labels
+from napari_segdino.io.read import can_read
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+    from napari.viewer import Viewer
+
+BUILTIN = "napari"
+
+"""The reader that comes with napari."""
+
+
+def open_files(viewer: Viewer, paths: Iterable[Path]) -> None:
+    """Open files: scans with this plugin, photos and the rest as napari does."""
+    for path in paths:
+        kind = read_format(path) if can_read(path) else None
+        open_path(viewer, path, PLUGIN if kind is not None and kind.napari else "")
+
+
+def open_path(viewer: Viewer, path: Path | str, reader: str = "") -> None:
+    """Open a file with a reader, or with the user's choice, or with some other.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    path : path
+        The file or folder.
+    reader : str
+        Name of the plugin; empty is what the user prefers. Where there is no
+        preference and several could read it, napari's own comes first.
+    """
+    try:
+        viewer.open(str(path), plugin=reader or None)
+    except MultipleReaderError as error:
+        others = [name for name in error.available_plugins if name != PLUGIN]
+        chosen = BUILTIN if BUILTIN in others else others[0]
+        viewer.open(str(path), plugin=chosen)
+
+
+class Origin(NamedTuple):
+    """Where an image came from; each is empty if not known.
+
+    Parameters
+    ----------
+    path, series, reader, sample
+        As for :class:`~napari_segdino.session.project.ImageEntry`.
+    """
+
+    path: str = ""
+    series: str = ""
+    reader: str = ""
+    sample: tuple[str, ...] = ()
+
+
+def origin(image: Image) -> Origin:
+    """Return where a layer came from."""
+    source = image.source
+    if source.sample:
+        return Origin(sample=tuple(source.sample))
+    header = image.metadata.get("segdino")
+    if isinstance(header, dict) and header.get("path"):
+        path = str(Path(header["path"]).absolute())
+        return Origin(path, header.get("series", ""), PLUGIN)
+    if source.path:
+        path = str(Path(source.path).absolute())
+        return Origin(path, reader=source.reader_plugin or "")
+    return Origin()
+
+
+def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
+    """Return what writes a mask as it is now, for the worker to call.
+
+    Parameters
+    ----------
+    mask : napari.layers.Labels
+        The mask; it lies in the geometry of its image.
+    path : path
+        Where to; the suffix decides the format.
+    """
+    data, meta = mask.data.copy(), placing(mask)
+    return lambda: write_labels(str(path), data, meta)
+
+
+def placing(layer: Image | Labels) -> dict[str, Any]:
+    """Return what says where a layer lies, as napari hands it to writers."""
+    return {
+        "metadata": dict(layer.metadata),
+        "axis_labels": tuple(layer.axis_labels),
+        "scale": tuple(float(s) for s in layer.scale),
+        "translate": tuple(float(t) for t in layer.translate),
+        "units": tuple(str(u) for u in layer.units),
+    }
+
+
+def proposed_suffix(mask: Labels) -> str:
+    """Return the suffix of the scan's own format, for the file dialog."""
+    stored = isinstance(mask.metadata.get("segdino"), dict)
+    return own_suffix(layer_header(mask.data, placing(mask)) if stored else None)

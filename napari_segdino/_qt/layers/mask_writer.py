@@ -1,0 +1,169 @@
+"""Write predictions into the mask, in pieces, as one step that can be undone."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_segdino._qt.layers.image_layers import read_plane, set_pixels
+from napari_segdino._qt.layers.mask_sync import MaskSync
+from napari_segdino._qt.layers.undo import keeping_redo
+from napari_segdino.marks import Plane, apply_marks
+from napari_segdino.session.probe_state import UNKNOWN
+
+PIECE = 200_000
+"""Pixels drawn in one go: some 10 to 20 ms."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Labels to draw.
+
+    Parameters
+    ----------
+    plane : int
+        Where, as a flat index over the leading axes.
+    labels : numpy.ndarray of int, shape (y, x)
+        What.
+    update : object
+        Names the job for undo.
+    probe : int, optional
+        Number of the probe that says so.
+    quiet : bool
+        Nobody asked for it: what can be redone elsewhere stays.
+    at : tuple of int
+        First pixel in the plane.
+    whole : bool
+        All of the plane is drawn after it.
+    """
+
+    plane: int
+    labels: Plane
+    update: Any = None
+    probe: int | None = None
+    quiet: bool = False
+    at: tuple[int, int] = (0, 0)
+    whole: bool = True
+
+
+class MaskWriter(QObject):  # type: ignore[misc]
+    """Draws planes into a mask without ever blocking the window.
+
+    All that one job draws is one step for undo. When the user paints or undoes
+    while it is drawing, the step is closed first, so that the user's stroke is
+    a step of its own; it never draws while a stroke is being painted.
+
+    Parameters
+    ----------
+    watch : MaskWatch
+        Of the mask.
+    """
+
+    finished = Signal()
+    """All that was asked for is drawn; emitted after :meth:`finish`."""
+
+    def __init__(self, watch: MaskSync, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._watch = watch
+        self._queue: deque[Piece] = deque()
+        self._begun: Piece | None = None
+        self._row = 0
+        self._step = ExitStack()
+        self._open = False
+        self._finishing = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._draw_some)
+        watch.pressed.connect(self.close_step)
+        watch.released.connect(self._wake)
+
+    def add(self, piece: Piece) -> None:
+        """Draw it soon; after a part of a plane the whole of it must follow."""
+        self._queue.append(piece)
+        self._wake()
+
+    def finish(self) -> None:
+        """Close the step when everything has been drawn."""
+        self._finishing = True
+        self._wake()
+
+    def drop(self) -> None:
+        """Forget what has not been drawn yet."""
+        self.close_step()
+        self._queue.clear()
+        self._timer.stop()
+        self._finishing = False
+
+    def close_step(self) -> None:
+        """Make what has been drawn so far one step for undo."""
+        self._row = 0
+        if self._begun is not None:
+            # In the middle of a plane: what comes next is not the program's.
+            self._watch.wrote(self._begun.plane, self._begun.update, UNKNOWN)
+            self._begun = None
+        if self._open:
+            self._open = False
+            with self._watch.silent():
+                self._step.close()
+
+    def _wake(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start(0)
+
+    def _draw_some(self) -> None:
+        if self._watch.stroking:
+            return
+        if not self._watch.intact:
+            self.drop()
+            return
+        if self._queue:
+            self._draw_rows(self._queue[0])
+            self._wake()
+        elif self._finishing:
+            self._finishing = False
+            self.close_step()
+            self.finished.emit()
+
+    def _draw_rows(self, piece: Piece) -> None:
+        """Draw the next rows of the piece that is first in the queue."""
+        watch, plane = self._watch, piece.plane
+        if self._begun is None or self._begun.plane != plane:
+            watch.look(plane)
+        self._begun = piece
+        index = watch.planes.index(plane)
+        height, width = piece.labels.shape
+        new = slice(self._row, min(height, self._row + max(1, PIECE // width)))
+        y0, x0 = piece.at
+        rows, columns = slice(y0 + new.start, y0 + new.stop), slice(x0, x0 + width)
+        marks = read_plane(watch.marks, (*index, rows, columns))
+        final = apply_marks(piece.labels[new], marks)
+        before = read_plane(watch.mask, (*index, rows, columns))
+        at = np.flatnonzero(final != before)
+        if at.size:
+            if not self._open:
+                self._open = True
+                self._step.enter_context(watch.mask.block_history())
+            with watch.silent(), self._keeping_redo(piece):
+                shown, values = plane == watch.shown(), final.ravel()[at]
+                y, x = np.unravel_index(at, final.shape)
+                flat = (y + rows.start) * watch.planes.plane_shape[1] + x + x0
+                set_pixels(watch.mask, index, flat, values, shown)
+            watch.drew(plane, rows, columns)
+        self._row = new.stop
+        if new.stop >= height:
+            self._row = 0
+            self._queue.popleft()
+            if piece.whole:
+                self._begun = None
+                watch.wrote(plane, piece.update, piece.probe)
+
+    def _keeping_redo(self, piece: Piece) -> AbstractContextManager[None]:
+        if not piece.quiet:
+            return nullcontext()
+        lead = self._watch.planes.lead_shape
+        return keeping_redo(self._watch.mask, piece.plane, lead)

@@ -1,1 +1,0 @@
-"""The Objects tab: objects of a mask as a layer and a table."""

@@ -1,0 +1,1 @@
+"""Widgets that know no viewer: value, setValue, a signal when the user changes it."""

@@ -1,0 +1,296 @@
+"""What to segment: the image, its channels, the encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QRadioButton,
+    QSizePolicy,
+    QWidget,
+)
+
+from napari_segdino._qt.controllers.series import SeriesCombo
+from napari_segdino._qt.layers.channels import channels_of
+from napari_segdino._qt.layers.image_layers import channel_axis
+from napari_segdino._qt.layers.layer_combo import ImageCombo
+from napari_segdino.encoders import DEVICES
+from napari_segdino.session.settings import Settings
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem
+
+from napari_segdino._qt.layers.channels import Channel
+from napari_segdino.encoders import EncoderStatus, list_encoders
+
+ROWS_SHOWN = 4
+
+
+class ChannelsPanel(QListWidget):  # type: ignore[misc]
+    """Lists the channels of an image; one of them stays checked."""
+
+    changed = Signal(list)
+    """The channels that are checked now."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._channels: list[Channel] = []
+        self.setToolTip(
+            "What the image is segmented on; other channels need a new probe"
+        )
+        self.setVerticalScrollMode(self.ScrollMode.ScrollPerPixel)
+        self.itemChanged.connect(self._on_item)
+
+    def value(self) -> list[Channel]:
+        """Return the channels that are checked."""
+        checked = Qt.CheckState.Checked
+        rows = enumerate(self._channels)
+        return [c for i, c in rows if self.item(i).checkState() == checked]
+
+    def setValue(self, channels: Sequence[Channel]) -> None:
+        """List channels."""
+        if list(channels) == self._channels:
+            return
+        self._channels = list(channels)
+        self.blockSignals(True)
+        self.clear()
+        for channel in channels:
+            item = QListWidgetItem(channel.name)
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            self.addItem(item)
+        self._check()
+        self.blockSignals(False)
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        """As many rows as there are, up to four."""
+        row = self.sizeHintForRow(0) if self.count() else 0
+        height = row * min(ROWS_SHOWN, self.count()) + 2 * self.frameWidth()
+        return QSize(super().sizeHint().width(), height)
+
+    def minimumSizeHint(self) -> QSize:
+        """Do not grow for a long name."""
+        return QSize(60, self.sizeHint().height())
+
+    def _check(self) -> None:
+        for i, channel in enumerate(self._channels):
+            used = Qt.CheckState.Checked if channel.used else Qt.CheckState.Unchecked
+            self.item(i).setCheckState(used)
+
+    def _on_item(self, item: QListWidgetItem) -> None:
+        chosen = self.value()
+        if chosen:
+            self.changed.emit(chosen)
+            return
+        self.blockSignals(True)
+        item.setCheckState(Qt.CheckState.Checked)
+        self.blockSignals(False)
+
+
+FILES = "Checkpoints (*.pth *.pt *.bin *.safetensors);;All files (*)"
+
+_ASK = "\0file"
+
+
+class EncoderCombo(QComboBox):  # type: ignore[misc]
+    """Lets the user pick an encoder by name, or a file with weights.
+
+    Parameters
+    ----------
+    value : str
+        The encoder to begin with.
+    """
+
+    valueChanged = Signal(str)
+
+    def __init__(self, value: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        for status in list_encoders():
+            self.addItem("", status.spec.name)
+            row = self.count() - 1
+            self.setItemData(row, _tooltip(status), Qt.ItemDataRole.ToolTipRole)
+        self._say_what_is_here()
+        self.insertSeparator(self.count())
+        self.addItem("A file...", _ASK)
+        self._value = value
+        self.setValue(value)
+        self.activated.connect(self._on_activated)
+
+    def value(self) -> str:
+        """Return the encoder: a name, or the path of a file."""
+        return self._value
+
+    def setValue(self, encoder: str) -> None:
+        """Show an encoder; a path that is not in the list is added to it."""
+        row = self.findData(encoder)
+        if row < 0:
+            row = self.count() - 2
+            self.insertItem(row, Path(encoder).name, encoder)
+            self.setItemData(row, encoder, Qt.ItemDataRole.ToolTipRole)
+        self._value = encoder
+        self.setCurrentIndex(row)
+
+    def showPopup(self) -> None:
+        """Open the list, saying what is on this machine by now."""
+        self._say_what_is_here()
+        super().showPopup()
+
+    def _say_what_is_here(self) -> None:
+        for status in list_encoders():
+            self.setItemText(self.findData(status.spec.name), item_text(status))
+
+    def _on_activated(self, row: int) -> None:
+        chosen = self.itemData(row)
+        if chosen == _ASK:
+            chosen, _ = QFileDialog.getOpenFileName(self, "Weights", "", FILES)
+        if chosen and chosen != self._value:
+            self.setValue(chosen)
+            self.valueChanged.emit(chosen)
+        else:
+            self.setValue(self._value)
+
+
+def item_text(status: EncoderStatus) -> str:
+    """Return what the list says of an encoder."""
+    name = status.spec.name
+    if status.here:
+        return name
+    if status.download_bytes:
+        return f"{name} (download, {_size(status.download_bytes)})"
+    return f"{name} (needs a file)"
+
+
+def _size(count: int) -> str:
+    megabytes = count / 1e6
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def _tooltip(status: EncoderStatus) -> str:
+    licence = f"\nLicence: {status.licence}" if status.licence else ""
+    return f"{status.spec.title}{licence}"
+
+
+class InputPanel(QWidget):  # type: ignore[misc]
+    """Which image, how much of it, and with which encoder.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    settings : Settings
+        What to show at first.
+
+    Attributes
+    ----------
+    device : QComboBox
+        Where it computes; laid out by the dock among what is rarely changed.
+    """
+
+    changed = Signal(str, object)
+    """Name of a field of Settings, and its new value."""
+
+    def __init__(
+        self, viewer: Viewer, settings: Settings, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.image = ImageCombo(viewer)
+        self.series = SeriesCombo()
+        self.channels = ChannelsPanel()
+        self.slice = QRadioButton("Slice")
+        self.volume = QRadioButton("Volume")
+        self.follow = QCheckBox("Follow me")
+        self.note = QLabel()
+        self.encoder = EncoderCombo(settings.encoder)
+        self.device = QComboBox()
+        self.device.addItems(DEVICES)
+        self._lay_out()
+        self.setValue(settings)
+        self.volume.toggled.connect(lambda on: self.changed.emit("whole_volume", on))
+        self.follow.clicked.connect(lambda on: self.changed.emit("follow", on))
+        self.encoder.valueChanged.connect(lambda v: self.changed.emit("encoder", v))
+        self.device.textActivated.connect(lambda v: self.changed.emit("device", v))
+
+    def setValue(self, settings: Settings) -> None:
+        """Show settings."""
+        (self.volume if settings.whole_volume else self.slice).setChecked(True)
+        self.follow.setChecked(settings.follow)
+        self.follow.setEnabled(not settings.whole_volume)
+        self.encoder.setValue(settings.encoder)
+        self.device.setCurrentText(settings.device)
+
+    def show_image(self, image: Image | None) -> None:
+        """Offer a choice of slices, and of series, only where there are any."""
+        sliders = 0 if image is None else image.ndim - 2
+        if sliders and channel_axis(image) is not None:
+            sliders -= 1
+        self.scope.setEnabled(sliders > 0)
+        self.note.setVisible(sliders > 0)
+        self.show_channels(image)
+        self.series.show_image(image)
+        several = self.series.count() > 1
+        self.series.setVisible(several)
+        self._series_label.setVisible(several)
+
+    def show_channels(self, image: Image | None) -> None:
+        """Offer a choice of channels where there is one."""
+        channels = [] if image is None else channels_of(self._viewer, image)
+        self.channels.setValue(channels)
+        self.channels.setVisible(bool(channels))
+        self._channels_label.setVisible(bool(channels))
+
+    def _lay_out(self) -> None:
+        self.image.setToolTip("The image to segment: that of the selected layer")
+        self.series.setToolTip(
+            "The folder or file holds several images: choose another one; those that "
+            "are open stay, with their masks"
+        )
+        self.slice.setToolTip("Draw only the slice that is shown")
+        self.volume.setToolTip("Draw every slice, the one that is shown first")
+        self.follow.setToolTip(
+            "Draw each slice that I go to with the present model, once I rest on it; "
+            "what I painted stays, and Ctrl-Z takes it back"
+        )
+        self.note.setStyleSheet("color: #d9a441;")
+        # Nothing below jumps when it comes and goes.
+        self.note.setMinimumHeight(self.fontMetrics().lineSpacing())
+        self.encoder.setToolTip("The frozen network whose features are used")
+        self.device.setToolTip("Where it computes; auto takes a GPU if there is one")
+        self.scope = QWidget()
+        scope = QHBoxLayout(self.scope)
+        scope.setContentsMargins(0, 0, 0, 0)
+        scope.setSpacing(8)
+        scope.addWidget(self.slice)
+        scope.addWidget(self.volume)
+        scope.addWidget(self.follow)
+        for combo in (self.image, self.series, self.encoder, self.device):
+            combo.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            combo.setMinimumContentsLength(8)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self.image)
+        self._series_label = QLabel("Series")
+        form.addRow(self._series_label, self.series)
+        self._channels_label = QLabel("Channels")
+        form.addRow(self._channels_label, self.channels)
+        form.addRow("Draw", self.scope)
+        form.addRow(self.note)
+        form.addRow("Encoder", self.encoder)

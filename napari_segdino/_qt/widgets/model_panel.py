@@ -1,0 +1,245 @@
+"""What is trained and how images are read: a section of the dock that folds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+
+from napari_segdino._qt.widgets.collapsible import Fold
+from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
+from napari_segdino.errors import InputError
+from napari_segdino.heads.registry import HEADS, head_class
+from napari_segdino.session.settings import Settings, made_for
+
+OWN_SIZE = "own"
+MAX_SIDE = 4096
+MOST_NEIGHBOURS = 4
+
+
+class ModelPanel(Fold):
+    """Shows and changes the head, the views and what is made of predictions.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to show at first.
+    """
+
+    changed = Signal(str, object)
+    """Name of a field of Settings, and its new value."""
+    refused = Signal(str)
+    """What the user typed that cannot be, and what can."""
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__("Model", "What is trained, and how images are read", parent)
+        self._settings = settings
+        self.head = _combo(tuple(HEADS))
+        self.note = QLabel()
+        self.intensity = _combo(INTENSITIES)
+        self.sides = QLineEdit()
+        self.flips = QCheckBox("mirrored as well")
+        self.slices = _combo(SLICES)
+        self.neighbours = QSpinBox()
+        self.fusion = _combo(FUSIONS)
+        self.regularise = QCheckBox("follow edges")
+        self.z_sigma = QDoubleSpinBox()
+        self.z_unit = _combo(Z_UNITS)
+        self._lay_out()
+        self._explain()
+        self.setValue(settings)
+        self._connect()
+
+    def setValue(self, settings: Settings) -> None:
+        """Show settings; emits nothing."""
+        self._settings = settings
+        made = made_for(settings.head)
+        shown, predicting = settings.features or made, settings.predicting
+        self.head.setCurrentText(settings.head)
+        self.note.setText(HEADS[settings.head].description)
+        self.intensity.setCurrentText(shown.intensity)
+        sides = "" if shown.sides == made.sides else write_sides(shown.sides)
+        self.sides.setText(sides)
+        self.sides.setPlaceholderText(write_sides(made.sides))
+        self.flips.setChecked(shown.flips)
+        self.slices.setCurrentText(shown.slices)
+        self.neighbours.setValue(shown.neighbours)
+        self.fusion.setCurrentText(predicting.fusion)
+        self.regularise.setChecked(predicting.regularise)
+        self.regularise.setEnabled(head_class(settings.head).regularised)
+        self.z_sigma.setValue(predicting.z_sigma)
+        self.z_unit.setCurrentText(predicting.z_unit)
+
+    def _connect(self) -> None:
+        self.head.textActivated.connect(self._on_head)
+        self.intensity.textActivated.connect(self._on_features)
+        self.sides.editingFinished.connect(self._on_features)
+        self.flips.clicked.connect(self._on_features)
+        self.slices.textActivated.connect(self._on_features)
+        self.neighbours.editingFinished.connect(self._on_features)
+        self.fusion.textActivated.connect(self._on_predicting)
+        self.regularise.clicked.connect(self._on_predicting)
+        self.z_sigma.editingFinished.connect(self._on_predicting)
+        self.z_unit.textActivated.connect(self._on_predicting)
+
+    def _on_head(self, head: str) -> None:
+        self.changed.emit("head", head)
+
+    def _on_features(self) -> None:
+        made = made_for(self._settings.head)
+        try:
+            sides = read_sides(self.sides.text()) or made.sides
+        except InputError as error:
+            self.refused.emit(str(error))
+            self.setValue(self._settings)
+            return
+        features = replace(
+            self._settings.features or made,
+            intensity=self.intensity.currentText(),
+            sides=sides,
+            flips=self.flips.isChecked(),
+            slices=self.slices.currentText(),
+            neighbours=self.neighbours.value(),
+        )
+        new = None if features == made else features
+        if new != self._settings.features:
+            self.changed.emit("features", new)
+
+    def _on_predicting(self) -> None:
+        predicting = replace(
+            self._settings.predicting,
+            fusion=self.fusion.currentText(),
+            regularise=self.regularise.isChecked(),
+            z_sigma=self.z_sigma.value(),
+            z_unit=self.z_unit.currentText(),
+        )
+        if predicting != self._settings.predicting:
+            self.changed.emit("predicting", predicting)
+
+    def add(self, name: str, widget: QWidget) -> None:
+        """Show one more choice, last."""
+        self._form.addRow(name, widget)
+
+    # -- building ----------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        form = self._form = QFormLayout(inside)
+        form.setContentsMargins(0, 2, 0, 4)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.note.setWordWrap(True)
+        self.note.setEnabled(False)
+        self.note.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.neighbours.setRange(0, MOST_NEIGHBOURS)
+        self.neighbours.setPrefix("± ")
+        self.z_sigma.setRange(0, 50)
+        self.z_sigma.setSingleStep(0.5)
+        self.z_sigma.setDecimals(1)
+        self.z_sigma.setSpecialValueText("off")
+        form.addRow("Head", self.head)
+        form.addRow(self.note)
+        form.addRow("Intensity", self.intensity)
+        form.addRow("Sizes", self.sides)
+        form.addRow("", self.flips)
+        form.addRow("Volumes", _row(self.slices, self.neighbours))
+        form.addRow("Fusion", self.fusion)
+        form.addRow("Masks", self.regularise)
+        form.addRow("Along z", _row(self.z_sigma, self.z_unit))
+        self.fill(inside)
+
+    def _explain(self) -> None:
+        new = " Your marks are learned anew with it; until then nothing changes."
+        self.head.setToolTip("What is trained on the frozen features." + new)
+        windows = ", ".join(
+            f"{name} {low:g} to {high:g}" for name, (low, high) in WINDOWS.items()
+        )
+        self.intensity.setToolTip(
+            "Which intensities are shown to the encoder: percentiles of the image, "
+            f"or a window in Hounsfield units ({windows}). Auto is the encoder's "
+            "own choice." + new
+        )
+        self.sides.setToolTip(
+            "Longer sides in pixels at which a tile is read, such as 512, 768; "
+            f"{OWN_SIZE} is twice the tile's own, at most 1024. Each takes its own "
+            "time and memory, and their maps are fused." + new
+        )
+        self.flips.setToolTip("Read each size mirrored too: twice the time." + new)
+        self.slices.setToolTip(
+            "Axes across which volumes are cut into planes: z as they lie, or y or x, "
+            "or all three, fused when the whole volume is drawn." + new
+        )
+        self.neighbours.setToolTip(
+            "See each slice of a volume with so many before and behind it." + new
+        )
+        self.fusion.setToolTip(
+            "How maps of several sizes are joined: the surer weighs more, or all "
+            "weigh the same"
+        )
+        self.regularise.setToolTip(
+            "Let probabilities flow along the image up to its edges (probe)"
+        )
+        self.z_sigma.setToolTip(
+            "Smooth volumes over neighbouring slices, never over time. One slice "
+            "then takes as long as all that it is smoothed with."
+        )
+
+
+def read_sides(text: str) -> tuple[int, ...]:
+    """Read sizes such as ``"512, own"``; empty where nothing is marked.
+
+    Raises
+    ------
+    InputError
+        If something else stands there.
+    """
+    words = [word for word in re.split(r"[,;\s]+", text) if word]
+    sides = [0 if word == OWN_SIZE else _pixels(word) for word in words]
+    return tuple(dict.fromkeys(sides))
+
+
+def write_sides(sides: tuple[int, ...]) -> str:
+    """Undo :func:`read_sides`."""
+    return ", ".join(str(side) if side else OWN_SIZE for side in sides)
+
+
+def _pixels(word: str) -> int:
+    if not word.isdecimal() or not 32 <= int(word) <= MAX_SIDE:
+        raise InputError(
+            f"Sizes are pixels from 32 to {MAX_SIDE}, or {OWN_SIZE}, such as 512, 768."
+        )
+    return int(word)
+
+
+def _combo(names: tuple[str, ...]) -> QComboBox:
+    combo = QComboBox()
+    combo.addItems(names)
+    combo.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    combo.setMinimumContentsLength(6)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return combo
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row

@@ -1,0 +1,125 @@
+"""Tools to correct with, how the mask is shown, and the list of keys."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segdino._qt import keys
+from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
+from napari_segdino._qt.widgets.collapsible import Fold
+
+
+class ToolsPanel(QWidget):  # type: ignore[misc]
+    """Buttons for slices and clicks; opacity and outline of the mask."""
+
+    opacity_changed = Signal(float)
+    """The user wants this opacity, 0 to 1."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.accept = QPushButton("Slice is right")
+        self.copy = QPushButton("Copy to next")
+        self.alike = QPushButton("Click to start")
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.outline = QCheckBox("Outline")
+        self.alike.setCheckable(True)
+        self._lay_out()
+        keys.follow_keys(self, self._explain)
+        self.opacity.valueChanged.connect(
+            lambda percent: self.opacity_changed.emit(percent / 100)
+        )
+
+    def show_mask(self, opacity: float, outline: bool) -> None:
+        """Show how the mask is shown; emits nothing."""
+        for widget in (self.opacity, self.outline):
+            widget.blockSignals(True)
+        self.opacity.setValue(round(100 * opacity))
+        self.outline.setChecked(outline)
+        for widget in (self.opacity, self.outline):
+            widget.blockSignals(False)
+
+    def _lay_out(self) -> None:
+        buttons = QGridLayout()
+        buttons.setSpacing(4)
+        buttons.addWidget(self.accept, 0, 0)
+        buttons.addWidget(self.copy, 0, 1)
+        buttons.addWidget(self.alike, 1, 0, 1, 2)
+        shown = QHBoxLayout()
+        shown.setSpacing(6)
+        shown.addWidget(QLabel("Mask"))
+        shown.addWidget(self.opacity, 1)
+        shown.addWidget(self.outline)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(buttons)
+        column.addLayout(shown)
+
+    def _explain(self) -> None:
+        key = keys.key_of
+        self.accept.setToolTip(
+            f"This slice is right ({key(keys.ACCEPT)}): all of its mask becomes "
+            "marks, background too. Ctrl-Z takes it back."
+        )
+        self.copy.setToolTip(
+            f"Copy the mask to the next slice and go there ({key(keys.COPY)}). It is "
+            "a proposal: only what you change, or accept, counts as marks."
+        )
+        self.alike.setToolTip(
+            f"Click an object ({key(keys.ALIKE)}): the click is a mark of the class "
+            "that is picked, and what looks alike is drawn."
+        )
+        self.opacity.setToolTip(
+            f"Opacity of the mask; {key(keys.SHOW)} turns it off and on"
+        )
+        self.outline.setToolTip(f"Show only the mask's outline ({key(keys.OUTLINE)})")
+
+
+NAPARI = {
+    "1 2 3 4": "Erase, paint, polygon, fill",
+    "[ ]": "Smaller, larger brush",
+    "Ctrl-Z": "Undo; Ctrl-Shift-Z redo",
+    "Space": "Move the view while held",
+}
+
+"""Keys that napari gives to a Labels layer."""
+
+
+class KeysPanel(Fold):
+    """Lists every key; folded at first."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Keys", "Change them in Preferences > napari-segdino", parent)
+        inside = QWidget()
+        grid = QGridLayout(inside)
+        grid.setContentsMargins(4, 0, 0, 4)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(1, 1)
+        classes = {
+            f"{CLASS.format(0)} ... {CLASS.format(9)}": "Background, class 1 to 9"
+        }
+        self._keys = {name: QLabel() for name in TEXTS}
+        listed = [(self._keys[name], text) for name, text in TEXTS.items()]
+        listed += [(QLabel(key), text) for key, text in (classes | NAPARI).items()]
+        for row, (key, text) in enumerate(listed):
+            grid.addWidget(key, row, 0)
+            label = QLabel(text)
+            label.setWordWrap(True)
+            grid.addWidget(label, row, 1)
+        self.fill(inside)
+        follow_keys(self, self._show_keys)
+
+    def _show_keys(self) -> None:
+        for name, label in self._keys.items():
+            label.setText(key_of(name))

@@ -1,0 +1,87 @@
+"""What comes of one drawing job, put where it belongs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_segdino._qt.layers.mask_writer import Piece
+from napari_segdino.inference.predict import PartResult, PlaneResult
+from napari_segdino.session.probe_history import MaskUpdate, ProbeHistory
+from napari_segdino.session.results import (
+    Learned,
+    PlaneUpdate,
+    Switched,
+    Trained,
+    UncertainPart,
+)
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino.session.session import Session
+
+
+class Drawing:
+    """Takes what a Segment or Retrain yields, on the main thread.
+
+    Parameters
+    ----------
+    annotation : Work
+        Whose mask is drawn.
+    session : Session
+        Gets what was learned.
+    history : ProbeHistory
+        Gets the probes, and the masks before and after.
+
+    Attributes
+    ----------
+    trained : Trained or None
+        What the probe knew before and after; None for Segment.
+    parts : list of PlaneUpdate
+        Masks before and after, by plane.
+    uncertain_parts : list of UncertainPart
+        Where the probe is uncertain, if somebody wanted to know.
+    """
+
+    def __init__(
+        self, annotation: Annotation, session: Session, history: ProbeHistory
+    ) -> None:
+        self.annotation = annotation
+        self.trained: Trained | None = None
+        self.parts: list[PlaneUpdate] = []
+        self.uncertain_parts: list[UncertainPart] = []
+        self._session, self._history = session, history
+        self._update: MaskUpdate | None = None
+        history.begin()
+        self._probe = history.present
+
+    def take(self, result: Any) -> None:
+        """Draw it, or note it."""
+        match result:
+            case PlaneResult():
+                self._draw(result)
+            case PartResult():
+                self._draw(result, at=(result.y0, result.x0), whole=False)
+            case Learned():
+                self._session.note_learned(result.image, result.checksums)
+            case Switched():
+                self._history.switch(result.segmenter, **result.changes)
+                self._probe = self._history.present
+            case Trained():
+                self.trained = result
+                self._update = self._history.trained(self.annotation.key, result)
+                self._probe = self._update.after
+            case PlaneUpdate():
+                self.parts.append(result)
+            case UncertainPart():
+                self.uncertain_parts.append(result)
+
+    def _draw(self, result: PartResult | PlaneResult, **where: Any) -> None:
+        piece = Piece(result.index, result.labels, self._update, self._probe, **where)
+        self.annotation.writer.add(piece)
+
+    def end(self, cancelled: bool) -> None:
+        """Note the masks; forget what has not been drawn if it was cancelled."""
+        if self._update is not None:
+            self._history.add_masks(self.annotation.key, self._update, self.parts)
+        if cancelled:
+            self.annotation.writer.drop()

@@ -1,0 +1,141 @@
+"""Work that can wait: done quietly while the user rests."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_segdino._qt.worker.runner import Job
+from napari_segdino.errors import SegDINOError
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.controllers.session_controller import Engine
+
+_log = logging.getLogger(__name__)
+
+REST = 0.8
+"""Seconds without the user doing anything before work goes on."""
+
+
+class IdleTask(QObject):  # type: ignore[misc]
+    """Does one thing after the other while nobody needs the worker.
+
+    A stroke, a move of a slider or any other job stops it at once; what was
+    stopped begins anew when the user rests again.
+
+    Parameters
+    ----------
+    engine : Engine
+        Has the worker.
+    """
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self._waiting: dict[str, tuple[float, Callable[[], Job | None]]] = {}
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._begin)
+        engine.annotations.pressed.connect(self.disturb)
+        engine.annotations.marks_changed.connect(self.disturb)
+        engine.busy_changed.connect(self._on_busy)
+        engine.runner.rested.connect(self._wake)
+        engine.viewer.dims.events.current_step.connect(self.disturb)
+
+    def ask(
+        self, name: str, make: Callable[[], Job | None], delay: float = 0.0
+    ) -> None:
+        """Have something done soon, in place of what was asked by this name.
+
+        Parameters
+        ----------
+        name : str
+            Of the task.
+        make : callable
+            Makes the job when its time has come, or None if it is not needed.
+        delay : float
+            Seconds to wait at least.
+        """
+        self._waiting[name] = time.monotonic() + delay, make
+        self._wake()
+
+    def drop(self, name: str) -> None:
+        """Forget a task."""
+        self._waiting.pop(name, None)
+
+    def close(self) -> None:
+        """Forget everything and let go of the window."""
+        self._waiting.clear()
+        self._timer.stop()
+        self._engine.viewer.dims.events.current_step.disconnect(self.disturb)
+
+    def disturb(self, event: Any = None) -> None:
+        """Stop: the user is at work."""
+        self._engine.runner.hush()
+        rested = time.monotonic() + REST
+        self._waiting = {
+            name: (max(due, rested), make)
+            for name, (due, make) in self._waiting.items()
+        }
+        self._wake()
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting:
+            due = min(due for due, _ in self._waiting.values())
+            self._timer.start(max(0, round(1000 * (due - time.monotonic()))))
+
+    def _begin(self) -> None:
+        """Begin the first task whose time has come, if nothing is going on."""
+        engine = self._engine
+        if engine.busy or not engine.runner.free:
+            return
+        if any(annotation.watch.stroking for annotation in engine.annotations):
+            self.disturb()
+            return
+        now = time.monotonic()
+        name = next((n for n, (due, _) in self._waiting.items() if due <= now), None)
+        if name is None:
+            self._wake()
+            return
+        make = self._waiting[name][1]
+        job = make()
+        if job is None:
+            self._done(name, make)
+            self._wake()
+        else:
+            end = partial(self._on_end, name, make, job.on_end)
+            job = replace(job, quiet=True, on_error=_failed, on_end=end)
+            engine.runner.start(job)
+
+    def _on_end(
+        self,
+        name: str,
+        make: Callable[[], Job | None],
+        then: Callable[[bool], None] | None,
+        cancelled: bool,
+    ) -> None:
+        if then is not None:
+            then(cancelled)
+        if not cancelled:
+            self._done(name, make)
+
+    def _done(self, name: str, make: Callable[[], Job | None]) -> None:
+        """Take a task off the list, unless it was asked for again."""
+        if self._waiting.get(name, (0.0, None))[1] is make:
+            self._waiting.pop(name)
+
+
+def _failed(error: Exception) -> None:
+    meant = isinstance(error, SegDINOError)
+    trace = None if meant else error
+    _log.warning("Work in the background failed: %s", error, exc_info=trace)
