@@ -22,7 +22,6 @@ _log = logging.getLogger(__name__)
 TAGS = (
     "SeriesInstanceUID",
     "SeriesDescription",
-    "SeriesNumber",
     "Modality",
     "Rows",
     "Columns",
@@ -31,11 +30,7 @@ TAGS = (
     "ImageOrientationPatient",
     "PixelSpacing",
     "InstanceNumber",
-    "AcquisitionNumber",
-    "SOPClassUID",
-    "Units",
     "SamplesPerPixel",
-    "FrameTime",
 )
 
 TILT_DEGREES = 0.5

@@ -41,7 +41,7 @@ def quiet_itk() -> Iterator[Any]:
         sitk.ProcessObject.SetGlobalWarningDisplay(displayed)
 
 
-def image_geometry(image: Any) -> Geometry:
+def _geometry(image: Any) -> Geometry:
     """Read the voxel grid of a SimpleITK image, its time axis left out."""
     n = min(image.GetDimension(), 3)
     full = image.GetDimension()
@@ -52,48 +52,6 @@ def image_geometry(image: Any) -> Geometry:
         tuple(float(v) for v in image.GetOrigin()[:n]),
         tuple(float(v) for v in direction.ravel()),
     )
-
-
-def image_scan(image: Any, **header: Any) -> Scan:
-    """Turn a SimpleITK image into a scan.
-
-    Parameters
-    ----------
-    image : SimpleITK.Image
-        2D, 3D or 4D (the fourth is time), with any number of components.
-    **header
-        Fields of :class:`~napari_segdino.io.scan.Header` that are known.
-
-    Returns
-    -------
-    Scan
-        A single slice or a single time point loses that axis.
-    """
-    import SimpleITK as sitk
-
-    data = sitk.GetArrayFromImage(image)
-    ndim, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    axes, spacing = "TZYX"[-ndim:], list(image.GetSpacing()[::-1])
-    units = ["s" if axis == "T" else "mm" for axis in axes]
-    for axis in "TZ":
-        at = axes.find(axis)
-        if at >= 0 and data.shape[at] == 1:
-            data = np.squeeze(data, axis=at)
-            axes = axes.replace(axis, "")
-            del spacing[at], units[at]
-    depths = ("uint8", "uint16") if header.get("format") == "DICOM" else ("uint8",)
-    colour = components in (3, 4) and data.dtype.name in depths
-    scan = Scan(
-        data=data,
-        shape=data.shape,
-        axes=axes + ("C" if components > 1 else ""),
-        spacing=tuple(spacing),
-        units=tuple(units),
-        geometry=image_geometry(image),
-        colour=colour,
-        **header,
-    )
-    return scan.channels_first()
 
 
 def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
@@ -111,23 +69,41 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     Returns
     -------
     Scan
-        Spacing in mm; data in the file's own number type.
+        Spacing in mm; data in the file's own number type. A single slice or a
+        single time point loses that axis.
 
     Raises
     ------
     ScanError
         If the file is damaged, or not what its name says.
     """
-    name = split_suffix(path)[0]
-    image = read_image(path, kind)
     if kind == "Analyze":
         _check_whole(path)
-    scan = image_scan(image, path=path, files=(str(path),), format=kind, name=name)
-    if "T" not in scan.axes or image.HasMetaDataKey("xyzt_units"):
-        return scan
-    at = scan.spatial_axes.index("T")
-    units = scan.units[:at] + (PIXEL,) + scan.units[at + 1 :]
-    return replace(scan, units=units)
+    image = read_image(path, kind)
+    with quiet_itk() as sitk:
+        data = sitk.GetArrayFromImage(image)
+    components = image.GetNumberOfComponentsPerPixel()
+    axes = "TZYX"[-image.GetDimension() :]
+    spacing = dict(zip(axes, image.GetSpacing()[::-1], strict=True))
+    for axis in "TZ":
+        if axis in axes and data.shape[axes.index(axis)] == 1:
+            data = data.squeeze(axes.index(axis))
+            axes = axes.replace(axis, "")
+    # Of these formats, only NIfTI's pairs of files say what time is counted in.
+    time = "s" if image.HasMetaDataKey("xyzt_units") else PIXEL
+    return Scan(
+        data=data,
+        shape=data.shape,
+        axes=axes + ("C" if components > 1 else ""),
+        spacing=tuple(spacing[axis] for axis in axes),
+        units=tuple(time if axis == "T" else "mm" for axis in axes),
+        geometry=_geometry(image),
+        colour=components in (3, 4) and data.dtype == np.uint8,
+        path=path,
+        files=(str(path),),
+        format=kind,
+        name=split_suffix(path)[0],
+    ).channels_first()
 
 
 def _check_whole(path: Path) -> None:

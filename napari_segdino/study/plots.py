@@ -53,7 +53,7 @@ def _figure(columns: int, path: Path) -> tuple[Any, Any]:
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def plot_scores(path: Path, rows: Sequence[Row]) -> Path:
+def plot_scores(path: Path, rows: Sequence[Row]) -> None:
     """Draw Dice, IoU and HD95 of all cases, by class.
 
     Parameters
@@ -62,11 +62,6 @@ def plot_scores(path: Path, rows: Sequence[Row]) -> Path:
         A PNG, SVG or PDF file.
     rows : sequence of Row
         One a case and class; infinite distances are left out.
-
-    Returns
-    -------
-    pathlib.Path
-        `path`.
 
     Raises
     ------
@@ -88,7 +83,7 @@ def plot_scores(path: Path, rows: Sequence[Row]) -> Path:
         axis.set(title=title, xlabel="class")
         if measure != "hd95":
             axis.set_ylim(0, 1.02)
-    return _save(figure, path)
+    _save(figure, path)
 
 
 def _finite(rows: Sequence[Row], label: int, measure: str) -> list[float]:
@@ -96,27 +91,15 @@ def _finite(rows: Sequence[Row], label: int, measure: str) -> list[float]:
     return [v for v in values if np.isfinite(v)]
 
 
-def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> Path:
+def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> None:
     """Draw Dice by number of cases, with its spread over the repeats.
 
     Parameters
     ----------
     path : pathlib.Path
-        A PNG, SVG or PDF file.
+        As for :func:`plot_scores`.
     summaries : sequence of ShotSummary
         One a number of cases.
-
-    Returns
-    -------
-    pathlib.Path
-        `path`.
-
-    Raises
-    ------
-    InputError
-        If matplotlib is missing.
-    ScanError
-        If the file cannot be written.
     """
     figure, (axis,) = _figure(1, path)
     shots = [s.shots for s in summaries]
@@ -126,30 +109,18 @@ def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> Path:
     axis.set(xlabel="cases learned from", ylabel="Dice", xscale="log", ylim=(0, 1))
     axis.set_xticks(shots, [str(s) for s in shots], minor=False)
     axis.minorticks_off()
-    return _save(figure, path)
+    _save(figure, path)
 
 
-def plot_steps(path: Path, summaries: Sequence[StepSummary]) -> Path:
+def plot_steps(path: Path, summaries: Sequence[StepSummary]) -> None:
     """Draw Dice of each step of an ablation.
 
     Parameters
     ----------
     path : pathlib.Path
-        A PNG, SVG or PDF file.
+        As for :func:`plot_scores`.
     summaries : sequence of StepSummary
         One a step.
-
-    Returns
-    -------
-    pathlib.Path
-        `path`.
-
-    Raises
-    ------
-    InputError
-        If matplotlib is missing.
-    ScanError
-        If the file cannot be written.
     """
     figure, (axis,) = _figure(1, path)
     means = [s.mean for s in summaries]
@@ -158,10 +129,9 @@ def plot_steps(path: Path, summaries: Sequence[StepSummary]) -> Path:
     axis.invert_yaxis()
     axis.set(xlabel="Dice")
     axis.grid(axis="x", alpha=0.3)
-    return _save(figure, path)
+    _save(figure, path)
 
 
-def _save(figure: Any, path: Path) -> Path:
+def _save(figure: Any, path: Path) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=DPI)
-    return path
