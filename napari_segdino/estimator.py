@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -16,11 +17,13 @@ from napari_segdino.errors import ModelFileError, NotFittedError
 from napari_segdino.heads.registry import DEFAULT_HEAD, current_name, make_head
 from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
-from napari_segdino.model_file import read_model, write_model
+from napari_segdino.model_file import DAMAGED, read_model, write_model
 from napari_segdino.params import Params
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import FittedState, from_model_file, to_model_file
 from napari_segdino.progress import Steps
+
+_log = logging.getLogger(__name__)
 
 LOADED_FOR = ("encoder", "device", "cache")
 """Parameters that the loaded encoder and its cache hang on."""
@@ -249,8 +252,13 @@ class Estimator(Params):
         ModelFileError
             If the file is missing, damaged, cut off or not a probe.
         """
-        params, fitted = from_model_file(read_model(path))
-        self = cls(**params, device=device)
+        file = read_model(path)
+        try:
+            params, fitted = from_model_file(file)
+            self = cls(**params, device=device)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            _log.error("Reading %s failed", path, exc_info=True)
+            raise ModelFileError(DAMAGED.format(path)) from error
         self.model_, self.samples_ = fitted.model, fitted.samples
         self.n_classes_ = fitted.n_classes
         self.classes_ = np.arange(fitted.n_classes)

@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 FORMAT = "napari-segdino probe"
 VERSION = 1
 
+DAMAGED = "{} is damaged: take a copy of it, or train the probe anew."
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
@@ -62,9 +64,15 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
     from safetensors.torch import save_file
 
     path = Path(path)
-    header = {"format": FORMAT, "version": str(VERSION), "meta": json.dumps(model.meta)}
     # Copies, since the format takes no tensors that share memory.
     tensors = {name: t.contiguous().clone() for name, t in model.tensors.items()}
+    meta = json.dumps(model.meta)
+    header = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "meta": meta,
+        "checksum": _checksum(meta, tensors),
+    }
     try:
         with atomic_path(path, ModelFileError) as partial:
             save_file(tensors, partial, header)
@@ -72,6 +80,18 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
         _log.error("Writing %s failed", path, exc_info=True)
         raise ModelFileError(f"The probe could not be saved: {error}.") from error
     return path
+
+
+def _checksum(meta: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return a digest of all that a file holds."""
+    import torch
+
+    digest = hashlib.blake2b(meta.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content = tensor.contiguous().reshape(-1).view(torch.uint8)
+        digest.update(content.numpy().data)
+    return digest.hexdigest()
 
 
 def model_digest(model: ModelFile) -> str:
@@ -85,19 +105,12 @@ def model_digest(model: ModelFile) -> str:
     model : ModelFile
         As read.
     """
-    import torch
-
     meta = {k: v for k, v in model.meta.items() if k != "class_info"}
     # Masks that were made when a head had another name are up to date.
     for name in ("head", "recipe"):
         if meta.get(name):
             meta[name] = first_name(meta[name])
-    digest = hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16)
-    for name, tensor in sorted(model.tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        content = tensor.contiguous().reshape(-1).view(torch.uint8)
-        digest.update(content.numpy().data)
-    return digest.hexdigest()
+    return _checksum(json.dumps(meta, sort_keys=True), model.tensors)
 
 
 def read_model(path: str | Path) -> ModelFile:
@@ -115,7 +128,8 @@ def read_model(path: str | Path) -> ModelFile:
     Raises
     ------
     ModelFileError
-        If there is no such file, or it is no probe, cut off or too new.
+        If there is no such file, or it is no probe, too new, or not as it was
+        written.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -133,8 +147,22 @@ def read_model(path: str | Path) -> ModelFile:
         ) from error
     if header.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a napari-segdino probe file.")
-    if int(header["version"]) > VERSION:
+    version, meta = header.get("version", ""), header.get("meta", "")
+    if version.isdecimal() and int(version) > VERSION:
         raise ModelFileError(
             f"{path} was written by a newer version: update napari-segdino."
         )
-    return ModelFile(json.loads(header["meta"]), tensors)
+    # Files of earlier versions have no checksum.
+    whole = header.get("checksum", "") in ("", _checksum(meta, tensors))
+    if not (version.isdecimal() and whole) or any(
+        tensor.is_floating_point() and bool(tensor.isnan().any())
+        for tensor in tensors.values()
+    ):
+        raise ModelFileError(DAMAGED.format(path))
+    try:
+        found = json.loads(meta)
+    except ValueError as error:
+        raise ModelFileError(DAMAGED.format(path)) from error
+    if not isinstance(found, dict):
+        raise ModelFileError(DAMAGED.format(path))
+    return ModelFile(found, tensors)
