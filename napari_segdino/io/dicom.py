@@ -20,6 +20,7 @@ from napari_segdino.io.dicom_index import (
     frames_of,
     iter_series,
     list_series,
+    regular_slices,
 )
 from napari_segdino.io.dicom_pixels import read_values
 from napari_segdino.io.geometry import Geometry
@@ -152,15 +153,15 @@ def _volume(
     about: dict[str, Any],
 ) -> Scan:
     """Make a scan of planes in the order of the series; repeats become time."""
-    repeats = _repeats(series)
-    first = replace(series, slices=series.slices[::repeats])
-    notes = (*about.pop("warnings", ()), *faults(first))
-    stacks = [planes[start::repeats] for start in range(repeats)]
-    data, axes = (planes, "ZYX") if repeats == 1 else (np.stack(stacks), "TZYX")
-    if repeats > 1:
-        slices = (s for start in range(repeats) for s in series.slices[start::repeats])
-        about = {**about, "files": replace(series, slices=tuple(slices)).files}
-    return _scan(data, axes, _grid(first, spacing), {**about, "warnings": notes})
+    chosen, repeats, notes = regular_slices(series)
+    slices = tuple(series.slices[i] for i in chosen.ravel())
+    first = replace(series, slices=slices[: chosen.shape[1]])
+    axes = "ZYX" if repeats == 1 else "TZYX"
+    if chosen.size != len(planes) or repeats > 1:
+        planes = planes[chosen if repeats > 1 else chosen[0]]
+        about = {**about, "files": replace(series, slices=slices).files}
+    notes = (*about.pop("warnings", ()), *notes, *faults(first))
+    return _scan(planes, axes, _grid(first, spacing), {**about, "warnings": notes})
 
 
 def _scan(data: NDArray[Any], axes: str, grid: Geometry, about: dict[str, Any]) -> Scan:
@@ -210,16 +211,6 @@ def _plane_spacing(tags: Any) -> tuple[float, float]:
         if found is not None and len(found) == 2 and min(map(float, found)) > 0:
             return float(found[0]), float(found[1])
     return 1.0, 1.0
-
-
-def _repeats(series: Series) -> int:
-    """How many slices share each position; 1 unless it is the same for all."""
-    positions = series.positions
-    if positions is None:
-        return 1
-    _places, counts = np.unique(positions.round(2), axis=0, return_counts=True)
-    same = bool((counts == counts[0]).all())
-    return int(counts[0]) if same else 1
 
 
 def _grid(series: Series, spacing: tuple[float, float], step: float = 0.0) -> Geometry:

@@ -305,6 +305,39 @@ def list_series(folder: Path | str) -> list[Series]:
     return drive(iter_series(folder))
 
 
+def regular_slices(series: Series) -> tuple[NDArray[np.intp], int, tuple[str, ...]]:
+    """Choose the slices that make volumes, one or several that come back in time.
+
+    Parameters
+    ----------
+    series : Series
+        Its slices sorted by position.
+
+    Returns
+    -------
+    chosen : numpy.ndarray of int, shape (T, Z)
+        Which slices. Left out are positions that come back less often than most, and
+        further repeats of others: which time they are of is not known.
+    repeats : int
+        T.
+    warnings : tuple of str
+        A sentence where slices are left out.
+    """
+    count = len(series.slices)
+    if series.positions is None:
+        return np.arange(count)[None], 1, ()
+    _places, at = np.unique(series.positions.round(2), axis=0, return_inverse=True)
+    counts = np.bincount(at.ravel())
+    repeats = int(np.bincount(counts).argmax())
+    members = [np.flatnonzero(at.ravel() == k)[:repeats] for k in range(len(counts))]
+    whole = sorted(m.tolist() for m in members if len(m) == repeats)
+    chosen = np.array(whole, np.intp).T
+    left = count - chosen.size
+    why = "shown twice" if repeats == 1 else f"not shown {repeats} times as the others"
+    note = f"Left out: {left} of {count} slices, whose places are {why}."
+    return chosen, repeats, (note,) if left else ()
+
+
 def faults(series: Series) -> tuple[str, ...]:
     """Say what is wrong with a stack's slices.
 

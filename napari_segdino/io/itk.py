@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,6 +55,36 @@ def _geometry(image: Any) -> Geometry:
     )
 
 
+_POINTERS = re.compile(
+    rb"^(?:data ?file *: *|ElementDataFile *= *)(.*?) *$((?:\n.*)*)", re.I | re.M
+)
+
+
+def _check_pointers(path: Path) -> None:
+    """See that a header points at no pixels outside of its folder.
+
+    Raises
+    ------
+    ScanError
+        If it does: it could make any file of the machine part of a scan.
+    """
+    with open(path, "rb") as file:
+        head = file.read(2**16).replace(b"\r", b"").split(b"\n\n")[0]
+    found = _POINTERS.search(head)
+    if found is None or found[1].upper() == b"LOCAL":
+        return
+    listed = found[1].upper().startswith(b"LIST")
+    names = found[2].split(b"\n") if listed else [found[1]]
+    folder = path.parent.resolve()
+    for name in filter(None, names):
+        target = (folder / os.fsdecode(name.strip())).resolve()
+        if not target.is_relative_to(folder):
+            raise ScanError(
+                f"{path.name} cannot be read: it points at pixels outside of its "
+                f"folder, {os.fsdecode(name)}."
+            )
+
+
 def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     """Read one file.
 
@@ -79,6 +110,8 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     """
     if kind == "Analyze":
         _check_whole(path)
+    else:
+        _check_pointers(path)
     image = read_image(path, kind)
     with quiet_itk() as sitk:
         data = sitk.GetArrayFromImage(image)

@@ -117,6 +117,8 @@ def _iter_read(path: Path, options: ReadOptions) -> Steps[Scan]:
 def _iter_read_format(path: Path, options: ReadOptions) -> Steps[Scan]:
     if not path.exists():
         raise ScanError(f"{path.name} cannot be read: there is no such file.")
+    if not path.is_file() and not path.is_dir():
+        raise ScanError(f"{path.name} cannot be read: it is a device, not a file.")
     kind = read_format(path)
     if kind is None or kind.read is None:
         if path.is_dir():

@@ -146,6 +146,32 @@ def test_positions_that_come_back_are_time(tmp_path, dicom_slice):
     assert scan.warnings == ()
 
 
+def test_a_series_in_time_with_a_missing_file(tmp_path, dicom_slice):
+    """Which time the others of its place are of is not known: the place is left out."""
+    for t in range(3):
+        for k in range(4):
+            value = np.full((3, 4), 10 * t + k)
+            place, number = (0, 0, 2 * k), 4 * t + k + 1
+            dicom_slice(tmp_path / f"{t}{k}.dcm", value, place, number)
+    (tmp_path / "01.dcm").unlink()
+    scan = read_scan(tmp_path)
+    assert (scan.axes, scan.shape) == ("TZYX", (3, 3, 3, 4))
+    stored = (scan.data[..., 0, 0] + 1000) / 2
+    assert stored.tolist() == [[0, 2, 3], [10, 12, 13], [20, 22, 23]]
+    assert scan.warnings[0].startswith("Left out: 2 of 11 slices, whose places are not")
+    assert "About 1 of the slices" in scan.warnings[1] or "varies" in scan.warnings[1]
+    assert len(scan.files) == 9
+
+
+def test_a_slice_that_is_there_twice(dicom_folder):
+    again = (dicom_folder / "b.dcm").read_bytes()
+    (dicom_folder / "copy.dcm").write_bytes(again)
+    scan = read_scan(dicom_folder)
+    assert (scan.axes, scan.shape) == ("ZYX", (5, 6, 7))
+    assert scan.spacing[0] == pytest.approx(2)
+    assert scan.warnings == ("Left out: 1 of 6 slices, whose places are shown twice.",)
+
+
 def test_slices_without_a_place_are_sorted_by_number(tmp_path, dicom_slice):
     import pydicom
 

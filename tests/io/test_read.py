@@ -210,6 +210,33 @@ def test_cut_files(itk_file, name):
         read_scan(path)
 
 
+@pytest.mark.parametrize("name", ["a.nhdr", "a.mhd"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_header_that_points_out_of_its_folder(itk_file, tmp_path, name, listed):
+    """Else a scan from anyone could hold the pixels of any file of the machine."""
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    path = itk_file(f"inner/{name}", VOLUME)
+    assert np.array_equal(read_scan(path).data, VOLUME)
+    lines = path.read_text().splitlines()
+    at = next(i for i, one in enumerate(lines) if "file" in one.lower())
+    word, sign = ("data file", ":") if name == "a.nhdr" else ("ElementDataFile", "=")
+    outside = str(tmp_path / "secret.raw")
+    new = [f"{word}{sign} LIST", outside] if listed else [f"{word}{sign} {outside}"]
+    path.write_text("\n".join([*lines[:at], *new]) + "\n")
+    (tmp_path / "secret.raw").write_bytes(VOLUME.tobytes())
+    with pytest.raises(ScanError, match=f"{name} cannot be read: it points at pixels"):
+        read_scan(path)
+
+
+def test_devices_and_pipes_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.nii")
+    (tmp_path / "b.nrrd").symlink_to("/dev/zero")
+    for name in ("a.nii", "b.nrrd"):
+        with pytest.raises(ScanError, match="it is a device, not a file"):
+            read_scan(tmp_path / name)
+
+
 def test_details_go_to_the_log(tmp_path, caplog):
     (tmp_path / "a.nrrd").write_bytes(b"no")
     with caplog.at_level(logging.ERROR), pytest.raises(ScanError):
