@@ -126,7 +126,7 @@ def test_patterns_and_repeats(folder_of, tmp_path):
     [
         (["nothing*.tif"], {}, "no file like"),
         (["nothing.tif"], {}, "no file or folder"),
-        (["scans"], {"suffix": ".jpg"}, "not '.jpg'"),
+        (["scans"], {"suffix": ".jpg"}, "no format of masks named '.jpg'"),
     ],
 )
 def test_what_cannot_be_planned(folder_of, tmp_path, inputs, options, why):
