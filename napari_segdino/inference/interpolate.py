@@ -1,0 +1,156 @@
+"""The slices between two masks, from their shapes and from the image.
+
+References
+----------
+S. P. Raya and J. K. Udupa, "Shape-based interpolation of multidimensional objects",
+IEEE Transactions on Medical Imaging 9(1), 1990.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segdino.errors import InputError
+from napari_segdino.inference.predict import label_dtype
+
+Map = NDArray[np.float32]
+
+UNSURE = 0.08
+"""Half-width of the border on which the image decides, halfway between two masks, in
+diameters of the object."""
+
+
+def interpolate_shapes(
+    first: NDArray[Any],
+    last: NDArray[Any],
+    count: int,
+    scale: Sequence[float] = (1.0, 1.0),
+) -> list[Map]:
+    """Blend the signed distances of two masks, class by class.
+
+    Objects move on a straight line from centre to centre while they change their
+    shape. A class that only one mask has shrinks and is gone halfway.
+
+    Parameters
+    ----------
+    first, last : numpy.ndarray of int, shape (Y, X)
+        Masks: 0 background, 1.. classes.
+    count : int
+        Slices between them.
+    scale : sequence of float
+        Size of a pixel along y and x.
+
+    Returns
+    -------
+    list of numpy.ndarray, each (K, Y, X), float32
+        One a slice: signed distance to the border of each class, positive inside,
+        in units of `scale`; the first is background.
+
+    Raises
+    ------
+    InputError
+        If the masks have other shapes than each other.
+    """
+    if first.shape != last.shape:
+        raise InputError(f"Slices of {first.shape} and {last.shape} do not fit.")
+    top = int(max(first.max(initial=0), last.max(initial=0)))
+    shares = [(k + 1) / (count + 1) for k in range(count)]
+    maps = [np.full((top + 1, *first.shape), -np.inf, np.float32) for _ in shares]
+    for label in range(1, top + 1):
+        ends = [mask == label for mask in (first, last)]
+        if not any(end.any() for end in ends):
+            continue
+        inside = [_signed_distance(end, scale) for end in ends]
+        for share, found in zip(shares, maps, strict=True):
+            found[label] = _blend(inside, ends, share)
+    for found in maps:
+        found[0] = -found[1:].max(0, initial=-np.inf)
+    return maps
+
+
+def interpolate_masks(
+    first: NDArray[Any],
+    last: NDArray[Any],
+    count: int,
+    probabilities: Sequence[Map] | None = None,
+    scale: Sequence[float] = (1.0, 1.0),
+) -> list[NDArray[np.unsignedinteger]]:
+    """Draw the slices between two masks.
+
+    Parameters
+    ----------
+    first, last, count, scale
+        See :func:`interpolate_shapes`.
+    probabilities : sequence of numpy.ndarray, each (K, Y, X), optional
+        What a probe says of each slice. It decides near the border of the
+        interpolated shape, in a band that is widest halfway between the masks.
+
+    Returns
+    -------
+    list of numpy.ndarray, each (Y, X), uint8 or uint16
+    """
+    shapes = interpolate_shapes(first, last, count, scale)
+    size = max(_diameter(first, scale), _diameter(last, scale))
+    masks = []
+    for number, shape in enumerate(shapes):
+        share = (number + 1) / (count + 1)
+        score = shape
+        if probabilities is not None:
+            band = max(0.5 * min(scale), UNSURE * size * 2 * min(share, 1 - share))
+            score = _with_image(shape / band, probabilities[number])
+        masks.append(score.argmax(0).astype(label_dtype(len(score))))
+    return masks
+
+
+def _with_image(shape: Map, probabilities: Map) -> Map:
+    """Add the log odds of the shape, in bands, and those of a probe."""
+    both = min(len(shape), len(probabilities))
+    score: Map = np.clip(shape, -4, 4)
+    # Two bands from the border, odds of 49 to 1 no longer change the class.
+    score[:both] += np.log(np.clip(probabilities[:both], 0.02, 0.98))
+    return score
+
+
+def _signed_distance(inside: NDArray[np.bool_], scale: Sequence[float]) -> Map:
+    """Distance to the border, positive inside; half a pixel beside it."""
+    from scipy.ndimage import distance_transform_edt
+
+    half = 0.5 * min(scale)
+    if not inside.any():
+        nowhere: Map = np.full(inside.shape, -np.inf, np.float32)
+        return nowhere
+    within = distance_transform_edt(np.pad(inside, 1), scale)[1:-1, 1:-1] - half
+    beyond = distance_transform_edt(~inside, scale) - half
+    signed: Map = np.where(inside, within, -beyond).astype(np.float32)
+    return signed
+
+
+def _blend(
+    inside: Sequence[Map], ends: Sequence[NDArray[np.bool_]], share: float
+) -> Map:
+    """Blend two signed distances whose shapes are moved onto one centre."""
+    from scipy.ndimage import center_of_mass, shift
+
+    if not (ends[0].any() and ends[1].any()):
+        there, near = (inside[0], 1 - share) if ends[0].any() else (inside[1], share)
+        gone = -float(there.max())
+        alone: Map = near * there + (1 - near) * np.float32(gone)
+        return alone
+    centres = [np.array(center_of_mass(end)) for end in ends]
+    centre = (1 - share) * centres[0] + share * centres[1]
+    moved = [
+        shift(one, centre - own, order=1, mode="nearest")
+        for one, own in zip(inside, centres, strict=True)
+    ]
+    blended: Map = (1 - share) * moved[0] + share * moved[1]
+    return blended
+
+
+def _diameter(mask: NDArray[Any], scale: Sequence[float]) -> float:
+    """Diameter of a disc that is as large as the objects of a mask together."""
+    area = np.count_nonzero(mask) * float(np.prod(scale))
+    return 2 * float(np.sqrt(area / np.pi))
