@@ -226,6 +226,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.key_of(keys.NEXT_SLICE): self.review.suggest.next_slice,
             keys.key_of(keys.ACCEPT): self.corrector.accept,
             keys.key_of(keys.COPY): self.corrector.copy,
+            keys.key_of(keys.ACCEPT_TO_HERE): self.corrector.accept_to_here,
+            keys.key_of(keys.INTERPOLATE): self.corrector.interpolate,
             keys.key_of(keys.ALIKE): self.tools.alike.toggle,
             keys.key_of(keys.SHOW): self.corrector.toggle_mask,
             keys.key_of(keys.OUTLINE): self.corrector.toggle_outline,

@@ -29,6 +29,8 @@ NEXT_PLACE = "next_place"
 NEXT_SLICE = "next_slice"
 ACCEPT = "accept_slice"
 COPY = "copy_to_next"
+ACCEPT_TO_HERE = "accept_to_here"
+INTERPOLATE = "interpolate"
 ALIKE = "click_to_start"
 SHOW = "show_mask"
 OUTLINE = "outline"
@@ -41,6 +43,8 @@ DEFAULTS = {
     NEXT_SLICE: "Shift-J",
     ACCEPT: "Shift-A",
     COPY: "Shift-C",
+    ACCEPT_TO_HERE: "Shift-E",
+    INTERPOLATE: "Shift-I",
     ALIKE: "Shift-K",
     SHOW: "Shift-M",
     OUTLINE: "Shift-O",
@@ -54,6 +58,8 @@ TEXTS = {
     NEXT_SLICE: "Next uncertain slice",
     ACCEPT: "This slice is right",
     COPY: "Copy the mask to the next slice",
+    ACCEPT_TO_HERE: "Accept the slices up to this one",
+    INTERPOLATE: "Draw between two accepted slices",
     ALIKE: "Click to start",
     SHOW: "Mask on or off",
     OUTLINE: "Outline or filled",

@@ -71,6 +71,8 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
     if grouped:
         weak = "your strokes soon outweigh it"
         return f"A first guess, grouped without labels; {weak}. {NEXT_STEP}"
+    if job == "Interpolate":
+        return "Drawn between the accepted slices as a proposal: correct or accept it."
     if job == "Click":
         return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if job == "Retrain":

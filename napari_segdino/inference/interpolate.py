@@ -24,12 +24,12 @@ UNSURE = 0.08
 diameters of the object."""
 
 
-def interpolate_shapes(
+def interpolate_shape(
     first: NDArray[Any],
     last: NDArray[Any],
-    count: int,
+    share: float,
     scale: Sequence[float] = (1.0, 1.0),
-) -> list[Map]:
+) -> Map:
     """Blend the signed distances of two masks, class by class.
 
     Objects move on a straight line from centre to centre while they change their
@@ -39,16 +39,16 @@ def interpolate_shapes(
     ----------
     first, last : numpy.ndarray of int, shape (Y, X)
         Masks: 0 background, 1.. classes.
-    count : int
-        Slices between them.
+    share : float
+        Of the way from the first to the last, 0 to 1.
     scale : sequence of float
         Size of a pixel along y and x.
 
     Returns
     -------
-    list of numpy.ndarray, each (K, Y, X), float32
-        One a slice: signed distance to the border of each class, positive inside,
-        in units of `scale`; the first is background.
+    numpy.ndarray, shape (K, Y, X), float32
+        Signed distance to the border of each class, positive inside, in units of
+        `scale`; the first is background.
 
     Raises
     ------
@@ -58,52 +58,43 @@ def interpolate_shapes(
     if first.shape != last.shape:
         raise InputError(f"Slices of {first.shape} and {last.shape} do not fit.")
     top = int(max(first.max(initial=0), last.max(initial=0)))
-    shares = [(k + 1) / (count + 1) for k in range(count)]
-    maps = [np.full((top + 1, *first.shape), -np.inf, np.float32) for _ in shares]
+    found: Map = np.full((top + 1, *first.shape), -np.inf, np.float32)
     for label in range(1, top + 1):
         ends = [mask == label for mask in (first, last)]
-        if not any(end.any() for end in ends):
-            continue
-        inside = [_signed_distance(end, scale) for end in ends]
-        for share, found in zip(shares, maps, strict=True):
-            found[label] = _blend(inside, ends, share)
-    for found in maps:
-        found[0] = -found[1:].max(0, initial=-np.inf)
-    return maps
+        if any(end.any() for end in ends):
+            found[label] = _blend(ends, share, scale)
+    found[0] = -found[1:].max(0, initial=-np.inf)
+    return found
 
 
-def interpolate_masks(
+def interpolate_mask(
     first: NDArray[Any],
     last: NDArray[Any],
-    count: int,
-    probabilities: Sequence[Map] | None = None,
+    share: float,
+    probabilities: Map | None = None,
     scale: Sequence[float] = (1.0, 1.0),
-) -> list[NDArray[np.unsignedinteger]]:
-    """Draw the slices between two masks.
+) -> NDArray[np.unsignedinteger]:
+    """Draw a slice between two masks.
 
     Parameters
     ----------
-    first, last, count, scale
-        See :func:`interpolate_shapes`.
-    probabilities : sequence of numpy.ndarray, each (K, Y, X), optional
-        What a probe says of each slice. It decides near the border of the
+    first, last, share, scale
+        See :func:`interpolate_shape`.
+    probabilities : numpy.ndarray, shape (K, Y, X), optional
+        What a probe says of the slice. It decides near the border of the
         interpolated shape, in a band that is widest halfway between the masks.
 
     Returns
     -------
-    list of numpy.ndarray, each (Y, X), uint8 or uint16
+    numpy.ndarray, shape (Y, X), uint8 or uint16
     """
-    shapes = interpolate_shapes(first, last, count, scale)
-    size = max(_diameter(first, scale), _diameter(last, scale))
-    masks = []
-    for number, shape in enumerate(shapes):
-        share = (number + 1) / (count + 1)
-        score = shape
-        if probabilities is not None:
-            band = max(0.5 * min(scale), UNSURE * size * 2 * min(share, 1 - share))
-            score = _with_image(shape / band, probabilities[number])
-        masks.append(score.argmax(0).astype(label_dtype(len(score))))
-    return masks
+    score = interpolate_shape(first, last, share, scale)
+    if probabilities is not None:
+        size = max(_diameter(first, scale), _diameter(last, scale))
+        band = max(0.5 * min(scale), UNSURE * size * 2 * min(share, 1 - share))
+        score = _with_image(score / band, probabilities)
+    mask: NDArray[np.unsignedinteger] = score.argmax(0).astype(label_dtype(len(score)))
+    return mask
 
 
 def _with_image(shape: Map, probabilities: Map) -> Map:
@@ -130,11 +121,12 @@ def _signed_distance(inside: NDArray[np.bool_], scale: Sequence[float]) -> Map:
 
 
 def _blend(
-    inside: Sequence[Map], ends: Sequence[NDArray[np.bool_]], share: float
+    ends: Sequence[NDArray[np.bool_]], share: float, scale: Sequence[float]
 ) -> Map:
     """Blend two signed distances whose shapes are moved onto one centre."""
     from scipy.ndimage import center_of_mass, shift
 
+    inside = [_signed_distance(end, scale) for end in ends]
     if not (ends[0].any() and ends[1].any()):
         there, near = (inside[0], 1 - share) if ends[0].any() else (inside[1], share)
         gone = -float(there.max())

@@ -103,3 +103,19 @@ class UncertainPart:
 
     plane: int
     uncertainty: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A mask that no probe has drawn: it stays until the user changes or accepts it.
+
+    Parameters
+    ----------
+    plane : int
+        Flat index over the image's leading axes.
+    labels : numpy.ndarray of int, shape (Y, X)
+        0 background, 1.. classes.
+    """
+
+    plane: int
+    labels: NDArray[np.unsignedinteger]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_segdino.compressed import Compressed
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.images.planes import Planes
+from napari_segdino.inference.interpolate import interpolate_mask
 from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.marks import apply_marks
@@ -22,6 +23,7 @@ from napari_segdino.session.results import (
     Learned,
     LeftOut,
     PlaneUpdate,
+    Proposal,
     Switched,
     Trained,
     UncertainPart,
@@ -315,6 +317,48 @@ def iter_segment(
     else:
         steps = segmenter.iter_cluster(target.array, n_classes=n_groups, **how)
     yield from foretell(steps)
+
+
+def iter_interpolate(
+    segmenter: Any, target: Marked, first: int, last: int
+) -> Steps[None]:
+    """Draw the planes between two that are marked whole.
+
+    Their shapes say where objects are, and near the borders the probe decides, if
+    there is one that fits.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        May have learned nothing yet.
+    target : Marked
+        The image.
+    first, last : int
+        Planes whose every pixel is marked.
+
+    Yields
+    ------
+    Progress, Proposal
+    """
+    image, between = target.planes, range(first + 1, last)
+    below, above = (np.asarray(target.marks[image.index(p)]) - 1 for p in (first, last))
+    scale = (target.spacing or (1.0, 1.0))[-2:]
+    if not (segmenter.is_fitted and fits(segmenter, image)):
+        for plane in between:
+            yield Progress(plane - first - 1, len(between), "Interpolating")
+            share = (plane - first) / (last - first)
+            yield Proposal(plane, interpolate_mask(below, above, share, scale=scale))
+        return
+    how: dict[str, Any] = {"axes": image.axes, "spacing": target.spacing}
+    steps = segmenter.iter_predict(image.array, planes=between, **how)
+    for step in foretell(steps):
+        if isinstance(step, PlaneResult):
+            share = (step.index - first) / (last - first)
+            likely = step.probabilities
+            mask = interpolate_mask(below, above, share, likely, scale)
+            yield Proposal(step.index, mask)
+        elif not isinstance(step, PartResult):
+            yield step
 
 
 def iter_start(

@@ -83,6 +83,63 @@ def test_accepting_keeps_earlier_marks(scan: Any) -> None:
     assert marks.data[lead, 5, 5] == 2, "said by hand, not drawn yet"
 
 
+# -- between accepted slices ---------------------------------------------------
+
+
+def draw_square(user: Any, plane: int, first: int, side: int = 20) -> None:
+    """Draw a square as the mask of a slice, and accept it."""
+    user.viewer.dims.set_current_step(0, plane)
+    mask = user.annotation.mask
+    block = np.zeros(mask.data.shape[1:], mask.data.dtype)
+    block[10 : 10 + side, first : first + side] = 1
+    where = np.nonzero(block != mask.data[plane])
+    mask.data_setitem((np.full(len(where[0]), plane), *where), block[where])
+    press_key(Qt.Key.Key_A, SHIFT)
+
+
+def test_slices_between_accepted_ones_are_drawn(scan: Any) -> None:
+    mask, marks = scan.annotation.mask, scan.annotation.marks
+    draw_square(scan, 0, first=10)
+    draw_square(scan, 4, first=30)
+    scan.viewer.dims.set_current_step(0, 2)
+    before, marked = mask.data.copy(), marks.data.copy()
+    press_key(Qt.Key.Key_I, SHIFT)
+    scan.rest()
+    for plane, first in ((1, 15), (2, 20), (3, 25)):
+        wanted = np.zeros(mask.data.shape[1:], bool)
+        wanted[10:30, first : first + 20] = True
+        np.testing.assert_array_equal(mask.data[plane] == 1, wanted)
+    np.testing.assert_array_equal(marks.data, marked), "a proposal is no mark"
+    assert "between the accepted slices" in scan.status
+    press_key(Qt.Key.Key_Z, CTRL)
+    scan.wait(lambda: not scan.annotation.watch._timer.isActive())
+    np.testing.assert_array_equal(mask.data, before)
+
+
+def test_without_two_accepted_slices_it_is_said_what_to_do(scan: Any) -> None:
+    before = scan.annotation.mask.data.copy()
+    click(scan.dock.tools.interpolate)
+    assert "accept one on either side" in scan.status
+    click(scan.dock.tools.accept_to_here)
+    assert "Accept a slice first" in scan.status
+    np.testing.assert_array_equal(scan.annotation.mask.data, before)
+
+
+def test_all_slices_to_this_one_are_accepted(scan: Any) -> None:
+    marks = scan.annotation.marks
+    scan.dock.inputs.volume.setChecked(True)
+    scan.segment()
+    scan.viewer.dims.set_current_step(0, 1)
+    press_key(Qt.Key.Key_A, SHIFT)
+    scan.viewer.dims.set_current_step(0, 3)
+    press_key(Qt.Key.Key_E, SHIFT)
+    assert marks.data[1:4].all()
+    assert not marks.data[[0, 4]].any()
+    assert scan.status.startswith("2 slices are marks now")
+    press_key(Qt.Key.Key_Z, CTRL)
+    assert not marks.data[3].any() and marks.data[1:3].all()
+
+
 # -- copy to the next slice ------------------------------------------------
 
 

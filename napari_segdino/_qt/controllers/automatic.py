@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_segdino._qt.controllers.corrections import is_accepted
 from napari_segdino._qt.layers.image_layers import read_plane, voxel_spacing
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.worker.runner import Job
@@ -149,7 +149,11 @@ class Follower(QObject):  # type: ignore[misc]
             annotation.watch.drawn_with(annotation.shown()),
             history.present,
         )
-        if drawn is None or drawn == present or _accepted(annotation):
+        if (
+            drawn is None
+            or drawn == present
+            or is_accepted(annotation, annotation.shown())
+        ):
             self.noted.emit("")
         else:
             self.noted.emit(EARLIER if drawn < present or present < 0 else LATER)
@@ -204,7 +208,7 @@ def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
     if (
         not watch.intact
         or not annotation.planes.lead_shape
-        or _accepted(annotation, plane)
+        or is_accepted(annotation, plane)
     ):
         return False
     drawn = watch.drawn_with(plane)
@@ -215,9 +219,3 @@ def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
         )
         return not mask[marks == 0].any()
     return drawn != probe and not watch.took_back(plane, probe)
-
-
-def _accepted(annotation: Annotation, plane: int | None = None) -> bool:
-    """Whether all of a plane is marked, so that no probe has a say in it."""
-    index = annotation.planes.index(annotation.shown() if plane is None else plane)
-    return bool(np.all(read_plane(annotation.marks, index)))

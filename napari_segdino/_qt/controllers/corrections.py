@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_segdino._qt.layers.image_layers import MASK_OPACITY, read_plane, set
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.tools_panel import ToolsPanel
+from napari_segdino.session.tasks import iter_interpolate
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -94,6 +96,8 @@ OUTLINE = 2
 
 """Pixels of an outline."""
 
+INTERPOLATE = "Interpolate"
+
 BUSY = "Wait for the mask to be drawn, or press Cancel first."
 
 
@@ -124,6 +128,8 @@ class Corrector(QObject):  # type: ignore[misc]
         self._panel, self._engine, self._current = panel, engine, current
         panel.accept.clicked.connect(self.accept)
         panel.copy.clicked.connect(self.copy)
+        panel.accept_to_here.clicked.connect(self.accept_to_here)
+        panel.interpolate.clicked.connect(self.interpolate)
         panel.opacity_changed.connect(self._set_opacity)
         panel.outline.toggled.connect(self._set_outline)
 
@@ -172,6 +178,57 @@ class Corrector(QObject):  # type: ignore[misc]
             "Copied as a proposal: correct it, then say that the slice is right."
         )
 
+    def accept_to_here(self) -> None:
+        """Accept every drawn slice from the nearest accepted one to that on screen."""
+        annotation = self._ready()
+        if annotation is None:
+            return
+        here = annotation.shown()
+        below, above = _accepted_around(annotation, here)
+        if below is None and above is None:
+            self.refused.emit(
+                "Accept a slice first (Slice is right): from there to the slice on "
+                "screen all will be accepted."
+            )
+            return
+        near = [p for p in (below, above) if p is not None]
+        start = min(near, key=lambda plane: abs(plane - here))
+        wanted = range(min(start, here), max(start, here) + 1)
+        taken = [p for p in wanted if _is_drawn(annotation, p)]
+        changed = [p for p in taken if annotation.watch.accept(p)]
+        left = len(wanted) - len(taken)
+        text = f"{len(changed)} slices are marks now; Ctrl-Z takes each back."
+        if left:
+            text += f" {left} without a mask were left out."
+        self._engine.message.emit(text)
+
+    def interpolate(self) -> None:
+        """Draw the slices between the two accepted ones around that on screen."""
+        annotation = self._ready()
+        if annotation is None:
+            return
+        here = annotation.shown()
+        below, above = _accepted_around(annotation, here)
+        if is_accepted(annotation, here):
+            if above is not None and above > here + 1:
+                below = here
+            else:
+                above = here
+        if below is None or above is None or above == below + 1:
+            self.refused.emit(
+                "Interpolate draws what lies between two accepted slices: accept one "
+                "on either side first (Slice is right)."
+            )
+            return
+        steps = partial(
+            iter_interpolate,
+            self._engine.session.segmenter,
+            self._engine.marked(annotation, {}),
+            below,
+            above,
+        )
+        self._engine.draw(annotation, INTERPOLATE, steps)
+
     def _ready(self) -> Annotation | None:
         """Return the mask to work on, None while it cannot be."""
         annotation = self._current()
@@ -212,3 +269,28 @@ class Corrector(QObject):  # type: ignore[misc]
             self.refresh()
             self.refused.emit(self._engine.annotations.lacking())
         return annotation
+
+
+def is_accepted(annotation: Annotation, plane: int) -> bool:
+    """Whether all of a plane is marked, so that no probe has a say in it."""
+    return bool(np.all(read_plane(annotation.marks, annotation.planes.index(plane))))
+
+
+def _is_drawn(annotation: Annotation, plane: int) -> bool:
+    """Whether there is a mask on a plane, be it an empty one that was predicted."""
+    if annotation.watch.drawn_with(plane) is not None:
+        return True
+    return bool(read_plane(annotation.mask, annotation.planes.index(plane)).any())
+
+
+def _accepted_around(
+    annotation: Annotation, plane: int
+) -> tuple[int | None, int | None]:
+    """Return the nearest accepted planes below and above one, in its volume."""
+    lead = annotation.planes.lead_shape
+    depth = lead[-1] if lead else 1
+    start = plane - plane % depth
+    lower = range(plane - 1, start - 1, -1)
+    upper = range(plane + 1, start + depth)
+    below = next((p for p in lower if is_accepted(annotation, p)), None)
+    return below, next((p for p in upper if is_accepted(annotation, p)), None)

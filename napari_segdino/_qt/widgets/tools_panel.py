@@ -29,6 +29,8 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         super().__init__(parent)
         self.accept = QPushButton("Slice is right")
         self.copy = QPushButton("Copy to next")
+        self.accept_to_here = QPushButton("Accept to here")
+        self.interpolate = QPushButton("Interpolate")
         self.alike = QPushButton("Click to start")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
@@ -54,7 +56,9 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         buttons.setSpacing(4)
         buttons.addWidget(self.accept, 0, 0)
         buttons.addWidget(self.copy, 0, 1)
-        buttons.addWidget(self.alike, 1, 0, 1, 2)
+        buttons.addWidget(self.accept_to_here, 1, 0)
+        buttons.addWidget(self.interpolate, 1, 1)
+        buttons.addWidget(self.alike, 2, 0, 1, 2)
         shown = QHBoxLayout()
         shown.setSpacing(6)
         shown.addWidget(QLabel("Mask"))
@@ -75,6 +79,14 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.copy.setToolTip(
             f"Copy the mask to the next slice and go there ({key(keys.COPY)}). It is "
             "a proposal: only what you change, or accept, counts as marks."
+        )
+        self.accept_to_here.setToolTip(
+            "Accept all drawn slices from the nearest accepted one to this one "
+            f"({key(keys.ACCEPT_TO_HERE)})."
+        )
+        self.interpolate.setToolTip(
+            f"Draw the slices between two accepted ones ({key(keys.INTERPOLATE)}): by "
+            "their shapes, and at the borders by the image."
         )
         self.alike.setToolTip(
             f"Click an object ({key(keys.ALIKE)}): the click is a mark of the class "

@@ -10,6 +10,7 @@ from napari_segdino.session.probe_history import MaskUpdate, ProbeHistory
 from napari_segdino.session.results import (
     Learned,
     PlaneUpdate,
+    Proposal,
     Switched,
     Trained,
     UncertainPart,
@@ -70,6 +71,8 @@ class Drawing:
                 self.trained = result
                 self._update = self._history.trained(self.annotation.key, result)
                 self._probe = self._update.after
+            case Proposal():
+                self.annotation.writer.add(Piece(result.plane, result.labels))
             case PlaneUpdate():
                 self.parts.append(result)
             case UncertainPart():
