@@ -24,6 +24,7 @@ from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import Engine
+from napari_segdino._qt.controllers.slice_overview import SliceOverview
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.layers.annotations import NO_IMAGE, UNTAUGHT
 from napari_segdino._qt.layers.channels import Channel, image_of, use
@@ -112,6 +113,13 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         )
         idle = self.review.idle
         self.follower = Follower(self.engine, idle, self._current_annotation, self)
+        self.slices = SliceOverview(
+            self.inputs.slices,
+            self.engine,
+            self._current_annotation,
+            self.review.suggest.most_uncertain,
+            self,
+        )
         self.keys_list = KeysPanel()
         self._closed = False
         self._at_segment: tuple[Layer | None, ...] = ()
@@ -146,6 +154,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._keys.release()
         self.clicks.put_down()
         self.follower.close()
+        self.slices.close()
         self.review.release()
         self.projects.close()
         self.object_finder.close()
@@ -372,6 +381,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def _on_prepared(self) -> None:
         self.object_finder.show_image(self.image)
         self.corrector.refresh()
+        self.slices.refresh()
 
     def _on_setting(self, name: str, value: object) -> None:
         if name in ("encoder", "head", "features"):

@@ -47,6 +47,9 @@ FOLLOW = 0.15
 SEEN = 2
 """Radii around a place that are to be on screen, else it comes into the middle."""
 
+MOST = 3
+"""Slices that are called the most uncertain ones."""
+
 
 class Suggester(QObject):  # type: ignore[misc]
     """Knows where the probe is uncertain, and goes there.
@@ -159,6 +162,12 @@ class Suggester(QObject):  # type: ignore[misc]
         for uncertain in self._uncertain_places.known(annotation.key).values():
             self._overlay.draw(annotation, uncertain.plane, uncertain.uncertainty)
         self._follow()
+
+    def most_uncertain(self, annotation: Annotation) -> list[int]:
+        """Return the planes with the highest mean uncertainty, as far as is known."""
+        known = self._uncertain_places.known(annotation.key)
+        means = {plane: float(one.uncertainty.mean()) for plane, one in known.items()}
+        return sorted(means, key=lambda plane: -means[plane])[:MOST]
 
     # -- what happens ------------------------------------------------------
 

@@ -34,6 +34,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem
 
 from napari_segdino._qt.layers.channels import Channel
+from napari_segdino._qt.widgets.slice_strip import SliceStrip
 from napari_segdino.encoders import EncoderStatus, list_encoders
 
 ROWS_SHOWN = 4
@@ -214,6 +215,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.volume = QRadioButton("Volume")
         self.follow = QCheckBox("Follow me")
         self.note = QLabel()
+        self.slices = SliceStrip()
         self.encoder = EncoderCombo(settings.encoder)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
@@ -239,6 +241,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
             sliders -= 1
         self.scope.setEnabled(sliders > 0)
         self.note.setVisible(sliders > 0)
+        self.slices.setVisible(sliders > 0)
         self.show_channels(image)
         self.series.show_image(image)
         several = self.series.count() > 1
@@ -292,5 +295,6 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self._channels_label = QLabel("Channels")
         form.addRow(self._channels_label, self.channels)
         form.addRow("Draw", self.scope)
+        form.addRow(self.slices)
         form.addRow(self.note)
         form.addRow("Encoder", self.encoder)
