@@ -1,0 +1,129 @@
+"""Any scan that another library wrote: read here, its mask lies on it for a third."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import tifffile
+import zarr
+from dicom_slices import make_slice
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.spatial.transform import Rotation
+
+from napari_segdino.io import read_scan, write_mask
+
+SHAPES = hnp.array_shapes(min_dims=3, max_dims=3, min_side=2, max_side=6)
+KINDS = st.sampled_from(["u1", "i2", "u2", "i4", "f4"])
+STEPS = st.tuples(*[st.floats(0.01, 9)] * 3)
+PLACES = st.tuples(*[st.floats(-500, 500)] * 3)
+TURNS = st.tuples(*[st.floats(-180, 180)] * 3)
+
+
+def examples(count):
+    """Settings for tests with a folder of their own."""
+    check = HealthCheck.function_scoped_fixture
+    return settings(max_examples=count, deadline=None, suppress_health_check=[check])
+
+
+def pixels(shape, kind):
+    return (np.arange(np.prod(shape)) % 120).reshape(shape).astype(kind)
+
+
+def mask_of(scan):
+    return (np.arange(np.prod(scan.shape)).reshape(scan.shape) % 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@examples(15)
+@given(SHAPES, KINDS, STEPS, PLACES, TURNS, st.booleans())
+def test_nibabel_to_simpleitk(tmp_path, suffix, shape, kind, steps, place, turn, flip):
+    affine = np.eye(4)
+    turned = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
+    affine[:3, :3] = turned * [1, 1, -1 if flip else 1] * steps
+    affine[:3, 3] = place
+    data = pixels(shape, kind)
+    image = nib.Nifti1Image(data, affine)
+    image.set_sform(affine, 2)
+    image.set_qform(affine, 1)
+    nib.save(image, tmp_path / f"s{suffix}")
+    scan = read_scan(tmp_path / f"s{suffix}")
+    assert np.array_equal(scan.data, data.T)
+    mask = mask_of(scan)
+    path = write_mask(tmp_path / f"m{suffix}", mask, like=scan)
+    one, other = (sitk.ReadImage(str(p)) for p in (path, tmp_path / f"s{suffix}"))
+    assert np.array_equal(sitk.GetArrayFromImage(one), mask)
+    assert one.GetOrigin() == other.GetOrigin()
+    assert one.GetSpacing() == other.GetSpacing()
+    assert one.GetDirection() == other.GetDirection()
+    assert np.allclose(nib.load(path).affine, affine, atol=1e-4)
+
+
+@examples(10)
+@given(SHAPES, STEPS, PLACES, st.integers(-1000, 1000), st.integers(1, 3))
+def test_pydicom_to_nibabel(tmp_path_factory, shape, steps, place, intercept, slope):
+    folder = tmp_path_factory.mktemp("series")
+    data = pixels(shape, "u2")
+    for k, plane in enumerate(data):
+        at = (*place[:2], place[2] + k * steps[2])
+        about = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+        spacing = [round(step, 6) for step in steps[1::-1]]
+        make_slice(folder / f"{k}.dcm", plane, at, PixelSpacing=spacing, **about)
+    scan = read_scan(folder)
+    assert np.array_equal(scan.data, data.astype(int) * slope + intercept)
+    mask = mask_of(scan)
+    image = nib.load(write_mask(folder / "m.nii.gz", mask, like=scan))
+    assert np.array_equal(np.asarray(image.dataobj).T, mask)
+    wanted = np.diag([-1, -1, 1, 1]) @ np.diag([*steps, 1])
+    wanted[:3, 3] = np.array(place) * [-1, -1, 1]
+    assert np.allclose(image.affine, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
+@examples(15)
+@given(SHAPES, KINDS, STEPS)
+def test_ome_tiff_to_tifffile(tmp_path, suffix, shape, kind, steps):
+    data = pixels(shape, kind)
+    about = {"axes": "ZYX"}
+    for axis, step in zip("ZYX", steps, strict=True):
+        about |= {f"PhysicalSize{axis}": step, f"PhysicalSize{axis}Unit": "µm"}
+    grey = {"photometric": "minisblack", "metadata": about}
+    tifffile.imwrite(tmp_path / "s.ome.tif", data, **grey)
+    scan = read_scan(tmp_path / "s.ome.tif")
+    assert np.array_equal(scan.data, data)
+    assert scan.spacing == pytest.approx(steps)
+    mask = mask_of(scan)
+    path = write_mask(tmp_path / f"m{suffix}", mask, like=scan)
+    assert np.array_equal(tifffile.imread(path), mask)
+    assert read_scan(path).spacing == pytest.approx(steps, rel=1e-4)
+
+
+@examples(15)
+@given(SHAPES, KINDS, STEPS, PLACES, st.tuples(*[st.sampled_from([1, -1])] * 3))
+def test_zarr_to_zarr(tmp_path_factory, shape, kind, steps, place, ways):
+    folder = tmp_path_factory.mktemp("group")
+    data, signed = (
+        pixels(shape, kind),
+        [s * w for s, w in zip(steps, ways, strict=True)],
+    )
+    group = zarr.open_group(str(folder / "s.ome.zarr"), mode="w", zarr_format=2)
+    group.create_array("0", data=data, chunks=(1, 3, 4))
+    moved = [{"type": "scale", "scale": signed}]
+    moved.append({"type": "translation", "translation": list(place)})
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
+    datasets = [{"path": "0", "coordinateTransformations": moved}]
+    group.attrs["multiscales"] = [
+        {"version": "0.4", "axes": axes, "datasets": datasets}
+    ]
+    scan = read_scan(folder / "s.ome.zarr")
+    assert np.array_equal(scan.data.compute(), data)
+    mask = mask_of(scan)
+    path = write_mask(folder / "m.ome.zarr", mask, like=scan)
+    written = zarr.open_group(str(path), mode="r")
+    assert np.array_equal(written["0"][:], mask)
+    (image,) = written.attrs["multiscales"]
+    scale, *rest = image["datasets"][0]["coordinateTransformations"]
+    assert scale["scale"] == pytest.approx(signed)
+    found = rest[0]["translation"] if rest else [0, 0, 0]
+    assert found == pytest.approx(list(place))
