@@ -135,15 +135,23 @@ def _meant(tags: Any, stored: NDArray[Any]) -> NDArray[Any]:
 
         colours: NDArray[Any] = apply_color_lut(stored, tags)
         return colours
+    limits = _limits(tags, stored)
     frames = tags.get("PerFrameFunctionalGroupsSequence")
     shared = tags.get("SharedFunctionalGroupsSequence")
     if not frames or stored.ndim < 3:
-        return rescaled(stored, *_slope(tags, (), shared))
+        return rescaled(stored, *_slope(tags, (), shared), limits)
     steps = [_slope(tags, (frame,), shared) for frame in frames]
     if len(set(steps)) == 1:
-        return rescaled(stored, *steps[0])
-    planes = [rescaled(one, *step) for one, step in zip(stored, steps, strict=True)]
-    return np.stack(planes)
+        return rescaled(stored, *steps[0], limits)
+    pairs = zip(stored, steps, strict=True)
+    return np.stack([rescaled(one, *step, limits) for one, step in pairs])
+
+
+def _limits(tags: Any, stored: NDArray[Any]) -> tuple[int, int]:
+    """Least and greatest value that a file's pixels can store."""
+    bits = int(tags.get("BitsStored") or 8 * stored.itemsize)
+    least = -(1 << (bits - 1)) if tags.get("PixelRepresentation") else 0
+    return least, least + (1 << bits) - 1
 
 
 def _slope(tags: Any, frame: tuple[Any, ...], shared: Any) -> tuple[float, float]:
@@ -156,7 +164,9 @@ def _slope(tags: Any, frame: tuple[Any, ...], shared: Any) -> tuple[float, float
     return float(1 if slope is None else slope), float(intercept or 0)
 
 
-def rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
+def rescaled(
+    stored: NDArray[Any], slope: float, intercept: float, limits: tuple[int, int]
+) -> NDArray[Any]:
     """Rescale stored values.
 
     Parameters
@@ -165,21 +175,25 @@ def rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[An
         As the file has them.
     slope, intercept : float
         ``stored * slope + intercept`` is meant.
+    limits : tuple of int
+        What the file can store, which decides the type as in GDCM: the features of
+        earlier sessions are kept under names that depend on it.
 
     Returns
     -------
     numpy.ndarray, same shape
-        float64 where slope or intercept are fractions, else the first that holds the
-        values of the file's own type, int16, int32 and int64.
+        float64 where slope or intercept are fractions, else the smallest type that
+        holds all that the file could say.
     """
     if (slope, intercept) == (1.0, 0.0) or not stored.size:
         return stored
     if stored.dtype.kind == "f" or slope % 1 or intercept % 1:
         return stored * slope + intercept
-    ends = [int(v) * int(slope) + int(intercept) for v in (stored.min(), stored.max())]
-    for kind in (stored.dtype, *map(np.dtype, (np.int16, np.int32, np.int64))):
-        limits = np.iinfo(kind)
-        if limits.min <= min(ends) and max(ends) <= limits.max:
+    stored_ends = (*limits, int(stored.min()), int(stored.max()))
+    ends = [value * int(slope) + int(intercept) for value in stored_ends]
+    kinds = "ui"[min(ends) < 0]
+    for kind in (np.dtype(f"{kinds}{size}") for size in (1, 2, 4, 8)):
+        if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
             break
     wide = stored.astype(np.int64) * int(slope) + int(intercept)
     return wide.astype(kind)

@@ -94,9 +94,9 @@ def _pixels(image: Any) -> NDArray[Any]:
     data: NDArray[Any] = image.dataobj.get_unscaled()
     slope, intercept = image.dataobj.slope, image.dataobj.inter
     if (slope, intercept) != (1, 0):
-        data = data.astype(np.float32 if stored.itemsize <= 2 else np.float64)
-        data *= slope
-        data += intercept
+        narrow = stored.itemsize <= 2 or stored.kind == "f" and stored.itemsize <= 4
+        scaled = data.astype(np.float64) * slope + intercept
+        data = scaled.astype(np.float32 if narrow else np.float64)
     while data.ndim > 5 and data.shape[-1] == 1:
         data = data[..., 0]
     return data.astype(data.dtype.newbyteorder("="), copy=False).T

@@ -151,12 +151,14 @@ def test_more_voxels_than_nifti_1_can_count(tmp_path):
 
 def test_rescaled_values_become_floats(tmp_path):
     image = nib.Nifti1Image(DATA, STRAIGHT)
-    image.header.set_slope_inter(0.5, -100)
+    image.header.set_slope_inter(0.3, -7)
     path = tmp_path / "s.nii"
     nib.save(image, path)
     scan = read_scan(path)
     assert np.allclose(scan.data, nib.load(path).get_fdata().T)
     assert scan.data.dtype == np.float32
+    theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    assert np.array_equal(scan.data, theirs), "features of earlier sessions are found"
     written = write_mask(tmp_path / "m.nii", (scan.data > 0).astype(int), like=scan)
     assert read_mask(written).max() == 1, (
         "the slope of the scan is not that of the mask"
