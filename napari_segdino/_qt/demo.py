@@ -162,7 +162,7 @@ class Story:
         self.viewer.window.resize(1400, 900)
         self._failure = ""
         self._pictures = 0
-        self.dock.engine.failed.connect(self._on_failed)
+        self.dock.controller.failed.connect(self._on_failed)
         QTest.qWait(1000)
         for widget in QApplication.allWidgets():
             # napari's words about PyQt5 would lie over the pictures.
@@ -194,7 +194,7 @@ class Story:
         for _ in range(PATIENCE * 20):
             if self._failure:
                 raise SegDINOError(self._failure)
-            if not self.dock.engine.busy:
+            if not self.dock.controller.busy:
                 QTest.qWait(100)
                 return
             QTest.qWait(50)
@@ -215,7 +215,7 @@ def play(output: Path) -> None:
         story.picture("opened")
         story.press(dock.actions.segment)
         story.picture("segmented")
-        annotation = dock.engine.annotations.get(dock.image)
+        annotation = dock.controller.annotations.get(dock.image)
         assert annotation is not None
         mask = annotation.mask
         click.echo(f"First mask: Dice {dice(mask.data, wanted):.3f}")
@@ -228,8 +228,8 @@ def play(output: Path) -> None:
         story.picture("retrained")
         click.echo(f"After 3 strokes: Dice {dice(mask.data, wanted):.3f}")
         path = output / f"{SAMPLE}-mask.tif"
-        _save(story, dock.engine.export_mask, dock.image, path)
-        _save(story, dock.engine.save_probe, output / f"{SAMPLE}.segdino")
+        _save(story, dock.controller.export_mask, dock.image, path)
+        _save(story, dock.controller.save_probe, output / f"{SAMPLE}.segdino")
         story.picture("saved")
         click.echo(f"Mask, probe and pictures are in {output.resolve()}")
     finally:

@@ -1,4 +1,4 @@
-"""The dock: shows the session, hands every click on to the engine."""
+"""The dock: shows the session, hands every click on to the controller."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from napari_segdino._qt.controllers.probe_switch import ProbeSwitch
 from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
-from napari_segdino._qt.controllers.session_controller import Engine
+from napari_segdino._qt.controllers.session_controller import SessionController
 from napari_segdino._qt.controllers.slice_overview import SliceOverview
 from napari_segdino._qt.keys import Keys
-from napari_segdino._qt.layers.annotations import NO_IMAGE, UNTAUGHT
+from napari_segdino._qt.layers.annotations import UNTAUGHT
 from napari_segdino._qt.layers.channels import Channel, image_of, use
 from napari_segdino._qt.layers.files import proposed_suffix
 from napari_segdino._qt.layers.image_layers import title
-from napari_segdino._qt.messages import NEXT_STEP
+from napari_segdino._qt.messages import NO_IMAGE, welcome
 from napari_segdino._qt.widgets import dialogs
 from napari_segdino._qt.widgets.classes_panel import ClassesPanel
 from napari_segdino._qt.widgets.input_panel import InputPanel
@@ -45,7 +45,6 @@ from napari_segdino._qt.widgets.panels import (
 )
 from napari_segdino._qt.widgets.tools_panel import KeysPanel, ToolsPanel
 from napari_segdino._qt.window_state import state_of
-from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import InputError
 from napari_segdino.session.preload import start_preloading
 from napari_segdino.session.session import Session
@@ -78,44 +77,46 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.viewer = napari_viewer
         state = state_of(napari_viewer, session)
         self.session = state.session
-        self.engine = Engine(napari_viewer, state, self)
-        self.live = LiveRetrain(self.engine, self)
-        self.switch = ProbeSwitch(self.engine, self)
+        self.controller = SessionController(napari_viewer, state, self)
+        self.live = LiveRetrain(self.controller, self)
+        self.switch = ProbeSwitch(self.controller, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
         self.actions = ActionPanel()
         self.files = FilePanel()
-        self.projects = Projects(self.engine, self)
+        self.projects = Projects(self.controller, self)
         self.folder = FolderPanel()
-        self.folders = FolderController(self.folder, self.engine, self)
+        self.folders = FolderController(self.folder, self.controller, self)
         self.objects = ObjectsPanel()
         self.object_finder = ObjectsController(
-            self.objects, self.engine, lambda: self.image, self
+            self.objects, self.controller, lambda: self.image, self
         )
         self.status = StatusPanel()
         self.tabs = Pages()
         pick = self.inputs.image.setValue
         self.series = SeriesController(
-            self.inputs.series, self.engine, lambda: self.image, pick, self
+            self.inputs.series, self.controller, lambda: self.image, pick, self
         )
-        self.review = ReviewPanel(self.engine, self._current_annotation, self._go_to)
+        self.review = ReviewPanel(
+            self.controller, self._current_annotation, self._go_to
+        )
         self.tools = ToolsPanel()
         self.corrector = Corrector(
-            self.tools, self.engine, self._current_annotation, self
+            self.tools, self.controller, self._current_annotation, self
         )
         self.clicks = ClickTool(
-            self.tools.alike,
-            self.engine,
+            self.tools.from_clicks,
+            self.controller,
             self._current_annotation,
             self.classes.value,
             self,
         )
         idle = self.review.idle
-        self.follower = Follower(self.engine, idle, self._current_annotation, self)
+        self.follower = Follower(self.controller, idle, self._current_annotation, self)
         self.slices = SliceOverview(
             self.inputs.slices,
-            self.engine,
+            self.controller,
             self._current_annotation,
             self.review.suggest.most_uncertain,
             self,
@@ -130,8 +131,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         keys.follow_keys(self, self._bind_keys)
         self.status.say(self._welcome())
         # Importing torch would slow down what is done before.
-        self.engine.prepared.connect(start_preloading)
-        self.engine.prepared.connect(self._on_prepared)
+        self.controller.prepared.connect(start_preloading)
+        self.controller.prepared.connect(self._on_prepared)
         self._on_image(self.image)
         if self.image is None:
             start_preloading()
@@ -159,7 +160,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.projects.close()
         self.object_finder.close()
         self.live.close()
-        self.engine.close()
+        self.controller.close()
         self.classes.release()
         self.inputs.image.release()
         self.session.settings_changed.disconnect(self._show_settings)
@@ -210,15 +211,15 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.files.load.clicked.connect(self._load)
         self.files.export.clicked.connect(self.export)
         self.files.new.clicked.connect(self._new)
-        self.engine.message.connect(self.status.say)
+        self.controller.message.connect(self.status.say)
         for tool in (self.corrector, self.clicks):
             tool.refused.connect(partial(self.status.say, failed=True))
-        self.engine.failed.connect(partial(self.status.say, failed=True))
-        self.engine.channels.differ.connect(self._offer_new)
-        self.engine.progressed.connect(self.actions.show_progress)
-        self.engine.busy_changed.connect(self._on_busy)
-        self.engine.drawn.connect(self._on_drawn)
-        self.engine.annotations.label_picked.connect(self.classes.setValue)
+        self.controller.failed.connect(partial(self.status.say, failed=True))
+        self.controller.channels.differ.connect(self._offer_new)
+        self.controller.progressed.connect(self.actions.show_progress)
+        self.controller.busy_changed.connect(self._on_busy)
+        self.controller.drawn.connect(self._on_drawn)
+        self.controller.annotations.label_picked.connect(self.classes.setValue)
         self.follower.noted.connect(self.inputs.note.setText)
         self.follower.drew.connect(self.projects.autosaver.ask)
         self.projects.restorer.restored.connect(self.review.refresh)
@@ -237,7 +238,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.key_of(keys.COPY): self.corrector.copy,
             keys.key_of(keys.ACCEPT_TO_HERE): self.corrector.accept_to_here,
             keys.key_of(keys.INTERPOLATE): self.corrector.interpolate,
-            keys.key_of(keys.ALIKE): self.tools.alike.toggle,
+            keys.key_of(keys.FROM_CLICKS): self.tools.from_clicks.toggle,
             keys.key_of(keys.SHOW): self.corrector.toggle_mask,
             keys.key_of(keys.OUTLINE): self.corrector.toggle_outline,
         }
@@ -247,80 +248,73 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._keys = Keys(self.viewer, actions)
 
     def _welcome(self) -> str:
-        if self.image is None:
-            return NO_IMAGE
-        if self.engine.annotations.drawn(self.image) is not None:
-            return f"Go on where you stopped. {NEXT_STEP}"
-        if self.session.is_fitted:
-            return "Press Segment: the probe draws the mask of this image."
-        if self.session.settings.encoder == BUILTIN_ENCODER:
-            return (
-                f"Press Segment for a first mask. {DEFAULT_ENCODER} is not on this "
-                f"machine yet, so the built-in {BUILTIN_ENCODER} is chosen."
-            )
-        return "Press Segment for a first mask."
+        drawn = self.controller.annotations.drawn(self.image) is not None
+        return welcome(self.image is not None, drawn, self.session)
 
     # -- what the user does ------------------------------------------------
 
     def segment(self) -> None:
         """Draw the mask of the image, which is brought on screen if it is not there."""
         image = self.image
-        if image is not None and not self.engine.screen.shows(image):
-            self.engine.screen.show(image)
+        if image is not None and not self.controller.screen.shows(image):
+            self.controller.screen.show(image)
         self._at_segment = (self.viewer.layers.selection.active,)
-        self.engine.segment(image)
+        self.controller.segment(image)
 
     def retrain(self) -> None:
         """Learn from the corrections and draw the mask again."""
-        self.engine.retrain(self.image)
+        self.controller.retrain(self.image)
 
     def export(self) -> None:
         """Ask for a file and write the mask to it."""
-        annotation = self.engine.annotations.drawn(self.image)
+        annotation = self.controller.annotations.drawn(self.image)
         if annotation is None:
-            self.engine.refuse(self.engine.annotations.lacking())
+            self.controller.refuse(self.controller.annotations.lacking())
             return
         suffix = proposed_suffix(annotation.mask)
         path = dialogs.ask_export_mask(self, f"{title(annotation.image)}-mask", suffix)
         if path is not None:
-            self.engine.export_mask(self.image, path)
+            self.controller.export_mask(self.image, path)
 
     def pick_class(self, label: int) -> None:
         """Paint this label from now on; 0 is background."""
         annotation = self._current_annotation()
         if annotation is not None:
             pick_label(
-                self.viewer, annotation, label, take=not self.tools.alike.isChecked()
+                self.viewer,
+                annotation,
+                label,
+                take=not self.tools.from_clicks.isChecked(),
             )
 
     def _cancel(self) -> None:
         self.actions.cancel.setEnabled(False)
-        self.engine.cancel()
+        self.controller.cancel()
 
     def _remove_class(self, label: int) -> None:
         try:
-            remove_class(self.session, self.engine.annotations, label)
+            remove_class(self.session, self.controller.annotations, label)
         except InputError as error:
             self.status.say(str(error), failed=True)
 
     def _save(self) -> None:
         if not self.session.is_fitted:
-            self.engine.refuse(self.engine.annotations.lacking(UNTAUGHT))
+            self.controller.refuse(self.controller.annotations.lacking(UNTAUGHT))
             return
         path = dialogs.ask_save_probe(self)
         if path is not None:
-            self.engine.save_probe(path)
+            self.controller.save_probe(path)
 
     def _load(self) -> None:
         path = dialogs.ask_load_probe(self)
         if path is not None:
-            self.engine.load_probe(path)
+            self.controller.load_probe(path)
 
     def _new(self) -> None:
         if self.image is None and not self.session.is_fitted:
-            self.engine.refuse(NO_IMAGE)
+            self.controller.refuse(NO_IMAGE)
             return
-        self.engine.history.renew()
+        self.controller.history.renew()
         self.review.refresh()
         self.status.say(
             "A new probe: Retrain learns from all marks that are there. Go back in "
@@ -333,8 +327,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _show_picked(self, image: Image) -> None:
         """Bring an image that was picked in the list on screen, ready to work on."""
-        self.engine.screen.show(image)
-        annotation = self.engine.annotations.drawn(image)
+        self.controller.screen.show(image)
+        annotation = self.controller.annotations.drawn(image)
         active = self.viewer.layers.selection.active
         if active is None or image_of(self.viewer, active) != image:
             self.viewer.layers.selection.active = (
@@ -348,11 +342,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.inputs.image.refresh()
 
     def _offer_new(self, annotation: Annotation) -> None:
-        act = partial(self.engine.channels.renew_for, annotation.image)
+        act = partial(self.controller.channels.renew_for, annotation.image)
         self.status.offer("New probe for this image", act)
 
     def _current_annotation(self) -> Annotation | None:
-        return self.engine.annotations.get(self.image) if self.image else None
+        return self.controller.annotations.get(self.image) if self.image else None
 
     # -- what happens ------------------------------------------------------
 
@@ -360,7 +354,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.show_image(image)
         self.series.show_image(image)
         if image is None:
-            self._last_marked = self.engine.annotations.what_stays() or NO_IMAGE
+            self._last_marked = self.controller.annotations.what_stays() or NO_IMAGE
             self.status.say(self._last_marked)
         elif self.status.label.text() in (NO_IMAGE, self._last_marked):
             # What was said of the mask of another image is not true of this one.
@@ -369,13 +363,13 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if annotation is not None:
             self.classes.setValue(int(annotation.mask.selected_label))
         self.clicks.put_down()
-        self.engine.prepare(image)
+        self.controller.prepare(image)
         self._on_prepared()
         self.review.refresh()
         self.follower.refresh()
 
     def _on_listed(self) -> None:
-        self.engine.annotations.follow_channels()
+        self.controller.annotations.follow_channels()
         self.inputs.show_channels(self.image)
 
     def _on_prepared(self) -> None:
@@ -392,7 +386,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def _on_live(self, on: bool) -> None:
         if on and self.image is None:
             self.actions.live.setChecked(False)
-            self.engine.refuse(NO_IMAGE)
+            self.controller.refuse(NO_IMAGE)
         else:
             self._on_setting("live", on)
 
@@ -407,7 +401,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         annotation = self._current_annotation()
         self._last_marked = self.status.label.text()
         before, self._at_segment = self._at_segment, ()
-        if annotation is not None and not self.tools.alike.isChecked():
+        if annotation is not None and not self.tools.from_clicks.isChecked():
             take_brush(self.viewer, annotation, self.classes.value(), *before)
         # The layers of a project are there before anybody asks how they look.
         self.corrector.refresh()

@@ -31,7 +31,7 @@ ACCEPT = "accept_slice"
 COPY = "copy_to_next"
 ACCEPT_TO_HERE = "accept_to_here"
 INTERPOLATE = "interpolate"
-ALIKE = "click_to_start"
+FROM_CLICKS = "click_to_start"
 SHOW = "show_mask"
 OUTLINE = "outline"
 
@@ -45,7 +45,7 @@ DEFAULTS = {
     COPY: "Shift-C",
     ACCEPT_TO_HERE: "Shift-E",
     INTERPOLATE: "Shift-I",
-    ALIKE: "Shift-K",
+    FROM_CLICKS: "Shift-K",
     SHOW: "Shift-M",
     OUTLINE: "Shift-O",
 }
@@ -60,7 +60,7 @@ TEXTS = {
     COPY: "Copy the mask to the next slice",
     ACCEPT_TO_HERE: "Accept the slices up to this one",
     INTERPOLATE: "Draw between two accepted slices",
-    ALIKE: "Click to start",
+    FROM_CLICKS: "Click to start",
     SHOW: "Mask on or off",
     OUTLINE: "Outline or filled",
 }

@@ -9,11 +9,14 @@ from napari.utils.notifications import show_error
 
 from napari_segdino._qt.controllers import probe_switch as switch
 from napari_segdino._qt.layers.image_layers import title
+from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import SegDINOError
 
 if TYPE_CHECKING:
     from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino.session.session import Session
 
+NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
 _log = logging.getLogger("napari_segdino")
 
 
@@ -84,3 +87,29 @@ def unseen(annotation: Annotation) -> str:
     """Say that the mask of an image is drawn that is not on screen."""
     name = title(annotation.image)
     return f"The mask of {name} is drawn: choose {name} in the list to see it."
+
+
+def welcome(image: bool, drawn: bool, session: Session) -> str:
+    """Say what to do first.
+
+    Parameters
+    ----------
+    image : bool
+        There is one.
+    drawn : bool
+        It has a mask.
+    session : Session
+        Of the window.
+    """
+    if not image:
+        return NO_IMAGE
+    if drawn:
+        return f"Go on where you stopped. {NEXT_STEP}"
+    if session.is_fitted:
+        return "Press Segment: the probe draws the mask of this image."
+    if session.settings.encoder == BUILTIN_ENCODER:
+        return (
+            f"Press Segment for a first mask. {DEFAULT_ENCODER} is not on this "
+            f"machine yet, so the built-in {BUILTIN_ENCODER} is chosen."
+        )
+    return "Press Segment for a first mask."

@@ -67,7 +67,7 @@ class Found:
     table : dict of str to numpy.ndarray
         From :func:`measure_objects`, with ``name``.
     checksums : dict of int to int
-        By plane, fingerprint of the mask that they were found in.
+        By plane, checksum of the mask that they were found in.
     """
 
     labels: NDArray[np.int32]

@@ -21,7 +21,7 @@ class Learned:
     image : hashable
         Names the image in the session.
     checksums : dict of int to int
-        Fingerprints of the marks it learned, by plane; 0 where they are gone.
+        Checksums of the marks it learned, by plane; 0 where they are gone.
     """
 
     image: Hashable
@@ -48,7 +48,7 @@ class Trained:
     Parameters
     ----------
     before, after : dict of str to object
-        What the segmenter knew and knows, by
+        What the segmenter was and is, by
         :func:`napari_segdino.session.probe_state.fitted_state`.
     """
 
@@ -80,7 +80,7 @@ class PlaneUpdate:
     ----------
     plane : int
         Flat index over the leading axes.
-    before, after : Packed
+    before, after : Compressed
         The mask (Y, X).
     """
 

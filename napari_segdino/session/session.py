@@ -116,7 +116,7 @@ class Session:
     Attributes
     ----------
     learned : dict
-        By image, by plane: fingerprint of the marks that the probe knows.
+        By image, by plane: checksum of the marks that the probe knows.
     """
 
     classes_changed = Signal()
@@ -330,7 +330,7 @@ class Session:
         image : hashable
             Names the image.
         checksums : mapping of int to int
-            Fingerprint of the marks of each plane that has any, now.
+            Checksum of the marks of each plane that has any, now.
 
         Returns
         -------

@@ -46,8 +46,8 @@ class Marked:
         The image.
     marks : array of int
         Its marks, live: the user may go on painting in them.
-    known : mapping of int to int
-        Fingerprints of the marks that the probe has learned.
+    learned : mapping of int to int
+        Checksums of the marks that the probe has learned.
     spacing : tuple of float, optional
         Distances along z, y and x in mm.
     """
@@ -55,7 +55,7 @@ class Marked:
     image: Hashable
     planes: Planes
     marks: Any
-    known: Mapping[int, int]
+    learned: Mapping[int, int]
     spacing: tuple[float, ...] | None = None
 
 
@@ -70,7 +70,7 @@ class Snapshot:
     changed : list of int
         Planes to learn.
     checksums : dict of int to int
-        Fingerprints of these planes.
+        Checksums of these planes.
     codes : set of int
         All codes that are marked anywhere in the image.
     """
@@ -93,7 +93,7 @@ def take_snapshot(marked: Marked) -> Snapshot:
         if key:
             codes |= set(np.flatnonzero(np.bincount(now.ravel())).tolist())
             copy[index] = now
-        if key != marked.known.get(plane, 0):
+        if key != marked.learned.get(plane, 0):
             checksums[plane] = key
     return Snapshot(copy, sorted(checksums), checksums, codes - {0})
 
@@ -186,7 +186,8 @@ def iter_retrain(
 
     Yields
     ------
-    Progress, Learned, Trained, PartResult, PlaneResult, Redrawn, UncertainPart, Notice
+    Progress, Notice, Learned, Trained, PartResult, PlaneResult, PlaneUpdate,
+    UncertainPart
     """
     before = fitted_state(segmenter)
     yield from iter_learn(segmenter, images, target)

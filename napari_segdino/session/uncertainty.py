@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 UNRANKED = -1
 
-"""Is no fingerprint."""
+"""Is no checksum."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class UncertainPlane:
     plane : int
         Flat index over the leading axes.
     checksum : int
-        Fingerprint of the marks that were known.
+        Checksum of the marks that were known.
     uncertainty : numpy.ndarray, shape (Y, X), uint8
         0 to 255.
     ranking : Ranking
@@ -53,7 +53,7 @@ class UncertainPlane:
     ranking: Ranking
 
 
-def iter_look(
+def iter_uncertain_planes(
     segmenter: Any,
     planes: Planes,
     marks: Any,
@@ -72,7 +72,7 @@ def iter_look(
         Its marks, live.
     wanted : sequence of int
         Planes to look at, in this order.
-    known : mapping of int to Looked
+    known : mapping of int to UncertainPlane
         What the same probe was asked before; places are ranked anew where the
         marks have changed.
 
@@ -183,25 +183,25 @@ class UncertainPlaces:
         self._visited_slices.clear()
         return True
 
-    def known(self, image: Hashable) -> dict[int, UncertainPlane]:
+    def found(self, image: Hashable) -> dict[int, UncertainPlane]:
         """Return what was found on the planes of an image, to be added to."""
         return self._as_uncertain.setdefault(image, {})
 
     def covers(self, image: Hashable, checksums: Mapping[int, int]) -> bool:
-        """Whether planes with marks of these fingerprints were looked at."""
-        known = self.known(image)
+        """Whether planes with marks of these checksums were looked at."""
+        known = self.found(image)
         return all(
             p in known and known[p].checksum == now for p, now in checksums.items()
         )
 
     def places(self, image: Hashable, planes: Collection[int]) -> tuple[Place, ...]:
         """Places of some planes, most uncertain first."""
-        known = self.known(image)
+        known = self.found(image)
         return join([known[p].ranking for p in planes if p in known]).places
 
     def slices(self, image: Hashable) -> tuple[Slice, ...]:
         """Slices that were looked at, most uncertain first."""
-        return join([x.ranking for x in self.known(image).values()]).slices
+        return join([x.ranking for x in self.found(image).values()]).slices
 
     def next_place(self, image: Hashable, planes: Collection[int]) -> Place | None:
         """Return the first place not visited; after the last, the first again."""

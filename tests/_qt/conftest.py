@@ -24,7 +24,7 @@ from napari_segdino.session.settings import Settings
 
 
 @pytest.fixture(autouse=True, scope="session")
-def warm() -> None:
+def preloaded() -> None:
     """Import torch before the first window: it takes seconds."""
     preload()
 
@@ -94,7 +94,7 @@ class User:
     @property
     def annotation(self) -> Any:
         assert self.dock.image is not None
-        return self.dock.engine.annotations.get(self.dock.image)
+        return self.dock.controller.annotations.get(self.dock.image)
 
     @property
     def status(self) -> str:
@@ -115,7 +115,7 @@ class User:
     def rest(self) -> None:
         """Wait until nothing is going on."""
         QTest.qWait(30)
-        self.wait(lambda: not self.dock.engine.busy)
+        self.wait(lambda: not self.dock.controller.busy)
         # The job is over, its last plane may not be drawn yet.
         self.wait(lambda: not self.status.endswith("working..."))
         QTest.qWait(30)

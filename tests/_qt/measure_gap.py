@@ -83,11 +83,11 @@ def measure(sample: str) -> None:
     dock = add_dock(viewer)
     dock.inputs.volume.setChecked(True)
     texts: list[str] = []
-    dock.engine.message.connect(texts.append)
+    dock.controller.message.connect(texts.append)
 
     def wait() -> None:
         QTest.qWait(50)
-        while dock.engine.busy:
+        while dock.controller.busy:
             QTest.qWait(10)
         QTest.qWait(300)
 
@@ -99,13 +99,13 @@ def measure(sample: str) -> None:
             timer.report("pressing Segment")
             timer.start()
 
-    dock.engine.runner.started.connect(started)
+    dock.controller.runner.started.connect(started)
     timer.start()
     mouse.click(dock.actions.segment)
     wait()
     timer.report("first Segment")
-    dock.engine.runner.started.disconnect(started)
-    annotation: Any = dock.engine.annotations.get(dock.image)
+    dock.controller.runner.started.disconnect(started)
+    annotation: Any = dock.controller.annotations.get(dock.image)
     y, x = annotation.planes.plane_shape
     timer.start()
     for label, row in ((1, 0.3), (0, 0.6), (1, 0.8)):

@@ -133,7 +133,7 @@ def test_work_stays_without_its_image_and_is_found_again(
     np.testing.assert_array_equal(mask.data, drawn)
     np.testing.assert_array_equal(marks.data, marked)
     full.retrain()
-    assert not full.annotation.watch.blank
+    assert not full.annotation.mask_sync.blank
     image.translate = (3, 3)
     np.testing.assert_array_equal(mask.translate, (3, 3))
 

@@ -142,7 +142,7 @@ def test_a_copy_of_a_channel_is_no_channel(user: Any, cells: Path) -> None:
     first = user.viewer.layers[0]
     user.viewer.add_layer(Image(first.data * 2, metadata=dict(first.metadata)))
     user.rest()
-    assert user.dock.engine.annotations.get(first).planes.array.shape == (60, 80, 2)
+    assert user.dock.controller.annotations.get(first).planes.array.shape == (60, 80, 2)
     assert user.dock.image is not first
 
 
@@ -198,7 +198,9 @@ def test_a_channel_that_is_unchecked_is_not_looked_at(opened: Any) -> None:
     opened.rest()
     np.testing.assert_array_equal(opened.annotation.marks.data, marks)
     np.testing.assert_array_equal(opened.annotation.mask.data, spots()[0] == 240)
-    assert opened.dock.engine.history.place[1] > 1, "the old probe can be gone back to"
+    assert opened.dock.controller.history.place[1] > 1, (
+        "the old probe can be gone back to"
+    )
     # The other channel still is no image of its own, and one stays checked.
     mouse.select(opened.viewer, opened.viewer.layers["cells GFP"])
     tick(opened, "cells DAPI")
@@ -307,7 +309,7 @@ def test_a_new_probe_is_a_button(grey_probe: Any, no_popups: list[str]) -> None:
     assert "first guess" in grey_probe.status
     mask = grey_probe.annotation.mask.data
     np.testing.assert_array_equal(mask, spots().max(0) == 240)
-    assert grey_probe.dock.engine.history.place == (3, 3)
+    assert grey_probe.dock.controller.history.place == (3, 3)
 
 
 def test_the_new_probe_learns_what_is_marked(grey_probe: Any) -> None:

@@ -34,7 +34,7 @@ def click_at(user: Any, *point: float) -> None:
 
 def test_one_click_draws_what_looks_alike(clicker: Any, plane: Any) -> None:
     mask, marks = clicker.annotation.mask, clicker.annotation.marks
-    assert clicker.dock.tools.alike.isChecked()
+    assert clicker.dock.tools.from_clicks.isChecked()
     assert "Click on an object" in clicker.status
     click_at(clicker, 25, 25)
     assert clicker.segmenter.calls == [("alike", [0])]
@@ -61,7 +61,7 @@ def test_background_clicks_teach_the_probe(clicker: Any) -> None:
     click_at(clicker, 50, 60)
     assert mask.data[25, 25] == 1, "brighter still"
     press_key(Qt.Key.Key_0, ALT)
-    assert clicker.dock.tools.alike.isChecked(), "the tool stays in the hand"
+    assert clicker.dock.tools.from_clicks.isChecked(), "the tool stays in the hand"
     click_at(clicker, 25, 25)
     assert [name for name, _ in clicker.segmenter.calls][-2:] == [
         "partial_fit",
@@ -95,7 +95,7 @@ def test_another_tool_ends_it(clicker: Any) -> None:
     clicker.viewer.layers.selection.active = mask
     press_key(Qt.Key.Key_2)
     assert mask.mode == "paint"
-    assert not clicker.dock.tools.alike.isChecked()
+    assert not clicker.dock.tools.from_clicks.isChecked()
     stroke(clicker.viewer, mask, [(50, 55), (50, 65)])
     clicker.rest()
     assert clicker.segmenter.calls == [], "a stroke is a stroke again"
@@ -103,21 +103,21 @@ def test_another_tool_ends_it(clicker: Any) -> None:
 
 
 def test_the_button_gives_the_brush_back(clicker: Any, plane: Any) -> None:
-    click(clicker.dock.tools.alike)
+    click(clicker.dock.tools.from_clicks)
     assert clicker.annotation.mask.mode == "paint"
-    click(clicker.dock.tools.alike)
+    click(clicker.dock.tools.from_clicks)
     annotation = clicker.annotation
     clicker.open(plane, name="other")
-    assert not clicker.dock.tools.alike.isChecked(), "another image"
+    assert not clicker.dock.tools.from_clicks.isChecked(), "another image"
     assert annotation.mask.mode == "paint"
 
 
 def test_a_mask_that_is_removed_ends_it(clicker: Any) -> None:
     clicker.viewer.layers.remove(clicker.annotation.mask)
-    assert not clicker.dock.tools.alike.isChecked()
+    assert not clicker.dock.tools.from_clicks.isChecked()
 
 
 def test_without_a_mask(user: Any) -> None:
-    user.dock.tools.alike.click()
+    user.dock.tools.from_clicks.click()
     assert "Open an image first" in user.status
-    assert not user.dock.tools.alike.isChecked()
+    assert not user.dock.tools.from_clicks.isChecked()

@@ -112,7 +112,7 @@ def test_slices_between_accepted_ones_are_drawn(scan: Any) -> None:
     np.testing.assert_array_equal(marks.data, marked), "a proposal is no mark"
     assert "between the accepted slices" in scan.status
     press_key(Qt.Key.Key_Z, CTRL)
-    scan.wait(lambda: not scan.annotation.watch._timer.isActive())
+    scan.wait(lambda: not scan.annotation.mask_sync._timer.isActive())
     np.testing.assert_array_equal(mask.data, before)
 
 
@@ -180,7 +180,7 @@ def test_a_copy_can_be_undone(scan: Any) -> None:
     scan.rest()
     assert (mask.data[3] != before[3]).any()
     press_key(Qt.Key.Key_Z, CTRL)
-    scan.wait(lambda: not scan.annotation.watch._timer.isActive())
+    scan.wait(lambda: not scan.annotation.mask_sync._timer.isActive())
     np.testing.assert_array_equal(mask.data, before)
     assert not marks.data.any()
 

@@ -53,11 +53,11 @@ def test_a_mask_that_was_never_drawn_is_not_exported(
     user.wait(lambda: "scan marks" in user.viewer.layers)
     user.dock.files.export.click()
     assert "no mask yet" in user.status
-    user.dock.engine.export_mask(user.dock.image, tmp_path / "mask.tif")
+    user.dock.controller.export_mask(user.dock.image, tmp_path / "mask.tif")
     assert "no mask yet" in user.status
     assert not list(tmp_path.iterdir())
     user.annotation.mask.paint((5, 5), 1)
-    user.dock.engine.export_mask(user.dock.image, tmp_path / "mask.tif")
+    user.dock.controller.export_mask(user.dock.image, tmp_path / "mask.tif")
     user.rest()
     assert (tmp_path / "mask.tif").exists()
 
@@ -149,11 +149,11 @@ def test_one_undo_takes_a_whole_volume_back(user: Any, volume: Any) -> None:
     assert (before != after).any(axis=(1, 2)).all(), "every slice changed"
     user.annotation.mask.undo()
     np.testing.assert_array_equal(user.annotation.mask.data, before)
-    user.wait(lambda: not user.annotation.watch._timer.isActive())
+    user.wait(lambda: not user.annotation.mask_sync._timer.isActive())
     np.testing.assert_array_equal(user.annotation.marks.data, marks)
     user.annotation.mask.redo()
     np.testing.assert_array_equal(user.annotation.mask.data, after)
-    user.wait(lambda: not user.annotation.watch._timer.isActive())
+    user.wait(lambda: not user.annotation.mask_sync._timer.isActive())
     np.testing.assert_array_equal(user.annotation.marks.data, marks)
 
 
@@ -298,7 +298,7 @@ def test_a_probe_without_marks_can_be_gone_back_to(
     user.open(plane)
     user.segment()
     (tmp_path / "a.segdino").write_text("[20, 200]")
-    user.dock.engine.load_probe(tmp_path / "a.segdino")
+    user.dock.controller.load_probe(tmp_path / "a.segdino")
     user.rest()
     probe = user.segmenter.means
     pick_next(user.dock.inputs.encoder, "other")
@@ -506,7 +506,7 @@ def test_renamed_layers_are_still_known(user: Any, plane: Any) -> None:
     mask, marks = user.annotation.mask, user.annotation.marks
     image.name, mask.name, marks.name = "a", "b", "c"
     assert user.dock.inputs.image.currentText() == "a"
-    user.dock.engine.annotations._drop(
+    user.dock.controller.annotations._drop(
         user.annotation
     )  # as when the dock is opened anew
     user.segment()
@@ -576,16 +576,16 @@ def test_save_load_and_a_damaged_file(user: Any, plane: Any, tmp_path: Path) -> 
     user.retrain()
     probe = user.segmenter
     path = tmp_path / "p.segdino"
-    user.dock.engine.save_probe(path)
+    user.dock.controller.save_probe(path)
     user.rest()
     assert "saved to" in user.status
-    user.dock.engine.load_probe(path)
+    user.dock.controller.load_probe(path)
     user.rest()
     assert user.segmenter is not probe
     np.testing.assert_allclose(user.segmenter.means, probe.means)
     loaded = user.segmenter
     path.write_text(path.read_text()[:5])
-    user.dock.engine.load_probe(path)
+    user.dock.controller.load_probe(path)
     user.rest()
     assert "damaged" in user.status
     assert user.segmenter is loaded, "what was there stays"
@@ -597,7 +597,7 @@ def test_full_disk_while_saving(user: Any, plane: Any, tmp_path: Path) -> None:
     correct(user)
     user.retrain()
     user.segmenter.failure = OSError(errno.ENOSPC, "No space left on device")
-    user.dock.engine.save_probe(tmp_path / "p.segdino")
+    user.dock.controller.save_probe(tmp_path / "p.segdino")
     user.rest()
     assert "No space left" in user.status
     assert user.segmenter.is_fitted
@@ -609,7 +609,7 @@ def test_export(user: Any, volume: Any, tmp_path: Path) -> None:
     user.open(volume, scale=(3, 0.5, 0.5), units=("mm",) * 3)
     user.segment()
     path = tmp_path / "mask.nii.gz"
-    user.dock.engine.export_mask(user.dock.image, path)
+    user.dock.controller.export_mask(user.dock.image, path)
     user.rest()
     assert "saved to" in user.status
     back = read_scan(path)
@@ -620,7 +620,7 @@ def test_export(user: Any, volume: Any, tmp_path: Path) -> None:
 def test_export_where_nothing_can_be_written(user: Any, plane: Any) -> None:
     user.open(plane)
     user.segment()
-    user.dock.engine.export_mask(user.dock.image, Path("/proc/nothing/mask.tif"))
+    user.dock.controller.export_mask(user.dock.image, Path("/proc/nothing/mask.tif"))
     user.rest()
     assert "saved to" not in user.status
     assert user.status

@@ -95,7 +95,7 @@ def test_cancel_stops_between_tiles(
     mouse.click(user.dock.actions.cancel)
     QTest.qWait(int(5000 * TICK))  # the next chance to be stopped
     go_on.set()
-    user.wait(lambda: not user.dock.engine.busy)
+    user.wait(lambda: not user.dock.controller.busy)
     assert "Stopped" in user.status
     assert not list((tmp_path / "out").glob("*_mask.tif"))
 

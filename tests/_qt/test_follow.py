@@ -64,7 +64,7 @@ def note(user: Any) -> str:
 def calm(user: Any) -> None:
     """Wait until nothing more is wanted in the background."""
     idle = user.dock.review.idle
-    user.wait(lambda: not idle._waiting and user.dock.engine.runner.free)
+    user.wait(lambda: not idle._waiting and user.dock.controller.runner.free)
     QTest.qWait(30)
 
 
@@ -181,7 +181,9 @@ def test_a_mask_from_elsewhere_is_left_alone(scan: Any) -> None:
     scan.annotation.mask.data[4, 5:9, 5:9] = 1
     scan.annotation.marks.data[4] = 0
     before = np.array(scan.annotation.mask.data[4])
-    scan.annotation.watch._seen[4] = before  # as it is when a mask was there at first
+    scan.annotation.mask_sync._seen[4] = (
+        before  # as it is when a mask was there at first
+    )
     go(scan, 4)
     calm(scan)
     assert scan.segmenter.calls == []
@@ -222,7 +224,7 @@ def test_it_gives_way_to_the_user(scan: Any, what: str) -> None:
     scan.segmenter.before_plane = hold
     go(scan, 4)
     scan.wait(at_work.is_set)
-    assert not scan.dock.engine.busy
+    assert not scan.dock.controller.busy
     assert not scan.dock.actions.cancel.isEnabled()
     if what == "stroke":
         paint(scan, 1, [(5, 52), (5, 66)])

@@ -94,7 +94,7 @@ def test_marks_of_a_round_taken_back_are_learned_again(shown: Any) -> None:
     shown.rest()
     np.testing.assert_array_equal(shown.annotation.mask.data, shown.states[2][0])
     assert shown.segmenter.model_ is not shown.states[1][1]
-    assert shown.dock.engine.history.place == (3, 3)
+    assert shown.dock.controller.history.place == (3, 3)
 
 
 def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
@@ -153,7 +153,7 @@ def test_what_a_new_probe_learns_goes_on_from_there(shown: Any) -> None:
     model = shown.segmenter.model_
     click(shown.dock.files.new)
     shown.retrain()
-    assert shown.dock.engine.history.place == (5, 5)
+    assert shown.dock.controller.history.place == (5, 5)
     assert shown.segmenter.model_ is not model
     for _ in range(2):
         shown.dock.review.change.navigator.step(-1)
@@ -167,7 +167,7 @@ def test_undo_while_a_retrain_is_at_work(
     """The redraw of the round before is undone: this one stops, nothing is lost."""
     marks = shown.annotation.marks.data.copy()
     shown.dock.retrain()
-    shown.wait(lambda: shown.dock.engine.runner.busy)
+    shown.wait(lambda: shown.dock.controller.runner.busy)
     press_key(Qt.Key.Key_Z, CTRL)
     shown.rest()
     assert shown.segmenter.model_ is shown.states[1][1]
@@ -184,7 +184,7 @@ def test_undo_waits_for_other_work(shown: Any) -> None:
             yield Progress(0, 0, "a folder")
         return "whole"
 
-    shown.dock.engine.runner.start(Job("Folder", steps, on_done=done.append))
+    shown.dock.controller.runner.start(Job("Folder", steps, on_done=done.append))
     shown.wait(lambda: not shown.dock.review.change.panel.back.isEnabled())
     press_key(Qt.Key.Key_Z, CTRL)
     assert shown.segmenter.model_ is shown.states[2][1]

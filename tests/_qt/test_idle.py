@@ -41,7 +41,7 @@ def scene(user: Any, plane: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(idle_module, "REST", 0.05)
     user.open(plane)
     user.segment()
-    user.idle = IdleTask(user.dock.engine, user.dock)
+    user.idle = IdleTask(user.dock.controller, user.dock)
     yield user
     user.idle.close()
 
@@ -53,7 +53,7 @@ def test_one_after_the_other(scene: Any) -> None:
     scene.idle.ask("second", second.job)
     scene.wait(second.at_work.is_set)
     assert first.done == 1
-    assert not scene.dock.engine.busy, "nobody has to wait for it"
+    assert not scene.dock.controller.busy, "nobody has to wait for it"
     second.gate.set()
     scene.wait(lambda: second.done == 1)
     assert (first.begun, second.begun) == (1, 1)
@@ -132,9 +132,9 @@ def test_a_failure_is_logged_and_the_next_begins(
 def test_it_waits_for_a_stroke_to_end(scene: Any) -> None:
     task = Task()
     task.gate.set()
-    scene.annotation.watch.stroking = True
+    scene.annotation.mask_sync.stroking = True
     scene.idle.ask("task", task.job)
     QTest.qWait(150)
     assert task.begun == 0
-    scene.annotation.watch.stroking = False
+    scene.annotation.mask_sync.stroking = False
     scene.wait(lambda: task.done == 1)

@@ -140,7 +140,7 @@ def test_drawn_in_pieces_and_undone_at_once(
     for plane in (1, 0, 2):
         annotation.writer.add(Piece(plane, new[plane]))
     annotation.writer._timer.timeout.connect(
-        annotation.watch.look_at_all
+        annotation.mask_sync.sync_all
     )  # at any moment
     with qtbot.waitSignal(annotation.writer.finished):
         annotation.writer.finish()
@@ -149,7 +149,7 @@ def test_drawn_in_pieces_and_undone_at_once(
     assert not annotation.marks.data.any()
     annotation.mask.undo()
     assert not annotation.mask.data.any()
-    annotation.watch.look_at_all()
+    annotation.mask_sync.sync_all()
     assert not annotation.marks.data.any(), "undo is no correction"
     annotation.mask.redo()
     np.testing.assert_array_equal(annotation.mask.data, new)
@@ -157,7 +157,7 @@ def test_drawn_in_pieces_and_undone_at_once(
 
 def test_marks_win(annotation: Annotation, qtbot: Any) -> None:
     annotation.mask.paint((1, 5, 5), 2)
-    annotation.watch.look_at_all()
+    annotation.mask_sync.sync_all()
     marked = annotation.marks.data > 0
     assert marked.any()
     with qtbot.waitSignal(annotation.writer.finished):
@@ -173,7 +173,7 @@ def test_a_stroke_in_between_is_a_step_of_its_own(
     ones = np.ones((20, 20), np.uint8)
     annotation.writer.add(Piece(0, ones))
     qtbot.waitUntil(lambda: bool(annotation.mask.data[0].any()))
-    annotation.watch.pressed.emit()  # as the mouse does
+    annotation.mask_sync.pressed.emit()  # as the mouse does
     annotation.mask.paint((1, 5, 5), 2)
     stroke = annotation.mask.data[1].copy()
     annotation.writer.add(Piece(2, ones))
@@ -192,19 +192,19 @@ def test_a_stroke_in_between_is_a_step_of_its_own(
 def test_nothing_is_drawn_while_a_stroke_is_painted(
     annotation: Annotation, qtbot: Any
 ) -> None:
-    annotation.watch.stroking = True
+    annotation.mask_sync.stroking = True
     annotation.writer.add(Piece(0, np.ones((20, 20), np.uint8)))
     qtbot.wait(50)
     assert not annotation.mask.data.any()
-    annotation.watch.stroking = False
-    annotation.watch.released.emit()
+    annotation.mask_sync.stroking = False
+    annotation.mask_sync.released.emit()
     qtbot.waitUntil(lambda: bool(annotation.mask.data[0].all()))
     annotation.writer.drop()
 
 
 def test_undo_on_another_slice_is_seen(annotation: Annotation, qtbot: Any) -> None:
     annotation.mask.paint((2, 5, 5), 1)
-    annotation.watch.look_at_all()
+    annotation.mask_sync.sync_all()
     assert (annotation.marks.data[2] == 2).any()
     annotation.mask.undo()  # slice 1 is on screen
     qtbot.waitUntil(lambda: not annotation.marks.data.any())
@@ -254,9 +254,17 @@ def test_a_mask_that_was_saved_was_drawn_with_the_probe_that_was_saved(
     mask = np.zeros((3, 20, 20), np.uint8)
     mask[1, 5:9] = 1
     annotation = annotations.restore(image, mask, np.zeros_like(mask), probe=4)
-    assert [annotation.watch.drawn_with(plane) for plane in range(3)] == [None, 4, None]
+    assert [annotation.mask_sync.drawn_with(plane) for plane in range(3)] == [
+        None,
+        4,
+        None,
+    ]
     mask[2] = 1
     with qtbot.waitSignal(annotation.writer.finished):
         annotations.restore(image, mask, np.zeros_like(mask), probe=6)
-    assert [annotation.watch.drawn_with(plane) for plane in range(3)] == [None, 6, 6]
+    assert [annotation.mask_sync.drawn_with(plane) for plane in range(3)] == [
+        None,
+        6,
+        6,
+    ]
     annotations.close()

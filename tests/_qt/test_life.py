@@ -40,7 +40,7 @@ class Window:
 
     @property
     def annotation(self) -> Any:
-        return self.dock.engine.annotations.get(self.dock.image)
+        return self.dock.controller.annotations.get(self.dock.image)
 
     def wait(self, until: Callable[[], bool], seconds: float = 30) -> None:
         for _ in range(int(seconds * 100)):
@@ -55,7 +55,8 @@ class Window:
         # What was drawn last is written after the worker has ended.
         self.wait(
             lambda: (
-                not self.dock.engine.busy and not status.text().endswith("working...")
+                not self.dock.controller.busy
+                and not status.text().endswith("working...")
             )
         )
         QTest.qWait(30)
@@ -115,7 +116,7 @@ def test_closing_lets_go_of_keys_timers_and_layers(window: Any, close: Any) -> N
     close(window)
     window.wait(lambda: window.widget.dock is None)
     assert not {"Shift+S", "Shift+R", "Alt+1"} & {str(key) for key in viewer.keymap}
-    assert annotation.watch._on_drag not in mask.mouse_drag_callbacks
+    assert annotation.mask_sync._on_drag not in mask.mouse_drag_callbacks
     assert "paint_polygon" not in vars(mask)
     viewer.layers.selection.active = mask
     if close is not Window.close_window:
@@ -132,7 +133,7 @@ def test_closing_lets_go_of_keys_timers_and_layers(window: Any, close: Any) -> N
 def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
     session = window.dock.session
     session.add_class("vessel")
-    probe, place = session.segmenter, window.dock.engine.history.place
+    probe, place = session.segmenter, window.dock.controller.history.place
     learned, marks = dict(session.learned), window.annotation.marks.data.copy()
     mask = window.annotation.mask.data.copy()
     assert session.is_fitted and place[1] >= 2
@@ -151,7 +152,7 @@ def test_reopening_shows_it_as_it_was(window: Any, close: Any) -> None:
         "Class 1",
         "vessel",
     ]
-    assert window.dock.engine.history.place == place
+    assert window.dock.controller.history.place == place
     assert session.learned == learned
     assert "Go on where you stopped" in window.dock.status.label.text()
     assert window.dock.classes.value() == 0, "as in napari's own controls"
@@ -247,7 +248,7 @@ def test_commands_open_the_dock_or_take_the_one_there_is(
     viewer.add_image(plane, name="scan")
     commands.segment(viewer)
     for _ in range(1000):
-        if not dock.engine.busy:
+        if not dock.controller.busy:
             break
         QTest.qWait(10)
     QTest.qWait(50)

@@ -201,13 +201,13 @@ def test_a_long_training_says_so_and_is_cancelled(
     stroke(user.viewer, user.annotation.mask, [(12, 12), (12, 20)])
     mask, marks = user.annotation.mask.data.copy(), user.annotation.marks.data.copy()
     texts: list[str] = []
-    user.dock.engine.message.connect(texts.append)
+    user.dock.controller.message.connect(texts.append)
     click(user.dock.actions.retrain)
     user.wait(lambda: any("about 1 min" in text for text in texts), 60)
     user.wait(lambda: "Training segdino" in user.dock.actions.bar.format(), 60)
-    assert user.dock.engine.busy
+    assert user.dock.controller.busy
     click(user.dock.actions.cancel)
-    user.wait(lambda: not user.dock.engine.busy, 60)
+    user.wait(lambda: not user.dock.controller.busy, 60)
     assert "Stopped" in user.status
     assert not user.segmenter.is_fitted
     np.testing.assert_array_equal(user.annotation.mask.data, mask)

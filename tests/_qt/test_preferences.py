@@ -127,10 +127,10 @@ def test_what_is_changed_in_the_dialog_takes_effect(
     assert "Shift-S" not in labels
     find_canvas().setFocus()
     press_key(Qt.Key.Key_S, SHIFT)
-    assert not dock.engine.busy
+    assert not dock.controller.busy
     press_key(Qt.Key.Key_G, CTRL | ALT)
     wait(lambda: any(isinstance(layer, Labels) for layer in viewer.layers))
-    wait(lambda: not dock.engine.busy)
+    wait(lambda: not dock.controller.busy)
     assert "G" in preferences.read_preferences().config_path.read_text()
 
 

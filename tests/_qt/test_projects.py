@@ -148,7 +148,7 @@ def test_the_probes_of_a_project_can_be_walked_back(
     np.testing.assert_array_equal(second.annotation.mask.data, masks[2])
     np.testing.assert_array_equal(second.annotation.marks.data, marks)
     second.retrain()
-    assert second.dock.engine.history.place == (3, 3), "it knows all these marks"
+    assert second.dock.controller.history.place == (3, 3), "it knows all these marks"
 
 
 def test_an_earlier_probe_that_is_damaged_is_left_out(
@@ -166,7 +166,7 @@ def test_an_earlier_probe_that_is_damaged_is_left_out(
     file.write_text("half of a")
     second = make_user()
     reopen(second, tmp_path / "p.segproject", monkeypatch)
-    assert second.dock.engine.history.place == (2, 2)
+    assert second.dock.controller.history.place == (2, 2)
     np.testing.assert_array_equal(second.segmenter.means, means)
 
 
@@ -373,10 +373,10 @@ data, kwargs, _ = read_scan(sys.argv[2]).layer_data()
 image = viewer.add_image(data, **kwargs)
 dock.inputs.image.setValue(image)
 dock.segment()
-while dock.engine.busy or dock.engine.annotations.get(image) is None:
+while dock.controller.busy or dock.controller.annotations.get(image) is None:
     QTest.qWait(10)
 QTest.qWait(100)
-work = dock.engine.annotations.get(image)
+work = dock.controller.annotations.get(image)
 work.mask.brush_size = 3
 work.mask.paint((50, 60), 1)
 numbers = []

@@ -13,9 +13,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QStyle, QStyleOptionButton
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.layers.annotations import NO_IMAGE, NO_MASK, UNTAUGHT
+from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
+from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino._qt.mouse import find_canvas
-from napari_segdino._qt.widgets.collapsible import Fold
+from napari_segdino._qt.widgets.collapsible import Collapsible
 from napari_segdino.errors import WeightsError
 
 OWN_WAY = {
@@ -74,7 +75,7 @@ def buttons(user: Any) -> list[tuple[Any, QAbstractButton]]:
     """Every button of the dock with a text of its own, and the tab it is in."""
     dock, found = user.dock, []
     for button in dock.findChildren(QAbstractButton):
-        if isinstance(button.parent(), Fold):
+        if isinstance(button.parent(), Collapsible):
             continue
         pages = [dock.tabs.widget(i) for i in range(dock.tabs.count())]
         page = next((p for p in pages if p.isAncestorOf(button)), None)
@@ -157,7 +158,7 @@ def test_no_image_and_every_key(
         QTest.keyClick(find_canvas(), code, Qt.KeyboardModifier.ShiftModifier)
         alone.rest()
         assert alone.status == NO_IMAGE, name
-    assert not alone.dock.tools.alike.isChecked()
+    assert not alone.dock.tools.from_clicks.isChecked()
     assert not alone.dock.tools.outline.isChecked()
     assert not alone.dock.actions.live.isChecked()
     assert no_popups == []

@@ -162,7 +162,7 @@ def test_the_mask_is_written_in_the_place_of_its_series(
     choose(opened, Qt.Key.Key_Down)
     mouse.click(opened.dock.actions.segment)
     opened.rest()
-    opened.dock.engine.export_mask(opened.dock.image, tmp_path / "m.nii.gz")
+    opened.dock.controller.export_mask(opened.dock.image, tmp_path / "m.nii.gz")
     opened.rest()
     wanted, found = read_scan(study, series="1.6"), read_scan(tmp_path / "m.nii.gz")
     assert found.shape == (4, 30, 60)

@@ -69,7 +69,7 @@ class Window:
 
     @property
     def annotation(self) -> Any:
-        return self.dock.engine.annotations.get(self.dock.image)
+        return self.dock.controller.annotations.get(self.dock.image)
 
     @property
     def status(self) -> str:
@@ -86,7 +86,9 @@ class Window:
         QTest.qWait(50)
         # What was drawn last is written after the worker has ended.
         self.wait(
-            lambda: not self.dock.engine.busy and not self.status.endswith("working...")
+            lambda: (
+                not self.dock.controller.busy and not self.status.endswith("working...")
+            )
         )
         QTest.qWait(50)
 

@@ -52,7 +52,7 @@ def paint(user: Any, plane: int, y: int = 50) -> np.ndarray:
 
 
 def settled(user: Any) -> None:
-    user.wait(lambda: not user.annotation.watch._timer.isActive())
+    user.wait(lambda: not user.annotation.mask_sync._timer.isActive())
 
 
 def test_what_was_drawn_on_another_slice_is_shown_when_it_goes(scan: Any) -> None:

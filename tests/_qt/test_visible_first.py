@@ -136,7 +136,7 @@ def test_a_real_segmenter_draws_a_large_plane_in_parts(
     real = user.annotation.writer.add
 
     def note(piece: Piece) -> None:
-        if not piece.whole:
+        if not piece.completes_plane:
             drawn.append(piece.at)
         real(piece)
 

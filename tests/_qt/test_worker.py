@@ -165,7 +165,7 @@ def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
     gate, quiet, asked = threading.Event(), Log(), Log()
     starts: list[str] = []
     runner.started.connect(starts.append)
-    runner.start(replace(quiet.job(counting(9, gate), "quiet"), quiet=True))
+    runner.start(replace(quiet.job(counting(9, gate), "quiet"), background=True))
     qtbot.wait(20)
     assert not runner.busy
     assert not runner.free
@@ -182,15 +182,17 @@ def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
     assert runner.free
 
 
-def test_hush_stops_only_quiet_jobs(runner: TaskRunner, qtbot: Any) -> None:
+def test_only_background_jobs_are_stopped_for_the_user(
+    runner: TaskRunner, qtbot: Any
+) -> None:
     loud, quiet = Log(), Log()
     runner.start(loud.job(counting(2)))
-    runner.hush()
+    runner.cancel_background()
     qtbot.waitUntil(lambda: runner.free)
     assert loud.words == ["step", "step", "done", "end"]
     gate = threading.Event()
-    runner.start(replace(quiet.job(counting(2, gate)), quiet=True))
-    runner.hush()
+    runner.start(replace(quiet.job(counting(2, gate)), background=True))
+    runner.cancel_background()
     gate.set()
     qtbot.waitUntil(lambda: runner.free)
     assert quiet.notes == [("end", True)]

@@ -17,7 +17,7 @@ from napari_segdino.inference.predict import PlaneResult
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.worker.idle import IdleTask
 
@@ -31,19 +31,21 @@ class LiveRetrain(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._engine = engine
+        self._controller = controller
         self._image: Image | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._retrain)
-        engine.annotations.marks_changed.connect(self._on_marks_changed)
-        engine.runner.idle.connect(self._on_idle)
+        controller.annotations.marks_changed.connect(self._on_marks_changed)
+        controller.runner.idle.connect(self._on_idle)
 
     def close(self) -> None:
         """Stop."""
@@ -51,7 +53,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         self._timer.stop()
 
     def _on_marks_changed(self, annotation: Annotation) -> None:
-        if self._engine.session.settings.live:
+        if self._controller.session.settings.live:
             self._image = annotation.image
             self._timer.start(RETRAIN_DELAY_MS)
 
@@ -60,16 +62,16 @@ class LiveRetrain(QObject):  # type: ignore[misc]
             self._timer.start(RETRAIN_DELAY_MS)
 
     def _retrain(self) -> None:
-        engine, image = self._engine, self._image
-        if image is None or engine.runner.busy:
+        controller, image = self._controller, self._image
+        if image is None or controller.runner.busy:
             return
-        annotation = engine.annotations.get(image)
-        if annotation is not None and annotation.watch.stroking:
+        annotation = controller.annotations.get(image)
+        if annotation is not None and annotation.mask_sync.stroking:
             self._timer.start(RETRAIN_DELAY_MS)
             return
         self._image = None
-        if annotation is not None and engine.session.settings.live:
-            engine.retrain(image)
+        if annotation is not None and controller.session.settings.live:
+            controller.retrain(image)
 
 
 DRAW_DELAY = 0.25
@@ -91,12 +93,12 @@ class Follower(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Has the probe and the worker.
-    idle : IdleWork
+    idle : IdleTask
         Does the drawing.
     current : callable
-        Returns the Work on the image that is picked, or None.
+        Returns the annotation of the image that is picked, or None.
     """
 
     noted = Signal(str)
@@ -106,27 +108,27 @@ class Follower(QObject):  # type: ignore[misc]
 
     def __init__(
         self,
-        engine: Engine,
+        controller: SessionController,
         idle: IdleTask,
         current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._engine, self._idle, self._current = engine, idle, current
+        self._controller, self._idle, self._current = controller, idle, current
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._note)
-        engine.viewer.dims.events.current_step.connect(self._on_moved)
-        engine.annotations.mask_changed.connect(self.refresh)
-        engine.drawn.connect(self._on_moved)
-        engine.session.probe_changed.connect(self.refresh)
+        controller.viewer.dims.events.current_step.connect(self._on_moved)
+        controller.annotations.mask_changed.connect(self.refresh)
+        controller.drawn.connect(self._on_moved)
+        controller.session.probe_changed.connect(self.refresh)
 
     def close(self) -> None:
         """Let go of the window."""
         self._soon.stop()
         self._idle.drop("follow")
-        self._engine.viewer.dims.events.current_step.disconnect(self._on_moved)
-        self._engine.session.probe_changed.disconnect(self.refresh)
+        self._controller.viewer.dims.events.current_step.disconnect(self._on_moved)
+        self._controller.session.probe_changed.disconnect(self.refresh)
 
     def refresh(self, *_: Any) -> None:
         """Look soon whether the slice on screen is up to date."""
@@ -137,16 +139,16 @@ class Follower(QObject):  # type: ignore[misc]
         self._idle.ask("follow", self._make, DRAW_DELAY)
 
     def _note(self) -> None:
-        annotation, history = self._current(), self._engine.history
+        annotation, history = self._current(), self._controller.history
         if (
             annotation is None
-            or not annotation.watch.intact
-            or not self._engine.session.is_fitted
+            or not annotation.mask_sync.intact
+            or not self._controller.session.is_fitted
         ):
             self.noted.emit("")
             return
         drawn, present = (
-            annotation.watch.drawn_with(annotation.shown()),
+            annotation.mask_sync.drawn_with(annotation.shown()),
             history.present,
         )
         if (
@@ -160,18 +162,18 @@ class Follower(QObject):  # type: ignore[misc]
 
     def _make(self) -> Job | None:
         """Draw the slice on screen, if that is wanted."""
-        engine, annotation = self._engine, self._current()
-        settings = engine.session.settings
+        controller, annotation = self._controller, self._current()
+        settings = controller.session.settings
         if annotation is None or not settings.follow or settings.whole_volume:
             return None
-        if not engine.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
+        if not controller.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
             return None
-        engine.history.note()
-        plane, probe = annotation.shown(), engine.history.present
+        controller.history.note()
+        plane, probe = annotation.shown(), controller.history.present
         if not is_due(annotation, plane, probe):
             return None
         steps = partial(
-            engine.session.segmenter.iter_predict,
+            controller.session.segmenter.iter_predict,
             annotation.planes.array,
             axes=annotation.planes.axes,
             planes=[plane],
@@ -181,8 +183,8 @@ class Follower(QObject):  # type: ignore[misc]
 
         def take(step: Any) -> None:
             # Parts are not drawn: what is stopped leaves the slice as it was.
-            if isinstance(step, PlaneResult) and annotation.watch.intact:
-                piece = Piece(plane, step.labels, probe=probe, quiet=True)
+            if isinstance(step, PlaneResult) and annotation.mask_sync.intact:
+                piece = Piece(plane, step.labels, probe=probe, background=True)
                 annotation.writer.add(piece)
 
         def done(_: Any) -> None:
@@ -197,25 +199,25 @@ def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
 
     Parameters
     ----------
-    annotation : Work
+    annotation : Annotation
         The image.
     plane : int
         Flat index over the leading axes.
     probe : int
         Number of the probe.
     """
-    watch, index = annotation.watch, annotation.planes.index(plane)
+    mask_sync, index = annotation.mask_sync, annotation.planes.index(plane)
     if (
-        not watch.intact
+        not mask_sync.intact
         or not annotation.planes.lead_shape
         or is_accepted(annotation, plane)
     ):
         return False
-    drawn = watch.drawn_with(plane)
+    drawn = mask_sync.drawn_with(plane)
     if drawn is None:
         mask, marks = (
             read_plane(annotation.mask, index),
             read_plane(annotation.marks, index),
         )
         return not mask[marks == 0].any()
-    return drawn != probe and not watch.took_back(plane, probe)
+    return drawn != probe and not mask_sync.took_back(plane, probe)

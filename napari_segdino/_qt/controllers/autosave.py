@@ -15,7 +15,7 @@ from napari_segdino._qt.messages import sentence
 from napari_segdino.session.project import Autosave
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Autosaver(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     root : pathlib.Path
         Folder of all autosaves.
@@ -43,10 +43,10 @@ class Autosaver(QObject):  # type: ignore[misc]
     _written = Signal(int, str)
 
     def __init__(
-        self, engine: Engine, root: Path, parent: QObject | None = None
+        self, controller: SessionController, root: Path, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._engine, self._root = engine, root
+        self._controller, self._root = controller, root
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="segdino-autosave")
         self._asked = self._kept_up_to = 0
         self._told = self._writing = self._without_probe = False
@@ -54,10 +54,10 @@ class Autosaver(QObject):  # type: ignore[misc]
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._save)
         self._written.connect(self._on_written)
-        session = engine.session
-        engine.annotations.marks_changed.connect(self.ask)
-        engine.annotations.mask_changed.connect(self.ask)
-        engine.runner.idle.connect(self._on_idle)
+        session = controller.session
+        controller.annotations.marks_changed.connect(self.ask)
+        controller.annotations.mask_changed.connect(self.ask)
+        controller.runner.idle.connect(self._on_idle)
         session.classes_changed.connect(self.ask)
         session.settings_changed.connect(self.ask)
         session.probe_changed.connect(self.ask)
@@ -65,7 +65,7 @@ class Autosaver(QObject):  # type: ignore[misc]
     @property
     def kept(self) -> Autosave:
         """Where the window's work is kept; one folder for all of its docks."""
-        state = self._engine.state
+        state = self._controller.state
         if state.autosave is None:
             state.autosave = Autosave(self._root)
         return state.autosave
@@ -81,7 +81,7 @@ class Autosaver(QObject):  # type: ignore[misc]
             self._timer.stop()
             self._kept_up_to = asked
             self.kept.discard()
-            self._engine.state.autosave = None
+            self._controller.state.autosave = None
 
     def ask(self, *_: object) -> int:
         """Save soon; returns the number that `saved` will reach."""
@@ -98,7 +98,7 @@ class Autosaver(QObject):  # type: ignore[misc]
     def close(self) -> None:
         """Keep what is not kept yet, and stop."""
         self._timer.stop()
-        session = self._engine.session
+        session = self._controller.session
         session.classes_changed.disconnect(self.ask)
         session.settings_changed.disconnect(self.ask)
         session.probe_changed.disconnect(self.ask)
@@ -112,13 +112,13 @@ class Autosaver(QObject):  # type: ignore[misc]
         if self._writing:
             self._timer.start(DELAY)
             return
-        annotations = list(self._engine.annotations)
+        annotations = list(self._controller.annotations)
         if not annotations:
             return
         self._writing = True
-        engine = self._engine
-        busy = self._without_probe = engine.runner.busy
-        state = take_state(engine.session, annotations, engine.history, busy)
+        controller = self._controller
+        busy = self._without_probe = controller.runner.busy
+        state = take_state(controller.session, annotations, controller.history, busy)
         number = self._asked
 
         def done(future: Future[None]) -> None:

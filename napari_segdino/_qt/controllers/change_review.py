@@ -17,7 +17,7 @@ from napari_segdino.session.changes import Difference, Painted, iter_difference
 from napari_segdino.session.tasks import iter_unpack
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.worker.drawing import Drawing
     from napari_segdino._qt.worker.idle import IdleTask
@@ -31,18 +31,20 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
     moved = Signal()
     """The probe of another state is there."""
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._engine = engine
-        engine.annotations.undone.connect(partial(self._follow, back=True))
-        engine.annotations.redone.connect(partial(self._follow, back=False))
+        self._controller = controller
+        controller.annotations.undone.connect(partial(self._follow, back=True))
+        controller.annotations.redone.connect(partial(self._follow, back=False))
 
     def step(self, by: int) -> None:
         """Go to the probe before (-1) or after (1), and to the masks it had.
@@ -50,15 +52,15 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
         The masks are drawn as one step that can be undone; what was painted
         since stays painted.
         """
-        self._engine.when_free(partial(self._step, by))
+        self._controller.when_free(partial(self._step, by))
 
     def _step(self, by: int) -> None:
-        engine = self._engine
-        found = engine.history.step(by)
+        controller = self._controller
+        found = controller.history.step(by)
         if found is None:
             return
         update, masks = found
-        annotations = {w.key: w for w in engine.annotations}
+        annotations = {w.key: w for w in controller.annotations}
         here = {name: mask for name, mask in masks.items() if name[0] in annotations}
 
         def draw(step: tuple[Any, int, Any]) -> None:
@@ -68,26 +70,26 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
         def done(_: Any) -> None:
             for key in {key for key, _ in here}:
                 annotations[key].writer.finish()
-            engine.message.emit(self._where())
+            controller.message.emit(self._where())
 
         steps = partial(iter_unpack, here)
-        engine.runner.start(Job("History", steps, on_step=draw, on_done=done))
+        controller.runner.start(Job("History", steps, on_step=draw, on_done=done))
         self.moved.emit()
 
     def _follow(self, annotation: Annotation, update: MaskUpdate, back: bool) -> None:
         """Have the probe follow when a mask update is undone or redone."""
-        index = self._engine.history.find(annotation.key, update, back)
+        index = self._controller.history.find(annotation.key, update, back)
         if index is not None:
-            self._engine.when_free(partial(self._put_back, index))
+            self._controller.when_free(partial(self._put_back, index))
 
     def _put_back(self, index: int) -> None:
-        self._engine.history.go(index)
-        self._engine.message.emit(self._where())
+        self._controller.history.go(index)
+        self._controller.message.emit(self._where())
         self.moved.emit()
 
     def _where(self) -> str:
-        place, count = self._engine.history.place
-        if self._engine.session.is_fitted:
+        place, count = self._controller.history.place
+        if self._controller.session.is_fitted:
             return f"Probe {place} of {count} is back, with its mask."
         if place == 1:
             return "Back before the first Retrain: mask and probe are as they were."
@@ -106,35 +108,35 @@ class ChangeReview(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Says when it has trained.
-    idle : IdleWork
+    idle : IdleTask
         Does the comparing.
     current : callable
-        Returns the Work on the image that is picked, or None.
+        Returns the annotation of the image that is picked, or None.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        controller: SessionController,
         idle: IdleTask,
         current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.panel = ChangePanel()
-        self.navigator = HistoryNavigator(engine, self)
-        self._engine, self._idle, self._current = engine, idle, current
+        self.navigator = HistoryNavigator(controller, self)
+        self._controller, self._idle, self._current = controller, idle, current
         self._drawing: Drawing | None = None
         self._found: Difference | None = None
         self._told = False
-        self._overlay = Overlay(engine, "changes", self)
+        self._overlay = Overlay(controller, "changes", self)
         self.panel.overlay.toggled.connect(self._on_overlay)
         self.panel.back.clicked.connect(partial(self.navigator.step, -1))
         self.panel.forth.clicked.connect(partial(self.navigator.step, 1))
         self._overlay.gone.connect(partial(self.panel.overlay.setChecked, False))
         self.navigator.moved.connect(self._forget)
-        engine.trained.connect(self._on_trained)
+        controller.trained.connect(self._on_trained)
 
     def release(self) -> None:
         """Take the layers away and let go of the window."""
@@ -145,8 +147,8 @@ class ChangeReview(QObject):  # type: ignore[misc]
         if self.panel.overlay.isChecked():
             self._show_overlay(True)
         self._show_found()
-        self.panel.show_place(*self._engine.history.place)
-        if self._engine.history.place == (0, 0):
+        self.panel.show_place(*self._controller.history.place)
+        if self._controller.history.place == (0, 0):
             self._forget()
 
     def _on_trained(self, drawing: Drawing) -> None:
@@ -161,18 +163,18 @@ class ChangeReview(QObject):  # type: ignore[misc]
             self._overlay.clear(self._drawing.annotation)
         self._drawing, self._found, self._told = None, None, False
         self._show_found()
-        self.panel.show_place(*self._engine.history.place)
+        self.panel.show_place(*self._controller.history.place)
 
     def _on_overlay(self, on: bool) -> None:
         if on and self._of_this() is None:
             self.panel.overlay.setChecked(False)
-            self._engine.refuse(self._engine.annotations.lacking(UNCHANGED))
+            self._controller.refuse(self._controller.annotations.lacking(UNCHANGED))
         else:
             self._show_overlay(on)
 
     def _of_this(self) -> Drawing | None:
         """Return the last mask update, if it was of this image and with this probe."""
-        drawing, session = self._drawing, self._engine.session
+        drawing, session = self._drawing, self._controller.session
         if drawing is None or drawing.annotation is not self._current():
             return None
         if not session.is_fitted or drawing.trained is None:
@@ -186,7 +188,9 @@ class ChangeReview(QObject):  # type: ignore[misc]
             self._overlay.hide()
             return
         self._overlay.show(annotation)
-        self._overlay.color(annotation, overlay_colors(self._engine.session.classes))
+        self._overlay.color(
+            annotation, overlay_colors(self._controller.session.classes)
+        )
         if self._drawing is not None:
             self._idle.ask("compare", self._make)
 
@@ -211,7 +215,9 @@ class ChangeReview(QObject):  # type: ignore[misc]
         text, broken = verdict(found.guard)
         if broken and not self._told:
             self._told = True
-            self._engine.message.emit(f"{text} Go back in the Review tab, or go on.")
+            self._controller.message.emit(
+                f"{text} Go back in the Review tab, or go on."
+            )
 
     def _show_found(self) -> None:
         """Show what was found, if it is of the image and the probe that are there."""
@@ -228,7 +234,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
                 found.gained.get(one.label, 0),
                 found.lost.get(one.label, 0),
             )
-            for one in self._engine.session.classes
+            for one in self._controller.session.classes
         ]
         self.panel.show_counts(rows)
         self.panel.show_verdict(*verdict(found.guard))

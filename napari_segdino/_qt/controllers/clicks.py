@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from qtpy.QtWidgets import QAbstractButton
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
 
 SHAKE = 3
@@ -34,10 +34,10 @@ class ClickTool(QObject):  # type: ignore[misc]
     ----------
     button : QAbstractButton
         Checked while the tool is in the hand.
-    engine : Engine
+    controller : SessionController
         Of the window.
     current : callable
-        Returns the Work on the image that is picked, if any.
+        Returns the annotation of the image that is picked, if any.
     label : callable
         Returns the class that is picked.
     """
@@ -48,17 +48,17 @@ class ClickTool(QObject):  # type: ignore[misc]
     def __init__(
         self,
         button: QAbstractButton,
-        engine: Engine,
+        controller: SessionController,
         current: Callable[[], Annotation | None],
         label: Callable[[], int],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._button, self._engine = button, engine
+        self._button, self._controller = button, controller
         self._current, self._label = current, label
         self._annotation: Annotation | None = None
         button.toggled.connect(self._toggle)
-        engine.annotations.lost.connect(self.put_down)
+        controller.annotations.lost.connect(self.put_down)
 
     def put_down(self) -> None:
         """End it; safe to call at any time."""
@@ -70,16 +70,16 @@ class ClickTool(QObject):  # type: ignore[misc]
         if not on:
             return
         annotation = self._current()
-        if annotation is None or not annotation.watch.intact:
+        if annotation is None or not annotation.mask_sync.intact:
             self.put_down()
-            self.refused.emit(self._engine.annotations.lacking())
+            self.refused.emit(self._controller.annotations.lacking())
             return
         self._annotation = annotation
         annotation.viewer.layers.selection.active = annotation.mask
         annotation.mask.mode = "pan_zoom"
         annotation.mask.mouse_drag_callbacks.append(self._on_press)
         annotation.mask.events.mode.connect(self._on_mode)
-        self._engine.message.emit(
+        self._controller.message.emit(
             "Click on an object: what looks alike is drawn. Pick Background and "
             "click where it is too much."
         )
@@ -110,6 +110,6 @@ class ClickTool(QObject):  # type: ignore[misc]
             QTimer.singleShot(0, partial(self._mark, annotation, (y, x)))
 
     def _mark(self, annotation: Annotation, point: tuple[float, float]) -> None:
-        if annotation is self._annotation and annotation.watch.intact:
-            annotation.watch.dot(point, self._label())
-            self._engine.start(annotation.image)
+        if annotation is self._annotation and annotation.mask_sync.intact:
+            annotation.mask_sync.dot(point, self._label())
+            self._controller.start(annotation.image)

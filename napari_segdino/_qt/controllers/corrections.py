@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.layers.annotations import Annotations
     from napari_segdino.session.session import Session
@@ -34,7 +34,7 @@ def take_brush(
     ----------
     viewer : napari.viewer.Viewer
         The window.
-    annotation : Work
+    annotation : Annotation
         Whose mask.
     label : int
         What to paint.
@@ -108,10 +108,10 @@ class Corrector(QObject):  # type: ignore[misc]
     ----------
     panel : ToolsPanel
         The tools.
-    engine : Engine
+    controller : SessionController
         Of the window.
     current : callable
-        Returns the Work on the image that is picked, if any.
+        Returns the annotation of the image that is picked, if any.
     """
 
     refused = Signal(str)
@@ -120,12 +120,12 @@ class Corrector(QObject):  # type: ignore[misc]
     def __init__(
         self,
         panel: ToolsPanel,
-        engine: Engine,
+        controller: SessionController,
         current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._panel, self._engine, self._current = panel, engine, current
+        self._panel, self._controller, self._current = panel, controller, current
         panel.accept.clicked.connect(self.accept)
         panel.copy.clicked.connect(self.copy)
         panel.accept_to_here.clicked.connect(self.accept_to_here)
@@ -148,12 +148,12 @@ class Corrector(QObject):  # type: ignore[misc]
         annotation = self._ready()
         if annotation is None:
             return
-        new = annotation.watch.accept(annotation.shown())
+        new = annotation.mask_sync.accept(annotation.shown())
         if new:
             text = f"{new:,} pixels of this slice are marks now; Ctrl-Z takes it back."
         else:
             text = "This slice was accepted before."
-        self._engine.message.emit(text)
+        self._controller.message.emit(text)
 
     def copy(self) -> None:
         """Draw the mask of the slice that is shown in the next one, and go there.
@@ -168,13 +168,13 @@ class Corrector(QObject):  # type: ignore[misc]
         if not lead or lead[-1] + 1 >= annotation.planes.lead_shape[-1]:
             self.refused.emit("There is no next slice.")
             return
-        annotation.watch.look(plane)
+        annotation.mask_sync.sync(plane)
         annotation.writer.add(
             Piece(plane + 1, np.array(read_plane(annotation.mask, lead)))
         )
         annotation.writer.finish()
         go_to(annotation.viewer, annotation, plane + 1)
-        self._engine.message.emit(
+        self._controller.message.emit(
             "Copied as a proposal: correct it, then say that the slice is right."
         )
 
@@ -195,12 +195,12 @@ class Corrector(QObject):  # type: ignore[misc]
         start = min(near, key=lambda plane: abs(plane - here))
         wanted = range(min(start, here), max(start, here) + 1)
         taken = [p for p in wanted if _is_drawn(annotation, p)]
-        changed = [p for p in taken if annotation.watch.accept(p)]
+        changed = [p for p in taken if annotation.mask_sync.accept(p)]
         left = len(wanted) - len(taken)
         text = f"{len(changed)} slices are marks now; Ctrl-Z takes each back."
         if left:
             text += f" {left} without a mask were left out."
-        self._engine.message.emit(text)
+        self._controller.message.emit(text)
 
     def interpolate(self) -> None:
         """Draw the slices between the two accepted ones around that on screen."""
@@ -222,20 +222,24 @@ class Corrector(QObject):  # type: ignore[misc]
             return
         steps = partial(
             iter_interpolate,
-            self._engine.session.segmenter,
-            self._engine.marked(annotation, {}),
+            self._controller.session.segmenter,
+            self._controller.marked(annotation, {}),
             below,
             above,
         )
-        self._engine.draw(annotation, INTERPOLATE, steps)
+        self._controller.draw(annotation, INTERPOLATE, steps)
 
     def _ready(self) -> Annotation | None:
         """Return the mask to work on, None while it cannot be."""
         annotation = self._current()
-        if annotation is None or annotation.watch.blank or not annotation.watch.intact:
-            self.refused.emit(self._engine.annotations.lacking())
+        if (
+            annotation is None
+            or annotation.mask_sync.blank
+            or not annotation.mask_sync.intact
+        ):
+            self.refused.emit(self._controller.annotations.lacking())
             return None
-        if self._engine.busy:
+        if self._controller.busy:
             self.refused.emit(BUSY)
             return None
         return annotation
@@ -267,7 +271,7 @@ class Corrector(QObject):  # type: ignore[misc]
         annotation = self._current()
         if annotation is None:
             self.refresh()
-            self.refused.emit(self._engine.annotations.lacking())
+            self.refused.emit(self._controller.annotations.lacking())
         return annotation
 
 
@@ -278,7 +282,7 @@ def is_accepted(annotation: Annotation, plane: int) -> bool:
 
 def _is_drawn(annotation: Annotation, plane: int) -> bool:
     """Whether there is a mask on a plane, be it an empty one that was predicted."""
-    if annotation.watch.drawn_with(plane) is not None:
+    if annotation.mask_sync.drawn_with(plane) is not None:
         return True
     return bool(read_plane(annotation.mask, annotation.planes.index(plane)).any())
 

@@ -34,9 +34,9 @@ from napari_segdino.batch.request import Request, find_report, iter_request
 from napari_segdino.io.formats import MASK_SUFFIXES
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
 
-OWN = "as the scan's"
+AS_THE_SCAN = "as the scan's"
 MAX_WORKERS = 256
 
 
@@ -94,7 +94,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.folder = PathEdit("folder of the masks")
         self.probe = PathEdit("the present one", probe=True)
         self.suffix = QComboBox()
-        self.suffix.addItems([OWN, *MASK_SUFFIXES])
+        self.suffix.addItems([AS_THE_SCAN, *MASK_SUFFIXES])
         self.workers = QSpinBox()
         self.workers.setRange(0, MAX_WORKERS)
         self.workers.setSpecialValueText("none")
@@ -114,7 +114,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
             self.source.value(),
             self.folder.value(),
             self.probe.value(),
-            "" if suffix == OWN else suffix,
+            "" if suffix == AS_THE_SCAN else suffix,
             self.resume.isChecked(),
             0 if self.scheduler.text().strip() else self.workers.value(),
             self.scheduler.text().strip(),
@@ -188,34 +188,37 @@ class FolderController(QObject):  # type: ignore[misc]
     ----------
     panel : FolderPanel
         The panel.
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
     def __init__(
-        self, panel: FolderPanel, engine: Engine, parent: QObject | None = None
+        self,
+        panel: FolderPanel,
+        controller: SessionController,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._panel, self._engine = panel, engine
+        self._panel, self._controller = panel, controller
         panel.run.connect(self.start)
-        engine.busy_changed.connect(lambda busy: panel.start.setEnabled(not busy))
+        controller.busy_changed.connect(lambda busy: panel.start.setEnabled(not busy))
 
     def start(self) -> None:
         """Segment the files in the worker."""
-        request, session = self._panel.value(), self._engine.session
+        request, session = self._panel.value(), self._controller.session
         if missing := request.missing():
-            self._engine.refuse(missing)
+            self._controller.refuse(missing)
             return
         self._panel.clear()
         save = session.save if session.is_fitted else None
-        self._engine.message.emit("Segmenting the folder...")
-        self._engine.runner.start(
+        self._controller.message.emit("Segmenting the folder...")
+        self._controller.runner.start(
             Job(
                 "Segment folder",
                 partial(iter_request, request, save, session.settings.device),
                 on_step=self._on_step,
                 on_done=partial(self._on_done, request),
-                on_error=self._engine.report,
+                on_error=self._controller.report,
             )
         )
 
@@ -239,9 +242,9 @@ class FolderController(QObject):  # type: ignore[misc]
             parts.append(f"{failed} failed, listed in the Folder tab")
         report = find_report(Path(request.folder))
         text = f"{'; '.join(parts)}. The report is {report}."
-        self._engine.message.emit(text)
+        self._controller.message.emit(text)
         if failed:
-            self._engine.failed.emit(text)
+            self._controller.failed.emit(text)
 
 
 def _files(count: int) -> str:

@@ -29,7 +29,7 @@ from napari_segdino.session.session import checksum
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
 
 REST = 150
@@ -48,7 +48,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
     ----------
     panel : ObjectsPanel
         The tab.
-    engine : Engine
+    controller : SessionController
         Of the window.
     image : callable
         Returns the image layer that is picked, if any.
@@ -57,12 +57,12 @@ class ObjectsController(QObject):  # type: ignore[misc]
     def __init__(
         self,
         panel: ObjectsPanel,
-        engine: Engine,
+        controller: SessionController,
         image: Callable[[], Image | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._panel, self._engine, self._image = panel, engine, image
+        self._panel, self._controller, self._image = panel, controller, image
         self._layer: Labels | None = None
         self._annotation: Annotation | None = None
         self._region: tuple[int, ...] = ()
@@ -77,19 +77,19 @@ class ObjectsController(QObject):  # type: ignore[misc]
         panel.export.clicked.connect(self._ask_export)
         panel.table.chosen.connect(self.go_to)
         panel.only.toggled.connect(self._show_only)
-        engine.busy_changed.connect(lambda busy: panel.find.setEnabled(not busy))
-        engine.viewer.layers.events.removed.connect(self._on_removed)
-        engine.annotations.mask_changed.connect(self._on_mask)
+        controller.busy_changed.connect(lambda busy: panel.find.setEnabled(not busy))
+        controller.viewer.layers.events.removed.connect(self._on_removed)
+        controller.annotations.mask_changed.connect(self._on_mask)
 
     def close(self) -> None:
         """Let go of the layers."""
-        self._engine.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._controller.viewer.layers.events.removed.disconnect(self._on_removed)
         self._rest.stop()
         self._let_go()
 
     def show_image(self, image: Image | None) -> None:
         """Say in which unit the sizes of an image's objects are."""
-        annotation = None if image is None else self._engine.annotations.get(image)
+        annotation = None if image is None else self._controller.annotations.get(image)
         if annotation is None:
             return
         spacing, unit = spacing_of(annotation.mask, len(self._axes(annotation)))
@@ -99,13 +99,13 @@ class ObjectsController(QObject):  # type: ignore[misc]
     def find(self) -> None:
         """Find the objects of the mask in the worker."""
         image = self._image()
-        annotation = self._engine.annotations.drawn(image)
+        annotation = self._controller.annotations.drawn(image)
         if annotation is None:
-            self._engine.refuse(self._engine.annotations.lacking())
+            self._controller.refuse(self._controller.annotations.lacking())
             return
         self.show_image(image)
         self._meanwhile = set()
-        session, panel = self._engine.session, self._panel
+        session, panel = self._controller.session, self._panel
         spacing, unit = spacing_of(annotation.mask, len(self._axes(annotation)))
         asked = Asked(
             annotation.planes,
@@ -117,19 +117,19 @@ class ObjectsController(QObject):  # type: ignore[misc]
             panel.value(),
             session.segmenter if panel.uncertainty.isChecked() else None,
         )
-        self._engine.runner.start(
+        self._controller.runner.start(
             Job(
                 "Find objects",
                 partial(iter_objects, asked),
                 on_done=partial(self._show, annotation, asked.region),
-                on_error=self._engine.report,
+                on_error=self._controller.report,
             )
         )
 
     def _axes(self, annotation: Annotation) -> str:
         """Return the axes of what is looked at: a volume, or the slice shown."""
         axes = annotation.planes.spatial_axes
-        whole = self._engine.session.settings.whole_volume
+        whole = self._controller.session.settings.whole_volume
         return axes[-3:] if whole and axes[:-2].endswith("Z") else axes[-2:]
 
     def _asked_region(self, annotation: Annotation) -> tuple[int, ...]:
@@ -140,7 +140,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self, annotation: Annotation, region: tuple[int, ...], found: Found
     ) -> None:
         self._let_go()
-        viewer = self._engine.viewer
+        viewer = self._controller.viewer
         shape = tuple(annotation.mask.data.shape)
         layer = find_layer(viewer, annotation.image, "objects", shape)
         if layer is None or not is_ours(layer):
@@ -165,7 +165,9 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self._show_only(self._panel.only.isChecked())
         self._panel.table.setTable(found.table)
         self._panel.summary.setText(summary(found.table))
-        self._engine.message.emit(f"{summary(found.table)} Click a row to go there.")
+        self._controller.message.emit(
+            f"{summary(found.table)} Click a row to go there."
+        )
 
     def _on_mask(self, annotation: Annotation, plane: int) -> None:
         for planes in (self._touched, self._meanwhile):
@@ -177,9 +179,9 @@ class ObjectsController(QObject):  # type: ignore[misc]
         annotation = (
             None
             if self._annotation is None
-            else self._engine.annotations.get(self._annotation.image)
+            else self._controller.annotations.get(self._annotation.image)
         )
-        if annotation is None or not annotation.watch.intact:
+        if annotation is None or not annotation.mask_sync.intact:
             return
         planes = (p for key, p in self._touched if key == annotation.key)
         stale = self._layer is not None and any(
@@ -232,7 +234,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
     def _show_only(self, on: bool) -> None:
         if on and self._layer is None:
             self._panel.only.setChecked(False)
-            self._engine.refuse(self._engine.annotations.lacking(NONE_FOUND))
+            self._controller.refuse(self._controller.annotations.lacking(NONE_FOUND))
             return
         # napari draws the whole layer again, also where nothing changes.
         if self._layer is not None and self._layer.show_selected_label != on:
@@ -242,7 +244,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
 
     def _ask_export(self) -> None:
         if self._annotation is None or not self._panel.table.items.rowCount():
-            self._engine.refuse(self._engine.annotations.lacking(NONE_FOUND))
+            self._controller.refuse(self._controller.annotations.lacking(NONE_FOUND))
             return
         name = f"{self._annotation.image.name}-objects"
         path = ask_export_table(self._panel, name)
@@ -258,10 +260,10 @@ class ObjectsController(QObject):  # type: ignore[misc]
             return write_table(path, table)
 
         def done(written: Path) -> None:
-            self._engine.message.emit(f"The table was saved to {written}.")
+            self._controller.message.emit(f"The table was saved to {written}.")
 
-        self._engine.runner.start(
-            Job("Export table", steps, on_done=done, on_error=self._engine.alarm)
+        self._controller.runner.start(
+            Job("Export table", steps, on_done=done, on_error=self._controller.alarm)
         )
 
     def _on_removed(self, event: Any) -> None:

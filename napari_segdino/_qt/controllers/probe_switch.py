@@ -16,7 +16,7 @@ from napari_segdino.session.tasks import iter_switch
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino.errors import ChannelsError
 
@@ -31,15 +31,17 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._engine = engine
+        self._controller = controller
         self._changes: dict[str, Any] = {}
-        engine.busy_changed.connect(self._on_busy)
+        controller.busy_changed.connect(self._on_busy)
 
     def switch(self, image: Image | None, **changes: Any) -> None:
         """Make a new probe and draw the mask of an image with it.
@@ -52,44 +54,44 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
             Fields of :class:`~napari_segdino.session.settings.Settings`; those of a
             switch that is under way go with them.
         """
-        engine, session = self._engine, self._engine.session
+        controller, session = self._controller, self._controller.session
         self._changes |= changes
-        annotation = engine.annotations.get(image) if image is not None else None
+        annotation = controller.annotations.get(image) if image is not None else None
         steps = partial(
             iter_switch,
             session.segmenter,
             session.candidate(**self._changes),
             dict(self._changes),
-            [engine.marked(w, {}) for w in engine.annotations],
+            [controller.marked(w, {}) for w in controller.annotations],
         )
         if annotation is None:
             self._load(steps)
             return
         drawn = partial(
             steps,
-            engine.marked(annotation, {}),
+            controller.marked(annotation, {}),
             annotation.mask.data,
             annotation.wanted(session.settings.whole_volume),
             annotation.centre(),
-            engine.uncertainty_wanted(),
+            controller.uncertainty_wanted(),
         )
-        engine.draw(annotation, TITLE, drawn)
+        controller.draw(annotation, TITLE, drawn)
 
     def _load(self, steps: Any) -> None:
         """Have the new probe take over with nothing to draw."""
-        engine = self._engine
+        controller = self._controller
 
         def done(_: Any) -> None:
-            engine.message.emit(summary(engine.session.is_fitted))
+            controller.message.emit(summary(controller.session.is_fitted))
 
-        engine.message.emit(f"{TITLE}: working...")
-        engine.runner.start(
-            Job(TITLE, steps, self._take, on_done=done, on_error=engine.report)
+        controller.message.emit(f"{TITLE}: working...")
+        controller.runner.start(
+            Job(TITLE, steps, self._take, on_done=done, on_error=controller.report)
         )
 
     def _take(self, step: Any) -> None:
         if isinstance(step, Switched):
-            self._engine.history.switch(step.segmenter, **step.changes)
+            self._controller.history.switch(step.segmenter, **step.changes)
 
     def _on_busy(self, busy: bool) -> None:
         if not busy:
@@ -108,44 +110,47 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
     differ = Signal(object)
-    """The Work whose image has other channels than the probe learned from."""
+    """The annotation whose image has other channels than the probe learned from."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self._engine = engine
+    def __init__(self, controller: SessionController) -> None:
+        super().__init__(controller)
+        self._controller = controller
         self._told: set[tuple[int, Any]] = set()
         self._left_out = ""
-        engine.annotations.channels_changed.connect(self._on_channels)
+        controller.annotations.channels_changed.connect(self._on_channels)
 
     def refuse(self, annotation: Annotation, error: ChannelsError) -> None:
         """Say that a probe does not fit an image; the dock has a button for it."""
-        self._engine.message.emit(str(error))
-        self._engine.failed.emit(str(error))
+        self._controller.message.emit(str(error))
+        self._controller.failed.emit(str(error))
         self.differ.emit(annotation)
 
     def renew_for(self, image: Image) -> None:
         """Begin a new probe with what is marked on an image, and draw it at once."""
-        engine, annotation = self._engine, self._engine.annotations.get(image)
-        engine.history.renew()
+        controller, annotation = (
+            self._controller,
+            self._controller.annotations.get(image),
+        )
+        controller.history.renew()
         some = annotation is not None and any(
             (
                 annotation.marks.data[annotation.planes.index(plane)] > BACKGROUND_MARK
             ).any()
             for plane in range(len(annotation.planes))
         )
-        (engine.start if some else engine.segment)(image)
+        (controller.start if some else controller.segment)(image)
 
     def note_left_out(self, annotation: Annotation, step: LeftOut) -> None:
         """Note which images a probe cannot learn from as well."""
-        probe = id(self._engine.session.segmenter)
+        probe = id(self._controller.session.segmenter)
         names = [
             title(other.image)
-            for other in self._engine.annotations
+            for other in self._controller.annotations
             if other.key in step.images and (probe, other.key) not in self._told
         ]
         self._told |= {(probe, key) for key in step.images}
@@ -162,15 +167,15 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
 
     def _on_channels(self, annotation: Annotation) -> None:
         """Begin a new probe where the last one knows the image by other channels."""
-        session, planes = self._engine.session, annotation.planes
+        session, planes = self._controller.session, annotation.planes
         count = planes.array.shape[-1] if planes.axes.endswith("C") else 1
         some = f"{count} channel{'s' * (count != 1)}"
         text = f"{title(annotation.image)} is read on {some} now"
         fitted = session.is_fitted
         if not fitted or session.learned.get(annotation.key):
-            self._engine.cancel()
-            self._engine.history.renew()
+            self._controller.cancel()
+            self._controller.history.renew()
             text += ", with a new probe" if fitted else ""
-        self._engine.message.emit(
+        self._controller.message.emit(
             f"{text}: press Retrain, or Segment where nothing is marked."
         )

@@ -105,7 +105,7 @@ def take_state(
     probes, now = ((), -1) if training else history.saved()
     # What a probe that is not written yet has learned must be learned again.
     learned = session.learned if session.is_fitted and not training else {}
-    images = tuple(_image_state(w, learned) for w in annotations if w.watch.intact)
+    images = tuple(_image_state(w, learned) for w in annotations if w.mask_sync.intact)
     return State(session.state(), images, probes, now, training)
 
 

@@ -19,7 +19,7 @@ from napari_segdino.session.project.autosave import autosave_root
 from napari_segdino.session.session import FIRST_CLASSES
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
 
 NAME = "project.segproject"
 
@@ -48,40 +48,44 @@ class Projects(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._engine = engine
+        self._controller = controller
         root = autosave_root()
         self.panel = ProjectPanel()
-        self.restorer = Restorer(engine, self)
-        self.autosaver = Autosaver(engine, root, self)
+        self.restorer = Restorer(controller, self)
+        self.autosaver = Autosaver(controller, root, self)
         self.recovery = Recovery(root, self.restorer, self.autosaver, self)
         self._folder = Path.home() / NAME
         self.panel.save.clicked.connect(self._ask_save)
         self.panel.open.clicked.connect(self._ask_open)
         self.restorer.restored.connect(self._on_restored)
-        self.autosaver.failed.connect(engine.refuse)
+        self.autosaver.failed.connect(controller.refuse)
         self.autosaver.failed.connect(messages.alert)
-        engine.busy_changed.connect(self._on_busy)
+        controller.busy_changed.connect(self._on_busy)
 
     def save(self, folder: Path) -> None:
         """Write a project."""
-        engine = self._engine
+        controller = self._controller
         if not self._worth_saving():
-            engine.refuse(engine.annotations.lacking())
+            controller.refuse(controller.annotations.lacking())
             return
-        state = take_state(engine.session, list(engine.annotations), engine.history)
+        state = take_state(
+            controller.session, list(controller.annotations), controller.history
+        )
         asked = self.autosaver.asked
-        self._engine.runner.start(
+        self._controller.runner.start(
             Job(
                 "Save project",
                 partial(ProjectWriter(folder).iter_write, state),
                 on_done=lambda _: self._on_saved(folder, asked),
-                on_error=self._engine.alarm,
+                on_error=self._controller.alarm,
             )
         )
 
@@ -98,13 +102,16 @@ class Projects(QObject):  # type: ignore[misc]
 
     def _worth_saving(self) -> bool:
         """Whether there is an image, and something that the user made."""
-        session, annotations = self._engine.session, list(self._engine.annotations)
+        session, annotations = (
+            self._controller.session,
+            list(self._controller.annotations),
+        )
         made = session.is_fitted or session.classes != FIRST_CLASSES
         return bool(annotations) and (made or any(not w.empty for w in annotations))
 
     def _ask_save(self) -> None:
         if not self._worth_saving():
-            self._engine.refuse(self._engine.annotations.lacking())
+            self._controller.refuse(self._controller.annotations.lacking())
             return
         chosen, _ = QFileDialog.getSaveFileName(
             self.panel,
@@ -127,7 +134,7 @@ class Projects(QObject):  # type: ignore[misc]
     def _on_saved(self, folder: Path, asked: int) -> None:
         self._folder = folder
         self.autosaver.forget(asked)
-        self._engine.message.emit(f"The project was saved to {folder}.")
+        self._controller.message.emit(f"The project was saved to {folder}.")
 
     def _on_restored(self, folder: Path) -> None:
         """What was just read from a project need not be kept."""

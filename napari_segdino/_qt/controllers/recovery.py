@@ -34,7 +34,7 @@ from napari_segdino.session.project import find_left, read_project
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.autosave import Autosaver
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino.session.project.autosave import Kept
 
 EVENT_LOOP_PAUSE_MS = 20
@@ -47,7 +47,7 @@ class Restorer(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
@@ -55,9 +55,11 @@ class Restorer(QObject):  # type: ignore[misc]
     """The folder of a project whose images were brought back, or are waited for."""
     waiting_changed = Signal()
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._engine, self._viewer = engine, engine.viewer
+        self._controller, self._viewer = controller, controller.viewer
         self.waiting: list[SavedImage] = []
         self._queue: list[SavedImage] = []
         self._viewer.layers.events.inserted.connect(self._on_inserted)
@@ -66,14 +68,14 @@ class Restorer(QObject):  # type: ignore[misc]
         """Bring back all that a project holds."""
         images = (x for x in self._viewer.layers if isinstance(x, Image))
         here = {(came.path, came.series) for came in map(origin, images) if came.path}
-        session = self._engine.session
-        self._engine.message.emit("Opening the project...")
-        self._engine.runner.start(
+        session = self._controller.session
+        self._controller.message.emit("Opening the project...")
+        self._controller.runner.start(
             Job(
                 "Open project",
                 partial(iter_load, folder, session, here),
                 on_done=partial(self._on_loaded, folder),
-                on_error=self._engine.report,
+                on_error=self._controller.report,
             )
         )
 
@@ -88,10 +90,10 @@ class Restorer(QObject):  # type: ignore[misc]
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
 
     def _on_loaded(self, folder: Path, loaded: Loaded) -> None:
-        self._engine.session.restore(loaded.session, loaded.segmenter)
+        self._controller.session.restore(loaded.session, loaded.segmenter)
         if loaded.history:
-            self._engine.history.load(loaded.history, loaded.now)
-        self._engine.history.note()
+            self._controller.history.load(loaded.history, loaded.now)
+        self._controller.history.note()
         self._queue = list(loaded.images)
         self._next(partial(self._finish, folder))
 
@@ -108,10 +110,10 @@ class Restorer(QObject):  # type: ignore[misc]
 
     def _finish(self, folder: Path) -> None:
         self.waiting_changed.emit()
-        self._engine.message.emit(
+        self._controller.message.emit(
             self.question() or "The project is open: go on where you stopped."
         )
-        self._engine.drawn.emit()
+        self._controller.drawn.emit()
         self.restored.emit(folder)
 
     def question(self) -> str:
@@ -126,16 +128,16 @@ class Restorer(QObject):  # type: ignore[misc]
     def _lay(self, image: Image, saved: SavedImage) -> bool:
         """Put mask and marks on their image; False if it cannot be segmented."""
         try:
-            session, history = self._engine.session, self._engine.history
+            session, history = self._controller.session, self._controller.history
             probe = history.present if session.is_fitted else UNKNOWN
-            self._engine.annotations.restore(image, saved.mask, saved.marks, probe)
+            self._controller.annotations.restore(image, saved.mask, saved.marks, probe)
         except SegDINOError as error:
-            self._engine.report(error)
+            self._controller.report(error)
             return False
-        self._engine.history.rename(saved.entry.number, image.unique_id)
-        if self._engine.session.is_fitted and saved.entry.learned:
+        self._controller.history.rename(saved.entry.number, image.unique_id)
+        if self._controller.session.is_fitted and saved.entry.learned:
             checksums = dict(saved.entry.learned)
-            self._engine.session.note_learned(image.unique_id, checksums)
+            self._controller.session.note_learned(image.unique_id, checksums)
         return True
 
     def _on_inserted(self, event: Any) -> None:
@@ -148,8 +150,8 @@ class Restorer(QObject):  # type: ignore[misc]
             image = find_image(self._viewer, saved.entry)
             if image is not None and self._lay(image, saved):
                 self.waiting.remove(saved)
-                self._engine.message.emit(f"The marks of {image.name} are back.")
-                self._engine.drawn.emit()
+                self._controller.message.emit(f"The marks of {image.name} are back.")
+                self._controller.drawn.emit()
         self.waiting_changed.emit()
 
 

@@ -20,7 +20,7 @@ from napari_segdino._qt.worker.idle import IdleTask
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
 
 
@@ -32,39 +32,39 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     current : callable
-        Returns the Work on the image that is picked, or None.
+        Returns the annotation of the image that is picked, or None.
     pick : callable
         Picks an image.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        controller: SessionController,
         current: Callable[[], Annotation | None],
         pick: Callable[[Image], None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.idle = IdleTask(engine, self)
-        self.suggest = Suggester(engine, self.idle, current, pick, self)
-        self.change = ChangeReview(engine, self.idle, current, self)
-        self.score = ScoreReview(engine, self.idle, current, self)
-        self._engine, self._current = engine, current
+        self.idle = IdleTask(controller, self)
+        self.suggest = Suggester(controller, self.idle, current, pick, self)
+        self.change = ChangeReview(controller, self.idle, current, self)
+        self.score = ScoreReview(controller, self.idle, current, self)
+        self._controller, self._current = controller, current
         self._lay_out()
         self.score.panel.export.clicked.connect(self._export)
-        engine.trained.connect(self.refresh)
-        engine.prepared.connect(self.refresh)
-        engine.session.probe_changed.connect(self._on_probe)
-        engine.busy_changed.connect(self._on_busy)
+        controller.trained.connect(self.refresh)
+        controller.prepared.connect(self.refresh)
+        controller.session.probe_changed.connect(self._on_probe)
+        controller.busy_changed.connect(self._on_busy)
 
     def release(self) -> None:
         """Stop and let go of the window."""
-        self._engine.session.probe_changed.disconnect(self._on_probe)
-        self._engine.trained.disconnect(self.refresh)
-        self._engine.prepared.disconnect(self.refresh)
+        self._controller.session.probe_changed.disconnect(self._on_probe)
+        self._controller.trained.disconnect(self.refresh)
+        self._controller.prepared.disconnect(self.refresh)
         self.idle.close()
         self.suggest.release()
         self.change.release()
@@ -82,7 +82,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
         self.refresh()
 
     def _on_probe(self) -> None:
-        if not self._engine.busy:
+        if not self._controller.busy:
             self.refresh()
 
     def _on_busy(self, busy: bool) -> None:
@@ -94,14 +94,14 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def _export(self) -> None:
         rows = self.score.rows()
         if not rows:
-            self._engine.refuse(self._engine.annotations.lacking(NO_SCORES))
+            self._controller.refuse(self._controller.annotations.lacking(NO_SCORES))
             return
         annotation = self._current()
         path = ask_export_table(
             self, f"{title(annotation.image)}-scores" if annotation else "scores"
         )
         if path is not None:
-            self._engine.export_scores(rows, path)
+            self._controller.export_scores(rows, path)
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)

@@ -34,7 +34,7 @@ from napari_segdino.study.plots import MISSING, can_plot
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.worker.drawing import Drawing
     from napari_segdino._qt.worker.idle import IdleTask
@@ -137,33 +137,33 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Has the probe and says when it has trained.
-    idle : IdleWork
+    idle : IdleTask
         Does the scoring.
     current : callable
-        Returns the Work on the image that is picked, or None.
+        Returns the annotation of the image that is picked, or None.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        controller: SessionController,
         idle: IdleTask,
         current: Callable[[], Annotation | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.panel = ScorePanel(engine.viewer)
-        self._engine, self._idle, self._current = engine, idle, current
+        self.panel = ScorePanel(controller.viewer)
+        self._controller, self._idle, self._current = controller, idle, current
         self._owner: Any = None
         self._measured: dict[Any, Measured] = {}
         self._start()
         self.panel.idle.toggled.connect(self.refresh)
         self.panel.reference.valueChanged.connect(self._on_reference)
         self.panel.picked.connect(self._go)
-        engine.trained.connect(self._on_trained)
-        engine.drawn.connect(self._ask_reference)
-        engine.annotations.mask_changed.connect(self._on_mask)
+        controller.trained.connect(self._on_trained)
+        controller.drawn.connect(self._ask_reference)
+        controller.annotations.mask_changed.connect(self._on_mask)
 
     def release(self) -> None:
         """Let go of the window."""
@@ -171,7 +171,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     def refresh(self, _: Any = None) -> None:
         """Show what was measured on this image; score what has not been scored yet."""
-        session = self._engine.session
+        session = self._controller.session
         if session.is_fitted and not session.owns(self._owner):
             self._start()
             self._owner = session.segmenter
@@ -198,7 +198,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
     def _on_trained(self, drawing: Drawing) -> None:
         self.refresh()
         self._round += 1
-        self._learned = self._engine.history.present
+        self._learned = self._controller.history.present
         self.refresh()
 
     def _of(self, annotation: Annotation) -> Measured:
@@ -207,7 +207,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
     @property
     def _due(self) -> bool:
         """Whether the image that is picked has not been asked about this round."""
-        annotation, present = self._current(), self._engine.history.present
+        annotation, present = self._current(), self._controller.history.present
         if annotation is None or present == UNKNOWN:
             return False
         return present == self._learned != self._of(annotation).probe
@@ -218,7 +218,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         found = Measured() if annotation is None else self._of(annotation)
         elsewhere = any(one.text for one in self._measured.values())
         self.panel.show_held_out(found.text or (ELSEWHERE if elsewhere else NOT_YET))
-        present = self._engine.history.present
+        present = self._controller.history.present
         self.panel.held_out.setEnabled(not found.text or found.probe == present)
         none = "" if can_plot() else MISSING
         self.panel.show_curve(none if isinstance(found.picture, str) else found.picture)
@@ -229,13 +229,13 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     def _make_score(self) -> Job | None:
         annotation = self._current()
-        if annotation is None or not self._engine.session.is_fitted:
+        if annotation is None or not self._controller.session.is_fitted:
             return None
         spacing, now = spacing_of(annotation.mask), self._round
-        found, probe = self._of(annotation), self._engine.history.present
+        found, probe = self._of(annotation), self._controller.history.present
         steps = partial(
             iter_cross_validate,
-            self._engine.session.segmenter,
+            self._controller.session.segmenter,
             annotation.planes.array,
             annotation.marks.data,
             axes=annotation.planes.axes,
@@ -286,7 +286,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         if annotation is None or layer is None:
             return None
         if tuple(layer.data.shape) != annotation.planes.spatial_shape:
-            self._engine.message.emit(
+            self._controller.message.emit(
                 f"{layer.name} has another shape than {title(annotation.image)}: it is "
                 "no reference for it."
             )
@@ -316,7 +316,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
     def _go(self, plane: int) -> None:
         annotation = self._current()
         if annotation is not None:
-            go_to(self._engine.viewer, annotation, plane)
+            go_to(self._controller.viewer, annotation, plane)
 
     # -- the curve ---------------------------------------------------------
 

@@ -29,7 +29,7 @@ from napari_segdino.io.scan import Scan
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
 
 
 class SeriesCombo(QComboBox):  # type: ignore[misc]
@@ -98,7 +98,7 @@ class SeriesController(QObject):  # type: ignore[misc]
     ----------
     combo : SeriesCombo
         Where it is chosen.
-    engine : Engine
+    controller : SessionController
         Of the window.
     image : callable
         Returns the image to segment.
@@ -109,18 +109,18 @@ class SeriesController(QObject):  # type: ignore[misc]
     def __init__(
         self,
         combo: SeriesCombo,
-        engine: Engine,
+        controller: SessionController,
         image: Callable[[], Image | None],
         pick: Callable[[Image], None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._combo, self._engine = combo, engine
+        self._combo, self._controller = combo, controller
         self._image, self._pick = image, pick
-        self._viewer: Viewer = engine.viewer
+        self._viewer: Viewer = controller.viewer
         self._left: dict[Any, View] = {}
         combo.chosen.connect(self.choose)
-        engine.busy_changed.connect(lambda busy: combo.setEnabled(not busy))
+        controller.busy_changed.connect(lambda busy: combo.setEnabled(not busy))
 
     def show_image(self, image: Image | None) -> None:
         """Show an image that was picked if it had made room for another series."""
@@ -137,23 +137,23 @@ class SeriesController(QObject):  # type: ignore[misc]
         if found is not None:
             self._show(found)
             self._pick(found)
-            self._engine.message.emit(f"Back at {title}.")
+            self._controller.message.emit(f"Back at {title}.")
             return
         where = Path(path)
-        self._engine.message.emit(f"Reading {title}...")
-        self._engine.runner.start(
+        self._controller.message.emit(f"Reading {title}...")
+        self._controller.runner.start(
             Job(
                 "Read series",
                 partial(iter_read_scan, where, series=series, lazy=wants_lazy(where)),
                 on_done=partial(self._on_read, path, title),
-                on_error=self._engine.report,
+                on_error=self._controller.report,
                 on_end=lambda _: self._combo.show_image(self._image()),
             )
         )
 
     def _on_read(self, path: str, title: str, scan: Scan) -> None:
         # The image's mask can be made only when the worker is done.
-        self._engine.when_free(partial(self._add, path, title, scan))
+        self._controller.when_free(partial(self._add, path, title, scan))
 
     def _add(self, path: str, title: str, scan: Scan) -> None:
         # Before the new layer is the one that is selected.
@@ -163,7 +163,7 @@ class SeriesController(QObject):  # type: ignore[misc]
         image = added[0] if isinstance(added, list) else added
         self._show(image)
         self._pick(image)
-        self._engine.message.emit(" ".join((f"{title} is open.", *scan.warnings)))
+        self._controller.message.emit(" ".join((f"{title} is open.", *scan.warnings)))
 
     def _of(self, path: str) -> Iterator[Image]:
         """Images of the window that come from one folder or file."""

@@ -12,12 +12,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_segdino._qt import messages
 from napari_segdino._qt.controllers.probe_switch import ChannelKeeper
 from napari_segdino._qt.layers.annotation import Annotation
-from napari_segdino._qt.layers.annotations import NO_IMAGE, Annotations
+from napari_segdino._qt.layers.annotations import Annotations
 from napari_segdino._qt.layers.channels import bind
 from napari_segdino._qt.layers.files import mask_writer
 from napari_segdino._qt.layers.image_layers import voxel_spacing
 from napari_segdino._qt.layers.screen import Screen
-from napari_segdino._qt.messages import NEXT_STEP, summary, unseen
+from napari_segdino._qt.messages import NEXT_STEP, NO_IMAGE, summary, unseen
 from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.worker.drawing import Drawing
 from napari_segdino._qt.worker.runner import Job, TaskRunner
@@ -37,7 +37,7 @@ EVENT_LOOP_PAUSE_MS = 20
 """Milliseconds for the window between two things that take it long."""
 
 
-class Engine(QObject):  # type: ignore[misc]
+class SessionController(QObject):  # type: ignore[misc]
     """Does what the user asks for, one job at a time.
 
     Parameters
@@ -120,7 +120,7 @@ class Engine(QObject):  # type: ignore[misc]
 
     def when_free(self, act: Callable[[], None]) -> None:
         """Act when no job is at work; Segment or Retrain is stopped for it."""
-        self.runner.hush()
+        self.runner.cancel_background()
         self._retrain_wanted = None
         if not self.runner.busy:
             act()
@@ -189,7 +189,7 @@ class Engine(QObject):  # type: ignore[misc]
             self.refuse(NO_IMAGE)
         elif (
             annotation := self.annotations.get(image)
-        ) is not None and annotation.watch.intact:
+        ) is not None and annotation.mask_sync.intact:
             bind(self.viewer, image)
             act(annotation)
         else:
@@ -258,20 +258,20 @@ class Engine(QObject):  # type: ignore[misc]
         self.draw(annotation, "Click", steps)
 
     @staticmethod
-    def marked(annotation: Annotation, known: Mapping[int, int]) -> Marked:
-        """Return an image with its marks; `known` are those that are learned."""
+    def marked(annotation: Annotation, learned: Mapping[int, int]) -> Marked:
+        """Return an image with its marks; `learned` are those the probe knows."""
         spacing = voxel_spacing(annotation.mask)
         return Marked(
             annotation.key,
             annotation.planes,
             annotation.marks.data,
-            dict(known),
+            dict(learned),
             spacing,
         )
 
     def _retrain(self, annotation: Annotation) -> None:
         self._retrain_wanted = annotation.image
-        annotation.watch.look_at_all()
+        annotation.mask_sync.sync_all()
 
     def _on_settled(self, annotation: Annotation) -> None:
         """Start the training once every plane has been looked at."""

@@ -14,7 +14,7 @@ from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.slice_strip import SliceStrip, State
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
 
 PAUSE_MS = 120
@@ -33,7 +33,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
     ----------
     strip : SliceStrip
         Shows them.
-    engine : Engine
+    controller : SessionController
         Of the window.
     current : callable
         Returns the annotation of the image that is picked, or None.
@@ -44,13 +44,13 @@ class SliceOverview(QObject):  # type: ignore[misc]
     def __init__(
         self,
         strip: SliceStrip,
-        engine: Engine,
+        controller: SessionController,
         current: Callable[[], Annotation | None],
         uncertain: Callable[[Annotation], Collection[int]],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._strip, self._engine = strip, engine
+        self._strip, self._controller = strip, controller
         self._current, self._uncertain = current, uncertain
         self._of: Annotation | None = None
         self._states: dict[int, State] = {}
@@ -59,17 +59,17 @@ class SliceOverview(QObject):  # type: ignore[misc]
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._look)
         strip.picked.connect(self._go_to)
-        engine.viewer.dims.events.current_step.connect(self._on_moved)
-        engine.annotations.mask_changed.connect(self._on_changed)
-        engine.annotations.marks_changed.connect(self._on_changed)
-        engine.drawn.connect(self.refresh)
-        engine.session.probe_changed.connect(self.refresh)
+        controller.viewer.dims.events.current_step.connect(self._on_moved)
+        controller.annotations.mask_changed.connect(self._on_changed)
+        controller.annotations.marks_changed.connect(self._on_changed)
+        controller.drawn.connect(self.refresh)
+        controller.session.probe_changed.connect(self.refresh)
 
     def close(self) -> None:
         """Let go of the window."""
         self._timer.stop()
-        self._engine.viewer.dims.events.current_step.disconnect(self._on_moved)
-        self._engine.session.probe_changed.disconnect(self.refresh)
+        self._controller.viewer.dims.events.current_step.disconnect(self._on_moved)
+        self._controller.session.probe_changed.disconnect(self.refresh)
 
     def refresh(self) -> None:
         """Look at all slices of the image that is picked, soon."""
@@ -98,7 +98,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
         annotation = self._of
         if annotation is None or annotation is not self._current():
             return
-        if not annotation.watch.intact:
+        if not annotation.mask_sync.intact:
             return
         end = time.monotonic() + AT_ONCE
         while self._waiting and time.monotonic() < end:
@@ -113,10 +113,10 @@ class SliceOverview(QObject):  # type: ignore[misc]
         marks = read_plane(annotation.marks, index)
         if marks.any():
             return "accepted" if marks.all() else "marked"
-        drawn = annotation.watch.drawn_with(plane)
+        drawn = annotation.mask_sync.drawn_with(plane)
         if drawn is None:
             return "drawn" if read_plane(annotation.mask, index).any() else "empty"
-        return "drawn" if drawn == self._engine.history.present else "stale"
+        return "drawn" if drawn == self._controller.history.present else "stale"
 
     def _show(self) -> None:
         annotation = self._of

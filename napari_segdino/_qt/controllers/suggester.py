@@ -24,8 +24,8 @@ from napari_segdino.session.tasks import fits
 from napari_segdino.session.uncertainty import (
     UncertainPlaces,
     UncertainPlane,
-    iter_look,
     iter_rank,
+    iter_uncertain_planes,
     unranked,
 )
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.worker.drawing import Drawing
     from napari_segdino._qt.worker.idle import IdleTask
@@ -56,19 +56,19 @@ class Suggester(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Has the probe and the worker.
-    idle : IdleWork
+    idle : IdleTask
         For what can wait.
     current : callable
-        Returns the Work on the image that is picked, or None.
+        Returns the annotation of the image that is picked, or None.
     pick : callable
         Picks an image.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        controller: SessionController,
         idle: IdleTask,
         current: Callable[[], Annotation | None],
         pick: Callable[[Image], None],
@@ -76,25 +76,25 @@ class Suggester(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.panel = SuggestPanel()
-        self._engine, self._idle = engine, idle
+        self._controller, self._idle = controller, idle
         self._current, self._pick = current, pick
-        self._uncertain_places = UncertainPlaces(engine.session)
-        self._overlay = Overlay(engine, "uncertainty", self)
-        self._marker = Marker(engine, self)
+        self._uncertain_places = UncertainPlaces(controller.session)
+        self._overlay = Overlay(controller, "uncertainty", self)
+        self._marker = Marker(controller, self)
         self.panel.next_place.clicked.connect(self.next_place)
         self.panel.next_slice.clicked.connect(self.next_slice)
         self.panel.listed.connect(self._list)
         self.panel.picked.connect(self._go)
         self.panel.uncertainty.toggled.connect(self._on_uncertainty)
         self._overlay.gone.connect(partial(self.panel.uncertainty.setChecked, False))
-        engine.viewer.dims.events.current_step.connect(self._on_moved)
-        engine.trained.connect(self._on_trained)
-        engine.uncertainty_wanted = self._is_wanted
+        controller.viewer.dims.events.current_step.connect(self._on_moved)
+        controller.trained.connect(self._on_trained)
+        controller.uncertainty_wanted = self._is_wanted
 
     def release(self) -> None:
         """Take the layers away and let go of the window."""
-        self._engine.trained.disconnect(self._on_trained)
-        self._engine.viewer.dims.events.current_step.disconnect(self._on_moved)
+        self._controller.trained.disconnect(self._on_trained)
+        self._controller.viewer.dims.events.current_step.disconnect(self._on_moved)
         self._marker.remove()
         self._overlay.release()
 
@@ -105,7 +105,7 @@ class Suggester(QObject):  # type: ignore[misc]
         annotation = self._ready()
         if annotation is not None:
             then = partial(self._go_to_next_place, annotation)
-            self._look(annotation, self._scope(annotation), then)
+            self._find_uncertainty(annotation, self._scope(annotation), then)
 
     def next_slice(self) -> None:
         """Go to the most uncertain slice that was not visited yet."""
@@ -113,9 +113,9 @@ class Suggester(QObject):  # type: ignore[misc]
         if annotation is None:
             return
         if len(annotation.planes) == 1:
-            self._engine.message.emit("This image has one slice only.")
+            self._controller.message.emit("This image has one slice only.")
             return
-        self._look(
+        self._find_uncertainty(
             annotation,
             annotation.wanted(True),
             partial(self._go_to_next_slice, annotation),
@@ -132,20 +132,20 @@ class Suggester(QObject):  # type: ignore[misc]
             wanted = (
                 annotation.wanted(True) if kind == SLICES else self._scope(annotation)
             )
-            self._look(annotation, wanted, self._show_list)
+            self._find_uncertainty(annotation, wanted, self._show_list)
 
     def _go(self, thing: Place | Slice | str) -> None:
         """Go to what stands behind a row of the list."""
         annotation = self._current()
         if isinstance(thing, str):
-            images = images_of(self._engine.viewer)
+            images = images_of(self._controller.viewer)
             named = [layers[0] for layers in images if name_of(layers) == thing]
             if named:
                 self._pick(named[0])
         elif annotation is not None and isinstance(thing, Place):
             self._visit(annotation, thing)
         elif annotation is not None:
-            go_to(self._engine.viewer, annotation, thing.plane)
+            go_to(self._controller.viewer, annotation, thing.plane)
 
     def _on_uncertainty(self, on: bool) -> None:
         if on and self._ready() is None:
@@ -159,13 +159,13 @@ class Suggester(QObject):  # type: ignore[misc]
             self._overlay.hide()
             return
         self._overlay.show(annotation)
-        for uncertain in self._uncertain_places.known(annotation.key).values():
+        for uncertain in self._uncertain_places.found(annotation.key).values():
             self._overlay.draw(annotation, uncertain.plane, uncertain.uncertainty)
         self._follow()
 
     def most_uncertain(self, annotation: Annotation) -> list[int]:
         """Return the planes with the highest mean uncertainty, as far as is known."""
-        known = self._uncertain_places.known(annotation.key)
+        known = self._uncertain_places.found(annotation.key)
         means = {plane: float(one.uncertainty.mean()) for plane, one in known.items()}
         return sorted(means, key=lambda plane: -means[plane])[:MOST]
 
@@ -186,7 +186,7 @@ class Suggester(QObject):  # type: ignore[misc]
     def _follow(self) -> None:
         """Have the slice on screen looked at when the user rests."""
         if self._is_wanted():
-            self._idle.ask("look", self._make_look, FOLLOW)
+            self._idle.ask("uncertainty", self._make_uncertainty, FOLLOW)
 
     def _is_wanted(self) -> bool:
         """Whether the uncertainty is on screen."""
@@ -196,11 +196,11 @@ class Suggester(QObject):  # type: ignore[misc]
     def _on_trained(self, drawing: Drawing) -> None:
         """Take what Retrain found on the way."""
         self._renew()
-        known = self._uncertain_places.known(drawing.annotation.key)
+        known = self._uncertain_places.found(drawing.annotation.key)
         known.update({one.plane: unranked(one) for one in drawing.uncertain_parts})
 
-    def _make_look(self) -> Job | None:
-        annotation, session = self._current(), self._engine.session
+    def _make_uncertainty(self) -> Job | None:
+        annotation, session = self._current(), self._controller.session
         if annotation is None or not session.is_fitted:
             return None
         if not fits(session.segmenter, annotation.planes):
@@ -211,33 +211,33 @@ class Suggester(QObject):  # type: ignore[misc]
 
     def _ready(self) -> Annotation | None:
         annotation = self._current()
-        if annotation is None or not self._engine.session.is_fitted:
-            self._engine.refuse(self._engine.annotations.lacking(UNTAUGHT))
+        if annotation is None or not self._controller.session.is_fitted:
+            self._controller.refuse(self._controller.annotations.lacking(UNTAUGHT))
             return None
         self._renew()
         return annotation
 
     def _renew(self) -> None:
         if self._uncertain_places.renew():
-            for annotation in self._engine.annotations:
+            for annotation in self._controller.annotations:
                 self._overlay.clear(annotation)
 
     def _scope(self, annotation: Annotation) -> list[int]:
         """Planes whose places count: those that Retrain draws."""
-        return annotation.wanted(self._engine.session.settings.whole_volume)
+        return annotation.wanted(self._controller.session.settings.whole_volume)
 
-    def _look(
+    def _find_uncertainty(
         self, annotation: Annotation, wanted: Sequence[int], then: Callable[[], None]
     ) -> None:
         """Look at planes, at once if all is known, then go on."""
-        if self._engine.busy:
-            self._engine.message.emit("Wait until the probe has learned and drawn.")
-        elif self._all_known(annotation, wanted):
+        if self._controller.busy:
+            self._controller.message.emit("Wait until the probe has learned and drawn.")
+        elif self._all_found(annotation, wanted):
             then()
         else:
-            self._engine.runner.start(self._job(annotation, wanted, then))
+            self._controller.runner.start(self._job(annotation, wanted, then))
 
-    def _all_known(self, annotation: Annotation, wanted: Sequence[int]) -> bool:
+    def _all_found(self, annotation: Annotation, wanted: Sequence[int]) -> bool:
         if len(wanted) * math.prod(annotation.planes.plane_shape) > AT_ONCE:
             return False
         now = {
@@ -249,10 +249,10 @@ class Suggester(QObject):  # type: ignore[misc]
     def _job(
         self, annotation: Annotation, wanted: Sequence[int], then: Callable[[], None]
     ) -> Job:
-        known = self._uncertain_places.known(annotation.key)
+        known = self._uncertain_places.found(annotation.key)
         steps = partial(
-            iter_look,
-            self._engine.session.segmenter,
+            iter_uncertain_planes,
+            self._controller.session.segmenter,
             annotation.planes,
             annotation.marks.data,
             wanted,
@@ -269,11 +269,11 @@ class Suggester(QObject):  # type: ignore[misc]
             steps,
             on_step=take,
             on_done=lambda _: then(),
-            on_error=self._engine.report,
+            on_error=self._controller.report,
         )
 
     def _rank_images(self) -> None:
-        if self._uncertain_places.images or self._engine.busy:
+        if self._uncertain_places.images or self._controller.busy:
             self._show_list()
             return
 
@@ -281,10 +281,12 @@ class Suggester(QObject):  # type: ignore[misc]
             self._uncertain_places.images = found
             self._show_list()
 
-        images = readable_images(self._engine.viewer)
-        steps = partial(iter_rank, self._engine.session.segmenter, images)
-        job = Job("Ranking images", steps, on_done=done, on_error=self._engine.report)
-        self._engine.runner.start(job)
+        images = readable_images(self._controller.viewer)
+        steps = partial(iter_rank, self._controller.session.segmenter, images)
+        job = Job(
+            "Ranking images", steps, on_done=done, on_error=self._controller.report
+        )
+        self._controller.runner.start(job)
 
     # -- going -------------------------------------------------------------
 
@@ -294,7 +296,7 @@ class Suggester(QObject):  # type: ignore[misc]
             annotation.key, self._scope(annotation)
         )
         if place is None:
-            self._engine.message.emit("The probe is uncertain nowhere here.")
+            self._controller.message.emit("The probe is uncertain nowhere here.")
         else:
             self._visit(annotation, place)
 
@@ -302,10 +304,10 @@ class Suggester(QObject):  # type: ignore[misc]
         self._uncertain_places.visit(annotation.key, place)
         at = place.y, place.x
         seen = in_sight(annotation, at, SEEN * place.radius)
-        go_to(self._engine.viewer, annotation, place.plane, None if seen else at)
+        go_to(self._controller.viewer, annotation, place.plane, None if seen else at)
         self._marker.show(annotation, place.plane, at, place.radius)
         self.panel.show_current(place)
-        self._engine.message.emit(
+        self._controller.message.emit(
             f"Here the probe is {place.uncertainty:.0%} uncertain: paint what is in "
             "the ring, or go on to the next place if the mask is right."
         )
@@ -314,15 +316,15 @@ class Suggester(QObject):  # type: ignore[misc]
         self._show_list()
         chosen = self._uncertain_places.next_slice(annotation.key)
         if chosen is None:
-            self._engine.message.emit("Every slice is marked.")
+            self._controller.message.emit("Every slice is marked.")
             return
-        go_to(self._engine.viewer, annotation, chosen.plane)
+        go_to(self._controller.viewer, annotation, chosen.plane)
         self.panel.show_current(chosen)
         name = plane_name(annotation, chosen.plane)
         blank = not read_plane(
             annotation.mask, annotation.planes.index(chosen.plane)
         ).any()
-        self._engine.message.emit(
+        self._controller.message.emit(
             f"The most uncertain slice that is left: {name}, {chosen.uncertainty:.1%}."
             + (" Press Segment to draw it." if blank else "")
         )
@@ -332,7 +334,7 @@ class Suggester(QObject):  # type: ignore[misc]
         annotation, kind = self._current(), self.panel.kind.currentText()
         rows: list[tuple[str, object]] = []
         hint = "Press Next place"
-        if annotation is None or not self._engine.session.is_fitted:
+        if annotation is None or not self._controller.session.is_fitted:
             hint = "Retrain first"
         elif kind == IMAGES:
             rows = [

@@ -121,8 +121,8 @@ class Annotation(QObject):  # type: ignore[misc]
         self.mask, self.marks = mask, marks
         self.layers = members_of(viewer, image)
         self.channels = used_key(self.layers)
-        self.watch = MaskSync(planes, mask, marks, self.shown, state, self)
-        self.writer = MaskWriter(self.watch, self)
+        self.mask_sync = MaskSync(planes, mask, marks, self.shown, state, self)
+        self.writer = MaskWriter(self.mask_sync, self)
         self.undo_keys = UndoKeys(self)
         self._attached = Attached(viewer, image)
 
@@ -135,17 +135,17 @@ class Annotation(QObject):  # type: ignore[misc]
         self, planes: Planes, layers: list[Image], channels: tuple[Any, ...]
     ) -> None:
         """Read the image as these planes of the same shape from now on."""
-        self.planes = self.watch.planes = planes
+        self.planes = self.mask_sync.planes = planes
         self.layers, self.channels = layers, channels
 
     def shown(self) -> int:
         """Return the plane that is on screen."""
         return plane_shown(self.viewer, self.image, self.planes)
 
-    def wanted(self, whole: bool) -> list[int]:
+    def wanted(self, whole_volume: bool) -> list[int]:
         """Return the planes to draw, the one on screen first."""
         first = self.shown()
-        if not whole:
+        if not whole_volume:
             return [first]
         rest = sorted(set(range(len(self.planes))) - {first}, key=_distance(first))
         return [first, *rest]
@@ -156,7 +156,7 @@ class Annotation(QObject):  # type: ignore[misc]
             index = self.planes.index(plane)
             marked = bool(marks[index].any())
             if marked:
-                self.watch.add_marks(plane, marks[index])
+                self.mask_sync.add_marks(plane, marks[index])
             if marked or mask[index].any():
                 self.writer.add(Piece(plane, mask[index], probe=probe))
         self.writer.finish()
@@ -164,7 +164,7 @@ class Annotation(QObject):  # type: ignore[misc]
     @property
     def empty(self) -> bool:
         """Whether nothing was drawn or marked."""
-        return self.watch.blank and not np.asarray(self.marks.data).any()
+        return self.mask_sync.blank and not np.asarray(self.marks.data).any()
 
     def centre(self) -> tuple[float, float] | None:
         """Return the pixel (y, x) that is looked at, None in 3D."""
@@ -175,7 +175,7 @@ class Annotation(QObject):  # type: ignore[misc]
         self.writer.drop()
         self.undo_keys.close()
         self._attached.release()
-        self.watch.close()
+        self.mask_sync.close()
         self.deleteLater()
 
 

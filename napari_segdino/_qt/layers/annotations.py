@@ -28,6 +28,7 @@ from napari_segdino._qt.layers.image_layers import (
     make_layer,
     remove_layers,
 )
+from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
 from napari_segdino.session.mask_history import MaskState
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from napari_segdino.session.session import Session
 
 
-NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
 UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
 NO_MASK = "There is no mask yet: press Segment first."
 
@@ -72,7 +72,7 @@ class Annotations(QObject):  # type: ignore[misc]
     """Of this annotation, this mask update was undone; see :class:`MaskSync`."""
     redone = Signal(object, object)
     lost = Signal(object, str)
-    """This Work ended; the sentence says why."""
+    """This annotation ended; the sentence says why."""
     channels_changed = Signal(object)
     """The image of this annotation is segmented on other channels from now on."""
 
@@ -104,7 +104,7 @@ class Annotations(QObject):  # type: ignore[misc]
         yet is none.
         """
         annotation = None if image is None else self.get(image)
-        return None if annotation is None or annotation.watch.blank else annotation
+        return None if annotation is None or annotation.mask_sync.blank else annotation
 
     def lacking(self, otherwise: str = NO_MASK) -> str:
         """Say what has to be there first: an image, or else something else."""
@@ -134,7 +134,7 @@ class Annotations(QObject):  # type: ignore[misc]
             If the image cannot be segmented.
         """
         annotation = self.get(image)
-        if annotation is not None and annotation.watch.intact:
+        if annotation is not None and annotation.mask_sync.intact:
             return annotation
         if annotation is not None:
             self._drop(annotation)
@@ -172,7 +172,7 @@ class Annotations(QObject):  # type: ignore[misc]
             mask = find_layer(self._viewer, image, "mask", shape)
             marks = find_layer(self._viewer, image, "marks", shape)
             if mask is not None and marks is not None and state.fits(mask):
-                self.ensure(image).watch.look_at_all()
+                self.ensure(image).mask_sync.sync_all()
 
     def restore(
         self, image: Image, mask: Plane, marks: Plane, probe: int | None = None
@@ -198,7 +198,7 @@ class Annotations(QObject):  # type: ignore[misc]
                 new = False
         annotation = self.ensure(image)
         if new:
-            annotation.watch.note_probe(probe)
+            annotation.mask_sync.note_probe(probe)
         else:
             annotation.lay_over(mask, marks, probe)
         return annotation
@@ -240,7 +240,7 @@ class Annotations(QObject):  # type: ignore[misc]
 
     def _clear(self, annotation: Annotation) -> None:
         """Take away empty layers of what is a channel of another image now."""
-        if annotation.watch.blank and not annotation.marks.data.any():
+        if annotation.mask_sync.blank and not annotation.marks.data.any():
             self._drop(annotation)
             for layer in (annotation.mask, annotation.marks):
                 self._viewer.layers.remove(layer)
@@ -253,16 +253,18 @@ class Annotations(QObject):  # type: ignore[misc]
             self._drop(annotation)
 
     def _follow(self, annotation: Annotation) -> None:
-        annotation.watch.changed.connect(lambda: self.marks_changed.emit(annotation))
-        annotation.watch.mask_changed.connect(
+        annotation.mask_sync.changed.connect(
+            lambda: self.marks_changed.emit(annotation)
+        )
+        annotation.mask_sync.mask_changed.connect(
             partial(self.mask_changed.emit, annotation)
         )
-        annotation.watch.settled.connect(lambda: self.settled.emit(annotation))
-        annotation.watch.pressed.connect(self.pressed)
-        annotation.watch.too_high.connect(self.told)
+        annotation.mask_sync.settled.connect(lambda: self.settled.emit(annotation))
+        annotation.mask_sync.pressed.connect(self.pressed)
+        annotation.mask_sync.too_high.connect(self.told)
         annotation.undo_keys.message.connect(self.told)
-        annotation.watch.undone.connect(partial(self.undone.emit, annotation))
-        annotation.watch.redone.connect(partial(self.redone.emit, annotation))
+        annotation.mask_sync.undone.connect(partial(self.undone.emit, annotation))
+        annotation.mask_sync.redone.connect(partial(self.redone.emit, annotation))
         annotation.mask.events.selected_label.connect(self._on_label)
         annotation.marks.events.selected_label.connect(self._on_label)
         for layer in (*annotation.layers, annotation.mask, annotation.marks):
@@ -348,7 +350,7 @@ class Annotations(QObject):  # type: ignore[misc]
                     annotation,
                     f"The image {annotation.image.name} was replaced: press Segment.",
                 )
-            elif not annotation.watch.intact:
+            elif not annotation.mask_sync.intact:
                 self._drop(annotation)
                 self.lost.emit(
                     annotation,

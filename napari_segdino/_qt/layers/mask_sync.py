@@ -143,7 +143,7 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     # -- looking -----------------------------------------------------------
 
-    def look(self, plane: int, painted: bool = False) -> bool:
+    def sync(self, plane: int, painted: bool = False) -> bool:
         """Turn what changed in a plane since it was seen into marks.
 
         Returns
@@ -169,7 +169,7 @@ class MaskSync(QObject):  # type: ignore[misc]
     def accept(self, plane: int) -> int:
         """Make the whole mask of a plane marks; return how many pixels are new."""
         self.pressed.emit()
-        self.look(plane)
+        self.sync(plane)
         index = self.planes.index(plane)
         marks = np.array(read_plane(self.marks, index))
         after = self._history(plane).accept(read_plane(self.mask, index), marks)
@@ -183,7 +183,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         before, size = self._history(plane).now, self.mask.brush_size
         self.mask.brush_size = DOT
         self.mask.paint((*self.planes.index(plane), *point), label)
-        self.look(plane, painted=True)
+        self.sync(plane, painted=True)
         stroke = Stroke(plane, before, label, [np.array(point)])
         self._confirm(plane, label, self._footprint(stroke), before)
         self.mask.brush_size = size
@@ -217,7 +217,7 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     def add_marks(self, plane: int, marks: Plane) -> None:
         """Mark what was saved where nothing is marked."""
-        self.look(plane)
+        self.sync(plane)
         here = read_plane(self.marks, self.planes.index(plane))
         self._set_marks(plane, np.where(here > 0, here, marks))
 
@@ -234,7 +234,7 @@ class MaskSync(QObject):  # type: ignore[misc]
             index = self.planes.index(plane)
             self._history(plane).wrote(read_plane(self.mask, index), update, probe)
 
-    def look_at_all(self) -> None:
+    def sync_all(self) -> None:
         """Look at every plane soon and emit `settled` when that is done."""
         self._suspects = set(range(len(self.planes)))
         self._scan()
@@ -265,7 +265,7 @@ class MaskSync(QObject):  # type: ignore[misc]
             self._suspects.clear()
         budget = SCAN_PIXELS
         while self._suspects and budget > 0:
-            self.look(self._suspects.pop(), self._painted)
+            self.sync(self._suspects.pop(), self._painted)
             budget -= int(np.prod(self.planes.plane_shape))
         if self._suspects:
             self._timer.start(0)
@@ -283,7 +283,7 @@ class MaskSync(QObject):  # type: ignore[misc]
     def _on_paint(self, event: Any = None) -> None:
         if self._silent or not self.intact:
             return
-        found = self.look(self.shown(), painted=True)
+        found = self.sync(self.shown(), painted=True)
         deep = self.mask.n_edit_dimensions > 2
         # A script's stroke is told before it is there.
         if deep or not found:
@@ -293,7 +293,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         """React to undo, redo and scripts; also comes with every new slice."""
         if self._silent or self.stroking or not self.intact:
             return
-        self.look(self.shown())
+        self.sync(self.shown())
         if len(self.planes) > 1:
             self._suspect_others(painted=False)
 
@@ -352,7 +352,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         stroke, self._stroke = self._stroke, None
         self.stroking = False
         if stroke is not None and self.intact:
-            self.look(stroke.plane, painted=True)
+            self.sync(stroke.plane, painted=True)
             if stroke.label is not None:
                 footprint = self._footprint(stroke)
                 self._confirm(stroke.plane, stroke.label, footprint, stroke.before)
@@ -374,7 +374,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         if followed and (corners[:, :-2] == index).all():
             before = self._history(plane).now
             type(self.mask).paint_polygon(self.mask, points, new_label)
-            self.look(plane, painted=True)
+            self.sync(plane, painted=True)
             footprint = polygon_footprint(corners[:, -2:], self.planes.plane_shape)
             self._confirm(plane, new_label, footprint, before)
         else:

@@ -34,11 +34,11 @@ class Piece:
         Names the job for undo.
     probe : int, optional
         Number of the probe that says so.
-    quiet : bool
+    background : bool
         Nobody asked for it: what can be redone elsewhere stays.
     at : tuple of int
         First pixel in the plane.
-    whole : bool
+    completes_plane : bool
         All of the plane is drawn after it.
     """
 
@@ -46,9 +46,9 @@ class Piece:
     labels: Plane
     update: Any = None
     probe: int | None = None
-    quiet: bool = False
+    background: bool = False
     at: tuple[int, int] = (0, 0)
-    whole: bool = True
+    completes_plane: bool = True
 
 
 class MaskWriter(QObject):  # type: ignore[misc]
@@ -60,16 +60,16 @@ class MaskWriter(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    watch : MaskWatch
+    mask_sync : MaskSync
         Of the mask.
     """
 
     finished = Signal()
     """All that was asked for is drawn; emitted after :meth:`finish`."""
 
-    def __init__(self, watch: MaskSync, parent: QObject | None = None) -> None:
+    def __init__(self, mask_sync: MaskSync, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._watch = watch
+        self._mask_sync = mask_sync
         self._queue: deque[Piece] = deque()
         self._begun: Piece | None = None
         self._row = 0
@@ -79,8 +79,8 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._draw_some)
-        watch.pressed.connect(self.close_step)
-        watch.released.connect(self._wake)
+        mask_sync.pressed.connect(self.close_step)
+        mask_sync.released.connect(self._wake)
 
     def add(self, piece: Piece) -> None:
         """Draw it soon; after a part of a plane the whole of it must follow."""
@@ -104,11 +104,11 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._row = 0
         if self._begun is not None:
             # In the middle of a plane: what comes next is not the program's.
-            self._watch.wrote(self._begun.plane, self._begun.update, UNKNOWN)
+            self._mask_sync.wrote(self._begun.plane, self._begun.update, UNKNOWN)
             self._begun = None
         if self._open:
             self._open = False
-            with self._watch.silent():
+            with self._mask_sync.silent():
                 self._step.close()
 
     def _wake(self) -> None:
@@ -116,9 +116,9 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self._timer.start(0)
 
     def _draw_some(self) -> None:
-        if self._watch.stroking:
+        if self._mask_sync.stroking:
             return
-        if not self._watch.intact:
+        if not self._mask_sync.intact:
             self.drop()
             return
         if self._queue:
@@ -131,39 +131,39 @@ class MaskWriter(QObject):  # type: ignore[misc]
 
     def _draw_rows(self, piece: Piece) -> None:
         """Draw the next rows of the piece that is first in the queue."""
-        watch, plane = self._watch, piece.plane
+        mask_sync, plane = self._mask_sync, piece.plane
         if self._begun is None or self._begun.plane != plane:
-            watch.look(plane)
+            mask_sync.sync(plane)
         self._begun = piece
-        index = watch.planes.index(plane)
+        index = mask_sync.planes.index(plane)
         height, width = piece.labels.shape
         new = slice(self._row, min(height, self._row + max(1, PIECE // width)))
         y0, x0 = piece.at
         rows, columns = slice(y0 + new.start, y0 + new.stop), slice(x0, x0 + width)
-        marks = read_plane(watch.marks, (*index, rows, columns))
+        marks = read_plane(mask_sync.marks, (*index, rows, columns))
         final = apply_marks(piece.labels[new], marks)
-        before = read_plane(watch.mask, (*index, rows, columns))
+        before = read_plane(mask_sync.mask, (*index, rows, columns))
         at = np.flatnonzero(final != before)
         if at.size:
             if not self._open:
                 self._open = True
-                self._step.enter_context(watch.mask.block_history())
-            with watch.silent(), self._keeping_redo(piece):
-                shown, values = plane == watch.shown(), final.ravel()[at]
+                self._step.enter_context(mask_sync.mask.block_history())
+            with mask_sync.silent(), self._keeping_redo(piece):
+                shown, values = plane == mask_sync.shown(), final.ravel()[at]
                 y, x = np.unravel_index(at, final.shape)
-                flat = (y + rows.start) * watch.planes.plane_shape[1] + x + x0
-                set_pixels(watch.mask, index, flat, values, shown)
-            watch.drew(plane, rows, columns)
+                flat = (y + rows.start) * mask_sync.planes.plane_shape[1] + x + x0
+                set_pixels(mask_sync.mask, index, flat, values, shown)
+            mask_sync.drew(plane, rows, columns)
         self._row = new.stop
         if new.stop >= height:
             self._row = 0
             self._queue.popleft()
-            if piece.whole:
+            if piece.completes_plane:
                 self._begun = None
-                watch.wrote(plane, piece.update, piece.probe)
+                mask_sync.wrote(plane, piece.update, piece.probe)
 
     def _keeping_redo(self, piece: Piece) -> AbstractContextManager[None]:
-        if not piece.quiet:
+        if not piece.background:
             return nullcontext()
-        lead = self._watch.planes.lead_shape
-        return keeping_redo(self._watch.mask, piece.plane, lead)
+        lead = self._mask_sync.planes.lead_shape
+        return keeping_redo(self._mask_sync.mask, piece.plane, lead)

@@ -21,7 +21,7 @@ from napari_segdino._qt.layers.image_layers import (
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
 
 Kind = Literal["uncertainty", "changes"]
@@ -32,7 +32,7 @@ class Overlay(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     kind : {"uncertainty", "changes"}
         An image from 0 to 255, or labels.
@@ -42,14 +42,14 @@ class Overlay(QObject):  # type: ignore[misc]
     """The user removed the layer, or hid it."""
 
     def __init__(
-        self, engine: Engine, kind: Kind, parent: QObject | None = None
+        self, controller: SessionController, kind: Kind, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._kind = engine.viewer, kind
+        self._viewer, self._kind = controller.viewer, kind
         self._layers: dict[Any, Any] = {}
         self._own = False
         self._viewer.layers.events.removed.connect(self._on_removed)
-        engine.annotations.lost.connect(self._on_lost)
+        controller.annotations.lost.connect(self._on_lost)
 
     def release(self) -> None:
         """Take the layers away and let go of the window."""
@@ -106,7 +106,7 @@ class Overlay(QObject):  # type: ignore[misc]
         else:
             layer, below = Labels(blank, opacity=0.8, **how), annotation.mask
         mark_as_ours(layer, self._kind, annotation.image)
-        insert_quietly(self._viewer, layer, below)
+        insert_unselected(self._viewer, layer, below)
         if isinstance(layer, Labels):
             layer.editable = False
         layer.events.visible.connect(self._on_visible)
@@ -142,16 +142,18 @@ class Marker(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Of the window.
     """
 
     COLOR = "#ffe14d"
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._viewer = engine.viewer
-        engine.annotations.lost.connect(self._on_lost)
+        self._viewer = controller.viewer
+        controller.annotations.lost.connect(self._on_lost)
         self._layer: Any = None
         self._annotation: Annotation | None = None
 
@@ -182,7 +184,7 @@ class Marker(QObject):  # type: ignore[misc]
             **placed_like(annotation.image, annotation.planes.spatial_shape),
         )
         mark_as_ours(self._layer, "place", annotation.image)
-        insert_quietly(self._viewer, self._layer, self._viewer.layers[-1])
+        insert_unselected(self._viewer, self._layer, self._viewer.layers[-1])
 
     def remove(self) -> None:
         """Take the ring away."""
@@ -191,7 +193,7 @@ class Marker(QObject):  # type: ignore[misc]
         self._layer = self._annotation = None
 
 
-def insert_quietly(viewer: Viewer, layer: Layer, below: Layer) -> None:
+def insert_unselected(viewer: Viewer, layer: Layer, below: Layer) -> None:
     """Add a layer on top of another one; what is selected stays selected."""
     active = viewer.layers.selection.active
     at = viewer.layers.index(below) + 1

@@ -148,7 +148,7 @@ def go_to(
     ----------
     viewer : napari.viewer.Viewer
         The window.
-    annotation : Work
+    annotation : Annotation
         Whose image.
     plane : int
         Flat index over the leading axes.
@@ -167,7 +167,7 @@ def in_sight(annotation: Annotation, at: tuple[float, float], margin: float) -> 
 
     Parameters
     ----------
-    annotation : Work
+    annotation : Annotation
         Whose image.
     at : tuple of float
         Pixel (y, x).

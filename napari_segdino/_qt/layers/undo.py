@@ -156,7 +156,7 @@ class UndoKeys(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    annotation : Work
+    annotation : Annotation
         The image.
     """
 
@@ -183,15 +183,15 @@ class UndoKeys(QObject):  # type: ignore[misc]
         self._step(layer, redo=True)
 
     def _step(self, layer: Labels, redo: bool) -> None:
-        watch = self._annotation.watch
-        watch.pressed.emit()
-        own = layer is self._annotation.mask and watch.intact
-        if own and watch.step_confirm(redo):
+        mask_sync = self._annotation.mask_sync
+        mask_sync.pressed.emit()
+        own = layer is self._annotation.mask and mask_sync.intact
+        if own and mask_sync.step_confirm(redo):
             return
-        if watch.intact:
+        if mask_sync.intact:
             if not stack_of(layer, redo):
                 self.message.emit(NOTHING[redo])
-            elif self._go(layer, redo) and own and watch.step_confirm(redo):
+            elif self._go(layer, redo) and own and mask_sync.step_confirm(redo):
                 return
         (layer.redo if redo else layer.undo)()
 

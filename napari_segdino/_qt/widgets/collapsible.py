@@ -15,7 +15,7 @@ STYLE = (
 OPEN, CLOSED = "\u25be", "\u25b8"
 
 
-class Fold(QCollapsible):  # type: ignore[misc]
+class Collapsible(QCollapsible):  # type: ignore[misc]
     """Shows its widget only while it is open; folded at first.
 
     Parameters

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.widgets.collapsible import Fold
+from napari_segdino._qt.widgets.collapsible import Collapsible
 from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import HEADS, head_class
@@ -30,7 +30,7 @@ MAX_SIDE = 4096
 MOST_NEIGHBOURS = 4
 
 
-class ModelPanel(Fold):
+class ModelPanel(Collapsible):
     """Shows and changes the head, the views and what is made of predictions.
 
     Parameters

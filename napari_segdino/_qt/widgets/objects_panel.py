@@ -116,7 +116,7 @@ class ObjectTable(QTableView):  # type: ignore[misc]
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._value = 0
-        self._quiet = False
+        self._background = False
         self.items = TableModel(self)
         self.setModel(self.items)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -149,17 +149,17 @@ class ObjectTable(QTableView):  # type: ignore[misc]
     def _select(self) -> None:
         """Show the chosen object's row, wherever it has been sorted to."""
         row = self.items.row(self._value) if self._value else None
-        self._quiet = True
+        self._background = True
         try:
             if row is None:
                 self.clearSelection()
             else:
                 self.setCurrentIndex(self.items.index(row, 0))
         finally:
-            self._quiet = False
+            self._background = False
 
     def _on_row(self, now: QModelIndex, before: QModelIndex) -> None:
-        if not self._quiet and now.isValid():
+        if not self._background and now.isValid():
             self._value = self.items.label(now.row())
             self.chosen.emit(self._value)
 

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.layers.layer_combo import LayerCombo
-from napari_segdino._qt.widgets.collapsible import Fold
+from napari_segdino._qt.widgets.collapsible import Collapsible
 from napari_segdino._qt.widgets.panels import stacked
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.held_out = QLabel()
         self.idle = QCheckBox("Score while I rest")
         self.curve = QLabel()
-        self.curve_fold = Fold("Curve", "Dice by Retrain, as it was measured")
+        self.curve_fold = Collapsible("Curve", "Dice by Retrain, as it was measured")
         self.reference = LayerCombo(viewer, Labels, nothing="no reference")
         self.table = QTableWidget(0, len(COLUMNS))
         self.export = QPushButton("Export...")

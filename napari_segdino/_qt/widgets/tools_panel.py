@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
-from napari_segdino._qt.widgets.collapsible import Fold
+from napari_segdino._qt.widgets.collapsible import Collapsible
 
 
 class ToolsPanel(QWidget):  # type: ignore[misc]
@@ -31,11 +31,11 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.copy = QPushButton("Copy to next")
         self.accept_to_here = QPushButton("Accept to here")
         self.interpolate = QPushButton("Interpolate")
-        self.alike = QPushButton("Click to start")
+        self.from_clicks = QPushButton("Click to start")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.outline = QCheckBox("Outline")
-        self.alike.setCheckable(True)
+        self.from_clicks.setCheckable(True)
         self._lay_out()
         keys.follow_keys(self, self._explain)
         self.opacity.valueChanged.connect(
@@ -58,7 +58,7 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         buttons.addWidget(self.copy, 0, 1)
         buttons.addWidget(self.accept_to_here, 1, 0)
         buttons.addWidget(self.interpolate, 1, 1)
-        buttons.addWidget(self.alike, 2, 0, 1, 2)
+        buttons.addWidget(self.from_clicks, 2, 0, 1, 2)
         shown = QHBoxLayout()
         shown.setSpacing(6)
         shown.addWidget(QLabel("Mask"))
@@ -88,9 +88,9 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
             f"Draw the slices between two accepted ones ({key(keys.INTERPOLATE)}): by "
             "their shapes, and at the borders by the image."
         )
-        self.alike.setToolTip(
-            f"Click an object ({key(keys.ALIKE)}): the click is a mark of the class "
-            "that is picked, and what looks alike is drawn."
+        self.from_clicks.setToolTip(
+            f"Click an object ({key(keys.FROM_CLICKS)}): the click is a mark of the "
+            "class that is picked, and what looks alike is drawn."
         )
         self.opacity.setToolTip(
             f"Opacity of the mask; {key(keys.SHOW)} turns it off and on"
@@ -108,7 +108,7 @@ NAPARI = {
 """Keys that napari gives to a Labels layer."""
 
 
-class KeysPanel(Fold):
+class KeysPanel(Collapsible):
     """Lists every key; folded at first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

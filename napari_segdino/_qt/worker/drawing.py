@@ -26,7 +26,7 @@ class Drawing:
 
     Parameters
     ----------
-    annotation : Work
+    annotation : Annotation
         Whose mask is drawn.
     session : Session
         Gets what was learned.
@@ -61,7 +61,7 @@ class Drawing:
             case PlaneResult():
                 self._draw(result)
             case PartResult():
-                self._draw(result, at=(result.y0, result.x0), whole=False)
+                self._draw(result, at=(result.y0, result.x0), completes_plane=False)
             case Learned():
                 self._session.note_learned(result.image, result.checksums)
             case Switched():

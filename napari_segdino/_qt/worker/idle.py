@@ -1,4 +1,4 @@
-"""Work that can wait: done quietly while the user rests."""
+"""Work that can wait: done in the background while the user rests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_segdino._qt.worker.runner import Job
 from napari_segdino.errors import SegDINOError
 
 if TYPE_CHECKING:
-    from napari_segdino._qt.controllers.session_controller import Engine
+    from napari_segdino._qt.controllers.session_controller import SessionController
 
 _log = logging.getLogger(__name__)
 
@@ -31,22 +31,24 @@ class IdleTask(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : Engine
+    controller : SessionController
         Has the worker.
     """
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: SessionController, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._engine = engine
+        self._controller = controller
         self._waiting: dict[str, tuple[float, Callable[[], Job | None]]] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._begin)
-        engine.annotations.pressed.connect(self.disturb)
-        engine.annotations.marks_changed.connect(self.disturb)
-        engine.busy_changed.connect(self._on_busy)
-        engine.runner.rested.connect(self._wake)
-        engine.viewer.dims.events.current_step.connect(self.disturb)
+        controller.annotations.pressed.connect(self.disturb)
+        controller.annotations.marks_changed.connect(self.disturb)
+        controller.busy_changed.connect(self._on_busy)
+        controller.runner.background_done.connect(self._wake)
+        controller.viewer.dims.events.current_step.connect(self.disturb)
 
     def ask(
         self, name: str, make: Callable[[], Job | None], delay: float = 0.0
@@ -73,11 +75,11 @@ class IdleTask(QObject):  # type: ignore[misc]
         """Forget everything and let go of the window."""
         self._waiting.clear()
         self._timer.stop()
-        self._engine.viewer.dims.events.current_step.disconnect(self.disturb)
+        self._controller.viewer.dims.events.current_step.disconnect(self.disturb)
 
     def disturb(self, event: Any = None) -> None:
         """Stop: the user is at work."""
-        self._engine.runner.hush()
+        self._controller.runner.cancel_background()
         rested = time.monotonic() + REST
         self._waiting = {
             name: (max(due, rested), make)
@@ -96,10 +98,10 @@ class IdleTask(QObject):  # type: ignore[misc]
 
     def _begin(self) -> None:
         """Begin the first task whose time has come, if nothing is going on."""
-        engine = self._engine
-        if engine.busy or not engine.runner.free:
+        controller = self._controller
+        if controller.busy or not controller.runner.free:
             return
-        if any(annotation.watch.stroking for annotation in engine.annotations):
+        if any(annotation.mask_sync.stroking for annotation in controller.annotations):
             self.disturb()
             return
         now = time.monotonic()
@@ -114,8 +116,8 @@ class IdleTask(QObject):  # type: ignore[misc]
             self._wake()
         else:
             end = partial(self._on_end, name, make, job.on_end)
-            job = replace(job, quiet=True, on_error=_failed, on_end=end)
-            engine.runner.start(job)
+            job = replace(job, background=True, on_error=_failed, on_end=end)
+            controller.runner.start(job)
 
     def _on_end(
         self,

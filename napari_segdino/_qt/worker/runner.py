@@ -83,7 +83,7 @@ class Job:
         Gets the exception.
     on_end : callable, optional
         Called last, however it ended; gets whether it was cancelled.
-    quiet : bool
+    background : bool
         Nobody waits for it: it shows no bars, gives way to any other job, and
         does not make the runner busy.
     """
@@ -94,7 +94,7 @@ class Job:
     on_done: Callable[[Any], None] | None = None
     on_error: Callable[[Exception], None] | None = None
     on_end: Callable[[bool], None] | None = None
-    quiet: bool = False
+    background: bool = False
 
 
 def _run(steps: Callable[[], Steps[Any]]) -> Generator[Any, None, Any]:
@@ -114,8 +114,8 @@ class TaskRunner(QObject):  # type: ignore[misc]
     progressed = Signal(object)
     idle = Signal()
     """No job is left that anybody waited for."""
-    rested = Signal()
-    """A quiet job has ended."""
+    background_done = Signal()
+    """A background job has ended."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -123,19 +123,19 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._worker: TaskWorker | None = None
         self._job: Job | None = None
         self._next: Job | None = None
-        self._quiet = False
+        self._background = False
         self._bar: TaskProgress | None = None
         self._bar_at = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether a worker is at work, be it one that was told to quit."""
-        loud = self._worker is not None and not self._quiet
+        loud = self._worker is not None and not self._background
         return loud or self._next is not None
 
     @property
     def free(self) -> bool:
-        """Whether nothing is at work or about to be, not even a quiet job."""
+        """Whether nothing is at work or about to be, not even a background job."""
         return self._worker is None and self._next is None
 
     def start(self, job: Job) -> None:
@@ -145,7 +145,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
             self._next = None
             self._launch(job)
             return
-        self._next, self._quiet = job, job.quiet
+        self._next, self._background = job, job.background
         self._end(cancelled=True)
         self._worker.quit()
 
@@ -158,14 +158,14 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._end(cancelled=True)
         self._worker.quit()
 
-    def hush(self) -> None:
-        """Stop the job if it is a quiet one."""
-        if self._quiet and self._next is None:
+    def cancel_background(self) -> None:
+        """Stop the job if it is a background job."""
+        if self._background and self._next is None:
             self.cancel()
 
     def _launch(self, job: Job) -> None:
         mine = self.generation
-        self._job, self._quiet = job, job.quiet
+        self._job, self._background = job, job.background
         self._worker = worker = create_worker(
             _run, job.steps, _worker_class=TaskWorker, _ignore_errors=True
         )
@@ -176,10 +176,10 @@ class TaskRunner(QObject):  # type: ignore[misc]
         worker.returned.connect(partial(self._on_returned, mine))
         worker.errored.connect(partial(self._on_errored, mine))
         worker.finished.connect(self._on_finished)
-        if not job.quiet:
+        if not job.background:
             self._bar = TaskProgress(total=0, desc=job.title, on_cancel=self.cancel)
         worker.start()
-        if not job.quiet:
+        if not job.background:
             self.started.emit(job.title)
 
     def _on_yielded(self, generation: int, step: Any) -> None:
@@ -187,7 +187,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
         if generation != self.generation or job is None:
             return
         if isinstance(step, Progress):
-            if job.quiet:
+            if job.background:
                 return
             self.progressed.emit(step)
             self._show_bar(step)
@@ -208,7 +208,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._end(cancelled=False)
         self._worker = None
         if self._next is None:
-            (self.rested if self._quiet else self.idle).emit()
+            (self.background_done if self._background else self.idle).emit()
         else:
             # superqt still has to clean up after the worker that emitted this.
             QTimer.singleShot(0, self._launch_next)

@@ -69,7 +69,7 @@ class ImageEntry:
     sample : tuple of str
         Plugin and name of a sample; empty for anything else.
     learned : mapping of int to int
-        By plane, fingerprint of the marks that the probe knows.
+        By plane, checksum of the marks that the probe knows.
     number : int
         Of its arrays in the project; given when it is written.
     channels : tuple of ChannelEntry
@@ -101,7 +101,7 @@ class ProbeEntry:
     image : int
         Number of the image where Retrain was pressed; -1 if it is not kept.
     learned : mapping of int to mapping of int to int
-        By image and plane, fingerprint of the marks that it knows.
+        By image and plane, checksum of the marks that it knows.
     """
 
     probe: str = ""

@@ -26,12 +26,12 @@ class SavedProbe:
         Names it: the same number is the same probe, which is written once.
     save : callable, optional
         Writes it to a path; None where nothing was learned yet.
-    masks : mapping of (object, int) to Packed
+    masks : mapping of (object, int) to Compressed
         What it drew, by an image's key and plane.
     image : object
         Key of the image where Retrain was pressed.
     learned : mapping of object to mapping of int to int
-        By an image's key and plane, fingerprint of the marks that it knows.
+        By an image's key and plane, checksum of the marks that it knows.
     """
 
     number: int
@@ -128,7 +128,7 @@ def read_masks(
 
     Returns
     -------
-    dict of (int, int) to Packed
+    dict of (int, int) to Compressed
         By number of the image and plane.
 
     Raises

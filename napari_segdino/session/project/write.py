@@ -47,7 +47,7 @@ class ImageState:
     key : object
         The same from one write to the next.
     entry : ImageEntry
-        The image; its fingerprint is filled in.
+        The image; its checksum is filled in.
     image : Planes
         Its pixels.
     mask, marks : array of int

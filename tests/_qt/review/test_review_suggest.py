@@ -250,7 +250,7 @@ def test_a_place_after_undo_is_that_of_the_probe_before(
     assert things(user) != before
     user.annotation.mask.undo()
     user.annotation.mask.undo()
-    user.wait(lambda: user.dock.engine.history.place == (2, 3))
+    user.wait(lambda: user.dock.controller.history.place == (2, 3))
     user.dock.review.suggest.next_place()
     user.rest()
     assert things(user) == before

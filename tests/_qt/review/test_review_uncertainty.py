@@ -13,8 +13,8 @@ from napari_segdino.session.session import Session, Settings
 from napari_segdino.session.uncertainty import (
     UncertainPlaces,
     UncertainPlane,
-    iter_look,
     iter_rank,
+    iter_uncertain_planes,
 )
 
 
@@ -41,8 +41,8 @@ def uncertain(plane: int, *places: tuple[int, float], print: int = 1) -> Uncerta
 
 def test_places_come_one_by_one_and_then_anew() -> None:
     mine = doubts()
-    mine.known("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
-    mine.known("a")[1] = uncertain(1, (10, 0.7))
+    mine.found("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
+    mine.found("a")[1] = uncertain(1, (10, 0.7))
     seen = []
     for _ in range(4):
         place = mine.next_place("a", [0, 1])
@@ -59,7 +59,7 @@ def test_places_come_one_by_one_and_then_anew() -> None:
 def test_a_visited_place_is_known_by_its_surroundings() -> None:
     mine = doubts()
     mine.visit("a", Place(0, 5, 11, 0.4, 2.0))
-    mine.known("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
+    mine.found("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
     place = mine.next_place("a", [0])
     assert place is not None
     assert place.x == 20
@@ -68,14 +68,14 @@ def test_a_visited_place_is_known_by_its_surroundings() -> None:
 def test_slices_come_one_by_one_and_then_anew() -> None:
     mine = doubts()
     for plane, uncertainty in enumerate((0.1, 0.3, 0.2)):
-        mine.known("a")[plane] = uncertain(plane, (4, uncertainty))
+        mine.found("a")[plane] = uncertain(plane, (4, uncertainty))
     found = [mine.next_slice("a") for _ in range(4)]
     assert [s.plane for s in found if s] == [1, 2, 0, 1]
 
 
 def test_another_probe_is_asked_anew() -> None:
     mine = doubts()
-    mine.known("a")[0] = uncertain(0, (10, 0.9))
+    mine.found("a")[0] = uncertain(0, (10, 0.9))
     mine.images = [("a", 0.5)]
     assert not mine.renew()
     assert mine.covers("a", {0: 1})
@@ -105,14 +105,14 @@ def learned(probe_maker: Any, plane: np.ndarray) -> tuple[Any, np.ndarray]:
 def test_only_what_is_new_is_looked_at(probe_maker: Any, plane: np.ndarray) -> None:
     probe, marks = learned(probe_maker, plane)
     planes = as_planes(plane)
-    (first,) = collect(iter_look(probe, planes, marks, [0], {}))
+    (first,) = collect(iter_uncertain_planes(probe, planes, marks, [0], {}))
     assert first.uncertainty.shape == plane.shape
     assert first.ranking.places
-    assert collect(iter_look(probe, planes, marks, [0], {0: first})) == []
+    assert collect(iter_uncertain_planes(probe, planes, marks, [0], {0: first})) == []
     more = marks.copy()
     top = first.ranking.places[0]
     more[top.y, top.x] = 1
-    (again,) = collect(iter_look(probe, planes, more, [0], {0: first}))
+    (again,) = collect(iter_uncertain_planes(probe, planes, more, [0], {0: first}))
     assert again.uncertainty is first.uncertainty, "the probe is not asked twice"
     assert again.ranking.places[0] != top
 
