@@ -1,8 +1,8 @@
 SHELL := /bin/bash
 # make demo   install the program and run the main job on a real sample
 # make test   install what the tests need and run the whole suite: what knows no Qt
-#             once, the window with each binding of Qt; two at a time. PySide6 plays
-#             the story and what differs; all of it: make test-pyside6 GUI=tests/_qt
+#             once, the window with PyQt5, two at a time. PyQt6 and PySide6 play the
+#             story and what differs; all of it: make test-pyqt6 GUI=tests/_qt
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -27,7 +27,7 @@ test-core: $(VENV)/.test system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/_qt
 
 GUI := tests/_qt
-test-pyside6: GUI := $(patsubst %,tests/_qt/test_%.py,story life preferences plugin worker mouse opening)
+test-pyqt6 test-pyside6: GUI := $(patsubst %,tests/_qt/test_%.py,story life preferences plugin worker mouse opening)
 test-pyqt5 test-pyqt6 test-pyside6: test-%: $(VENV)/.test system
 	QT_API=$* NAPARI_STRICT_QT=1 OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest $(GUI)
 
