@@ -78,49 +78,37 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         state = state_of(napari_viewer, session)
         self.session = state.session
         self.controller = SessionController(napari_viewer, state, self)
-        self.live = LiveRetrain(self.controller, self)
-        self.switch = ProbeSwitch(self.controller, self)
+        controller, current = self.controller, self._current_annotation
+        self.live = LiveRetrain(controller, self)
+        self.switch = ProbeSwitch(controller, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
         self.actions = ActionPanel()
         self.files = FilePanel()
-        self.projects = Projects(self.controller, self)
+        self.projects = Projects(controller, self)
         self.folder = FolderPanel()
-        self.folders = FolderController(self.folder, self.controller, self)
+        self.folders = FolderController(self.folder, controller, self)
         self.objects = ObjectsPanel()
         self.object_finder = ObjectsController(
-            self.objects, self.controller, lambda: self.image, self
+            self.objects, controller, lambda: self.image, self
         )
         self.status = StatusPanel()
         self.tabs = Pages()
         pick = self.inputs.image.setValue
         self.series = SeriesController(
-            self.inputs.series, self.controller, lambda: self.image, pick, self
+            self.inputs.series, controller, lambda: self.image, pick, self
         )
-        self.review = ReviewPanel(
-            self.controller, self._current_annotation, self._go_to
-        )
+        self.review = ReviewPanel(controller, current, self._go_to)
         self.tools = ToolsPanel()
-        self.corrector = Corrector(
-            self.tools, self.controller, self._current_annotation, self
-        )
+        self.corrector = Corrector(self.tools, controller, current, self)
         self.clicks = ClickTool(
-            self.tools.from_clicks,
-            self.controller,
-            self._current_annotation,
-            self.classes.value,
-            self,
+            self.tools.from_clicks, controller, current, self.classes.value, self
         )
-        idle = self.review.idle
-        self.follower = Follower(self.controller, idle, self._current_annotation, self)
-        self.slices = SliceOverview(
-            self.inputs.slices,
-            self.controller,
-            self._current_annotation,
-            self.review.suggest.most_uncertain,
-            self,
-        )
+        self.follower = Follower(controller, self.review.idle, current, self)
+        uncertain = self.review.suggest.most_uncertain
+        strip = self.inputs.slices
+        self.slices = SliceOverview(strip, controller, current, uncertain, self)
         self.keys_list = KeysPanel()
         self._closed = False
         self._at_segment: tuple[Layer | None, ...] = ()
