@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from napari_segdino.errors import InputError
 from napari_segdino.estimator import Estimator
 from napari_segdino.heads.probe.samples import UNSUPERVISED
-from napari_segdino.images.planes import as_planes, pair_up
+from napari_segdino.images.planes import (
+    as_planes,
+    pair_up,
+    planes_of_each,
+    spacing_of_each,
+)
 from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
@@ -183,8 +188,8 @@ class Segmenter(Estimator):
         samples = dict(samples)
         if not self.is_fitted and not pipeline.unsupervised_fits(channels):
             samples.pop(UNSUPERVISED, None)
-        wanted = _planes_of(planes, images, pairs)
-        spacings = _spacings_of(spacing, images, pairs)
+        wanted = planes_of_each(planes, images, pairs)
+        spacings = spacing_of_each(spacing, images, pairs)
         yield from pipeline.iter_learn(samples, pairs, wanted, spacings)
         if not set(samples) - {UNSUPERVISED}:
             raise InputError("Nothing is marked: paint on the image first.")
@@ -246,12 +251,8 @@ class Segmenter(Estimator):
         self.check_fitted()
         shape = (len(planes), *planes.plane_shape)
         labels = np.zeros(shape, label_dtype(self.n_classes_))
-
-        def take(step: Any) -> None:
-            if isinstance(step, PlaneResult):
-                labels[step.index] = step.labels
-
-        drive(self.iter_predict(image, volume=volume, axes=axes, spacing=spacing), take)
+        for plane in self._planes(image, volume, axes, spacing):
+            labels[plane.index] = plane.labels
         return labels.reshape(planes.spatial_shape)
 
     def predict_proba(
@@ -272,13 +273,16 @@ class Segmenter(Estimator):
         self.check_fitted()
         shape = (self.n_classes_, len(planes), *planes.plane_shape)
         probabilities = np.zeros(shape, np.float32)
-
-        def take(step: Any) -> None:
-            if isinstance(step, PlaneResult):
-                probabilities[:, step.index] = step.probabilities
-
-        drive(self.iter_predict(image, volume=volume, axes=axes, spacing=spacing), take)
+        for plane in self._planes(image, volume, axes, spacing):
+            probabilities[:, plane.index] = plane.probabilities
         return probabilities.reshape(self.n_classes_, *planes.spatial_shape)
+
+    def _planes(
+        self, image: Any, volume: bool | None, axes: str | None, spacing: Spacing
+    ) -> Iterator[PlaneResult]:
+        how: dict[str, Any] = {"volume": volume, "axes": axes, "spacing": spacing}
+        steps = self.iter_predict(image, **how)
+        return (step for step in steps if isinstance(step, PlaneResult))
 
     def iter_predict(
         self,
@@ -378,27 +382,3 @@ class Segmenter(Estimator):
         ((source, marked),) = pair_up([image], [marks], volume, axes)
         pipeline = yield from self.iter_pipeline()
         yield from pipeline.iter_from_clicks(source, marked, planes, centre)
-
-
-def _planes_of(
-    planes: Iterable[Any] | None, images: Any, pairs: list[Any]
-) -> list[Any]:
-    """Planes to look at, image by image."""
-    if planes is None:
-        return [None] * len(pairs)
-    return list(planes) if isinstance(images, list | tuple) else [list(planes)]
-
-
-def _spacings_of(spacing: Spacings, images: Any, pairs: list[Any]) -> list[Any]:
-    """Spacing of each image.
-
-    Raises
-    ------
-    InputError
-        If there are not as many as images.
-    """
-    if not (isinstance(images, list | tuple) and isinstance(spacing, list)):
-        return [spacing] * len(pairs)
-    if len(spacing) != len(pairs):
-        raise InputError(f"{len(pairs)} images need as many spacings, or one for all.")
-    return spacing

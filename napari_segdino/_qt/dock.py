@@ -106,8 +106,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.tools.from_clicks, controller, current, self.classes.value, self
         )
         self.follower = Follower(controller, self.review.idle, current, self)
-        uncertain = self.review.suggest.most_uncertain
-        strip = self.inputs.slices
+        strip, uncertain = self.inputs.slices, self.review.suggest.most_uncertain
         self.slices = SliceOverview(strip, controller, current, uncertain, self)
         self.keys_list = KeysPanel()
         self._closed = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -279,3 +280,44 @@ def pair_up(
         )
     planes = [as_planes(image, volume, axes) for image in images]
     return [(p, check_marks(m, p)) for p, m in zip(planes, marks, strict=True)]
+
+
+def planes_of_each(
+    planes: Iterable[Any] | None, images: Any, pairs: Sequence[Any]
+) -> list[Any]:
+    """Return the planes to look at, image by image; None is all of one.
+
+    Parameters
+    ----------
+    planes : iterable, optional
+        Of one image, or one such for each image of a list.
+    images : array or list of arrays
+        As they were given.
+    pairs : sequence
+        The images, each with its marks.
+    """
+    if planes is None:
+        return [None] * len(pairs)
+    return list(planes) if isinstance(images, list | tuple) else [list(planes)]
+
+
+def spacing_of_each(spacing: Any, images: Any, pairs: Sequence[Any]) -> list[Any]:
+    """Return the spacing of each image.
+
+    Parameters
+    ----------
+    spacing : float, tuple or list
+        Of one image or of all; a list has one for each image of a list.
+    images, pairs
+        See :func:`planes_of_each`.
+
+    Raises
+    ------
+    InputError
+        If there are not as many as images.
+    """
+    if not (isinstance(images, list | tuple) and isinstance(spacing, list)):
+        return [spacing] * len(pairs)
+    if len(spacing) != len(pairs):
+        raise InputError(f"{len(pairs)} images need as many spacings, or one for all.")
+    return spacing
