@@ -106,8 +106,8 @@ class PredictSettings:
         How the maps of several views are joined: surer views weigh more, or
         all the same.
     regularise : bool
-        Whether probabilities flow along the image and stop at its edges; for
-        heads that are regularised, such as ``probe``.
+        Whether probabilities flow along the image and stop at its edges, for
+        ``probe``, or are smoothed with a small Gaussian, for ``mvr``.
     z_sigma : float
         Width of a Gaussian over the probabilities of neighbouring slices; 0
         is off. Never along time.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import ModelFileError, NotFittedError
-from napari_segdino.heads.registry import DEFAULT_HEAD, current_name, make_head
+from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
 from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
 from napari_segdino.model_file import DAMAGED, read_model, write_model
@@ -29,9 +27,6 @@ LOADED_FOR = ("encoder", "device", "cache")
 """Parameters that the loaded encoder and its cache hang on."""
 
 HEAD = ("head", "recipe")
-
-# Called by a function that a method calls: the third frame is the user's.
-_deprecate = partial(warnings.warn, category=DeprecationWarning, stacklevel=3)
 
 
 class Estimator(Params):
@@ -61,27 +56,14 @@ class Estimator(Params):
         cache: CacheSettings = CacheSettings(),  # noqa: B008
     ) -> None:
         self.encoder = encoder
-        self.head = current_name(head, _deprecate)
+        self.head = head
         self.device = device
         self.random_state = random_state
         self.features = features
         self.predicting = predicting
-        self.recipe = None if recipe is None else current_name(recipe, _deprecate)
+        self.recipe = recipe
         self.cache = cache
         self.class_info_: Any = None
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Raises
-        ------
-        InputError
-            If there is no parameter of that name.
-        """
-        for name in {"head", "recipe"} & params.keys():
-            if params[name] is not None:
-                params[name] = current_name(params[name], _deprecate)
-        return super().set_params(**params)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the loaded encoder and its cache, which are made anew."""

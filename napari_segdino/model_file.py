@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segdino.errors import ModelFileError
 from napari_segdino.files import atomic_path
-from napari_segdino.heads.registry import first_name
+from napari_segdino.heads.registry import current_names, first_name
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FORMAT = "napari-segdino probe"
-VERSION = 1
+VERSION = 2
+"""In files of version 1, ``mvr`` names the head ``probe``."""
 
 DAMAGED = "{} is damaged: take a copy of it, or train the probe anew."
 
@@ -165,4 +166,4 @@ def read_model(path: str | Path) -> ModelFile:
         raise ModelFileError(DAMAGED.format(path)) from error
     if not isinstance(found, dict):
         raise ModelFileError(DAMAGED.format(path))
-    return ModelFile(found, tensors)
+    return ModelFile(current_names(found) if int(version) < 2 else found, tensors)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, unknown_name
-from napari_segdino.heads.registry import current_name, log_once, make_head
+from napari_segdino.heads.registry import make_head
 from napari_segdino.model_file import ModelFile
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def from_model_file(file: ModelFile) -> tuple[dict[str, Any], FittedState]:
     shown = {"neighbours": 0} | meta["features"]
     params = {
         "encoder": meta["encoder"],
-        "head": current_name(meta["head"], log_once),
+        "head": meta["head"],
         "random_state": meta["random_state"],
         "features": _settings(FeatureSettings, shown),
         "predicting": _settings(PredictSettings, meta["predicting"]),
@@ -134,7 +134,8 @@ def _recipe_in(meta: Mapping[str, Any]) -> str | None:
         make_head(meta["head"], meta["recipe"])
     except InputError:
         return None
-    return current_name(meta["recipe"])
+    recipe: str = meta["recipe"]
+    return recipe
 
 
 def _channels_in(samples: Mapping[str, Any]) -> int | None:

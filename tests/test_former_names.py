@@ -1,8 +1,7 @@
-"""Files of versions whose default head was called mvr open as probe."""
+"""In files of versions whose default head was called mvr, mvr is probe."""
 
 import json
 import logging
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,9 +9,17 @@ from fake_encoder import FakeEncoder
 
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings
+from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import log_once
 from napari_segdino.model_file import ModelFile, model_digest, read_model, write_model
 from napari_segdino.progress import Progress
+from napari_segdino.session.project import (
+    PROJECT_FILE,
+    ProjectWriter,
+    State,
+    read_project,
+)
+from napari_segdino.session.project.about import VERSION
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings
 from napari_segdino.study.settings import StudySettings, describe
@@ -45,10 +52,30 @@ def scene():
     return image, marks
 
 
-def former_file(path, **meta):
+@pytest.fixture
+def former_file(monkeypatch):
     """Write a probe file down as an earlier version did."""
-    now = read_model(path)
-    return write_model(path, ModelFile(now.meta | {"head": "mvr"} | meta, now.tensors))
+
+    def write(path, **meta):
+        now = read_model(path)
+        former = ModelFile(now.meta | {"head": "mvr"} | meta, now.tensors)
+        with monkeypatch.context() as earlier:
+            earlier.setattr("napari_segdino.model_file.VERSION", 1)
+            return write_model(path, former)
+
+    return write
+
+
+@pytest.mark.parametrize(("version", "head"), [(1, "probe"), (2, "mvr")])
+def test_the_version_of_a_file_says_what_mvr_means(
+    tmp_path, monkeypatch, version, head
+):
+    meta = {"head": "mvr", "recipe": "mvr_quick:steps=3"}
+    with monkeypatch.context() as then:
+        then.setattr("napari_segdino.model_file.VERSION", version)
+        path = write_model(tmp_path / "a", ModelFile(meta, {}))
+    found = read_model(path).meta
+    assert found == {"head": head, "recipe": f"{head}_quick:steps=3"}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +88,9 @@ def former_file(path, **meta):
         ("segdino_quick", None),
     ],
 )
-def test_a_probe_file_opens_as_a_probe_and_goes_on(probe, tmp_path, recipe, expected):
+def test_a_probe_file_opens_as_a_probe_and_goes_on(
+    probe, tmp_path, former_file, recipe, expected
+):
     image, marks = scene()
     probe.fit(image, marks)
     path = former_file(probe.save(tmp_path / "a.segdino"), recipe=recipe)
@@ -79,7 +108,7 @@ def test_a_probe_file_opens_as_a_probe_and_goes_on(probe, tmp_path, recipe, expe
 
 
 @pytest.mark.parametrize("kind", ["RadialProbe", "KernelProbe"])
-def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, kind):
+def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, former_file, kind):
     image, marks = scene()
     for _ in range(2):  # a second fit, so that the probe before is filed as well
         probe.partial_fit(image, marks)
@@ -98,7 +127,7 @@ def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, kind):
 
 @pytest.mark.parametrize("recipe", [None, "mvr:steps=10"])
 def test_masks_of_a_folder_that_the_former_probe_made_are_up_to_date(
-    probe, tmp_path, recipe
+    probe, tmp_path, former_file, recipe
 ):
     probe.fit(*scene())
     path = former_file(probe.save(tmp_path / "a.segdino"), recipe=recipe)
@@ -110,30 +139,31 @@ def test_masks_of_a_folder_that_the_former_probe_made_are_up_to_date(
     assert model_digest(other) != model_digest(ModelFile(read_model(again).meta, {}))
 
 
-def test_many_files_say_it_once(probe, tmp_path, caplog):
+def test_many_files_say_it_once(probe, tmp_path, former_file, caplog):
     probe.fit(*scene())
     path = former_file(probe.save(tmp_path / "a.segdino"))
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             Segmenter.load(path)
     assert [r.getMessage() for r in caplog.records] == [
-        "What was called 'mvr' is called 'probe': 'mvr' will name DINO-MVR as it is "
+        "What this file calls 'mvr' is called 'probe' now: 'mvr' is DINO-MVR as it is "
         "published."
     ]
 
 
-def test_settings_of_a_project_open_as_a_probe():
-    saved = json.loads(json.dumps(asdict(Settings("fake"))))
-    assert Settings("fake").restored(saved | {"head": "mvr"}) == Settings("fake")
-
-
-def test_a_session_of_a_project_goes_on_with_a_probe(fake_segmenter):
-    session = Session(fake_segmenter, Settings("fake"))
-    state = json.loads(json.dumps(session.state()))
-    state["settings"]["head"] = "mvr"
-    session.restore(state)
-    assert session.settings.head == "probe"
-    assert session.segmenter.head == "probe"
+@pytest.mark.parametrize(("version", "head"), [(4, "probe"), (VERSION, "mvr")])
+def test_the_version_of_a_project_says_what_mvr_means(
+    fake_segmenter, tmp_path, version, head
+):
+    session = Session(fake_segmenter, Settings("fake", head="mvr"))
+    ProjectWriter(tmp_path / "p").write(State(session.state(), (), (), -1))
+    file = tmp_path / "p" / PROJECT_FILE
+    about = json.loads(file.read_text())
+    file.write_text(json.dumps(about | {"version": version}))
+    again = Session(fake_segmenter, Settings("fake"))
+    again.restore(read_project(tmp_path / "p").session)
+    assert again.settings.head == head
+    assert again.segmenter.head == head
 
 
 def test_a_study_that_was_begun_goes_on(tmp_path):
@@ -142,9 +172,14 @@ def test_a_study_that_was_begun_goes_on(tmp_path):
     folder.open(wanted)
     file = folder.path / "study.json"
     former = json.loads(file.read_text())
+    del former["version"]
     former["settings"]["recipe"] = "mvr"
     file.write_text(json.dumps(former))
     folder.open(wanted)
-    for name in ("mvr", "probe"):
-        again = describe(Splits((), (), ()), StudySettings(name, "fake"))
-        folder.open(again)
+    other = describe(Splits((), (), ()), StudySettings("mvr", "fake"))
+    with pytest.raises(InputError, match="other settings"):
+        folder.open(other)
+    folder.open(other, restart=True)
+    folder.open(other)
+    with pytest.raises(InputError, match="other settings"):
+        folder.open(wanted)

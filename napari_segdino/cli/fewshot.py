@@ -13,11 +13,11 @@ from napari_segdino.cli.options import (
     cache_settings,
     chosen_encoder,
     compute_options,
-    current_head,
-    current_recipe,
     encoder_option,
     feature_options,
     feature_settings,
+    known_head,
+    known_recipe,
     layout_options,
     predict_options,
     predict_settings,
@@ -43,14 +43,14 @@ from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 @encoder_option
 @click.option(
     "--head",
-    callback=current_head,
+    callback=known_head,
     metavar="NAME",
     default=DEFAULT_HEAD,
     show_default=True,
     help=f"What is trained: {', '.join(HEADS)}.",
 )
 @click.option(
-    "--recipe", callback=current_recipe, metavar="NAME", help="How the head is trained."
+    "--recipe", callback=known_recipe, metavar="NAME", help="How the head is trained."
 )
 @seed_option
 @report_options

@@ -21,7 +21,7 @@ from napari_segdino.config import (
     PredictSettings,
 )
 from napari_segdino.errors import InputError, unknown_name
-from napari_segdino.heads.registry import HEADS, current_name, get_recipe, make_head
+from napari_segdino.heads.registry import HEADS, get_recipe, make_head
 
 Command = Callable[..., Any]
 
@@ -43,24 +43,21 @@ class OneOf(click.Choice):  # type: ignore[type-arg]
             raise click.BadParameter(text, ctx, param) from error
 
 
-def current_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Check the name of a head; one of an earlier version is named."""
-    head = value and current_name(value, _tell)
-    if head and head not in HEADS:
+def known_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Check the name of a head."""
+    if value and value not in HEADS:
         raise click.BadParameter(unknown_name("head", value, HEADS), ctx, param)
-    return head
+    return value
 
 
-def current_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Check the name of a recipe; one of an earlier version is named."""
+def known_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Check the name of a recipe and its options."""
     try:
-        return value and get_recipe(current_name(value, _tell)).name
+        if value:
+            make_head(get_recipe(value).head, value)
+        return value
     except InputError as error:
         raise click.BadParameter(str(error), ctx, param) from error
-
-
-def _tell(text: str) -> None:
-    click.echo(text, err=True)
 
 
 class ManyValues(click.Command):
@@ -297,7 +294,8 @@ predict_options = all_of(
         "--regularise/--no-regularise",
         default=_PREDICTING.regularise,
         show_default=True,
-        help="Let probabilities flow along the image up to its edges (probe).",
+        help="Let probabilities flow along the image up to its edges (probe), or "
+        "smooth them (mvr).",
     ),
     click.option(
         "--z-sigma",

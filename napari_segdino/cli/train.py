@@ -14,11 +14,11 @@ from napari_segdino.cli.options import (
     cache_settings,
     chosen_encoder,
     compute_options,
-    current_head,
-    current_recipe,
     encoder_option,
     feature_options,
     feature_settings,
+    known_head,
+    known_recipe,
     layout_options,
     predict_options,
     predict_settings,
@@ -50,14 +50,14 @@ _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "w
 @encoder_option
 @click.option(
     "--head",
-    callback=current_head,
+    callback=known_head,
     metavar="NAME",
     help=f"What is trained: {', '.join(HEADS)}.  [default: {DEFAULT_HEAD}, or the "
     "recipe's]",
 )
 @click.option(
     "--recipe",
-    callback=current_recipe,
+    callback=known_recipe,
     metavar="NAME",
     help="Train as a paper did, on a split of a data set, and score the rest: "
     f"{', '.join(HEADS)} or a variant of these.",

@@ -84,6 +84,11 @@ class Head(Protocol):
     """It learns from marks of one class alone: the rest is background."""
     keeps_levels: ClassVar[bool]
     """Its samples are whole levels of features, which take memory."""
+    learns_from_one_view: ClassVar[bool]
+    """It learns from the first view of a tile; the others are only predicted."""
+    sigma: float
+    """Width of the Gaussian over what is fused, in pixels of a tile whose longer side
+    is 512; 0 for heads whose predictions are not smoothed."""
     regularised: ClassVar[bool]
     """It predicts on the cells of a tile, and what it predicts is then spread along
     the edges of the image; else it predicts pixels, which stay as they are."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.features.extract import Extractor, views_of
+from napari_segdino.features.extract import Extractor, Views, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.features.views import view_size
@@ -75,7 +75,7 @@ def iter_collect(
             continue
         plane = image.read(index)
         tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
-        shares = share_tiles(marked, tiles, len(views_of(settings)), share)
+        shares = share_tiles(marked, tiles, len(learned_views(head, settings)), share)
         for tile, parts in zip(tiles, shares, strict=True):
             pixels, tile_marks = plane[tile.slices], marked[tile.slices]
             for key, sampled in _sample_tile(
@@ -98,6 +98,12 @@ def iter_collect(
             yield Progress(done, len(indices), TEXT)
 
 
+def learned_views(head: Head, settings: FeatureSettings) -> tuple[Views, ...]:
+    """Return the views that a head learns from: all, or the first alone."""
+    views = views_of(settings)
+    return views[:1] if head.learns_from_one_view else views
+
+
 def _sample_tile(
     samples: Mapping[str, Any],
     head: Head,
@@ -110,7 +116,7 @@ def _sample_tile(
     parts: Parts,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key of a tile in each view, with the samples of it and of its copies."""
-    for views in views_of(settings):
+    for views in learned_views(head, settings):
         key = extractor.key(pixels, intensity, views)
         if not marks.any():
             yield key, {}
@@ -159,7 +165,7 @@ def sample_bytes(
         marked = marks[tile.slices]
         if not marked.any():
             continue
-        for views in views_of(feature_settings):
+        for views in learned_views(head, feature_settings):
             for view in views:
                 cells = np.prod(view_size(tile.shape, view, spec.multiple))
                 of_levels = sum(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from napari_segdino.errors import InputError, unknown_name
 from napari_segdino.heads.base import Head, Recipe
@@ -45,6 +46,11 @@ _ROWS = (
         "napari_segdino.heads.probe.probe_head:ProbeHead",
     ),
     HeadRow(
+        "mvr",
+        "DINO-MVR: a perceptron on each of the last blocks, learned in seconds.",
+        "napari_segdino.heads.mvr.mvr_head:MVRHead",
+    ),
+    HeadRow(
         "segdino",
         "A decoder: strokes take it half a minute, whole masks minutes.",
         "napari_segdino.heads.dense.segdino:SegDINO",
@@ -67,31 +73,35 @@ HEADS = {row.name: row for row in _ROWS}
 DEFAULT_HEAD = _ROWS[0].name
 
 FORMER_NAMES = {"mvr": "probe", "mvr_quick": "probe_quick"}
-"""What heads and recipes were called before; files and scripts may still say so."""
+"""What heads and recipes were called in files before ``mvr`` became DINO-MVR."""
 
 
 log_once = cache(logging.getLogger(__name__).warning)
-"""Where files are read: many may hold the same former name."""
+"""Many files may hold the same former name."""
 
 
-def current_name(name: str, tell: Callable[[str], object] | None = None) -> str:
-    """Return what a head or a recipe is called now.
+def current_name(name: str) -> str:
+    """Return what a head or a recipe of such a file, with options, is called now."""
+    base, colon, given = name.partition(":")
+    now = FORMER_NAMES.get(base, base)
+    if now != base:
+        log_once(
+            f"What this file calls {base!r} is called {now!r} now: {base!r} is "
+            "DINO-MVR as it is published."
+        )
+    return now + colon + given
+
+
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of such a file with its head and recipe as they are called now.
 
     Parameters
     ----------
-    name : str
-        A name of today or of an earlier version; options may follow.
-    tell : callable, optional
-        Called with a sentence where it is one of an earlier version.
+    settings : mapping of str to object
+        Those named ``"head"`` and ``"recipe"``, if there are any, are names or None.
     """
-    base, colon, given = name.partition(":")
-    now = FORMER_NAMES.get(base, base)
-    if now != base and tell is not None:
-        tell(
-            f"What was called {base!r} is called {now!r}: {base!r} will name DINO-MVR "
-            "as it is published."
-        )
-    return now + colon + given
+    named = {n: settings[n] for n in ("head", "recipe") if settings.get(n)}
+    return dict(settings) | {n: current_name(name) for n, name in named.items()}
 
 
 def first_name(name: str) -> str:
@@ -107,17 +117,16 @@ def head_class(name: str) -> type[Head]:
     Parameters
     ----------
     name : str
-        A key of :data:`HEADS`, or what it was called before.
+        A key of :data:`HEADS`.
 
     Raises
     ------
     InputError
         If there is no head of this name.
     """
-    now = current_name(name)
-    if now not in HEADS:
+    if name not in HEADS:
         raise InputError(unknown_name("head", name, HEADS))
-    return HEADS[now].load()
+    return HEADS[name].load()
 
 
 def make_head(name: str, recipe: str | None = None) -> Head:
@@ -168,7 +177,6 @@ def get_recipe(name: str) -> Recipe:
     InputError
         If there is no such recipe, or its head takes no such option.
     """
-    name = current_name(name)
     base, _, given = name.partition(":")
     known = recipes()
     if base not in known:
@@ -189,7 +197,12 @@ def get_recipe(name: str) -> Recipe:
     return replace(recipe, name=name, options=tuple(options.items()))
 
 
-def _value(text: str) -> int | bool | str:
+def _value(text: str) -> int | float | bool | str:
     if text in ("True", "False"):
         return text == "True"
-    return int(text) if text.isdigit() else text
+    if text.isdigit():
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text

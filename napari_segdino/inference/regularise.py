@@ -31,6 +31,9 @@ PAINTED = 10.0
 RADIUS, EPSILON = 3, 1e-3
 """Guided filter: radius in pixels, and variance that counts as an edge."""
 
+SIGMA_SIDE = 512
+"""Longer side of the tile in whose pixels the width of :func:`smooth` is given."""
+
 Map = NDArray[np.float32]
 
 
@@ -92,6 +95,31 @@ def refine(
     if len(evidence) == 2:
         fine = torch.cat([1 - fine, fine])
     return fine / fine.sum(0).clamp_min(1e-6)
+
+
+def smooth(probabilities: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Smooth the probabilities of a tile with a Gaussian.
+
+    Parameters
+    ----------
+    probabilities : torch.Tensor, shape (K, Y, X), float32
+        They sum to 1 over K.
+    sigma : float
+        Its width in pixels of a tile whose longer side is :data:`SIGMA_SIDE`; 0
+        changes nothing.
+
+    Returns
+    -------
+    torch.Tensor, shape (K, Y, X), float32
+    """
+    import torch
+    from scipy.ndimage import gaussian_filter
+
+    width = sigma * max(probabilities.shape[1:]) / SIGMA_SIDE
+    if not width:
+        return probabilities
+    maps = gaussian_filter(probabilities.numpy(), (0, width, width), mode="nearest")
+    return torch.from_numpy(maps)
 
 
 def marks_on_cells(marks: NDArray[Any], step: int) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.heads.base import Head
 from napari_segdino.inference.fuse import fuse
-from napari_segdino.inference.regularise import refine
+from napari_segdino.inference.regularise import refine, smooth
 from napari_segdino.inference.uncertainty import temper
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class TileScorer:
         maps = [self._predict(first), *(self._predict(g) for g in grids)]
         fused = fuse(maps, self.settings.fusion) if len(maps) > 1 else maps[0]
         if not self.head.regularised:
-            return fused
+            return smooth(fused, self.head.sigma) if self.settings.regularise else fused
         marks = self.painted.get(first.key)
         flow = self.settings.regularise and not self.flows_later
         flowed = refine(fused, first, marks, flow, self.edges)

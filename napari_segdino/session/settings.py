@@ -11,13 +11,7 @@ from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
 from napari_segdino.encoders.table import get_spec
 from napari_segdino.errors import InputError, unknown_name
-from napari_segdino.heads.registry import (
-    DEFAULT_HEAD,
-    HEADS,
-    current_name,
-    log_once,
-    make_head,
-)
+from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, make_head
 
 T = TypeVar("T")
 
@@ -94,10 +88,8 @@ class Settings:
         """
         values = _known(type(self), saved)
         values.pop("device", None)
-        if "head" in values:
-            head = values["head"] = current_name(values["head"], log_once)
-            if head not in HEADS:
-                raise InputError(unknown_name("head", head, HEADS))
+        if (head := values.get("head", self.head)) not in HEADS:
+            raise InputError(unknown_name("head", head, HEADS))
         if values.get("features"):
             values["features"] = from_json(FeatureSettings, values["features"])
         if "predicting" in values:

@@ -11,7 +11,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.heads.base import Recipe
 from napari_segdino.heads.dense.recipes import DenseRecipe
 from napari_segdino.heads.dense.train import TrainingState
-from napari_segdino.heads.registry import current_name, get_recipe
+from napari_segdino.heads.registry import get_recipe
 from napari_segdino.metrics import Row
 from napari_segdino.study.evaluate import mean_score
 from napari_segdino.study.split import TEST, VALIDATION, Splits
@@ -135,7 +135,7 @@ def describe(splits: Splits, settings: StudySettings) -> dict[str, Any]:
     Seeds are left out, so that some can be added later; so is where it
     computes.
     """
-    entries = asdict(settings) | {"recipe": current_name(settings.recipe)}
+    entries = asdict(settings)
     for name in ("seeds", "device", "cache"):
         del entries[name]
     cases = {

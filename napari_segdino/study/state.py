@@ -14,12 +14,15 @@ from typing import Any
 from napari_segdino.errors import InputError, ModelFileError
 from napari_segdino.files import atomic_path, write_csv
 from napari_segdino.heads.dense.train import TrainingState
-from napari_segdino.heads.registry import current_name
+from napari_segdino.heads.registry import current_names
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.model_file import ModelFile, read_model, write_model
 from napari_segdino.study.split import Splits
 
 _log = logging.getLogger(__name__)
+
+VERSION = 2
+"""In studies without one, ``mvr`` names the recipe ``probe``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,15 @@ class StudyFolder:
             raise InputError(f"{self.path} is not the folder of a study.")
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as temporary:
-            temporary.write_text(json.dumps(description, indent=1, sort_keys=True))
+            about = {"version": VERSION, **description}
+            temporary.write_text(json.dumps(about, indent=1, sort_keys=True))
 
     def _check(self, file: Path, description: Mapping[str, Any]) -> None:
         wanted = json.loads(json.dumps(description))
         try:
             found = json.loads(file.read_text())
-            if "recipe" in (settings := found.get("settings", {})):
-                settings["recipe"] = current_name(settings["recipe"])
+            if "version" not in found:
+                found["settings"] = current_names(found.get("settings", {}))
             other = sorted(k for k in wanted if found.get(k) != wanted[k])
         except (ValueError, AttributeError) as error:
             raise InputError(f"{file} is damaged: --restart begins anew.") from error

@@ -212,3 +212,16 @@ def test_a_long_training_says_so_and_is_cancelled(
     assert not user.segmenter.is_fitted
     np.testing.assert_array_equal(user.annotation.mask.data, mask)
     np.testing.assert_array_equal(user.annotation.marks.data, marks)
+
+
+def test_what_mvr_predicts_can_be_smoothed_or_left(shown: Any) -> None:
+    model = shown.dock.model
+    click(model.toggleButton())
+    choose(model.head, "mvr")
+    shown.rest()
+    assert shown.segmenter.head == "mvr"
+    assert model.sides.placeholderText() == "512, 768"
+    assert model.flips.isChecked()
+    click(model.regularise)
+    shown.rest()
+    assert not shown.segmenter.predicting.regularise

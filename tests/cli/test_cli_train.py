@@ -137,16 +137,22 @@ def test_recipe_and_head_must_agree(run, folders):
     assert "no recipe named 'nonsense'" in run(*args, status=2).stderr
 
 
-def test_the_former_name_of_the_probe_is_told_in_one_line(run, folders, fake, tmp_path):
+def test_mvr_is_trained_by_its_recipe(run, folders, fake, tmp_path):
     base, out = folders(6), tmp_path / "a.segdino"
-    done = run("train", base, "-o", out, "--head", "mvr")
-    told = [line for line in done.stderr.splitlines() if "'mvr'" in line]
-    assert len(told) == 1
-    assert "is called 'probe'" in told[0]
-    assert Segmenter.load(out).head == "probe"
-    done = run("train", base, "-o", out, "--recipe", "mvr:steps=3", "--side", 32)
-    assert done.stderr.count("is called 'probe'") == 1
-    assert Segmenter.load(out).recipe == "probe:steps=3"
+    run("train", base, "-o", out, "--head", "mvr")
+    assert Segmenter.load(out).head == "mvr"
+    weights = []
+    for steps in (3, 10):
+        options = ["--recipe", f"mvr:steps={steps}", "--side", 32, "--restart"]
+        run("train", base, "-o", out, *options)
+        loaded = Segmenter.load(out)
+        assert (loaded.head, loaded.recipe) == ("mvr", f"mvr:steps={steps}")
+        weights.append(loaded.model_.state_dict()["blocks.0.output.weight"])
+    assert not np.array_equal(*weights)
+    refused = run("train", base, "-o", out, "--recipe", "mvr:epochs=3", status=2)
+    assert "There is no option of the recipe mvr named 'epochs'" in refused.stderr
+    refused = run("train", base, "-o", out, "--recipe", "mvr:steps=0", status=2)
+    assert "steps is a whole number above 0" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["train", "fewshot"])
@@ -154,7 +160,7 @@ def test_an_unknown_head_is_refused_with_what_there_is(run, folders, command):
     output = ["-o", "a.segdino"] if command == "train" else []
     refused = run(command, folders(2), *output, "--head", "segdno", status=2).stderr
     assert "no head named 'segdno' (did you mean 'segdino'?)" in refused
-    assert "probe, segdino, segdino_v2, meddino" in refused
+    assert "probe, mvr, segdino, segdino_v2, meddino" in refused
 
 
 def test_no_matplotlib_no_plot_but_tables(run, folders, fake, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.heads.base import Head
 from napari_segdino.heads.registry import (
     DEFAULT_HEAD,
-    FORMER_NAMES,
     HEADS,
-    current_name,
-    get_recipe,
     head_class,
     make_head,
 )
@@ -73,41 +69,10 @@ def test_an_unknown_head_is_refused_with_what_there_is():
     )
 
 
-@pytest.mark.parametrize(
-    ("former", "now"),
-    [
-        ("mvr", "probe"),
-        ("mvr_quick", "probe_quick"),
-        ("mvr:steps=10", "probe:steps=10"),
-    ],
-)
-def test_former_names_are_told_once_and_understood(former, now):
-    told = []
-    assert current_name(former, told.append) == now
-    assert len(told) == 1
-    assert "'mvr" in told[0]
-    assert current_name(now, told.append) == now
-    assert len(told) == 1
-
-
-def test_no_head_has_a_former_name():
-    assert not FORMER_NAMES.keys() & HEADS.keys()
-
-
-def test_an_estimator_takes_the_former_name_and_warns_where_it_is_called():
-    with pytest.warns(DeprecationWarning, match="is called 'probe'") as caught:
-        segmenter = Segmenter(head="mvr", recipe="mvr:steps=10")
-    assert {w.filename for w in caught} == {__file__}
-    assert (segmenter.head, segmenter.recipe) == ("probe", "probe:steps=10")
-    with pytest.warns(DeprecationWarning) as caught:
-        segmenter.set_params(head="mvr")
-    assert {w.filename for w in caught} == {__file__}
-    assert segmenter.get_params()["head"] == "probe"
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        Segmenter(**segmenter.get_params())
-
-
-def test_recipes_by_their_former_names():
-    assert get_recipe("mvr") == get_recipe("probe")
-    assert make_head("mvr", "mvr_quick").name == "probe"
+def test_mvr_is_a_head_of_its_own():
+    assert head_class("mvr") is not head_class("probe")
+    segmenter = Segmenter(head="mvr", recipe="mvr:steps=10")
+    assert (segmenter.head, segmenter.recipe) == ("mvr", "mvr:steps=10")
+    assert make_head("mvr", "mvr_quick").name == "mvr"
+    with pytest.raises(InputError, match="is for the head mvr, not probe"):
+        make_head("probe", "mvr")

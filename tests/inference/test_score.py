@@ -19,7 +19,7 @@ TILE[8:24, 8:24] = 200
 class FakeHead:
     """Class 1 is as likely as a cell is bright; notes how it is asked."""
 
-    regularised = True
+    regularised, sigma = True, 0.0
 
     def __init__(self):
         self.asked = []

@@ -79,7 +79,8 @@ class ModelPanel(Collapsible):
         self.neighbours.setValue(shown.neighbours)
         self.fusion.setCurrentText(predicting.fusion)
         self.regularise.setChecked(predicting.regularise)
-        self.regularise.setEnabled(head_class(settings.head).regularised)
+        kind = head_class(settings.head)
+        self.regularise.setEnabled(kind.regularised or kind.sigma > 0)
         self.z_sigma.setValue(predicting.z_sigma)
         self.z_unit.setCurrentText(predicting.z_unit)
 
@@ -191,7 +192,8 @@ class ModelPanel(Collapsible):
             "weigh the same"
         )
         self.regularise.setToolTip(
-            "Let probabilities flow along the image up to its edges (probe)"
+            "Let probabilities flow along the image up to its edges (probe), or smooth "
+            "them a little (mvr)"
         )
         self.z_sigma.setToolTip(
             "Smooth volumes over neighbouring slices, never over time. One slice "

@@ -51,6 +51,8 @@ class DenseHead(Head):
 
     one_class_is_enough: ClassVar[bool] = False
     keeps_levels: ClassVar[bool] = True
+    learns_from_one_view: ClassVar[bool] = False
+    sigma = 0.0
     regularised: ClassVar[bool] = False
     trains_in_epochs: ClassVar[bool] = True
 

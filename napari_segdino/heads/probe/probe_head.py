@@ -74,6 +74,8 @@ class ProbeHead(Head):
     )
     one_class_is_enough: ClassVar[bool] = True
     keeps_levels: ClassVar[bool] = False
+    learns_from_one_view: ClassVar[bool] = False
+    sigma = 0.0
     regularised: ClassVar[bool] = True
     trains_in_epochs: ClassVar[bool] = False
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from napari_segdino.errors import ProjectError
+from napari_segdino.heads.registry import current_names
 from napari_segdino.images.planes import Planes
 
 PROJECT_FILE = "project.json"
 FORMAT = "napari-segdino project"
-VERSION = 4
-"""1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series, 3 no channels."""
+VERSION = 5
+"""1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series, 3 no channels; up to 4,
+``mvr`` names the head ``probe``."""
 
 FIRST_PROBE = "probe.segdino"
 
@@ -190,7 +192,7 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
         images = tuple(_entry(dict(one), folder) for one in values["images"])
         probes, now = _probes(values, images)
         return Project(
-            dict(values["session"]),
+            _session(values),
             images,
             Path(values["content"]).name,
             probes,
@@ -199,6 +201,13 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ProjectError(f"The project {folder.name} is damaged.") from error
+
+
+def _session(values: dict[str, Any]) -> dict[str, Any]:
+    session = dict(values["session"])
+    if values["version"] < 5:
+        session["settings"] = current_names(session["settings"])
+    return session
 
 
 def _probes(

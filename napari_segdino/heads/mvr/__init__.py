@@ -1,0 +1,1 @@
+"""The head ``mvr``: DINO-MVR, one small perceptron on each of the last three blocks."""

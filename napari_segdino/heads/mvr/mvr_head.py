@@ -1,0 +1,206 @@
+"""The head ``mvr``: small perceptrons on the last blocks, views only to predict."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+from napari_segdino.config import FeatureSettings
+from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.errors import ChannelsError, InputError
+from napari_segdino.features.grid import FeatureGrid
+from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.mvr.options import OPTION_NAMES, MVROptions
+from napari_segdino.heads.probe.samples import Parts, Sample, take_sample
+from napari_segdino.progress import Steps
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_segdino.heads.mvr.perceptrons import BlockPerceptrons
+
+BLOCKS = 3
+"""Last blocks that are read."""
+
+
+class MVRHead(Head):
+    """DINO-MVR: a small perceptron on the tokens of each of the last three blocks.
+
+    The mean of their probabilities is a view's prediction. They learn from the first
+    view alone; further sizes and mirrored ones are views that are only predicted, and
+    fused by entropy; a Gaussian smooths what is fused, another one along z. What the
+    paper leaves open, :class:`MVROptions` and the sizes of the views, is our reading,
+    chosen by measurement (docs/benchmarks/heads.md).
+
+    Parameters
+    ----------
+    recipe : Recipe, optional
+        Its options are the fields of :class:`MVROptions`.
+
+    Notes
+    -----
+    Of a pyramid, the last three levels stand in for blocks (our reading).
+
+    References
+    ----------
+    .. [1] Jiang, Liu, Ye and Sun, DINO-MVR, arXiv 2605.07221, 2026.
+    """
+
+    name = "mvr"
+    recipes = (
+        Recipe("mvr", "mvr", (512, 768), True, MVROptions().listed()),
+        Recipe("mvr_quick", "mvr", (512,), False, MVROptions(steps=100).listed()),
+    )
+    one_class_is_enough: ClassVar[bool] = False
+    keeps_levels: ClassVar[bool] = False
+    learns_from_one_view: ClassVar[bool] = True
+    regularised: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
+    sigma = MVROptions().sigma
+
+    def __init__(self, recipe: Recipe | None = None) -> None:
+        self._recipe = recipe or self.recipes[0]
+        self._options = MVROptions(**self._recipe.head_options)
+        self.sigma = self._options.sigma
+        self._moved: tuple[BlockPerceptrons, object, BlockPerceptrons] | None = None
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """See :class:`MVROptions`."""
+        return OPTION_NAMES
+
+    def levels(self, spec: EncoderSpec) -> tuple[int, ...]:
+        """Return the last three."""
+        return tuple(range(max(0, spec.depth - BLOCKS), spec.depth))
+
+    def default_features(self) -> FeatureSettings:
+        """As the recipe says; the first size, not mirrored, is what is learned."""
+        return self._recipe.features
+
+    def copies(self, marks: NDArray[Any]) -> int:
+        """None: nothing is augmented."""
+        return 0
+
+    def sample(
+        self,
+        grid: FeatureGrid,
+        marks: NDArray[Any],
+        seed: int,
+        previous: Sample | None = None,
+        parts: Parts | None = None,
+    ) -> Sample:
+        """See :func:`take_sample`; local features and context are not kept."""
+        taken = take_sample(grid, marks, seed, previous, parts)
+        features = taken.features[:, : -int(taken.widths[-1])].contiguous()
+        return dataclasses.replace(
+            taken, features=features, widths=taken.widths[:-1], context=features[:0]
+        )
+
+    def unsupervised_sample(self, groups: Any, tiles: Sequence[Any]) -> None:
+        """None: it learns from marks alone."""
+
+    def iter_fit(
+        self,
+        samples: dict[str, Sample],
+        n_classes: int,
+        seed: int,
+        device: torch.device | str,
+        previous: tuple[Any, Mapping[str, Sample]] | None = None,
+    ) -> Steps[BlockPerceptrons]:
+        """Train anew; see :func:`iter_fit_perceptrons`."""
+        from napari_segdino.heads.mvr.perceptrons import iter_fit_perceptrons
+
+        if len({int(code) for s in samples.values() for code in s.codes.unique()}) < 2:
+            raise InputError(
+                "Only one class is marked: mark another one, or background (erasing "
+                "marks background)."
+            )
+        how = list(samples.values()), n_classes, self._options, seed, device
+        return (yield from iter_fit_perceptrons(*how))
+
+    def predict(
+        self,
+        model: BlockPerceptrons,
+        grid: FeatureGrid,
+        device: torch.device | str,
+        reuse: bool = True,
+    ) -> torch.Tensor:
+        """Classify the pixels of a tile in one view; see :meth:`Head.predict`."""
+        import torch
+
+        if tuple(len(level) for level in grid.levels) != model.widths:
+            raise ChannelsError(OTHER_CHANNELS)
+        with torch.inference_mode():
+            levels = [level.to(device) for level in grid.levels]
+            found = self._on(model, device).over(levels, grid.shape)
+            return found.cpu().clone()
+
+    def _on(
+        self, model: BlockPerceptrons, device: torch.device | str
+    ) -> BlockPerceptrons:
+        """Return the copy of a model on a device; the last one is kept."""
+        if self._moved is None or self._moved[:2] != (model, device):
+            self._moved = model, device, copy.deepcopy(model).to(device)
+        return self._moved[2]
+
+    def temperature(self, model: BlockPerceptrons) -> float:
+        """One: nothing flows."""
+        return 1.0
+
+    def stroke_accuracy(
+        self,
+        model: BlockPerceptrons,
+        tile: str,
+        sample: Sample,
+        strokes: Sequence[tuple[int, NDArray[Any]]],
+    ) -> list[float]:
+        """Ask at the pixels that were sampled; regions of a whole mask share one."""
+        blocks = sample.features.split(sample.widths.tolist(), 1)
+        right = (model.at(blocks).argmax(0) + 1 == sample.codes).numpy()
+        codes, numbers = sample.codes.numpy(), sample.strokes.numpy()
+        if sample.whole:
+            return [float(right[codes == code].mean()) for code, _ in strokes]
+        return [float(right[numbers == i].mean()) for i in range(len(strokes))]
+
+    def to_tensors(
+        self, model: BlockPerceptrons, samples: Mapping[str, Sample]
+    ) -> tuple[Tensors, dict[str, Any]]:
+        """Turn perceptrons and samples into tensors by name."""
+        named: Tensors = {f"head.{k}": v for k, v in model.state_dict().items()}
+        for i, sample in enumerate(samples.values()):
+            for field in dataclasses.fields(Sample):
+                named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
+        meta = {
+            "widths": list(model.widths),
+            "present": list(model.present),
+            "n_classes": model.n_classes,
+            "hidden": model.units,
+            "memory": list(samples),
+        }
+        return named, meta
+
+    def from_tensors(
+        self, tensors: Tensors, meta: dict[str, Any]
+    ) -> tuple[BlockPerceptrons, dict[str, Sample]]:
+        """Undo :meth:`to_tensors`."""
+        from napari_segdino.heads.mvr.perceptrons import make_perceptrons
+
+        model = make_perceptrons(
+            meta["widths"], meta["present"], meta["n_classes"], meta["hidden"]
+        )
+        weights = {
+            name.removeprefix("head."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("head.")
+        }
+        model.load_state_dict(weights)
+        fields = [f.name for f in dataclasses.fields(Sample)]
+        samples = {
+            key: Sample(**{f: tensors[f"memory.{i}.{f}"] for f in fields})
+            for i, key in enumerate(meta["memory"])
+        }
+        return model.eval().requires_grad_(False), samples
