@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from napari_segdino.cli.heads import chosen_head, head_option, known_recipe
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
@@ -23,11 +24,9 @@ from napari_segdino.cli.options import (
 )
 from napari_segdino.cli.terminal import with_bar
 from napari_segdino.config import INTENSITIES
-from napari_segdino.heads.registry import DEFAULT_HEAD
 
-if TYPE_CHECKING:
-    from napari_segdino.segmenter import Segmenter
-    from napari_segdino.study.ablation import AblationStep
+ABLATED = "mvr"
+"""What is trained unless the user says otherwise: the steps are its parts."""
 
 
 @click.command(cls=ManyValues)
@@ -57,6 +56,10 @@ if TYPE_CHECKING:
 @click.option("--intensity", type=OneOf(INTENSITIES), default="auto")
 @repeat_options
 @encoder_option
+@head_option(ABLATED)
+@click.option(
+    "--recipe", callback=known_recipe, metavar="NAME", help="How the head is trained."
+)
 @seed_option
 @report_options
 @layout_options
@@ -64,12 +67,14 @@ if TYPE_CHECKING:
 def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> None:
     """Show what each part of DINO-MVR adds on the data set in FOLDER.
 
-    Learns from the same cases with one view, then with several resolutions,
-    flips, entropy weights, spatial regularisation and, for volumes, smoothing
-    along z, one more each time, and scores the same other cases.
+    Learns from some cases with one view, once, and scores the same probe on
+    others with that view, then with several resolutions, flips, entropy
+    weights, spatial smoothing and, for volumes, smoothing along z, one more
+    each time.
     """
     from napari_segdino.io.datasets import open_dataset
     from napari_segdino.metrics import to_csv
+    from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.ablation import (
         ablation_steps,
         iter_ablation,
@@ -85,13 +90,20 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     shots = (given["shots"],)
     plan = ShotPlan(shots, given["repeats"], given["test"], given["seed"])
     given["encoder"] = chosen_encoder(given["encoder"])
-    make = partial(_segmenter, given)
+    segmenter = Segmenter(
+        given["encoder"],
+        chosen_head(given["head"], given["recipe"], ABLATED),
+        given["device"],
+        given["seed"],
+        recipe=given["recipe"],
+        cache=cache_settings(given["memory_gb"], given["disk_gb"]),
+    )
     steps = partial(
         ablation_steps, given["sides"], given["z_sigma"], intensity=given["intensity"]
     )
     dataset = open_dataset(folder, given["group_regex"])
     rows = with_bar(
-        iter_ablation(dataset, make, steps, plan, given["side"], given["binary"])
+        iter_ablation(dataset, segmenter, steps, plan, given["side"], given["binary"])
     )
     summaries = summarise_steps(rows)
     click.echo(step_table(summaries))
@@ -99,17 +111,3 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
         to_csv(csv, rows)
     if plot is not None:
         plot_steps(plot, summaries)
-
-
-def _segmenter(given: dict[str, Any], step: AblationStep) -> Segmenter:
-    from napari_segdino.segmenter import Segmenter
-
-    return Segmenter(
-        given["encoder"],
-        DEFAULT_HEAD,
-        given["device"],
-        given["seed"],
-        features=step.features,
-        predicting=step.predicting,
-        cache=cache_settings(given["memory_gb"], given["disk_gb"]),
-    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from napari_segdino.cli.heads import chosen_head, head_option, known_recipe
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
@@ -16,8 +17,6 @@ from napari_segdino.cli.options import (
     encoder_option,
     feature_options,
     feature_settings,
-    known_head,
-    known_recipe,
     layout_options,
     predict_options,
     predict_settings,
@@ -26,7 +25,6 @@ from napari_segdino.cli.options import (
     seed_option,
 )
 from napari_segdino.cli.terminal import with_bar
-from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 
 
 @click.command(cls=ManyValues)
@@ -41,14 +39,7 @@ from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS
 )
 @repeat_options
 @encoder_option
-@click.option(
-    "--head",
-    callback=known_head,
-    metavar="NAME",
-    default=DEFAULT_HEAD,
-    show_default=True,
-    help=f"What is trained: {', '.join(HEADS)}.",
-)
+@head_option()
 @click.option(
     "--recipe", callback=known_recipe, metavar="NAME", help="How the head is trained."
 )
@@ -79,14 +70,15 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
         given["test"],
         given["seed"],
     )
+    head, recipe = chosen_head(given["head"], given["recipe"]), given["recipe"]
     segmenter = Segmenter(
         chosen_encoder(given["encoder"]),
-        given["head"],
+        head,
         given["device"],
         given["seed"],
-        features=feature_settings(given, given["head"]),
+        features=feature_settings(given, head, recipe),
         predicting=predict_settings(given),
-        recipe=given["recipe"],
+        recipe=recipe,
         cache=cache_settings(given["memory_gb"], given["disk_gb"]),
     )
     dataset = open_dataset(folder, given["group_regex"])

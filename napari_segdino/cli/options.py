@@ -20,8 +20,8 @@ from napari_segdino.config import (
     FeatureSettings,
     PredictSettings,
 )
-from napari_segdino.errors import InputError, unknown_name
-from napari_segdino.heads.registry import HEADS, get_recipe, make_head
+from napari_segdino.errors import unknown_name
+from napari_segdino.heads.registry import make_head
 
 Command = Callable[..., Any]
 
@@ -41,23 +41,6 @@ class OneOf(click.Choice):  # type: ignore[type-arg]
         except click.BadParameter as error:
             text = unknown_name(param.name.replace("_", " "), value, self.choices)
             raise click.BadParameter(text, ctx, param) from error
-
-
-def known_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Check the name of a head."""
-    if value and value not in HEADS:
-        raise click.BadParameter(unknown_name("head", value, HEADS), ctx, param)
-    return value
-
-
-def known_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Check the name of a recipe and its options."""
-    try:
-        if value:
-            make_head(get_recipe(value).head, value)
-        return value
-    except InputError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
 
 
 class ManyValues(click.Command):

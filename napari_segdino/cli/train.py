@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from napari_segdino.cli.heads import chosen_head, head_option, known_recipe
 from napari_segdino.cli.options import (
     ANY_PATH,
     EXISTING,
@@ -17,8 +18,6 @@ from napari_segdino.cli.options import (
     encoder_option,
     feature_options,
     feature_settings,
-    known_head,
-    known_recipe,
     layout_options,
     predict_options,
     predict_settings,
@@ -26,12 +25,7 @@ from napari_segdino.cli.options import (
 )
 from napari_segdino.cli.terminal import with_bar
 from napari_segdino.errors import InputError
-from napari_segdino.heads.registry import (
-    DEFAULT_HEAD,
-    HEADS,
-    get_recipe,
-    head_class,
-)
+from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, head_class
 
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
@@ -48,13 +42,7 @@ _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "w
 @click.argument("masks", type=EXISTING, required=False)
 @click.option("-o", "--output", type=ANY_PATH, required=True, help="The probe file.")
 @encoder_option
-@click.option(
-    "--head",
-    callback=known_head,
-    metavar="NAME",
-    help=f"What is trained: {', '.join(HEADS)}.  [default: {DEFAULT_HEAD}, or the "
-    "recipe's]",
-)
+@head_option()
 @click.option(
     "--recipe",
     callback=known_recipe,
@@ -215,9 +203,7 @@ def _run_study(
 def _study_settings(cache: CacheSettings, given: dict[str, Any]) -> StudySettings:
     from napari_segdino.study.settings import StudySettings
 
-    head = get_recipe(given["recipe"]).head
-    if given["head"] not in (None, head):
-        raise click.UsageError(f"--recipe {given['recipe']} is for --head {head}.")
+    head = chosen_head(given["head"], given["recipe"])
     if given["epochs"] and not head_class(head).trains_in_epochs:
         raise click.UsageError(f"--epochs is not for {head}, which has no epochs.")
     plain = ("validation", "test", "split_seed", "side", "epochs")

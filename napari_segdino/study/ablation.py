@@ -1,4 +1,4 @@
-"""What each part of DINO-MVR adds: the same cases, one part more at a time."""
+"""What each part of DINO-MVR adds: the same probe, one part more at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from napari_segdino.study.shots import (
     dice_table,
     in_order,
     iter_draw,
-    iter_learn_and_score,
+    iter_learn,
+    iter_score,
     spread,
 )
 
@@ -136,20 +137,22 @@ def ablation_steps(
 
 def iter_ablation(
     dataset: Dataset,
-    make: Callable[[AblationStep], Segmenter],
+    segmenter: Segmenter,
     steps: Callable[[bool], Sequence[AblationStep]],
     plan: ShotPlan,
     side: int = 512,
     binary: bool | None = None,
 ) -> Steps[list[StepRow]]:
-    """Learn and score on every step, with the same cases.
+    """Learn once as on the first step, and score that probe on every step.
+
+    What is trained is the same on all: only what is done to predict differs.
 
     Parameters
     ----------
     dataset : Dataset
         The cases.
-    make : callable
-        Makes what learns on a step.
+    segmenter : Segmenter
+        What learns, anew on each repeat; its views and predictions are the steps'.
     steps : callable
         Takes whether the cases are volumes and returns the steps.
     plan : ShotPlan
@@ -177,14 +180,21 @@ def iter_ablation(
     for repeat in range(plan.repeats):
         order = in_order(drawn.pool, plan.seed, repeat)
         chosen = [drawn.read(case) for case in order[: plan.shots[0]]]
+        _take(segmenter, chosen_steps[0])
+        yield from iter_learn(segmenter, chosen)
         for step in chosen_steps:
-            found = yield from iter_learn_and_score(make(step), chosen, drawn)
+            _take(segmenter, step)
+            found = yield from iter_score(segmenter, drawn)
             rows += [
                 StepRow(step.name, repeat, r.case, r.label, r.dice, r.iou, r.hd95)
                 for r in found
             ]
             yield f"{step.name}, repeat {repeat + 1}: Dice {mean_score(found):.4f}"
     return rows
+
+
+def _take(segmenter: Segmenter, step: AblationStep) -> None:
+    segmenter.set_params(features=step.features, predicting=step.predicting)
 
 
 def summarise_steps(rows: Sequence[StepRow]) -> list[StepSummary]:

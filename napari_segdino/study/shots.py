@@ -143,7 +143,8 @@ def iter_fewshot(
         order = in_order(drawn.pool, plan.seed, repeat)
         for shots in plan.shots:
             chosen = [drawn.read(case) for case in order[:shots]]
-            found = yield from iter_learn_and_score(segmenter, chosen, drawn)
+            yield from iter_learn(segmenter, chosen)
+            found = yield from iter_score(segmenter, drawn)
             rows += [_shot_row(shots, repeat, row) for row in found]
             dice = mean_score(found)
             yield f"{shots} cases, repeat {repeat + 1}: Dice {dice:.4f}"
@@ -193,10 +194,20 @@ def iter_draw(
     return Drawn(pool, [(case, read(case)) for case in tests], read)
 
 
-def iter_learn_and_score(
-    segmenter: Segmenter, chosen: Sequence[Loaded], drawn: Drawn
-) -> Steps[list[Row]]:
-    """Learn anew from some cases and score the others.
+def iter_learn(segmenter: Segmenter, chosen: Sequence[Loaded]) -> Steps[None]:
+    """Learn anew from some cases.
+
+    Yields
+    ------
+    Progress
+    """
+    images, marks = [c.image for c in chosen], [c.marks for c in chosen]
+    how: Any = {"axes": same_axes(chosen), "spacing": [c.voxel_mm for c in chosen]}
+    yield from segmenter.iter_fit(images, marks, **how)
+
+
+def iter_score(segmenter: Segmenter, drawn: Drawn) -> Steps[list[Row]]:
+    """Score the cases that are not learned from.
 
     Yields
     ------
@@ -212,13 +223,23 @@ def iter_learn_and_score(
     InputError
         If the scored cases hold nothing but background.
     """
-    images, marks = [c.image for c in chosen], [c.marks for c in chosen]
-    how: Any = {"axes": same_axes(chosen), "spacing": [c.voxel_mm for c in chosen]}
-    yield from segmenter.iter_fit(images, marks, **how)
-    found = yield from _iter_score(segmenter, drawn.scored)
-    if not found:
+    rows: list[Row] = []
+    for done, (case, loaded) in enumerate(drawn.scored):
+        steps = iter_labels_of(
+            lambda one: segmenter.iter_predict(
+                one.image, axes=one.axes, spacing=one.voxel_mm
+            ),
+            loaded,
+            segmenter.n_classes_,
+        )
+        text = f"Scoring {case.name}"
+        labels = yield from iter_part(steps, done, len(drawn.scored), text)
+        # A class that is only predicted is a fault of the true ones already.
+        classes = [int(v) for v in np.unique(loaded.mask) if v]
+        rows += score_case(labels, loaded.mask, loaded.spacing, classes, case.name)
+    if not rows:
         raise InputError("The scored cases hold nothing but background.")
-    return found
+    return rows
 
 
 def sides_of(
@@ -285,26 +306,6 @@ def in_order(pool: Sequence[Case], seed: int, repeat: int) -> list[Case]:
     names = sorted({c.group for c in pool})
     groups = [names[i] for i in rng.permutation(len(names))]
     return [c for group in groups for c in pool if c.group == group]
-
-
-def _iter_score(
-    segmenter: Segmenter, scored: Sequence[tuple[Case, Loaded]]
-) -> Steps[list[Row]]:
-    rows: list[Row] = []
-    for done, (case, loaded) in enumerate(scored):
-        steps = iter_labels_of(
-            lambda one: segmenter.iter_predict(
-                one.image, axes=one.axes, spacing=one.voxel_mm
-            ),
-            loaded,
-            segmenter.n_classes_,
-        )
-        text = f"Scoring {case.name}"
-        labels = yield from iter_part(steps, done, len(scored), text)
-        # A class that is only predicted is a fault of the true ones already.
-        classes = [int(v) for v in np.unique(loaded.mask) if v]
-        rows += score_case(labels, loaded.mask, loaded.spacing, classes, case.name)
-    return rows
 
 
 def _shot_row(shots: int, repeat: int, row: Row) -> ShotRow:

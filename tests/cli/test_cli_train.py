@@ -1,5 +1,6 @@
 import json
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from napari_segdino import Segmenter, marks_from_mask
 from napari_segdino.config import CacheSettings
+from napari_segdino.heads.mvr.mvr_head import MVRHead
+from napari_segdino.heads.probe.probe_head import ProbeHead
 from napari_segdino.io.read import read_mask
 
 
@@ -252,6 +255,72 @@ def test_ablation_adds_one_part_at_a_time(run, folders, fake, tmp_path):
     assert len(rows) == 5 * 2 * 3
     assert "z smoothing" not in done.stdout, "pictures have no z"
     assert run(*args).stdout == done.stdout
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Recipe and model of each training of mvr and of probe."""
+    models = []
+
+    def counting(kind):
+        train = kind.iter_fit
+
+        def iter_fit(self, *args):
+            model = yield from train(self, *args)
+            models.append((self._recipe and self._recipe.name, model))
+            return model
+
+        monkeypatch.setattr(kind, "iter_fit", iter_fit)
+
+    counting(MVRHead)
+    counting(ProbeHead)
+    return models
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """Models that predict, and how often."""
+    models = Counter()
+    predict = MVRHead.predict
+
+    def counting(self, model, *args):
+        models[id(model)] += 1
+        return predict(self, model, *args)
+
+    monkeypatch.setattr(MVRHead, "predict", counting)
+    return models
+
+
+def test_ablation_trains_once_for_all_its_steps(run, folders, fake, trained, predicted):
+    args = ["--shots", 3, "--repeats", 2, "--test", 3, "--sides", 48, 64]
+    run("ablation", folders(8), *args)
+    assert [recipe for recipe, _ in trained] == ["mvr"] * 2, "one training a repeat"
+    # Three cases, in 1, 2, 4, 4 and 4 views.
+    assert predicted == {id(model): 45 for _, model in trained}
+
+
+@pytest.mark.parametrize(
+    ("given", "recipe"),
+    [
+        (["--recipe", "mvr:steps=3"], "mvr:steps=3"),
+        (["--head", "mvr", "--recipe", "mvr_quick:lr=0.1"], "mvr_quick:lr=0.1"),
+        (["--recipe", "probe:steps=3"], "probe:steps=3"),
+        (["--head", "probe"], None),
+    ],
+)
+@pytest.mark.parametrize("command", ["fewshot", "ablation"])
+def test_studies_train_what_they_are_told(
+    run, folders, fake, trained, command, given, recipe
+):
+    run(command, folders(6), "--shots", 2, "--repeats", 1, "--test", 1, *given)
+    assert [name for name, _ in trained] == [recipe]
+
+
+@pytest.mark.parametrize("command", ["fewshot", "ablation"])
+def test_a_study_refuses_a_recipe_of_another_head(run, folders, command):
+    given = ["--head", "probe", "--recipe", "mvr:steps=3"]
+    refused = run(command, folders(6), *given, status=2)
+    assert "--recipe mvr:steps=3 is for --head mvr" in refused.stderr
 
 
 def test_ablation_smooths_volumes_along_z(run, fake, tmp_path):

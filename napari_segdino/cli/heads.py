@@ -1,0 +1,62 @@
+"""Options that say what is trained and how, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from napari_segdino.errors import InputError, unknown_name
+from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, get_recipe, make_head
+
+
+def known_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Check the name of a head."""
+    if value and value not in HEADS:
+        raise click.BadParameter(unknown_name("head", value, HEADS), ctx, param)
+    return value
+
+
+def known_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Check the name of a recipe and its options."""
+    try:
+        if value:
+            make_head(get_recipe(value).head, value)
+        return value
+    except InputError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def head_option(default: str = DEFAULT_HEAD) -> Callable[..., Any]:
+    """Return the option ``--head``; `default` is trained without it and a recipe."""
+    return click.option(
+        "--head",
+        callback=known_head,
+        metavar="NAME",
+        help=f"What is trained: {', '.join(HEADS)}.  [default: {default}, or the "
+        "recipe's]",
+    )
+
+
+def chosen_head(
+    head: str | None, recipe: str | None, default: str = DEFAULT_HEAD
+) -> str:
+    """Return the head that is trained.
+
+    Parameters
+    ----------
+    head, recipe : str, optional
+        As given.
+    default : str
+        Where neither is.
+
+    Raises
+    ------
+    click.UsageError
+        If the recipe is another head's.
+    """
+    own = None if recipe is None else get_recipe(recipe).head
+    if own is not None and head not in (None, own):
+        raise click.UsageError(f"--recipe {recipe} is for --head {own}.")
+    return head or own or default
