@@ -144,7 +144,7 @@ def sample_bytes(
 ) -> int:
     """Return the bytes of whole levels of features of one plane.
 
-    What a decoder keeps; probes on pixels keep next to nothing.
+    What a decoder keeps; others keep the features of some pixels of each tile.
 
     Parameters
     ----------

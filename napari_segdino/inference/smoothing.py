@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 
 Unit = Literal["slices", "mm"]
+
+_log = logging.getLogger(__name__)
 
 TRUNCATE = 4.0
 """Sigmas at which a Gaussian is cut, as scipy does."""
@@ -133,18 +136,24 @@ def iter_smooth(
         together; a gap or a step back starts anew.
     object
         Whatever else came.
+
+    Notes
+    -----
+    A class that it takes off most of its slices is logged as a warning.
     """
     weights = kernel(settings.sigma_in_slices(spacing))
-    window = _Window(weights, depth)
+    window, classes = _Window(weights, depth), _Classes()
     try:
         for step in steps:
             if not isinstance(step, PlaneResult):
                 yield step
                 continue
+            classes.note_before(step)
             for index, smooth in window.push(step.index, step.probabilities):
-                yield _result(index, smooth)
+                yield classes.noted(_result(index, smooth))
         for index, smooth in window.flush():
-            yield _result(index, smooth)
+            yield classes.noted(_result(index, smooth))
+        classes.warn()
     finally:
         if hasattr(steps, "close"):
             steps.close()
@@ -186,6 +195,40 @@ def iter_smooth_wanted(
 def _result(index: int, probabilities: NDArray[np.float32]) -> PlaneResult:
     labels = probabilities.argmax(0).astype(label_dtype(len(probabilities)))
     return PlaneResult(index, labels, probabilities)
+
+
+class _Classes:
+    """On how many slices each class was, and from how many smoothing took it."""
+
+    def __init__(self) -> None:
+        self.before: dict[int, set[int]] = {}
+        self.seen: Counter[int] = Counter()
+        self.lost: Counter[int] = Counter()
+
+    def note_before(self, plane: PlaneResult) -> None:
+        self.before[plane.index] = _classes_on(plane)
+
+    def noted(self, plane: PlaneResult) -> PlaneResult:
+        """Compare a smoothed plane with what it was, and give it back."""
+        before = self.before.pop(plane.index)
+        self.seen.update(before)
+        self.lost.update(before - _classes_on(plane))
+        return plane
+
+    def warn(self) -> None:
+        for label, lost in sorted(self.lost.items()):
+            if lost > self.seen[label] / 2:
+                _log.warning(
+                    "Smoothing along z took class %d off %d of the %d slices that it "
+                    "was on: thin objects stay with a smaller sigma.",
+                    label,
+                    lost,
+                    self.seen[label],
+                )
+
+
+def _classes_on(plane: PlaneResult) -> set[int]:
+    return set(np.flatnonzero(np.bincount(plane.labels.ravel())).tolist()) - {0}
 
 
 _Plane = tuple[int, NDArray[np.float32]]

@@ -95,7 +95,7 @@ def memory_notice(
     """
     from napari_segdino.encoders.table import get_spec
     from napari_segdino.heads.collect import sample_bytes
-    from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
+    from napari_segdino.heads.registry import make_head
 
     head = make_head(segmenter.head, segmenter.recipe)
     if not head.keeps_levels:
@@ -116,6 +116,5 @@ def memory_notice(
         return None
     return Notice(
         f"{segmenter.head} will keep {total / GIB:.1f} GiB of features in memory: "
-        f"mark fewer slices, or choose the head {DEFAULT_HEAD}, which keeps next to "
-        "nothing."
+        "mark fewer slices."
     )

@@ -150,3 +150,21 @@ def test_neighbours_stay_in_their_volume():
     assert neighbourhood([5, 1], depth=4, reach=1) == [0, 1, 2, 4, 5, 6]
     assert neighbourhood([3], depth=4, reach=9) == [0, 1, 2, 3]
     assert neighbourhood([3], depth=4, reach=0) == [3]
+
+
+@pytest.mark.parametrize(("thick", "told"), [(3, True), (12, False)])
+def test_a_thin_object_that_is_smoothed_away_is_told(caplog, thick, told):
+    sure = np.zeros((2, 24, 4, 4), np.float32)
+    sure[1, 6 : 6 + thick, 1:3, 1:3] = 1
+    sure[0] = 1 - sure[1]
+    smoothed = list(iter_smooth(planes_of(sure), Smoothing(4.0)))
+    assert any(plane.labels.any() for plane in smoothed) != told
+    texts = [record.getMessage() for record in caplog.records]
+    assert (
+        texts
+        == [
+            "Smoothing along z took class 1 off 3 of the 3 slices that it was on: thin "
+            "objects stay with a smaller sigma."
+        ]
+        * told
+    )
