@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from napari_segdino.batch.writer import BlockWriter
+from napari_segdino.config import FeatureSettings
 from napari_segdino.errors import InputError
 from napari_segdino.images.lazy import LazyPlanes
 from napari_segdino.images.planes import Planes, as_planes
@@ -94,27 +95,30 @@ def iter_predict_blocks(
     score = pipeline.scorer(source, segmenter.model_, segmenter.samples_, keep=False)
     wanted = list(range(len(source)) if planes is None else planes)
     settings = pipeline.feature_settings
-    marked = pipeline.flows(found, score) and find_marks(
-        source, score, settings, wanted
-    )
-    if pipeline.smooths(found) or marked:
-        left = [i for i in wanted if writer is None or i not in writer.done]
+    left = [i for i in wanted if writer is None or i not in writer.done]
+    if pipeline.smooths(found) or (
+        pipeline.flows(found, score) and find_marks(source, score, settings, wanted)
+    ):
         yield from _iter_smoothed(pipeline, found, source, score, left, spacing)
         return
-    todo = [
-        (index, writer.rows_done(index) if writer else 0)
-        for index in wanted
-        if writer is None or index not in writer.done
-    ]
-    cut = cut_plane(source.plane_shape, pipeline.feature_settings)
+    todo = [(index, writer.rows_done(index) if writer else 0) for index in left]
+    yield from _iter_rows(source, score, settings, todo)
+
+
+def _iter_rows(
+    source: Planes,
+    score: TileScorer,
+    settings: FeatureSettings,
+    todo: list[tuple[int, int]],
+) -> Steps[None]:
+    """Predict planes from the row of tiles that each has got to."""
+    cut = cut_plane(source.plane_shape, settings)
     width = len(cut.columns)
     total = sum(cut.count - max(0, first - 1) * width for _, first in todo)
     done = 0
     yield Progress(done, total, TEXT)
     for index, first in todo:
-        for step in iter_blocks(
-            source.read(index), index, score, pipeline.feature_settings, first
-        ):
+        for step in iter_blocks(source.read(index), index, score, settings, first):
             if isinstance(step, BlockResult):
                 yield step
             done += 1

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_segdino.encoders.checkpoint import read_tensors
-from napari_segdino.encoders.dinov3 import make_key
-from napari_segdino.encoders.frozen import FrozenEncoder
 from napari_segdino.encoders.table import BUILTIN_ENCODER, get_spec
 from napari_segdino.errors import WeightsError
 
 if TYPE_CHECKING:
     import torch
+
+    from napari_segdino.encoders.frozen import FrozenEncoder
 
 
 def builtin_path() -> Path | None:
@@ -50,6 +49,10 @@ def load_builtin(
         The package is missing or its file is not the one known.
     """
     import timm
+
+    from napari_segdino.encoders.checkpoint import read_tensors
+    from napari_segdino.encoders.dinov3 import make_key
+    from napari_segdino.encoders.frozen import FrozenEncoder
 
     path = path or builtin_path()
     if path is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import pickle  # for the name of its error: nothing is unpickled here
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.encoders.base import EncoderSpec
@@ -214,7 +214,7 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         if "unsupported" in str(error).lower():
             raise WeightsError(
                 f"{path.name} holds more than tensors and would run code when "

@@ -45,6 +45,7 @@ def test_each_slice_shows_how_far_it_is(scan: Any) -> None:
     scan.wait(lambda: states(scan)[2] == "accepted")
     press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     scan.wait(lambda: states(scan)[2] == "marked")
+    assert states(scan) == ["empty"] * 2 + ["marked"] + ["empty"] * 2
 
 
 def test_slices_of_an_earlier_model_are_stale(scan: Any) -> None:

@@ -155,26 +155,21 @@ def fit_kernel(
     design, back = _whiten(
         _kernel(rows, tile, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
-    classes = present.nonzero()[:, 0].tolist()
-    # One problem decides between two classes.
-    problems = classes[1:] if len(classes) == 2 else classes
-    betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
     strokes = count_strokes(samples)
-    painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
-    share, expressed = 0.0, torch.zeros_like(betas)
+    share, expressed = (
+        0.0,
+        torch.zeros(design.shape[1], len(present), dtype=torch.float64),
+    )
     if previous is not None and torch.equal(previous.present, present):
         share = PREVIOUS_WEIGHT ** max(1, strokes - previous.strokes)
         expressed[:, present] = _express(design, _scores(previous, samples))
-    for _ in range(1 + HARD_EXAMPLE_ROUNDS):
-        for label in problems:
-            betas[:, label] = _logistic(
-                design, (codes == label).double(), weights, ridge
-            )
-        if len(classes) == 2:
-            betas[:, classes[0]] = -betas[:, classes[1]]
+    painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
+    rounds = 1 if len(painted) == 1 else 1 + HARD_EXAMPLE_ROUNDS
+    for _ in range(rounds):
+        betas = _one_against_rest(design, codes, weights, ridge, present)
         betas = (1 - share) * betas + share * expressed
         wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
-        if len(painted) == 1 or not wrong.any():
+        if not wrong.any():
             break
         weights = torch.where(wrong, HARD_EXAMPLE_WEIGHT * weights, weights)
     weight = (1 - TILE_WEIGHT) * (back @ betas).float()
@@ -189,6 +184,23 @@ def fit_kernel(
         strokes,
         previous,
     )
+
+
+def _one_against_rest(
+    design: torch.Tensor,
+    codes: torch.Tensor,
+    weights: torch.Tensor,
+    ridge: float,
+    present: torch.Tensor,
+) -> torch.Tensor:
+    """Coefficients (P, K) of each present class; one problem decides between two."""
+    classes = present.nonzero()[:, 0].tolist()
+    betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    for label in classes[1:] if len(classes) == 2 else classes:
+        betas[:, label] = _logistic(design, (codes == label).double(), weights, ridge)
+    if len(classes) == 2:
+        betas[:, classes[0]] = -betas[:, classes[1]]
+    return betas
 
 
 def count_strokes(samples: Mapping[str, Sample], code: int | None = None) -> int:
