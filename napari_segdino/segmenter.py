@@ -45,7 +45,7 @@ class Segmenter(Estimator):
     predicting : PredictSettings
         How predictions are made of what the head says.
     recipe : str, optional
-        How a dense head is trained, a name of
+        How the head is trained, a name of
         :func:`napari_segdino.heads.registry.recipes`; None chooses by what is
         marked, and by the device: see each head.
     cache : CacheSettings

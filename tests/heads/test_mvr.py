@@ -183,6 +183,14 @@ def test_it_learns_from_strokes_and_from_masks(make, whole):
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.85
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_rare_class_weighs_as_much_as_a_common_one(make, whole):
+    image, marks = np.full((SIDE, SIDE, 3), 90, np.uint8), scene(whole)[1]
+    marks[2:60:6, 40:60] = 1
+    found = make("mvr:steps=200,lr=0.01").fit(image, marks).predict_proba(image)
+    assert found[1].mean() == pytest.approx(0.5, abs=0.02), "all pixels are alike"
+
+
 def test_one_view_is_learned_and_all_are_predicted(make, encoder):
     image, marks = scene()
     segmenter = make().fit(image, marks)

@@ -220,11 +220,10 @@ def _loss(
 
 
 def _chances(samples: Sequence[Sample], targets: torch.Tensor) -> torch.Tensor:
-    """Weight of each pixel; of strokes alone, each class weighs the same."""
-    chance = torch.cat([s.weights for s in samples])
-    if not any(sample.whole for sample in samples):
-        chance = chance / torch.bincount(targets, chance)[targets]
-    return chance / chance.sum()
+    """Weight of each pixel; every class weighs the same, rare or not."""
+    weights = torch.cat([s.weights for s in samples])
+    of_class = torch.bincount(targets, weights)
+    return weights / of_class[targets] / len(of_class)
 
 
 def _draw(
