@@ -1,8 +1,9 @@
 SHELL := /bin/bash
 # make demo   install the program and run the main job on a real sample
 # make test   install what the tests need and run the whole suite: what knows no Qt
-#             once, the window with PyQt5, two at a time. PyQt6 and PySide6 play the
-#             story and what differs; all of it: make test-pyqt6 GUI=tests/_qt
+#             once, the window with PyQt5 in two halves, two suites at a time. PyQt6
+#             and PySide6 play the story and what differs; all of it:
+#             make test-pyqt6 GUI=tests/_qt
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -13,7 +14,8 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
   libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libglib2.0-0
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
-SUITES := test-pyqt5 test-pyqt6 test-pyside6 test-core
+WINDOW_SUITES := test-pyqt5-a-l test-pyqt5-m-z test-pyqt6 test-pyside6
+SUITES := $(WINDOW_SUITES) test-core
 
 .PHONY: demo test lint system clean $(SUITES)
 
@@ -26,10 +28,11 @@ test: $(VENV)/.test system lint
 test-core: $(VENV)/.test system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/_qt
 
-GUI := tests/_qt
+test-pyqt5-a-l: GUI := $(wildcard tests/_qt/test_[a-l]*.py)
+test-pyqt5-m-z: GUI := $(wildcard tests/_qt/test_[m-z]*.py)
 test-pyqt6 test-pyside6: GUI := $(patsubst %,tests/_qt/test_%.py,story life preferences plugin worker mouse opening)
-test-pyqt5 test-pyqt6 test-pyside6: test-%: $(VENV)/.test system
-	QT_API=$* NAPARI_STRICT_QT=1 OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest $(GUI)
+$(WINDOW_SUITES): $(VENV)/.test system
+	QT_API=$(word 2,$(subst -, ,$@)) NAPARI_STRICT_QT=1 OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest $(GUI)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
