@@ -59,7 +59,7 @@ def write_compressed(path: Path, arrays: Mapping[str, Compressed]) -> None:
     """
     from safetensors.numpy import save
 
-    marked = {name: [packed.dtype, *packed.shape] for name, packed in arrays.items()}
+    marked = {name: [one.dtype, *one.shape] for name, one in arrays.items()}
     named = {n: np.frombuffer(p.data, np.uint8) for n, p in arrays.items()}
     with atomic_path(path, ProjectError) as temporary:
         temporary.write_bytes(save(named, {"arrays": json.dumps(marked)}))

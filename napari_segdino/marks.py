@@ -128,7 +128,7 @@ def type_for(values: Plane, kind: np.dtype[Any]) -> np.dtype[Any]:
 def confirmations(
     current: Plane, footprint: NDArray[np.bool_], label: int, marks: Plane
 ) -> Plane:
-    """Add what a stroke said again of pixels that had its colour already.
+    """Mark the pixels of a stroke that had its class already.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def confirmations(
 
 
 def accepted(current: Plane, marks: Plane) -> Plane:
-    """Count a whole mask as said where nothing is marked.
+    """Mark a whole mask where nothing is marked yet.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def accepted(current: Plane, marks: Plane) -> Plane:
 
 
 def apply_marks(prediction: Plane, marks: Plane) -> Plane:
-    """Return the mask to show: what the user said, else the prediction.
+    """Return the mask to show: the marks, else the prediction.
 
     Parameters
     ----------

@@ -100,12 +100,12 @@ def from_model_file(file: ModelFile) -> tuple[dict[str, Any], FittedState]:
     """
     meta = file.meta
     # Probes of earlier versions saw each plane alone.
-    shown = {"neighbours": 0} | meta["features"]
+    features = {"neighbours": 0} | meta["features"]
     params = {
         "encoder": meta["encoder"],
         "head": meta["head"],
         "random_state": meta["random_state"],
-        "features": _settings(FeatureSettings, shown),
+        "features": _settings(FeatureSettings, features),
         "predicting": _settings(PredictSettings, meta["predicting"]),
         "recipe": _recipe_in(meta),
     }

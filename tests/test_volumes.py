@@ -131,14 +131,14 @@ def test_a_plane_is_seen_as_a_slice_between_equal_ones(tmp_path, encoder):
     extractor, range_ = Extractor(encoder, (0, 1), FeatureCache(1 << 28)), (0.0,)
     scale = Intensity(range_, (255.0,))
     alone = extractor.grid(image[10][..., None], scale, views)
-    beside = replace(extractor, beside=1)
-    between = beside.grid(np.stack([image[10]] * 3, -1), scale, views)
+    with_neighbours = replace(extractor, neighbours=1)
+    between = with_neighbours.grid(np.stack([image[10]] * 3, -1), scale, views)
     assert alone.key != between.key
     for name in ("local", "colour", "grey"):
         assert torch.equal(getattr(alone, name), getattr(between, name))
     for a, b in zip(alone.levels, between.levels, strict=True):
         assert torch.equal(a, b)
-    others = beside.grid(np.moveaxis(image[9:12], 0, -1), scale, views)
+    others = with_neighbours.grid(np.moveaxis(image[9:12], 0, -1), scale, views)
     assert torch.equal(others.local, alone.local), "local features are its own"
 
 

@@ -56,11 +56,11 @@ def name_images(
     owners = {_stem(Path(made.mask)): made for made in record.lines}
     sources = {made.image for made in record.lines}
     before = sorted(paths, key=lambda path: seen_from(folder, path) not in sources)
-    twins = _same_stem(paths)
+    ambiguous = _same_stem(paths)
     taken: set[str] = set()
     names: dict[Path, str] = {}
     for path in before:
-        for name in _candidates(path, path in twins):
+        for name in _candidates(path, path in ambiguous):
             stem = _mask_stem(name, series)
             owner = owners.get(stem)
             if stem in taken or (owner and not _owns(path, folder, owner)):
@@ -89,13 +89,13 @@ def _same_stem(paths: Iterable[Path]) -> set[Path]:
     return {path for group in groups.values() if len(group) > 1 for path in group}
 
 
-def _candidates(path: Path, twin: bool) -> Iterator[str]:
+def _candidates(path: Path, ambiguous: bool) -> Iterator[str]:
     """Names for an image: its own, with its suffix, its folders, a number."""
     from napari_segdino.files import split_suffix
 
     stem, suffix = split_suffix(path)
     yield path.name
-    if twin and suffix:
+    if ambiguous and suffix:
         yield f"{stem}_{suffix[1:]}{suffix}"
     name = path.name
     for parent in path.parents:

@@ -256,7 +256,7 @@ def _name_vit(tensors: Tensors) -> str:
 
 def _convert_convnext(tensors: Tensors) -> State:
     if "downsample_layers.0.0.weight" in tensors:
-        tensors = _rename(_drop_twin_norm(tensors), _META_CONVNEXT)
+        tensors = _rename(_drop_second_norm(tensors), _META_CONVNEXT)
     elif "stem.0.weight" not in tensors:
         tensors = _rename(tensors, _HF_CONVNEXT)
     stem = tensors.get("stem.0.weight")
@@ -272,15 +272,15 @@ def _convert_convnext(tensors: Tensors) -> State:
     return State(_CONVNEXTS[size], tensors)
 
 
-def _drop_twin_norm(tensors: Tensors) -> Tensors:
+def _drop_second_norm(tensors: Tensors) -> Tensors:
     """Leave out ``norms.3``, the final norm stored a second time."""
     import torch
 
     kept: Tensors = {}
     for name, value in tensors.items():
-        twin = tensors.get(name.replace("norms.3.", "norm.", 1))
-        if name.startswith("norms.3.") and twin is not None:
-            if not torch.equal(twin, value):
+        first = tensors.get(name.replace("norms.3.", "norm.", 1))
+        if name.startswith("norms.3.") and first is not None:
+            if not torch.equal(first, value):
                 raise WeightsError("Its two copies of the final norm differ.")
             continue
         kept[name] = value

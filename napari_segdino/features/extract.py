@@ -53,7 +53,7 @@ class Extractor:
         Levels of the encoder to keep.
     cache : FeatureCache
         Where features are kept.
-    beside : int
+    neighbours : int
         Planes on either side of each whose channels come along: the encoder sees
         them all, local features are the plane's own.
     """
@@ -61,12 +61,12 @@ class Extractor:
     encoder: Encoder
     levels: tuple[int, ...]
     cache: FeatureCache
-    beside: int = 0
+    neighbours: int = 0
 
     def seeing(self, image: Planes) -> Self:
         """Return one that knows which channels of an image are neighbours."""
         count = image.count if isinstance(image, Neighbours) else 0
-        return self if count == self.beside else replace(self, beside=count)
+        return self if count == self.neighbours else replace(self, neighbours=count)
 
     def key(self, tile: NDArray[Any], intensity: Intensity, views: Views) -> str:
         """Name the features of a tile by all that they depend on."""
@@ -75,7 +75,9 @@ class Extractor:
         seen = (views, self.encoder.key, self.levels)
         shape = tile.shape[0], tile.shape[1]
         more = [LEAST_SIDE] if any(grows(shape, view) for view in views) else []
-        return repr((*parts, *seen, *more, *([self.beside] if self.beside else [])))
+        return repr(
+            (*parts, *seen, *more, *([self.neighbours] if self.neighbours else []))
+        )
 
     def grid(
         self, tile: NDArray[Any], intensity: Intensity, views: Views
@@ -103,8 +105,8 @@ class Extractor:
 
         image = intensity.apply(tile)
         pixels = torch.from_numpy(image)
-        channels = len(image) // (2 * self.beside + 1)
-        own = image[channels * self.beside :][:channels]
+        channels = len(image) // (2 * self.neighbours + 1)
+        own = image[channels * self.neighbours :][:channels]
         grid = FeatureGrid(
             tuple(level for view in views for level in self._encode(pixels, view)),
             torch.from_numpy(local_features(own)).half(),

@@ -142,19 +142,19 @@ def _grid(
 ) -> tuple[Geometry, tuple[str, ...]]:
     """Find the nearest grid with right angles, and say how far it is off."""
     n = len(size)
-    turned = FLIP @ matrix[:3, :3] * factor
-    spacing = np.linalg.norm(turned, axis=0)
+    axes = FLIP @ matrix[:3, :3] * factor
+    spacing = np.linalg.norm(axes, axis=0)
     if not np.isfinite(matrix).all() or spacing.min() <= 0:
         return Geometry.plain(tuple(size[::-1])), (
             "The file does not say where its voxels lie: spacing is not known.",
         )
     notes: tuple[str, ...] = ()
-    left, values, right = np.linalg.svd(turned / spacing)
+    left, values, right = np.linalg.svd(axes / spacing)
     if values.min() < np.cos(np.radians(90 - SHEAR_DEGREES)):
         return Geometry.plain(tuple(size[::-1]), tuple(spacing[:n][::-1])), (
             "Two axes of the file point the same way: its place is not known.",
         )
-    inner = turned.T @ turned / np.outer(spacing, spacing)
+    inner = axes.T @ axes / np.outer(spacing, spacing)
     off = float(np.degrees(np.arcsin(np.abs(inner - np.eye(3)).max().clip(0, 1))))
     if off > SHEAR_DEGREES:
         notes = (

@@ -105,13 +105,13 @@ def memory_notice(
         spec = get_spec(segmenter.encoder)
     except InputError:
         return None  # a file: not known before it is read
-    shown = segmenter.features or head.default_features()
+    features = segmenter.features or head.default_features()
     total = 0
     for image, marks, planes in marked:
         channels = image.array.shape[-1] if image.axes.endswith("C") else 1
         for plane in planes:
             drawn = np.asarray(marks[image.index(plane)])
-            total += sample_bytes(head, spec, shown, drawn, channels)
+            total += sample_bytes(head, spec, features, drawn, channels)
     if total <= GIB:
         return None
     return Notice(

@@ -301,18 +301,20 @@ class Session:
         self.probe_changed.emit()
 
     def put_back(
-        self, teach: Callable[[Any], Any], learned: Mapping[Hashable, Mapping[int, int]]
+        self,
+        restore: Callable[[Any], Any],
+        learned: Mapping[Hashable, Mapping[int, int]],
     ) -> None:
         """Return to what the probe knew earlier.
 
         Parameters
         ----------
-        teach : callable
-            Makes the segmenter know it.
+        restore : callable
+            Gives the segmenter the state of then.
         learned : mapping of hashable to mapping of int to int
             :attr:`learned` as it was then.
         """
-        teach(self.segmenter)
+        restore(self.segmenter)
         settings = self.settings.taking(self.segmenter)
         if settings != self.settings:
             self.settings = settings

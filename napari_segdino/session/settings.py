@@ -63,12 +63,12 @@ class Settings:
 
     def taking(self, segmenter: Any) -> Self:
         """Return these settings with what a probe was trained with."""
-        shown = segmenter.features
+        features = segmenter.features
         return replace(
             self,
             encoder=segmenter.encoder,
             head=segmenter.head,
-            features=None if shown == made_for(segmenter.head) else shown,
+            features=None if features == made_for(segmenter.head) else features,
             predicting=segmenter.predicting,
         )
 

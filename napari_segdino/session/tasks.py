@@ -292,10 +292,10 @@ def in_bytes(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
 def iter_unpack(
     masks: Mapping[tuple[Hashable, int], Compressed],
 ) -> Steps[None]:
-    """Yield Progress, and (image, plane, labels) for each packed mask."""
-    for done, ((image, plane), packed) in enumerate(masks.items()):
+    """Yield Progress, and (image, plane, labels) for each compressed mask."""
+    for done, ((image, plane), compressed) in enumerate(masks.items()):
         yield Progress(done, len(masks), "Going back")
-        yield image, plane, packed.array()
+        yield image, plane, compressed.array()
 
 
 def iter_segment(

@@ -35,7 +35,7 @@ from napari_segdino.session.project import find_left, read_project
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.autosave import Autosaver
     from napari_segdino._qt.controllers.session_controller import SessionController
-    from napari_segdino.session.project.autosave import Kept
+    from napari_segdino.session.project.autosave import AutosaveFolder
 
 EVENT_LOOP_PAUSE_MS = 20
 
@@ -210,7 +210,7 @@ class Recovery(QObject):  # type: ignore[misc]
         self.bar = RecoveryBar()
         self._restorer, self._autosaver = restorer, autosaver
         self._left = find_left(root)
-        self._open: Kept | None = None
+        self._open: AutosaveFolder | None = None
         self._safe_from: int | None = None
         self.bar.restore.clicked.connect(self.restore)
         self.bar.discard.clicked.connect(self.discard)

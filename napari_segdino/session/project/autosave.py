@@ -22,7 +22,7 @@ def autosave_root() -> Path:
     return user_data_path("napari-segdino") / "autosave"
 
 
-class Kept:
+class AutosaveFolder:
     """A folder under a lock that the system lets go when its process dies.
 
     Parameters
@@ -57,7 +57,7 @@ class Kept:
             _log.info("%s could not be removed", self._lock.lock_file, exc_info=True)
 
 
-class Autosave(Kept):
+class Autosave(AutosaveFolder):
     """Keeps the work of one window while it is alive.
 
     Nothing is made on disk before the first :meth:`write`.
@@ -95,7 +95,7 @@ def _is_marked(image: ImageState) -> bool:
     return any(np.asarray(marks[at]).any() for at in np.ndindex(*marks.shape[:-2]))
 
 
-def find_left(root: Path) -> list[Kept]:
+def find_left(root: Path) -> list[AutosaveFolder]:
     """Find work that processes left, whether they crashed or ended.
 
     Parameters
@@ -105,7 +105,7 @@ def find_left(root: Path) -> list[Kept]:
 
     Returns
     -------
-    list of Kept
+    list of AutosaveFolder
         Newest first; each is locked, so that no other window offers it.
     """
     try:
@@ -113,5 +113,5 @@ def find_left(root: Path) -> list[Kept]:
     except OSError:
         _log.warning("looking for autosaves in %s failed", root, exc_info=True)
         return []
-    kept = [Kept(file.parent) for _, file in sorted(files, reverse=True)]
+    kept = [AutosaveFolder(file.parent) for _, file in sorted(files, reverse=True)]
     return [one for one in kept if one.take()]

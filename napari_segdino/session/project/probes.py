@@ -77,8 +77,8 @@ def iter_probes(
 
 def _write(content: Path, probe: SavedProbe, numbers: Mapping[Any, int]) -> ProbeEntry:
     masks = {
-        f"{numbers[key]}-{plane}": packed
-        for (key, plane), packed in probe.masks.items()
+        f"{numbers[key]}-{plane}": compressed
+        for (key, plane), compressed in probe.masks.items()
         if key in numbers
     }
     drawn = f"{MASKS}{probe.number}-{_content_of(masks):08x}.safetensors"
@@ -103,8 +103,8 @@ def _write_once(path: Path, save: Callable[[Path], Any] | None) -> str:
 def _content_of(masks: Mapping[str, Compressed]) -> int:
     """Tell apart what a probe has drawn so far."""
     total = 0
-    for name, packed in sorted(masks.items()):
-        total = zlib.crc32(packed.data, zlib.crc32(name.encode(), total))
+    for name, compressed in sorted(masks.items()):
+        total = zlib.crc32(compressed.data, zlib.crc32(name.encode(), total))
     return total
 
 
