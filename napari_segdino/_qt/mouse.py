@@ -47,12 +47,13 @@ def canvas_position(viewer: Viewer, layer: Layer, point: Sequence[float]) -> QPo
     layer : napari.layers.Layer
         Whose pixels.
     point : sequence of float
-        (y, x) in pixels of the layer.
+        In pixels of the layer, along the two axes on screen: (y, x) at first.
     """
     canvas = find_canvas()
+    axes = np.array(viewer.dims.displayed)
     here = np.round(layer.world_to_data(viewer.dims.point)).astype(float)
-    here[-2:] = point
-    world = np.asarray(layer.data_to_world(here))[-2:]
+    here[axes - viewer.dims.ndim] = point
+    world = np.asarray(layer.data_to_world(here))[axes - viewer.dims.ndim]
     offset = (
         world - np.asarray(viewer.scene.camera.center[-2:])
     ) * viewer.scene.camera.zoom

@@ -2,11 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a window shows of a mask: one of its slices, or a cut across them.
+
+    Parameters
+    ----------
+    position : tuple of int
+        A pixel on it, over all axes of the mask.
+    axes : tuple of int
+        The two axes on screen, in the order of the mask.
+    """
+
+    position: tuple[int, ...]
+    axes: tuple[int, int]
+
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return the section's own shape of that of the mask."""
+        return shape[self.axes[0]], shape[self.axes[1]]
+
+    def read(self, mask: Any) -> NDArray[Any]:
+        """Return a copy of the mask's pixels on the section."""
+        at = [slice(None) if i in self.axes else n for i, n in enumerate(self.position)]
+        return np.array(mask[tuple(at)])
+
+    def plane(self, shape: tuple[int, ...]) -> int:
+        """Return the flat index of the plane of its position."""
+        return int(_flat_index(np.array(self.position[:-2])[:, None], shape, 1)[0])
+
+    def split(
+        self, footprint: NDArray[np.bool_], shape: tuple[int, ...]
+    ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Divide pixels of the section among the planes that it cuts.
+
+        Parameters
+        ----------
+        footprint : numpy.ndarray of bool
+            Pixels on the section.
+        shape : tuple of int
+            Of the mask; its last two axes are a plane's.
+
+        Yields
+        ------
+        int
+            Flat index of a plane.
+        numpy.ndarray of bool, shape (Y, X)
+            Its pixels.
+        """
+        where = np.argwhere(footprint)
+        pixels = np.tile(self.position, (len(where), 1))
+        pixels[:, self.axes] = where
+        planes = _flat_index(pixels[:, :-2].T, shape, len(pixels))
+        for plane in np.unique(planes):
+            out = np.zeros(shape[-2:], bool)
+            out[tuple(pixels[planes == plane, -2:].T)] = True
+            yield int(plane), out
+
+
+def _flat_index(
+    lead: NDArray[Any], shape: tuple[int, ...], count: int
+) -> NDArray[np.intp]:
+    if not len(lead):
+        return np.zeros(count, np.intp)
+    return np.atleast_1d(np.ravel_multi_index(tuple(lead), shape[:-2]))
 
 
 @dataclass(slots=True)
@@ -15,20 +81,17 @@ class Stroke:
 
     Parameters
     ----------
-    plane : int
-        Where it began.
-    before : int
-        State of the plane's history before it.
+    section : Section
+        Where it is painted.
     label : int or None
         What it paints; None if no brush or bucket does.
     points : list of array, shape (2,)
-        Where it passed, in pixels.
+        Where it passed, in pixels of the section.
     filled : numpy.ndarray of bool, optional
-        What the bucket confirms; None for the brush.
+        What the bucket confirms on the section; None for the brush.
     """
 
-    plane: int
-    before: int
+    section: Section
     label: int | None
     points: list[NDArray[Any]]
     filled: NDArray[np.bool_] | None = None

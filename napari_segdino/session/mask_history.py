@@ -8,6 +8,7 @@ same way; everything else is the user's correction.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 LIMIT = 200
 """States kept per plane; napari keeps 100 steps of a layer."""
+
+
+STROKES = itertools.count()
+"""Numbers of strokes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ class State:
         Checksum of the mask.
     edits : list of Edit
         What the step did to the marks; empty when the program drew.
-    confirms : bool
-        The step changed marks only: a stroke in the colour that was there.
+    confirmed : int, optional
+        Number of the stroke in the colour that was there, which changed marks only.
     update : object
         Names the mask update of the program that made it.
     probe : int, optional
@@ -84,7 +89,7 @@ class State:
 
     key: int
     edits: list[Edit] = field(default_factory=list)
-    confirms: bool = False
+    confirmed: int | None = None
     update: Any = None
     probe: int | None = None
 
@@ -169,7 +174,7 @@ class PlaneHistory:
         footprint: NDArray[np.bool_],
         label: int,
         marks: Plane,
-        alone: bool,
+        alone: int | None,
     ) -> Plane:
         """Count a stroke over pixels that had its colour; return the marks now.
 
@@ -177,45 +182,44 @@ class PlaneHistory:
         ----------
         current, footprint, label, marks
             As for :func:`~napari_segdino.session.session.confirmations`.
-        alone : bool
-            The stroke changed nothing else, so that napari cannot undo it.
+        alone : int, optional
+            Number of the stroke if it changed nothing else of this plane, so that
+            napari cannot undo it.
         """
         after = confirmations(current, footprint, label, marks)
         return self._mark(marks, after, alone)
 
-    def accept(self, current: Plane, marks: Plane) -> Plane:
+    def accept(self, current: Plane, marks: Plane, stroke: int) -> Plane:
         """Mark a whole plane; return the marks now.
 
         Parameters
         ----------
         current, marks : numpy.ndarray of int, shape (Y, X)
             The mask, and the marks so far, which stay.
+        stroke : int
+            Its number, as of a stroke.
         """
-        return self._mark(marks, accepted(current, marks), alone=True)
+        return self._mark(marks, accepted(current, marks), stroke)
 
-    def _mark(self, marks: Plane, after: Plane, alone: bool) -> Plane:
+    def _mark(self, marks: Plane, after: Plane, alone: int | None) -> Plane:
         edit = Edit.between(marks, after)
         if not edit.at.size:
             return after
-        if alone:
+        if alone is not None:
             here = self.states[self.now]
-            self._push(State(here.key, [edit], confirms=True, probe=here.probe))
+            self._push(State(here.key, [edit], confirmed=alone, probe=here.probe))
         else:
             self.states[self.now].edits.append(edit)
         return after
 
-    def undo_confirm(self, marks: Plane) -> Plane | None:
-        """Take back a confirming stroke if that was the last thing done."""
-        if not self.states[self.now].confirms:
-            return None
-        return self._go(self.now - 1, marks)
+    def confirmed(self, redo: bool) -> int | None:
+        """Return the number of the confirming stroke to undo or redo next, if any."""
+        at = self.now + redo
+        return self.states[at].confirmed if at < len(self.states) else None
 
-    def redo_confirm(self, marks: Plane) -> Plane | None:
-        """Repeat a confirming stroke if that comes next."""
-        ahead = self.now + 1
-        if ahead >= len(self.states) or not self.states[ahead].confirms:
-            return None
-        return self._go(ahead, marks)
+    def step_confirmed(self, redo: bool, marks: Plane) -> Plane:
+        """Undo or redo that stroke; return the marks now."""
+        return self._go(self.now + (1 if redo else -1), marks)
 
     def _find(self, key: int) -> int | None:
         back = range(self.now - 1, -1, -1)

@@ -132,9 +132,9 @@ def test_a_failure_is_logged_and_the_next_begins(
 def test_it_waits_for_a_stroke_to_end(scene: Any) -> None:
     task = Task()
     task.gate.set()
-    scene.annotation.mask_sync.stroking = True
+    scene.annotation.mask_sync.tracker.stroking = True
     scene.idle.ask("task", task.job)
     QTest.qWait(150)
     assert task.begun == 0
-    scene.annotation.mask_sync.stroking = False
+    scene.annotation.mask_sync.tracker.stroking = False
     scene.wait(lambda: task.done == 1)

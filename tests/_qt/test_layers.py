@@ -192,11 +192,11 @@ def test_a_stroke_in_between_is_a_step_of_its_own(
 def test_nothing_is_drawn_while_a_stroke_is_painted(
     annotation: Annotation, qtbot: Any
 ) -> None:
-    annotation.mask_sync.stroking = True
+    annotation.mask_sync.tracker.stroking = True
     annotation.writer.add(Piece(0, np.ones((20, 20), np.uint8)))
     qtbot.wait(50)
     assert not annotation.mask.data.any()
-    annotation.mask_sync.stroking = False
+    annotation.mask_sync.tracker.stroking = False
     annotation.mask_sync.released.emit()
     qtbot.waitUntil(lambda: bool(annotation.mask.data[0].all()))
     annotation.writer.drop()

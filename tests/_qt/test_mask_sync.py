@@ -111,7 +111,7 @@ def test_encircling_fills_and_is_one_step(shown: Any) -> None:
     first = mask.data.copy()
     encircle(shown.viewer, mask, RING)
     assert (mask.data[16:29, 50:71] == 1).all()
-    shown.wait(lambda: not shown.annotation.mask_sync.stroking)
+    shown.wait(lambda: not shown.annotation.mask_sync.tracker.stroking)
     changed = mask.data != first
     np.testing.assert_array_equal(marks.data, np.where(changed, 2, 0))
     assert not changed[:, :47].any()
@@ -139,7 +139,7 @@ def test_encircling_is_a_stroke_until_it_closes(shown: Any) -> None:
     """What the program draws meanwhile waits, and is no part of the stroke."""
     mask = shown.annotation.mask
     encircle(shown.viewer, mask, RING[:3])
-    assert shown.annotation.mask_sync.stroking
+    assert shown.annotation.mask_sync.tracker.stroking
     drawn = np.zeros_like(mask.data)
     drawn[50, 5:9] = 1
     shown.annotation.writer.add(Piece(0, drawn))
@@ -161,11 +161,11 @@ def test_an_encircling_that_is_given_up_says_nothing(shown: Any) -> None:
     encircle(shown.viewer, mask, RING[:3])
     press_key(Qt.Key.Key_Escape)
     np.testing.assert_array_equal(mask.data, first)
-    shown.wait(lambda: not shown.annotation.mask_sync.stroking)
+    shown.wait(lambda: not shown.annotation.mask_sync.tracker.stroking)
     assert not marks.data.any()
     encircle(shown.viewer, mask, RING[:3])
     press_key(Qt.Key.Key_1)  # the eraser
-    shown.wait(lambda: not shown.annotation.mask_sync.stroking)
+    shown.wait(lambda: not shown.annotation.mask_sync.tracker.stroking)
     assert not marks.data.any()
     np.testing.assert_array_equal(mask.data, first)
 

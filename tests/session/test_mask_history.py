@@ -125,17 +125,18 @@ def test_confirming_stroke_comes_and_goes() -> None:
     brush = np.zeros(SHAPE, bool)
     brush[0, 1] = True
     history = plane.history
-    plane.marks = history.confirm(plane.mask, brush, 0, plane.marks, alone=True)
+    plane.marks = history.confirm(plane.mask, brush, 0, plane.marks, alone=0)
     assert plane.marks[0, 1] == 1
-    back = history.undo_confirm(plane.marks)
-    assert back is not None
+    assert history.confirmed(redo=False) == 0
+    back = history.step_confirmed(False, plane.marks)
     assert back[0, 1] == 0
     assert back[0, 0] == 2, "the stroke before stays"
-    assert history.undo_confirm(back) is None, "what comes next is napari's to undo"
-    again = history.redo_confirm(back)
-    assert again is not None
+    undo = history.confirmed(redo=False)
+    assert undo is None, "what comes next is napari's to undo"
+    assert history.confirmed(redo=True) == 0
+    again = history.step_confirmed(True, back)
     assert again[0, 1] == 1
-    assert history.redo_confirm(again) is None
+    assert history.confirmed(redo=True) is None
 
 
 def test_confirmed_part_of_a_stroke_is_undone_with_it() -> None:
@@ -149,7 +150,7 @@ def test_confirmed_part_of_a_stroke_is_undone_with_it() -> None:
     plane.look(painted=True)
     brush[0, 0] = True
     plane.marks[0, 0] = 0
-    plane.marks = plane.history.confirm(plane.mask, brush, 1, plane.marks, alone=False)
+    plane.marks = plane.history.confirm(plane.mask, brush, 1, plane.marks, alone=None)
     assert plane.marks[0, 0] == 2
     plane.undo()
     assert plane.marks[0, 0] == 0

@@ -66,7 +66,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         if image is None or controller.runner.busy:
             return
         annotation = controller.annotations.get(image)
-        if annotation is not None and annotation.mask_sync.stroking:
+        if annotation is not None and annotation.mask_sync.tracker.stroking:
             self._timer.start(RETRAIN_DELAY_MS)
             return
         self._image = None

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.layers.image_layers import read_plane, set_pixels
+from napari_segdino._qt.layers.stroke_tracker import StrokeTracker
 from napari_segdino.images.planes import Planes
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
-from napari_segdino.session.footprints import (
-    Stroke,
-    fill_footprint,
-    polygon_footprint,
-    stroke_footprint,
-)
-from napari_segdino.session.mask_history import MaskState, PlaneHistory
+from napari_segdino.session.footprints import Stroke
+from napari_segdino.session.mask_history import STROKES, MaskState, PlaneHistory
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -50,8 +46,8 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     Attributes
     ----------
-    stroking : bool
-        The mouse button is down on the mask, or something is being encircled.
+    tracker : StrokeTracker
+        Follows the mouse over the mask.
     """
 
     changed = Signal()
@@ -81,7 +77,6 @@ class MaskSync(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self.planes, self.mask, self.marks, self.shown = planes, mask, marks, shown
-        self.stroking = False
         self._fresh, self._seen = state.fresh, state.seen
         self._histories = state.histories
         self._silent = 0
@@ -90,10 +85,18 @@ class MaskSync(QObject):  # type: ignore[misc]
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._scan)
-        self._stroke: Stroke | None = None
-        self._stroke_end = QTimer(self)
-        self._stroke_end.setSingleShot(True)
-        self._stroke_end.timeout.connect(self._after_stroke)
+        self.tracker = StrokeTracker(
+            mask,
+            lambda: self.planes.index(self.shown()),
+            lambda: self.intact and not self._silent,
+            self,
+        )
+        # State of each plane's history before the stroke.
+        self._before: dict[int, int] = {}
+        # The last stroke, if it confirmed planes that may not be on a slider.
+        self._across: int | None = None
+        # Strokes that changed some planes and confirmed others.
+        self._mixed: set[int] = set()
         self._connect()
 
     def _connect(self) -> None:
@@ -101,25 +104,18 @@ class MaskSync(QObject):  # type: ignore[misc]
         self.mask.events.set_data.connect(self._on_refresh)
         self.marks.events.paint.connect(self._on_marks)
         self.marks.events.set_data.connect(self._on_marks)
-        self.mask.mouse_drag_callbacks.insert(0, self._on_drag)
-        # Encircling goes on with no button down, and only this tells its end.
-        self._circle = self.mask._overlays["brush_stroke"]
-        self._circle.events.active.connect(self._on_circle)
-        # No event says where a polygon lies; scripts, too, call this method.
-        vars(self.mask)["paint_polygon"] = self._paint_polygon
+        self.tracker.pressed.connect(self._on_press)
+        self.tracker.painted.connect(self._confirm)
+        self.tracker.released.connect(self.released)
 
     def close(self) -> None:
         """Let go of the layers."""
         self._timer.stop()
-        self._stroke_end.stop()
         self.mask.events.paint.disconnect(self._on_paint)
         self.mask.events.set_data.disconnect(self._on_refresh)
         self.marks.events.paint.disconnect(self._on_marks)
         self.marks.events.set_data.disconnect(self._on_marks)
-        if self._on_drag in self.mask.mouse_drag_callbacks:
-            self.mask.mouse_drag_callbacks.remove(self._on_drag)
-        self._circle.events.active.disconnect(self._on_circle)
-        vars(self.mask).pop("paint_polygon", None)
+        self.tracker.close()
 
     @property
     def blank(self) -> bool:
@@ -172,31 +168,27 @@ class MaskSync(QObject):  # type: ignore[misc]
         self.sync(plane)
         index = self.planes.index(plane)
         marks = np.array(read_plane(self.marks, index))
-        after = self._history(plane).accept(read_plane(self.mask, index), marks)
+        mask = read_plane(self.mask, index)
+        after = self._history(plane).accept(mask, marks, next(STROKES))
         self._set_marks(plane, after)
         return int(np.count_nonzero(after != marks))
 
     def dot(self, point: tuple[float, float], label: int) -> None:
         """Paint a dot (y, x) on the plane that is shown, as one step of the user's."""
-        self.pressed.emit()
-        plane = self.shown()
-        before, size = self._history(plane).now, self.mask.brush_size
-        self.mask.brush_size = DOT
-        self.mask.paint((*self.planes.index(plane), *point), label)
-        self.sync(plane, painted=True)
-        stroke = Stroke(plane, before, label, [np.array(point)])
-        self._confirm(plane, label, self._footprint(stroke), before)
-        self.mask.brush_size = size
+        self.tracker.dot(point, label, DOT)
 
     def step_confirm(self, redo: bool) -> bool:
         """Undo or redo a stroke that changed marks only, if it is next on screen."""
-        plane = self.shown()
-        marks = read_plane(self.marks, self.planes.index(plane))
-        history = self._history(plane)
-        after = (history.redo_confirm if redo else history.undo_confirm)(marks)
-        if after is not None:
-            self._set_marks(plane, after)
-        return after is not None
+        number = self._history(self.shown()).confirmed(redo)
+        if number is None and self._across is not None:
+            number = self._across
+        planes = [p for p, h in self._histories.items() if h.confirmed(redo) == number]
+        if number is None or not planes:
+            return False
+        for plane in planes:
+            marks = read_plane(self.marks, self.planes.index(plane))
+            self._set_marks(plane, self._history(plane).step_confirmed(redo, marks))
+        return number not in self._mixed
 
     def drawn_with(self, plane: int) -> int | None:
         """Return the number of the probe that drew a plane, None if none did."""
@@ -258,7 +250,7 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     def _scan(self) -> None:
         """Look at some of the suspects; come back for the rest."""
-        if self.stroking:
+        if self.tracker.stroking:
             self._timer.start(SCAN_DELAY)
             return
         if not self.intact:
@@ -283,15 +275,18 @@ class MaskSync(QObject):  # type: ignore[misc]
     def _on_paint(self, event: Any = None) -> None:
         if self._silent or not self.intact:
             return
+        stroke = self.tracker.stroke
+        across = stroke is not None and not self.tracker.is_flat(stroke.section)
+        if across and stroke and stroke.label is not None:
+            return  # it is followed, and looked at when it ends
         found = self.sync(self.shown(), painted=True)
-        deep = self.mask.n_edit_dimensions > 2
         # A script's stroke is told before it is there.
-        if deep or not found:
+        if across or self.mask.n_edit_dimensions > 2 or not found:
             self._suspect_others(painted=True)
 
     def _on_refresh(self, event: Any = None) -> None:
         """React to undo, redo and scripts; also comes with every new slice."""
-        if self._silent or self.stroking or not self.intact:
+        if self._silent or self.tracker.stroking or not self.intact:
             return
         self.sync(self.shown())
         if len(self.planes) > 1:
@@ -301,95 +296,29 @@ class MaskSync(QObject):  # type: ignore[misc]
         if not self._silent:
             self.changed.emit()
 
-    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Remember where a stroke passed; runs before napari's own painting."""
+    def _on_press(self) -> None:
+        self._across = None
+        self._before = {plane: h.now for plane, h in self._histories.items()}
         self.pressed.emit()
-        self.stroking = True
-        points = [layer.world_to_data(event.position)[-2:]]
-        if self.intact and not self._circle.active:
-            self._stroke = self._begin(event, points)
-        yield
-        while event.type == "mouse_move":
-            points.append(layer.world_to_data(event.position)[-2:])
-            yield
-        # napari commits the stroke after this callback.
-        self._on_circle()
 
-    def _on_circle(self, event: Any = None) -> None:
-        """End the stroke, unless something is being encircled."""
-        if not self._circle.active:
-            self._stroke_end.start(0)
-
-    def _begin(self, event: Any, points: list[NDArray[Any]]) -> Stroke:
-        """Note the tool; what the bucket confirms is known only before it fills."""
-        plane = self.shown()
-        label = self._label(event)
-        stroke = Stroke(plane, self._history(plane).now, label, points)
-        if label is not None and self.mask.mode == "fill":
-            shown = read_plane(self.mask, self.planes.index(plane))
-            y, x = (int(c) for c in np.round(points[0]))
-            inside = 0 <= y < shown.shape[0] and 0 <= x < shown.shape[1]
-            if inside and shown[y, x] == label:
-                stroke.filled = fill_footprint(shown, (y, x), self.mask.contiguous)
-            else:
-                stroke.label = None
-        return stroke
-
-    def _label(self, event: Any) -> int | None:
-        """Return what the tool paints, None where it is not followed."""
-        last = len(event.position)
-        flat = sorted(event.dims_displayed) == [last - 2, last - 1]
-        known = self.mask.mode in ("paint", "erase", "fill")
-        if not (flat and known and event.button == 1 and self._in_plane):
-            return None
-        return 0 if self.mask.mode == "erase" else int(self.mask.selected_label)
-
-    @property
-    def _in_plane(self) -> bool:
-        return bool(self.mask.n_edit_dimensions == 2)
-
-    def _after_stroke(self) -> None:
-        stroke, self._stroke = self._stroke, None
-        self.stroking = False
-        if stroke is not None and self.intact:
-            self.sync(stroke.plane, painted=True)
-            if stroke.label is not None:
-                footprint = self._footprint(stroke)
-                self._confirm(stroke.plane, stroke.label, footprint, stroke.before)
-        self.released.emit()
-
-    def _footprint(self, stroke: Stroke) -> NDArray[np.bool_]:
-        if stroke.filled is not None:
-            return stroke.filled
-        y, x = (float(s) for s in self.mask.scale[-2:])
-        size, shape = self.mask.brush_size, self.planes.plane_shape
-        return stroke_footprint(stroke.points, size, shape, (y, x))
-
-    def _paint_polygon(self, points: ArrayLike, new_label: int) -> None:
-        """Paint as the layer does and count what a polygon confirms."""
-        corners = np.asarray(points, int)
-        plane = self.shown()
-        index = self.planes.index(plane)
-        followed = self.intact and self._in_plane and not self._silent
-        if followed and (corners[:, :-2] == index).all():
-            before = self._history(plane).now
-            type(self.mask).paint_polygon(self.mask, points, new_label)
+    def _confirm(self, stroke: Stroke, footprint: NDArray[np.bool_] | None) -> None:
+        """Mark what a stroke passed over, on every plane that it cuts."""
+        shape, flat = self.planes.spatial_shape, self.tracker.is_flat(stroke.section)
+        if flat:
+            self.sync(stroke.section.plane(shape), painted=True)
+        if footprint is None or stroke.label is None:
+            return
+        number, changed, alone = next(STROKES), False, False
+        for plane, part in stroke.section.split(footprint, shape):
             self.sync(plane, painted=True)
-            footprint = polygon_footprint(corners[:, -2:], self.planes.plane_shape)
-            self._confirm(plane, new_label, footprint, before)
-        else:
-            type(self.mask).paint_polygon(self.mask, points, new_label)
-
-    def _confirm(
-        self, plane: int, label: int, footprint: NDArray[np.bool_], before: int
-    ) -> None:
-        index = self.planes.index(plane)
-        history = self._history(plane)
-        after = history.confirm(
-            read_plane(self.mask, index),
-            footprint,
-            label,
-            read_plane(self.marks, index),
-            alone=history.now == before,
-        )
-        self._set_marks(plane, after)
+            index, history = self.planes.index(plane), self._history(plane)
+            same = history.now == self._before.get(plane, 0)
+            changed, alone = changed or not same, alone or same
+            mask, marks = read_plane(self.mask, index), read_plane(self.marks, index)
+            label, step = stroke.label, number if same else None
+            self._set_marks(plane, history.confirm(mask, part, label, marks, step))
+        if changed and alone:
+            self._mixed.add(number)
+        if not flat:
+            self._across = number
+            self.marks.refresh()

@@ -116,7 +116,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self._timer.start(0)
 
     def _draw_some(self) -> None:
-        if self._mask_sync.stroking:
+        if self._mask_sync.tracker.stroking:
             return
         if not self._mask_sync.intact:
             self.drop()

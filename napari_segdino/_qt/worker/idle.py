@@ -101,7 +101,10 @@ class IdleTask(QObject):  # type: ignore[misc]
         controller = self._controller
         if controller.busy or not controller.runner.free:
             return
-        if any(annotation.mask_sync.stroking for annotation in controller.annotations):
+        if any(
+            annotation.mask_sync.tracker.stroking
+            for annotation in controller.annotations
+        ):
             self.disturb()
             return
         now = time.monotonic()
