@@ -39,7 +39,7 @@ class MVROptions:
     dropout: float = 0.1
     steps: int = 300
     batch: int = 1024
-    lr: float = 1e-3
+    lr: float = 3e-3
     weight_decay: float = 1e-2
     sigma: float = 1.0
 
