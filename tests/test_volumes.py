@@ -108,7 +108,7 @@ def test_one_slice_of_three_views_is_read_as_it_lies(tmp_path, encoder):
     before = encoder.planes_encoded
     steps = seg.iter_predict(image, volume=True, planes=[3])
     assert [s.index for s in steps if isinstance(s, PlaneResult)] == [3]
-    assert encoder.planes_encoded - before <= 10, "it and two on either side, two sizes"
+    assert encoder.planes_encoded - before <= 2, "one plane in two sizes"
 
 
 def test_planes_come_in_the_order_asked_for(tmp_path):

@@ -55,14 +55,14 @@ FLATTEST, TALLEST = 1 / 25, 4.0
 LEAK = 1e-3
 """Part of a neighbour's weight that no edge stops."""
 
+RADIUS = 1
+"""Of the guided filter where a cell is a pixel; a wider one blurs small planes."""
+
 STEPS = 60
 """Conjugate-gradient steps; more change next to nothing."""
 
 UNSCORED = 1e-3
 """Weight of a cell on a slice that was not predicted: it only passes on."""
-
-SCORED = 2
-"""Slices on either side of a wanted one that are predicted with it."""
 
 REACH = 12
 """Slices on either side of a wanted one whose marks are looked for."""
@@ -165,7 +165,10 @@ class Flow:
     device: torch.device
 
     def iter_planes(self, wanted: Sequence[int]) -> Steps[None]:
-        """Predict planes, those around them too, and let all flow.
+        """Predict planes and let all flow.
+
+        Only planes that are wanted are encoded: what is marked around them passes
+        through slices of which no more than the image is known.
 
         Parameters
         ----------
@@ -187,7 +190,7 @@ class Flow:
             maps[step.index] = self._on_cells(step.probabilities)
             return []
 
-        yield from relay(self.predict(neighbourhood(wanted, depth, SCORED)), take)
+        yield from relay(self.predict(sorted(set(wanted))), take)
         flowed: dict[int, Map] = {}
         around = [i for i in neighbourhood(wanted, depth, REACH) if i in self.marks]
         first, last = min([*maps, *around]), max([*maps, *around])
@@ -254,11 +257,9 @@ class Flow:
         """Bring what flowed, shape (K or 1, gy, gx), to a plane's pixels."""
         import torch
 
-        fine = torch.from_numpy(flowed)
-        if self.volume.step > 1:
-            grey = torch.from_numpy(self.volume.pixels(index)).mean(0)
-            fine = guide(fine, grey)
-        fine = fine.clamp(0, 1)
+        grey = torch.from_numpy(self.volume.pixels(index)).mean(0)
+        radius = None if self.volume.step > 1 else RADIUS
+        fine = guide(torch.from_numpy(flowed), grey, radius).clamp(0, 1)
         if len(fine) == 1:
             fine = torch.cat([1 - fine, fine])
         maps = temper((fine / fine.sum(0).clamp_min(1e-6)).numpy(), self.temperature)
@@ -271,6 +272,30 @@ def slabs(first: int, stop: int, planes: int) -> list[tuple[int, int]]:
     count = -(-(stop - first) // planes)
     ends = np.linspace(first, stop, count + 1).round().astype(int)
     return [(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def resemblance(guides: torch.Tensor) -> torch.Tensor:
+    """Return how much each slice resembles the next one, shape (Z - 1,).
+
+    Parameters
+    ----------
+    guides : torch.Tensor, shape (C, Z, Y, X)
+        Intensities of the slices.
+
+    Returns
+    -------
+    torch.Tensor
+        Pearson correlation, 0 where it is negative: pictures that have nothing to do
+        with each other say nothing about each other. 1 where both are of one tone.
+    """
+    import torch
+
+    from_mean = guides - guides.mean((2, 3), keepdim=True)
+    spread = (from_mean**2).sum((0, 2, 3))
+    common = (from_mean[:, 1:] * from_mean[:, :-1]).sum((0, 2, 3))
+    both = (spread[1:] * spread[:-1]).sqrt()
+    flat = torch.maximum(spread[1:], spread[:-1]) < 1e-9
+    return torch.where(flat, 1.0, common / both.clamp_min(1e-12)).clamp(0, 1)
 
 
 def iter_diffuse(
@@ -309,8 +334,12 @@ def iter_diffuse(
     links = []
     for axis in range(3):
         squares = (guides.diff(dim=axis + 1) ** 2).sum(0)
-        link = SMOOTHNESS * (torch.exp(squares * (-EDGE / (edges + 1e-12))) + LEAK)
-        links.append(link * across if axis == 0 else link)
+        link = torch.exp(squares * (-EDGE / (edges + 1e-12)))
+        if axis == 0:
+            link = across * (link + LEAK * resemblance(guides)[:, None, None])
+        else:
+            link = link + LEAK
+        links.append(SMOOTHNESS * link)
     diagonal = trust.clone()
     for axis, link in enumerate(links):
         size = diagonal.shape[axis]

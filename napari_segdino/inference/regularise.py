@@ -176,8 +176,13 @@ def _solve(apply: Any, diagonal: Map, target: Map, start: Map) -> Map:
     return z
 
 
-def guide(coarse: torch.Tensor, grey: torch.Tensor) -> torch.Tensor:
-    """Carry maps (K, gy, gx) to pixels (K, Y, X) along a grey tile's edges."""
+def guide(
+    coarse: torch.Tensor, grey: torch.Tensor, radius: int | None = None
+) -> torch.Tensor:
+    """Carry maps (K, gy, gx) to pixels (K, Y, X) along a grey tile's edges.
+
+    The radius is in cells; None is :data:`RADIUS` pixels.
+    """
     import torch
     from torch.nn import functional
 
@@ -185,7 +190,7 @@ def guide(coarse: torch.Tensor, grey: torch.Tensor) -> torch.Tensor:
     step = grid_step(shape)
     grey = grey.float()
     small = torch.from_numpy(on_grid(grey.numpy(), step))
-    slope, offset = _guided(small, coarse, max(1, round(RADIUS / step)))
+    slope, offset = _guided(small, coarse, radius or max(1, round(RADIUS / step)))
     if step > 1:
         both = torch.cat([slope, offset])[None]
         both = functional.interpolate(

@@ -122,9 +122,7 @@ def test_a_slice_of_a_volume_then_its_first_strokes(segmenter):
     assert (found[0].labels == grey).mean() > 0.97
     marks[1, 5, 20:60] = 1
     segmenter.partial_fit(volume, marks, volume=True)
-    marked = image < 130  # of the bright square nothing is said
-    agree = segmenter.predict(volume, volume=True)[1] == grey
-    assert agree[marked].mean() > 0.97
+    assert (segmenter.predict(volume, volume=True)[1] == grey).mean() > 0.9
 
 
 def test_without_a_click_there_is_nothing_to_look_for(segmenter):
