@@ -14,8 +14,8 @@ from napari_segdino.features.grid import FeatureGrid, grid_step
 CHUNK = 8192
 """Cells that are read at once."""
 
-STORED_BYTES = 512 << 20
-"""Bytes of the vectors that are stored."""
+STORED_BYTES = 768 << 20
+"""Bytes of the vectors that are stored: 100 planes of 256 x 256 pixels, and more."""
 
 
 def gather(grid: FeatureGrid, y: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
