@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from napari_segdino.errors import InputError
-from napari_segdino.features.extract import tile_of
+from napari_segdino.features.extract import kind_of, tile_of
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import (
     TILE_WEIGHT,
@@ -40,8 +40,9 @@ PREVIOUS_WEIGHT = 0.7
 HARD_EXAMPLE_WEIGHT, HARD_EXAMPLE_ROUNDS = 3.0, 2
 """Pixels that are classified wrongly weigh this much more in so many further fits."""
 
-NETWORK_FROM = 3
-"""From this many whole masks on, perceptrons do better than the kernel."""
+NETWORK_FROM, NETWORK_FROM_SLICES = 3, 5
+"""From this many whole masks on, perceptrons do better than the kernel; the second of
+one volume."""
 
 HIDDEN, BATCH, MEMBERS, GAIN = 64, 1024, 2, 3.0
 """Perceptrons: hidden units, pixels a step, members, input scale."""
@@ -79,7 +80,8 @@ def iter_fit_probe(
     Returns
     -------
     KernelProbe or NetworkProbe
-        Perceptrons from :data:`NETWORK_FROM` whole masks on.
+        Perceptrons from :data:`NETWORK_FROM` whole masks on, of one volume from
+        :data:`NETWORK_FROM_SLICES`.
 
     Raises
     ------
@@ -94,7 +96,8 @@ def iter_fit_probe(
             "Only one class is marked: mark another one, or background (erasing marks "
             "background)."
         )
-    if count_masks(samples) >= NETWORK_FROM:
+    one_image = len(set(_images(samples).tolist())) == 1
+    if count_masks(samples) >= (NETWORK_FROM_SLICES if one_image else NETWORK_FROM):
         return (yield from _iter_fit_network(listed, basis, present, seed, steps))
     yield Progress(0, 1, "Training")
     return fit_kernel(samples, basis, present, previous)
@@ -108,13 +111,13 @@ def fit_kernel(
 ) -> KernelProbe:
     """Fit kernel logistic regression [1]_, each class against the rest.
 
-    A function that all tiles share and one of each tile's own are fitted
+    A function that all images share and one of each image's own are fitted
     together [2]_: what is marked of one image never contradicts what is marked of
-    another. Every marked pixel that was sampled counts; where they are more than
-    :data:`MAX_LANDMARKS`, the landmarks are some of them from every stroke [3]_.
-    With several tiles, pixels that are still taken for another class then weigh
-    more, and it is fitted again; with one, the user sees them and corrects them,
-    and weighing them more only hurt.
+    another. Slices of one volume are one image. Every marked pixel that was sampled
+    counts; where they are more than :data:`MAX_LANDMARKS`, the landmarks are some of
+    them from every stroke [3]_. With several tiles, pixels that are still taken for
+    another class then weigh more, and it is fitted again; with one, the user sees
+    them and corrects them, and weighing them more only hurt.
 
     A user corrects what is wrong in a mask and leaves what is right: with each
     stroke most of the `previous` probe stays, else masks swing from stroke to stroke.
@@ -147,13 +150,15 @@ def fit_kernel(
     codes = torch.cat([s.codes for s in listed]).long() - 1
     weights = torch.cat([s.weights for s in listed]).double()
     rows, tile = _vectors(listed, basis), _tiles(listed)
+    images = _images(samples)
+    image = images[tile]
     chosen = _landmark_rows(listed)
-    landmarks = rows[chosen], tile[chosen]
+    landmarks = rows[chosen], image[chosen]
     whole = any(sample.whole for sample in listed)
     scale = (MASK_LENGTH_SCALE if whole else LENGTH_SCALE) * len(basis.means) ** 0.5
     ridge = MASK_RIDGE if whole else RIDGE
     design, back = _whiten(
-        _kernel(rows, tile, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
+        _kernel(rows, image, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
     strokes = count_strokes(samples)
     share, expressed = (
@@ -179,10 +184,11 @@ def fit_kernel(
         weight,
         present,
         scale,
-        landmarks[1],
+        tile[chosen],
         tuple(samples),
         strokes,
         previous,
+        tuple(images.tolist()),
     )
 
 
@@ -248,16 +254,22 @@ def _tiles(samples: Sequence[Sample]) -> torch.Tensor:
     return torch.repeat_interleave(torch.arange(len(samples)), counts)
 
 
+def _images(tiles: Iterable[str]) -> torch.Tensor:
+    """Number of the image of each tile: what differs in its pixels only is of one."""
+    kinds = [kind_of(key) for key in tiles]
+    return torch.tensor([kinds.index(kind) for kind in kinds])
+
+
 def _kernel(
     a: torch.Tensor,
-    tile_of_a: torch.Tensor,
+    image_of_a: torch.Tensor,
     b: torch.Tensor,
-    tile_of_b: torch.Tensor,
+    image_of_b: torch.Tensor,
     length_scale: float,
 ) -> torch.Tensor:
-    """Kernel of rows and landmarks, with a constant for the bias; less across tiles."""
-    same_tile = (tile_of_a[:, None] == tile_of_b).double()
-    shared = (1 - TILE_WEIGHT) + TILE_WEIGHT * same_tile
+    """Kernel of rows and landmarks, plus one for the bias; less across images."""
+    same_image = (image_of_a[:, None] == image_of_b).double()
+    shared = (1 - TILE_WEIGHT) + TILE_WEIGHT * same_image
     return (gaussian_kernel(a, b, length_scale) + 1) * shared
 
 

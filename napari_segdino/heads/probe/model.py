@@ -17,7 +17,7 @@ from torch.nn import functional
 from napari_segdino.heads.probe.basis import CHUNK, Basis
 
 TILE_WEIGHT = 0.3
-"""Share of the kernel that is a tile's own: the per-image term."""
+"""Share of the kernel that is an image's own: the per-image term."""
 
 LOWEST_TEMPERATURE, ONE_STROKE_TEMPERATURE = 0.25, 1.7
 """Temperature of a probe from many strokes, and of one from a single stroke."""
@@ -66,6 +66,9 @@ class KernelProbe:
         How many it learned from.
     previous : KernelProbe, optional
         The probe whose mask its last strokes corrected.
+    images : tuple of int
+        Number of the image that each of the tiles is of. Empty, as in files of earlier
+        versions: each is an image of its own.
     """
 
     basis: Basis
@@ -77,6 +80,7 @@ class KernelProbe:
     tiles: tuple[str, ...]
     strokes: int = 0
     previous: KernelProbe | None = None
+    images: tuple[int, ...] = ()
 
     @property
     def temperature(self) -> float:
@@ -86,7 +90,7 @@ class KernelProbe:
         return max(LOWEST_TEMPERATURE, ONE_STROKE_TEMPERATURE / self.strokes)
 
     def on(self, tile: str) -> KernelProbe:
-        """Return the probe for a tile: what was marked on it weighs more there.
+        """Return the probe for a tile: what was marked on its image weighs more there.
 
         Parameters
         ----------
@@ -95,7 +99,9 @@ class KernelProbe:
         """
         if tile not in self.tiles:
             return self
-        here = (self.landmark_tiles == self.tiles.index(tile))[:, None]
+        images = torch.tensor(self.images or range(len(self.tiles)))
+        image = images[self.tiles.index(tile)]
+        here = (images[self.landmark_tiles] == image)[:, None]
         return replace(
             self, weight=torch.where(here, self.weight / (1 - TILE_WEIGHT), self.weight)
         )

@@ -30,7 +30,7 @@ KINDS: dict[str, Any] = {
     "KernelProbe": KernelProbe,
 }
 
-NOT_TENSORS = ("basis", "tiles", "strokes", "previous")
+NOT_TENSORS = ("basis", "tiles", "images", "strokes", "previous")
 """Fields of a probe that are filed apart."""
 
 
@@ -51,6 +51,7 @@ def probe_to_tensors(probe: Probe) -> tuple[Tensors, dict[str, Any]]:
         "kind": next(name for name, kind in KINDS.items() if type(probe) is kind),
         "stacked": probe.basis.stacked,
         "tiles": list(getattr(probe, "tiles", ())),
+        "images": list(getattr(probe, "images", ())),
         "strokes": getattr(probe, "strokes", 0),
     }
     fields = _tensors_of(type(probe))
@@ -78,6 +79,7 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     if kind is KernelProbe:
         values["length_scale"] = float(values["length_scale"])
         values["tiles"] = tuple(meta["tiles"])
+        values["images"] = tuple(meta.get("images", ()))
         values["strokes"] = int(meta.get("strokes", 0))
     if "before" in meta:
         own = {
