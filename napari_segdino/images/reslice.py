@@ -64,6 +64,11 @@ def has_depth(image: Planes) -> bool:
     return image.spatial_axes.endswith("ZYX")
 
 
+def depth_of(image: Planes) -> int:
+    """How many planes of an image lie behind one another."""
+    return image.lead_shape[-1] if has_depth(image) else 1
+
+
 @dataclass(frozen=True)
 class Resliced(Planes):
     """The planes of a volume across y or x, with square pixels; see :func:`turn`.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.images.planes import as_planes
+from napari_segdino.images.reslice import depth_of
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.progress import Progress, Steps, relay
-from napari_segdino.review.places import Ranking, join, rank
+from napari_segdino.review.places import Ranking, by_gain, join, rank
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
@@ -122,7 +123,7 @@ def iter_suggest(
             one = rank([(step.index, step.uncertainty, marked)], count)
             ranking = join([ranking, one], count)
         yield step
-    return ranking
+    return replace(ranking, slices=by_gain(ranking.slices, depth_of(source)))
 
 
 def iter_rank_images(

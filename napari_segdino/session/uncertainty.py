@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.places import Place, Ranking, Slice, join, rank
+from napari_segdino.review.places import Place, Ranking, Slice, by_gain, join, rank
 from napari_segdino.review.suggest import (
     PlaneUncertainty,
     iter_rank_images,
@@ -199,9 +199,10 @@ class UncertainPlaces:
         known = self.found(image)
         return join([known[p].ranking for p in planes if p in known]).places
 
-    def slices(self, image: Hashable) -> tuple[Slice, ...]:
-        """Slices that were looked at, most uncertain first."""
-        return join([x.ranking for x in self.found(image).values()]).slices
+    def slices(self, image: Hashable, depth: int = 1) -> tuple[Slice, ...]:
+        """Slices that were looked at, in the order of :func:`by_gain`."""
+        found = join([x.ranking for x in self.found(image).values()])
+        return by_gain(found.slices, depth)
 
     def next_place(self, image: Hashable, planes: Collection[int]) -> Place | None:
         """Return the first place not visited; after the last, the first again."""
@@ -215,9 +216,9 @@ class UncertainPlaces:
         """Note that the user has seen a place."""
         self._visited.append((image, place))
 
-    def next_slice(self, image: Hashable) -> Slice | None:
+    def next_slice(self, image: Hashable, depth: int = 1) -> Slice | None:
         """Return the first slice not visited, and count it as visited."""
-        slices = self.slices(image)
+        slices = self.slices(image, depth)
         fresh = [s for s in slices if (image, s.plane) not in self._visited_slices]
         if slices and not fresh:
             self._visited_slices = {x for x in self._visited_slices if x[0] != image}

@@ -6,7 +6,14 @@ from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError
 from napari_segdino.progress import drive
-from napari_segdino.review.places import find_places, join, judge_slice, rank
+from napari_segdino.review.places import (
+    Slice,
+    by_gain,
+    find_places,
+    join,
+    judge_slice,
+    rank,
+)
 from napari_segdino.review.suggest import (
     PlaneUncertainty,
     iter_rank_images,
@@ -97,3 +104,21 @@ def test_slices_and_images_are_ranked_by_the_uncertainty_of_the_probe(segmenter,
     backwards = drive(iter_rank_images(segmenter, pair[::-1]))
     assert [name for name, _ in ranked] == [name for name, _ in backwards]
     assert ranked[0][1].uncertainty > ranked[1][1].uncertainty > 0
+
+
+def ordered(uncertainty, depth, marked=()):
+    slices = [
+        Slice(plane, u, 0.9 if plane in marked else 0.0)
+        for plane, u in enumerate(uncertainty)
+    ]
+    return [s.plane for s in by_gain(slices, depth)]
+
+
+def test_a_slice_counts_for_its_neighbours_too():
+    alone_and_three = [0.4, 0, 0, 0.2, 0.3, 0.2]
+    # 0.3 + 0.7 (0.2 + 0.2) + 0.7^4 0.4 = 0.68; 0.4 + 0.07 + 0.07 + 0.03 = 0.57
+    assert ordered(alone_and_three, 6)[0] == 4
+    assert ordered(alone_and_three, 1) == [0, 4, 3, 5, 1, 2]
+    assert ordered([0.5, 0.1, 0.4, 0.3], 2) == [2, 3, 0, 1], "two volumes of two"
+    assert ordered([0.4, 0, 0, 0, 0.3], 5, marked=[0])[0] == 4, "little of it is open"
+    assert by_gain([], 7) == ()

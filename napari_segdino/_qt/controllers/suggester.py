@@ -18,6 +18,7 @@ from napari_segdino._qt.widgets.review_panels import IMAGES, SLICES, SuggestPane
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
+from napari_segdino.images.reslice import depth_of
 from napari_segdino.review.places import Place, Slice
 from napari_segdino.session.session import checksum
 from napari_segdino.session.tasks import fits
@@ -314,7 +315,9 @@ class Suggester(QObject):  # type: ignore[misc]
 
     def _go_to_next_slice(self, annotation: Annotation) -> None:
         self._show_list()
-        chosen = self._uncertain_places.next_slice(annotation.key)
+        chosen = self._uncertain_places.next_slice(
+            annotation.key, depth_of(annotation.planes)
+        )
         if chosen is None:
             self._controller.message.emit("Every slice is marked.")
             return
@@ -325,7 +328,7 @@ class Suggester(QObject):  # type: ignore[misc]
             annotation.mask, annotation.planes.index(chosen.plane)
         ).any()
         self._controller.message.emit(
-            f"The most uncertain slice that is left: {name}, {chosen.uncertainty:.1%}."
+            f"Worth marking next: {name}, {chosen.uncertainty:.1%} uncertain."
             + (" Press Segment to draw it." if blank else "")
         )
 
@@ -341,7 +344,9 @@ class Suggester(QObject):  # type: ignore[misc]
                 (_image_row(*pair), pair[0]) for pair in self._uncertain_places.images
             ]
         elif kind == SLICES:
-            slices = self._uncertain_places.slices(annotation.key)
+            slices = self._uncertain_places.slices(
+                annotation.key, depth_of(annotation.planes)
+            )
             rows = [
                 (f"{s.uncertainty:.1%}  {plane_name(annotation, s.plane)}", s)
                 for s in slices

@@ -102,11 +102,12 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
             "one stroke there teaches it most"
         )
         self.next_slice.setToolTip(
-            f"Go to the slice where the probe is most uncertain ({plane})"
+            "Go to the slice that is worth marking whole: the probe is uncertain on it "
+            f"and on its neighbours, which learn from it ({plane})"
         )
 
     def _lay_out(self) -> None:
-        self.kind.setToolTip("What is listed, most uncertain first")
+        self.kind.setToolTip("What is listed, what is worth most first")
         self.uncertainty.setToolTip(
             "A layer that is bright where the probe is uncertain; it follows Retrain"
         )

@@ -138,11 +138,13 @@ def test_slices_of_a_volume(teach: Callable[..., Any], volume: np.ndarray) -> No
     found = things(user)
     assert sorted(s.plane for s in found) == [0, 1, 2, 3, 4]
     assert isinstance(found[0], Slice)
-    assert user.viewer.dims.current_step[0] == found[0].plane
-    assert "Press Segment to draw it" in user.status, "it has no mask yet"
+    assert found[0].plane == 2, "uncertain itself and in the middle of the others"
+    assert user.viewer.dims.current_step[0] == 2
+    assert "Press Segment" not in user.status, "it is drawn"
     press()
     user.rest()
     assert user.viewer.dims.current_step[0] == found[1].plane
+    assert "Press Segment to draw it" in user.status, "it has no mask yet"
 
 
 def test_clicking_a_row_goes_there(
