@@ -223,6 +223,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.key_of(keys.NEXT_SLICE): self.review.suggest.next_slice,
             keys.key_of(keys.ACCEPT): self.corrector.accept,
             keys.key_of(keys.COPY): self.corrector.copy,
+            keys.key_of(keys.COPY_IN_TIME): self.corrector.copy_in_time,
             keys.key_of(keys.ACCEPT_TO_HERE): self.corrector.accept_to_here,
             keys.key_of(keys.INTERPOLATE): self.corrector.interpolate,
             keys.key_of(keys.FROM_CLICKS): self.tools.from_clicks.toggle,

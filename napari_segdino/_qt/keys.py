@@ -29,6 +29,7 @@ NEXT_PLACE = "next_place"
 NEXT_SLICE = "next_slice"
 ACCEPT = "accept_slice"
 COPY = "copy_to_next"
+COPY_IN_TIME = "copy_to_next_time"
 ACCEPT_TO_HERE = "accept_to_here"
 INTERPOLATE = "interpolate"
 FROM_CLICKS = "click_to_start"
@@ -43,6 +44,7 @@ DEFAULTS = {
     NEXT_SLICE: "Shift-J",
     ACCEPT: "Shift-A",
     COPY: "Shift-C",
+    COPY_IN_TIME: "Shift-T",
     ACCEPT_TO_HERE: "Shift-E",
     INTERPOLATE: "Shift-I",
     FROM_CLICKS: "Shift-K",
@@ -58,6 +60,7 @@ TEXTS = {
     NEXT_SLICE: "Next uncertain slice",
     ACCEPT: "This slice is right",
     COPY: "Copy the mask to the next slice",
+    COPY_IN_TIME: "Copy the masks to the next time point",
     ACCEPT_TO_HERE: "Accept the slices up to this one",
     INTERPOLATE: "Draw between two accepted slices",
     FROM_CLICKS: "Click to start",

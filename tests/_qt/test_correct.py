@@ -199,6 +199,38 @@ def test_a_copy_keeps_what_was_said_there(scan: Any) -> None:
     assert mask.data[3, 15, 15] == 1
 
 
+def test_masks_are_carried_to_the_next_time_point(make_user: Any, volume: Any) -> None:
+    user = make_user(show=True)
+    user.open(np.stack([volume, volume]))
+    user.dock.inputs.volume.setChecked(True)
+    user.segment()
+    mask, marks = user.annotation.mask, user.annotation.marks
+    user.viewer.dims.set_current_step(0, 1)
+    user.wait(lambda: user.annotation.shown() == 7)
+    user.dock.pick_class(0)
+    stroke(user.viewer, mask, [(20, 20), (20, 30)])
+    user.viewer.dims.set_current_step(0, 0)
+    mask.data[0, 3, 50:55, 5:9] = 1
+    marked = np.array(marks.data[1])
+    assert marked.any()
+    user.wait(lambda: user.dock.tools.copy_in_time.isVisible())
+    click(user.dock.tools.copy_in_time)
+    user.rest()
+    assert tuple(user.viewer.dims.current_step[:2]) == (1, 2), "it goes there"
+    np.testing.assert_array_equal(marks.data[1], marked)
+    own = marked > 0
+    np.testing.assert_array_equal(mask.data[1][~own], mask.data[0][~own])
+    assert (mask.data[1][own] == 0).all(), "what is painted there wins"
+    click(user.dock.tools.copy_in_time)
+    assert "no next time point" in user.status
+
+
+def test_a_volume_has_no_next_time_point(scan: Any) -> None:
+    assert not scan.dock.tools.copy_in_time.isVisible()
+    press_key(Qt.Key.Key_T, SHIFT)
+    assert "no series" in scan.status
+
+
 def test_there_is_no_next_slice(scan: Any, make_user: Any, plane: Any) -> None:
     scan.viewer.dims.set_current_step(0, 4)
     before = scan.annotation.mask.data.copy()

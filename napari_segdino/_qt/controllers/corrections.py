@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from napari_segdino._qt.layers.image_layers import MASK_OPACITY, read_plane, set
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.tools_panel import ToolsPanel
+from napari_segdino.images.reslice import depth_of
 from napari_segdino.session.tasks import iter_interpolate
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class Corrector(QObject):  # type: ignore[misc]
         self._panel, self._controller, self._current = panel, controller, current
         panel.accept.clicked.connect(self.accept)
         panel.copy.clicked.connect(self.copy)
+        panel.copy_in_time.clicked.connect(self.copy_in_time)
         panel.accept_to_here.clicked.connect(self.accept_to_here)
         panel.interpolate.clicked.connect(self.interpolate)
         panel.opacity_changed.connect(self._set_opacity)
@@ -136,6 +138,8 @@ class Corrector(QObject):  # type: ignore[misc]
     def refresh(self) -> None:
         """Show how the mask of the image that is picked is shown."""
         annotation = self._current()
+        series = annotation is not None and _is_series(annotation)
+        self._panel.copy_in_time.setVisible(series)
         if annotation is None:
             self._panel.show_mask(MASK_OPACITY, False)
         else:
@@ -168,12 +172,32 @@ class Corrector(QObject):  # type: ignore[misc]
         if not lead or lead[-1] + 1 >= annotation.planes.lead_shape[-1]:
             self.refused.emit("There is no next slice.")
             return
-        annotation.mask_sync.sync(plane)
-        annotation.writer.add(
-            Piece(plane + 1, np.array(read_plane(annotation.mask, lead)))
-        )
+        self._copy(annotation, [plane], 1)
+
+    def copy_in_time(self) -> None:
+        """Draw the masks of this time point in the next one, and go there."""
+        annotation = self._ready()
+        if annotation is None:
+            return
+        if not _is_series(annotation):
+            self.refused.emit("This image is no series of volumes.")
+            return
+        depth, plane = depth_of(annotation.planes), annotation.shown()
+        if plane + depth >= len(annotation.planes):
+            self.refused.emit("There is no next time point.")
+            return
+        first = plane - plane % depth
+        self._copy(annotation, range(first, first + depth), depth)
+
+    def _copy(self, annotation: Annotation, planes: Sequence[int], step: int) -> None:
+        """Draw masks of planes so many planes further on, as proposals."""
+        shown = annotation.shown()
+        for plane in planes:
+            annotation.mask_sync.sync(plane)
+            mask = read_plane(annotation.mask, annotation.planes.index(plane))
+            annotation.writer.add(Piece(plane + step, np.array(mask)))
         annotation.writer.finish()
-        go_to(annotation.viewer, annotation, plane + 1)
+        go_to(annotation.viewer, annotation, shown + step)
         self._controller.message.emit(
             "Copied as a proposal: correct it, then say that the slice is right."
         )
@@ -298,3 +322,8 @@ def _accepted_around(
     upper = range(plane + 1, start + depth)
     below = next((p for p in lower if is_accepted(annotation, p)), None)
     return below, next((p for p in upper if is_accepted(annotation, p)), None)
+
+
+def _is_series(annotation: Annotation) -> bool:
+    """Whether an image has volumes at several times."""
+    return annotation.planes.spatial_axes == "TZYX"

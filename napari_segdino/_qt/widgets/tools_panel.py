@@ -29,6 +29,8 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         super().__init__(parent)
         self.accept = QPushButton("Slice is right")
         self.copy = QPushButton("Copy to next")
+        self.copy_in_time = QPushButton("Copy to next time point")
+        self.copy_in_time.hide()
         self.accept_to_here = QPushButton("Accept to here")
         self.interpolate = QPushButton("Interpolate")
         self.from_clicks = QPushButton("Click to start")
@@ -59,6 +61,7 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         buttons.addWidget(self.accept_to_here, 1, 0, 1, 2)
         buttons.addWidget(self.interpolate, 1, 2, 1, 2)
         buttons.addWidget(self.from_clicks, 1, 4, 1, 2)
+        buttons.addWidget(self.copy_in_time, 2, 0, 1, 6)
         shown = QHBoxLayout()
         shown.setSpacing(6)
         shown.addWidget(QLabel("Mask"))
@@ -79,6 +82,10 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.copy.setToolTip(
             f"Copy the mask to the next slice and go there ({key(keys.COPY)}). It is "
             "a proposal: only what you change, or accept, counts as marks."
+        )
+        self.copy_in_time.setToolTip(
+            "Copy the masks of all slices to the next time point and go there "
+            f"({key(keys.COPY_IN_TIME)}). They are proposals, as with Copy to next."
         )
         self.accept_to_here.setToolTip(
             "Accept all drawn slices from the nearest accepted one to this one "
