@@ -113,10 +113,12 @@ def test_closing_lets_go_of_keys_timers_and_layers(window: Any, close: Any) -> N
     gone: list[int] = []
     dock.destroyed.connect(lambda: gone.append(1))
     assert {"Shift+S", "Shift+R", "Alt+1"} <= {str(key) for key in viewer.keymap}
+    on_drag = annotation.mask_sync.tracker._on_drag
+    assert on_drag in mask.mouse_drag_callbacks
     close(window)
     window.wait(lambda: window.widget.dock is None)
     assert not {"Shift+S", "Shift+R", "Alt+1"} & {str(key) for key in viewer.keymap}
-    assert annotation.mask_sync._on_drag not in mask.mouse_drag_callbacks
+    assert on_drag not in mask.mouse_drag_callbacks
     assert "paint_polygon" not in vars(mask)
     viewer.layers.selection.active = mask
     if close is not Window.close_window:
