@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 # make demo   install the program and run the main job on a real sample
 # make test   install what the tests need and run the whole suite: what knows no Qt
-#             once, the window with PyQt5 in two halves, two suites at a time. PyQt6
+#             once, the window with PyQt5 in three parts, two suites at a time. PyQt6
 #             and PySide6 play the story and what differs; all of it:
 #             make test-pyqt6 GUI=tests/_qt
 VENV ?= .venv
@@ -14,8 +14,8 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
   libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libglib2.0-0
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
-WINDOW_SUITES := test-pyqt5-a-m test-pyqt5-n-z test-pyqt6 test-pyside6
-SUITES := $(WINDOW_SUITES) test-core
+WINDOW_SUITES := test-pyqt5-p-z test-pyqt5-e-o test-pyqt5-a-d test-pyqt6 test-pyside6
+SUITES := test-core $(WINDOW_SUITES)
 
 .PHONY: demo test lint system clean $(SUITES)
 
@@ -28,8 +28,7 @@ test: $(VENV)/.test system lint
 test-core: $(VENV)/.test system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/_qt
 
-test-pyqt5-a-m: GUI := $(sort $(shell find tests/_qt -name "test_[a-m]*.py"))
-test-pyqt5-n-z: GUI := $(sort $(shell find tests/_qt -name "test_[n-z]*.py"))
+test-pyqt5-%: GUI = $(sort $(shell find tests/_qt -name "test_[$(@:test-pyqt5-%=%)]*.py"))
 test-pyqt6 test-pyside6: GUI := $(patsubst %,tests/_qt/test_%.py,story life preferences plugin worker mouse opening)
 $(WINDOW_SUITES): $(VENV)/.test system
 	QT_API=$(word 2,$(subst -, ,$@)) NAPARI_STRICT_QT=1 OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest $(GUI)

@@ -57,3 +57,15 @@ def test_files_that_the_readme_shows_are_there():
     assert links
     missing = [link for link in links if not (ROOT / link).exists()]
     assert not missing
+
+
+def test_every_test_of_the_window_is_in_one_part():
+    wanted = sorted(
+        str(p.relative_to(ROOT)) for p in ROOT.glob("tests/_qt/**/test_*.py")
+    )
+    parts = sorted(
+        set(re.findall(r"test-pyqt5-\w-\w", (ROOT / "Makefile").read_text()))
+    )
+    plans = [run("make", "--dry-run", part).stdout for part in parts]
+    found = [name for plan in plans for name in re.findall(r"tests/_qt/\S+\.py", plan)]
+    assert sorted(found) == wanted
