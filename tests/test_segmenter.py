@@ -832,3 +832,22 @@ def test_another_device_loads_the_encoder_anew(segmenter, encoder):
     loaded = encoder.loaded
     segmenter.unfitted(device="cpu").fit(image, marks)
     assert encoder.loaded == loaded + 1
+
+
+def test_slices_are_one_image_and_pictures_in_one_window_are_not(encoder, tmp_path):
+    image, _, marks = square()
+    cache = CacheSettings(folder=tmp_path / "cache")
+    window = FeatureSettings(intensity="ct brain")
+    pictures = [image, np.roll(image, 9, 1)]
+    two = Segmenter("fake", features=window, cache=cache)
+    two.fit(pictures, [marks, np.roll(marks, 9, 1)])
+    assert two.model_.images == (0, 1)
+    volume, marked = np.stack(pictures), np.stack([marks, np.roll(marks, 9, 1)])
+    one = Segmenter("fake", features=window, cache=cache)
+    one.fit(volume, marked, volume=True)
+    assert one.model_.images == (0, 0)
+    again = Segmenter.load(one.save(tmp_path / "a.segdino"))
+    again.set_params(cache=cache)
+    more = np.roll(image, 20, 1)
+    again.partial_fit(more, np.roll(marks, 20, 1))
+    assert again.model_.images == (0, 0, 2)

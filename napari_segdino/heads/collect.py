@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,7 @@ def iter_collect(
     """
     indices = range(len(image)) if planes is None else planes
     intensity = find_intensity(image, settings, extractor.encoder.spec)
+    number: int | None = None
     marked_now: set[str] = set()
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), TEXT)
@@ -74,8 +76,11 @@ def iter_collect(
         if not samples and not marked.any():
             continue
         plane = image.read(index)
+        if number is None:
+            number = number_of(image, {index: plane})
         tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
-        shares = share_tiles(marked, tiles, len(learned_views(head, settings)), share)
+        views = len(learned_views(head, settings))
+        shares = share_tiles(marked, tiles, views, number, share)
         for tile, parts in zip(tiles, shares, strict=True):
             pixels, tile_marks = plane[tile.slices], marked[tile.slices]
             for key, sampled in _sample_tile(
@@ -96,6 +101,25 @@ def iter_collect(
                 samples.update(sampled)
                 marked_now.update({key} if sampled else ())
             yield Progress(done, len(indices), TEXT)
+
+
+def number_of(image: Planes, read: Mapping[int, NDArray[Any]]) -> int:
+    """Return a number that tells an image from others, the same in every session.
+
+    Of its shape and the pixels of its first plane and of the one in its middle.
+
+    Parameters
+    ----------
+    image : Planes
+        The image.
+    read : mapping of int to numpy.ndarray
+        Planes that are read already.
+    """
+    digest = hashlib.blake2b(repr(image.spatial_shape).encode(), digest_size=7)
+    for index in sorted({0, len(image) // 2}):
+        plane = read[index] if index in read else image.read(index)
+        digest.update(np.ascontiguousarray(plane).data)
+    return int.from_bytes(digest.digest())
 
 
 def learned_views(head: Head, settings: FeatureSettings) -> tuple[Views, ...]:

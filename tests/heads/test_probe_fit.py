@@ -209,32 +209,31 @@ def test_a_probe_from_few_strokes_says_it_is_less_sure():
     assert few > some > many == fitted([strokes(20)], 2).temperature
 
 
-def fitted_as(keys, samples):
-    """A probe of these samples, under keys as the extractor makes them."""
-    tiles = dict(zip(keys, samples, strict=True))
+def fitted_on(images, samples):
+    """A probe of these samples, each of the image of this number."""
+    numbered = [
+        dataclasses.replace(s, image=torch.tensor(n))
+        for s, n in zip(samples, images, strict=True)
+    ]
+    # Slices of a volume, and pictures in one window, have keys that end alike.
+    tiles = {f"(4, 'tile {i}', (9, 9))": s for i, s in enumerate(numbered)}
     return drive(iter_fit_probe(tiles, 2, fit_basis(samples, True), 0, STEPS))
 
 
-SLICES = ["(4, 'a', (9, 9))", "(4, 'b', (9, 9))", "(4, 'c', (9, 9))"]
-PICTURES = ["(4, 'a', (9, 9))", "(4, 'b', (8, 8))", "(4, 'c', (7, 7))"]
-"""Keys of tiles of one volume differ in their pixels alone."""
-
-
-def test_slices_of_a_volume_are_one_image():
+@pytest.mark.parametrize("images, same", [((7, 7), True), ((7, 8), False)])
+def test_slices_of_a_volume_are_one_image(images, same):
     both = [strokes(6), dataclasses.replace(strokes(8), codes=torch.ones(8).byte())]
-    for keys, same in ((SLICES, True), (PICTURES, False)):
-        probe = fitted_as(keys[:2], both)
-        first, second = (scored(probe, both[0], key) for key in keys[:2])
-        assert torch.equal(first, second) is same
-        unmarked = scored(probe, both[0], "another tile")
-        assert not torch.allclose(first, unmarked, atol=1e-3)
+    probe = fitted_on(images, both)
+    first, second = (scored(probe, both[0], key) for key in probe.tiles)
+    assert torch.equal(first, second) is same
+    unmarked = scored(probe, both[0], "another tile")
+    assert not torch.allclose(first, unmarked, atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    "keys, count, kind",
-    [(PICTURES, 3, NetworkProbe), (SLICES, 3, KernelProbe), (SLICES, 5, NetworkProbe)],
+    "images, kind",
+    [((1, 2, 3), NetworkProbe), ((7,) * 3, KernelProbe), ((7,) * 5, NetworkProbe)],
 )
-def test_perceptrons_wait_for_more_slices_than_pictures(keys, count, kind):
-    whole = [sample([1, 2] * 20, seed, whole=True) for seed in range(count)]
-    more = ["(4, 'd', (9, 9))", "(4, 'e', (9, 9))"]
-    assert isinstance(fitted_as([*keys, *more][:count], whole), kind)
+def test_perceptrons_wait_for_more_slices_than_pictures(images, kind):
+    whole = [sample([1, 2] * 20, seed, whole=True) for seed in range(len(images))]
+    assert isinstance(fitted_on(images, whole), kind)

@@ -22,7 +22,7 @@ def painted():
 
 def test_a_stroke_in_two_tiles_is_half_in_each():
     marked = painted()
-    left, right = share_tiles(marked, [LEFT, RIGHT], 1)
+    left, right = share_tiles(marked, [LEFT, RIGHT], 1, 0)
     assert left.counts[1, 2] == right.counts[1, 3] == left.counts[3, 5] == 0.5
     assert left.counts[5, 0] == right.counts[7, 4] == 1
     assert np.array_equal(left.counts, left.weights)
@@ -31,19 +31,19 @@ def test_a_stroke_in_two_tiles_is_half_in_each():
 def test_a_stroke_that_a_tile_cuts_in_two_pieces_is_still_one():
     marked = np.zeros((8, 10), np.uint8)
     marked[1, 2:6] = marked[3, 2:6] = marked[1:4, 2] = 2  # open to the right
-    left, right = share_tiles(marked, [LEFT, RIGHT], 1)
+    left, right = share_tiles(marked, [LEFT, RIGHT], 1, 0)
     assert left.counts[1, 2] == right.counts[1, 0] == right.counts[3, 0]
     assert left.counts[1, 2] == pytest.approx(1 / 3)
 
 
 def test_views_share_a_stroke():
-    (parts,) = share_tiles(painted(), [Tile(0, 8, 0, 10)], 4)
+    (parts,) = share_tiles(painted(), [Tile(0, 8, 0, 10)], 4, 0)
     assert parts.counts[1, 2] == parts.weights[7, 8] == 0.25
 
 
 def test_a_mask_of_two_tiles_is_one_mask():
     marked = np.ones((8, 10), np.uint8)
-    left, right = share_tiles(marked, [LEFT, RIGHT], 2)
+    left, right = share_tiles(marked, [LEFT, RIGHT], 2, 0)
     assert left.counts[0, 0] == right.weights[0, 0] == 0.25
 
 

@@ -15,7 +15,7 @@ from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
 from napari_segdino.heads.mvr.options import OPTION_NAMES, MVROptions
-from napari_segdino.heads.probe.samples import Parts, Sample, take_sample
+from napari_segdino.heads.probe.samples import Parts, Sample, share_right, take_sample
 from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
@@ -160,20 +160,16 @@ class MVRHead(Head):
     ) -> list[float]:
         """Ask at the pixels that were sampled; regions of a whole mask share one."""
         blocks = sample.features.split(sample.widths.tolist(), 1)
-        right = (model.at(blocks).argmax(0) + 1 == sample.codes).numpy()
-        codes, numbers = sample.codes.numpy(), sample.strokes.numpy()
-        if sample.whole:
-            return [float(right[codes == code].mean()) for code, _ in strokes]
-        return [float(right[numbers == i].mean()) for i in range(len(strokes))]
+        return share_right((model.at(blocks).argmax(0) + 1).numpy(), sample, strokes)
 
     def to_tensors(
         self, model: BlockPerceptrons, samples: Mapping[str, Sample]
     ) -> tuple[Tensors, dict[str, Any]]:
         """Turn perceptrons and samples into tensors by name."""
+        from napari_segdino.heads.probe.tensors import samples_to_tensors
+
         named: Tensors = {f"head.{k}": v for k, v in model.state_dict().items()}
-        for i, sample in enumerate(samples.values()):
-            for field in dataclasses.fields(Sample):
-                named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
+        named |= samples_to_tensors(samples)
         meta = {
             "widths": list(model.widths),
             "present": list(model.present),
@@ -188,6 +184,7 @@ class MVRHead(Head):
     ) -> tuple[BlockPerceptrons, dict[str, Sample]]:
         """Undo :meth:`to_tensors`."""
         from napari_segdino.heads.mvr.perceptrons import make_perceptrons
+        from napari_segdino.heads.probe.tensors import samples_from_tensors
 
         model = make_perceptrons(
             meta["widths"], meta["present"], meta["n_classes"], meta["hidden"]
@@ -198,9 +195,5 @@ class MVRHead(Head):
             if name.startswith("head.")
         }
         model.load_state_dict(weights)
-        fields = [f.name for f in dataclasses.fields(Sample)]
-        samples = {
-            key: Sample(**{f: tensors[f"memory.{i}.{f}"] for f in fields})
-            for i, key in enumerate(meta["memory"])
-        }
+        samples = samples_from_tensors(tensors, meta["memory"])
         return model.eval().requires_grad_(False), samples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -96,7 +96,7 @@ def iter_fit_probe(
             "Only one class is marked: mark another one, or background (erasing marks "
             "background)."
         )
-    one_image = len(set(_images(samples).tolist())) == 1
+    one_image = len(set(_images(samples))) == 1
     if count_masks(samples) >= (NETWORK_FROM_SLICES if one_image else NETWORK_FROM):
         return (yield from _iter_fit_network(listed, basis, present, seed, steps))
     yield Progress(0, 1, "Training")
@@ -151,7 +151,7 @@ def fit_kernel(
     weights = torch.cat([s.weights for s in listed]).double()
     rows, tile = _vectors(listed, basis), _tiles(listed)
     images = _images(samples)
-    image = images[tile]
+    image = torch.tensor(images)[tile]
     chosen = _landmark_rows(listed)
     landmarks = rows[chosen], image[chosen]
     whole = any(sample.whole for sample in listed)
@@ -188,7 +188,7 @@ def fit_kernel(
         tuple(samples),
         strokes,
         previous,
-        tuple(images.tolist()),
+        images,
     )
 
 
@@ -254,10 +254,13 @@ def _tiles(samples: Sequence[Sample]) -> torch.Tensor:
     return torch.repeat_interleave(torch.arange(len(samples)), counts)
 
 
-def _images(tiles: Iterable[str]) -> torch.Tensor:
-    """Number of the image of each tile: what differs in its pixels only is of one."""
-    kinds = [kind_of(key) for key in tiles]
-    return torch.tensor([kinds.index(kind) for kind in kinds])
+def _images(samples: Mapping[str, Sample]) -> tuple[int, ...]:
+    """Count the images that the tiles are of; in another view one is another."""
+    found = [
+        key if sample.image is None else (int(sample.image), kind_of(key))
+        for key, sample in samples.items()
+    ]
+    return tuple(found.index(image) for image in found)
 
 
 def _kernel(

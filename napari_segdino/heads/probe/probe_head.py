@@ -19,6 +19,7 @@ from napari_segdino.heads.probe.samples import (
     UNSUPERVISED,
     Parts,
     Sample,
+    share_right,
     take_sample,
 )
 from napari_segdino.progress import Progress, Steps
@@ -203,22 +204,19 @@ class ProbeHead(Head):
         blocks = sample.features.split(sample.widths.tolist(), 1)
         vectors = model.basis.project(blocks)
         predicted = model.on(tile).probabilities(vectors).argmax(1) + 1
-        right = (predicted == sample.codes).numpy()
-        codes, numbers = sample.codes.numpy(), sample.strokes.numpy()
-        if sample.whole:
-            return [float(right[codes == code].mean()) for code, _ in strokes]
-        return [float(right[numbers == i].mean()) for i in range(len(strokes))]
+        return share_right(predicted.numpy(), sample, strokes)
 
     def to_tensors(
         self, model: Probe, samples: Mapping[str, Sample]
     ) -> tuple[Tensors, dict[str, Any]]:
         """Turn a probe and samples into tensors by name."""
-        from napari_segdino.heads.probe.tensors import probe_to_tensors
+        from napari_segdino.heads.probe.tensors import (
+            probe_to_tensors,
+            samples_to_tensors,
+        )
 
         named, meta = probe_to_tensors(model)
-        for i, sample in enumerate(samples.values()):
-            for field in dataclasses.fields(Sample):
-                named[f"memory.{i}.{field.name}"] = getattr(sample, field.name)
+        named |= samples_to_tensors(samples)
         return named, meta | {"memory": list(samples)}
 
     def from_tensors(
@@ -226,15 +224,13 @@ class ProbeHead(Head):
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`to_tensors`."""
         from napari_segdino.heads.probe.tensors import (
-            current_sample,
             probe_from_tensors,
+            samples_from_tensors,
+            with_colour,
         )
 
-        fields = [f.name for f in dataclasses.fields(Sample)]
-        samples = {}
-        for i, key in enumerate(meta["memory"]):
-            stored = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
-            samples[key] = current_sample(stored)
+        found = samples_from_tensors(tensors, meta["memory"])
+        samples = {key: with_colour(sample) for key, sample in found.items()}
         return probe_from_tensors(tensors, meta), samples
 
 

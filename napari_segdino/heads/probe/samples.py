@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,9 @@ class Sample:
         The same features at pixels spread over the tile.
     widths : torch.Tensor, shape (B,), int64
         Width of each block; they add up to D.
+    image : torch.Tensor, shape (), int64, optional
+        Number of the image that the tile is of, a volume's for all its slices. None in
+        files of earlier versions, and where it is of none.
     """
 
     marks: torch.Tensor
@@ -70,6 +74,7 @@ class Sample:
     parts: torch.Tensor
     context: torch.Tensor
     widths: torch.Tensor
+    image: torch.Tensor | None = None
 
     @property
     def whole(self) -> bool:
@@ -79,7 +84,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """How much of what was painted the marks of a tile are.
+    """How much of what was painted the marks of a tile are, and of which image.
 
     Parameters
     ----------
@@ -87,10 +92,13 @@ class Parts:
         Part of its stroke that a marked pixel's stroke is here.
     weights : numpy.ndarray of float64, shape (Y, X)
         What this stroke weighs.
+    image : int
+        Number of the image.
     """
 
     counts: NDArray[np.float64]
     weights: NDArray[np.float64]
+    image: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +217,9 @@ def take_sample(
     picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
     blocks = _read(grid, picked.pixels)
     weights = torch.from_numpy(picked.weights)
-    counts = torch.ones_like(weights)
+    counts, image = torch.ones_like(weights), None
     if parts is not None:
+        image = torch.tensor(parts.image)
         counts *= torch.from_numpy(parts.counts.ravel()[picked.pixels])
         weights *= torch.from_numpy(parts.weights.ravel()[picked.pixels])
     return Sample(
@@ -222,7 +231,29 @@ def take_sample(
         counts,
         _context(grid, seed) if previous is None else previous.context,
         torch.tensor([b.shape[1] for b in blocks]),
+        image,
     )
+
+
+def share_right(
+    predicted: NDArray[Any], sample: Sample, strokes: Sequence[tuple[int, Any]]
+) -> list[float]:
+    """Return what share of each stroke is classified as it is marked.
+
+    Parameters
+    ----------
+    predicted : numpy.ndarray of int, shape (N,)
+        Codes that a model gives the sampled pixels.
+    sample : Sample
+        Of one tile.
+    strokes : sequence of (code, pixels)
+        As :func:`strokes_of` finds them; regions of a whole mask share one value.
+    """
+    codes, numbers = sample.codes.numpy(), sample.strokes.numpy()
+    right = predicted == codes
+    if sample.whole:
+        return [float(right[codes == code].mean()) for code, _ in strokes]
+    return [float(right[numbers == i].mean()) for i in range(len(strokes))]
 
 
 def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:

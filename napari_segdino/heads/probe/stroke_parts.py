@@ -77,7 +77,11 @@ def _count_by_code(image: Planes, marks: Any) -> Counter[int]:
 
 
 def share_tiles(
-    marked: NDArray[Any], tiles: Sequence[Tile], views: int, cut: CutShare = ALONE
+    marked: NDArray[Any],
+    tiles: Sequence[Tile],
+    views: int,
+    image: int,
+    cut: CutShare = ALONE,
 ) -> list[Parts]:
     """Return what the marks of a plane count in each of its tiles.
 
@@ -89,6 +93,8 @@ def share_tiles(
         They may overlap.
     views : int
         In how many views each tile is learned.
+    image : int
+        Number of the image.
     cut : CutShare
         What the plane's cut counts.
 
@@ -111,7 +117,7 @@ def share_tiles(
             mean = np.mean([cut.weights.get(int(c), 1.0) for c in codes if c])
             here = np.full(tile.shape, 1 / views / len(whole))
             weighs = here * mean
-        parts.append(Parts(here * cut.counts, weighs))
+        parts.append(Parts(here * cut.counts, weighs, image))
     return parts
 
 

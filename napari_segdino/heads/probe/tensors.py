@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,20 +93,40 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     return probe
 
 
-def current_sample(stored: dict[str, Any]) -> Sample:
-    """Make a sample of what a file holds.
+def samples_to_tensors(samples: Mapping[str, Sample]) -> Tensors:
+    """Turn samples into tensors by name; their keys are filed apart, in order."""
+    return {
+        f"memory.{i}.{field.name}": tensor
+        for i, sample in enumerate(samples.values())
+        for field in dataclasses.fields(Sample)
+        if (tensor := getattr(sample, field.name)) is not None
+    }
 
-    Earlier files did not know of parts, and had no features of colour in grey, which
-    are 0.
-    """
-    if stored["parts"] is None:
-        stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
-    if missing := _missing_colour(int(stored["widths"][-1])):
-        stored["widths"] = stored["widths"].clone()
-        stored["widths"][-1] += missing
-        for name in ("features", "context"):
-            stored[name] = _pad_rows(stored[name].T, missing).T.contiguous()
-    return Sample(**stored)
+
+def samples_from_tensors(tensors: Tensors, keys: Sequence[str]) -> dict[str, Sample]:
+    """Undo :func:`samples_to_tensors`; other tensors are left alone."""
+    fields = [field.name for field in dataclasses.fields(Sample)]
+    samples = {}
+    for i, key in enumerate(keys):
+        stored: dict[str, Any] = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
+        if stored["parts"] is None:  # a file of before they were known
+            stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
+        samples[key] = Sample(**stored)
+    return samples
+
+
+def with_colour(sample: Sample) -> Sample:
+    """Add what earlier files lack: features of colour in grey, which are 0."""
+    missing = _missing_colour(int(sample.widths[-1]))
+    if not missing:
+        return sample
+    widths = sample.widths.clone()
+    widths[-1] += missing
+    padded = {
+        name: _pad_rows(getattr(sample, name).T, missing).T.contiguous()
+        for name in ("features", "context")
+    }
+    return dataclasses.replace(sample, widths=widths, **padded)
 
 
 def _missing_colour(width: int) -> int:
