@@ -3,6 +3,7 @@
 import torch
 
 from napari_segdino.encoders.base import Encoder, EncoderSpec
+from napari_segdino.progress import Progress
 
 SPEC = EncoderSpec(
     name="fake",
@@ -20,6 +21,17 @@ class FakeEncoder(Encoder):
     def __init__(self, key="fake:1"):
         self.spec, self.key, self.device = SPEC, key, torch.device("cpu")
         self.planes_encoded = self.loaded = 0
+
+    def installed(self, monkeypatch):
+        """Let every name of an encoder give this one; count how often."""
+
+        def load(name, device="auto"):
+            yield Progress(0, 1, "Loading")
+            self.loaded += 1
+            return self
+
+        monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+        return self
 
     def encode(self, batch, levels):
         self.planes_encoded += len(batch)

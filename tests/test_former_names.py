@@ -12,7 +12,6 @@ from napari_segdino.config import CacheSettings
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import log_once
 from napari_segdino.model_file import ModelFile, model_digest, read_model, write_model
-from napari_segdino.progress import Progress
 from napari_segdino.session.project import (
     PROJECT_FILE,
     ProjectWriter,
@@ -35,12 +34,7 @@ def nothing_told():
 @pytest.fixture
 def probe(monkeypatch, tmp_path):
     fake = FakeEncoder()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    fake.installed(monkeypatch)
     return Segmenter("fake", cache=CacheSettings(folder=tmp_path / "cache"))
 
 

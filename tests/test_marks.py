@@ -20,7 +20,7 @@ from napari_segdino.marks import (
     corrections,
     too_high,
 )
-from napari_segdino.progress import Progress, drive
+from napari_segdino.progress import drive
 from napari_segdino.session.session import LabelClass, Session
 from napari_segdino.study.labels import decide
 
@@ -58,11 +58,7 @@ def test_the_highest_class_is_learned_from_as_it_is():
 
 @pytest.fixture
 def segmenter(monkeypatch, tmp_path):
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return FakeEncoder()
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    FakeEncoder().installed(monkeypatch)
     return Segmenter("fake", cache=CacheSettings(1 << 26, 0, tmp_path))
 
 

@@ -28,20 +28,12 @@ from napari_segdino.heads.dense.recipes import AUGMENTED_COPIES
 from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.model_file import ModelFile, read_model, write_model
-from napari_segdino.progress import Progress, drive
+from napari_segdino.progress import drive
 
 
 @pytest.fixture
 def encoder(monkeypatch):
-    fake = FakeEncoder()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        fake.loaded += 1
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
-    return fake
+    return FakeEncoder().installed(monkeypatch)
 
 
 PASSES = len(FeatureSettings().factors)

@@ -13,21 +13,14 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import BlockResult, PlaneResult
 from napari_segdino.model_file import read_model, write_model
-from napari_segdino.progress import Progress, drive
+from napari_segdino.progress import drive
 
 WAYS = [{"slices": "Y"}, {"slices": "ZYX", "neighbours": 0}, {"neighbours": 1}]
 
 
 @pytest.fixture(autouse=True)
 def encoder(monkeypatch):
-    fake = FakeEncoder()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
-    return fake
+    return FakeEncoder().installed(monkeypatch)
 
 
 def scene():

@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.encoders.base import EncoderSpec
@@ -214,15 +213,14 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except UnpicklingError as error:
-        if "unsupported" in str(error).lower():
+    except Exception as error:  # noqa: BLE001 - damaged pickles raise anything
+        text = str(error).lower()
+        if "weights only load failed" in text and "unsupported" in text:
             raise WeightsError(
                 f"{path.name} holds more than tensors and would run code when "
                 "opened, so it is refused: save its state dict or a .safetensors "
                 "file instead."
             ) from error
-        raise WeightsError(f"{path.name} is damaged or cut short.") from error
-    except Exception as error:  # noqa: BLE001 - damaged pickles raise anything
         raise WeightsError(
             f"{path.name} is damaged, cut short or no checkpoint of tensors."
         ) from error

@@ -26,6 +26,11 @@ OTHER_CHANNELS = (
     "This image has another number of channels than those the probe learned from."
 )
 
+ONE_CLASS = (
+    "Only one class is marked: mark another one, or background (erasing marks "
+    "background)."
+)
+
 Tensors = dict[str, "torch.Tensor"]
 
 

@@ -16,7 +16,6 @@ from qtpy.QtTest import QTest
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.mouse import click
 from napari_segdino.config import CacheSettings
-from napari_segdino.progress import Progress
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.session.preload import preload
 from napari_segdino.session.session import Session
@@ -69,12 +68,7 @@ def probe_maker(
 ) -> Callable[..., Segmenter]:
     """Make real probes over an encoder that takes block means."""
     fake = FakeEncoder()
-
-    def load(name: str, device: str) -> Any:
-        yield Progress(0, 1, "Loading")
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    fake.installed(monkeypatch)
     cache = CacheSettings(folder=tmp_path / "cache")
     return lambda head="probe", **_: Segmenter("fake", head=head, cache=cache)
 

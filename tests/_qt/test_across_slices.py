@@ -26,7 +26,7 @@ def across(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
     assert not np.asarray(user.annotation.mask.data)[:, ROW].any()
     user.viewer.dims.order = (1, 0, 2)
     user.viewer.dims.set_current_step(1, ROW)
-    user.annotation.mask.brush_size = 1
+    user.annotation.mask.brush_size, user.annotation.mask.selected_label = 1, 1
     user.rest()
     return user
 
@@ -51,35 +51,37 @@ def undo(user: Any, redo: bool = False) -> None:
     press_key(Qt.Key.Key_Z, CONTROL | shift if redo else CONTROL)
 
 
-def test_a_stroke_marks_every_slice_that_it_crosses(across: Any) -> None:
-    across.annotation.mask.selected_label = 1
-    stroke(across.viewer, across.annotation.mask, [(1, 20), (3, 20)])
-    across.wait(lambda: np.array_equal(marked(across), line(2)))
-    undo(across)
-    across.wait(lambda: not marked(across).any())
-    undo(across, redo=True)
-    across.wait(lambda: np.array_equal(marked(across), line(2)))
+def became(user: Any, wanted: np.ndarray) -> bool:
+    """Whether these are the marks on the cut, once what was painted is noted."""
+    user.wait(lambda: np.array_equal(marked(user), wanted))
+    return np.array_equal(marked(user), wanted)
 
 
-def test_a_stroke_over_what_is_right_confirms_it_on_every_slice(across: Any) -> None:
-    across.annotation.mask.mode = "erase"
+@pytest.mark.parametrize("mode, mark", [("paint", 2), ("erase", 1)])
+def test_a_stroke_marks_every_slice_that_it_crosses(
+    across: Any, mode: str, mark: int
+) -> None:
+    """Erasing what is background changes nothing there: it confirms it."""
+    before = np.array(across.annotation.mask.data)
+    across.annotation.mask.mode = mode
     stroke(across.viewer, across.annotation.mask, [(1, 20), (3, 20)])
-    across.wait(lambda: np.array_equal(marked(across), line(1)))
+    assert became(across, line(mark))
+    changed = np.asarray(across.annotation.mask.data) != before
+    np.testing.assert_array_equal(changed[:, ROW], line(mark) == 2)
     undo(across)
-    across.wait(lambda: not marked(across).any())
+    assert became(across, line(0))
     undo(across, redo=True)
-    across.wait(lambda: np.array_equal(marked(across), line(1)))
+    assert became(across, line(mark))
 
 
 def test_a_stroke_that_changes_one_slice_is_undone_on_all(across: Any) -> None:
-    across.annotation.mask.selected_label = 1
     stroke(across.viewer, across.annotation.mask, [(1, 20)])
-    across.wait(lambda: np.array_equal(marked(across), line(2, slice(1, 2))))
+    assert became(across, line(2, slice(1, 2)))
     across.annotation.mask.mode = "erase"
     stroke(across.viewer, across.annotation.mask, [(1, 20), (3, 20)])
-    across.wait(lambda: np.array_equal(marked(across), line(1)))
+    assert became(across, line(1))
     undo(across)
-    across.wait(lambda: np.array_equal(marked(across), line(2, slice(1, 2))))
+    assert became(across, line(2, slice(1, 2)))
 
 
 def test_a_polygon_across_the_slices(across: Any) -> None:
@@ -88,4 +90,4 @@ def test_a_polygon_across_the_slices(across: Any) -> None:
     polygon(across.viewer, across.annotation.mask, [(1, 10), (1, 30), (3, 30), (3, 10)])
     wanted = np.zeros((5, 80), int)
     wanted[1:4, 10:31] = 1
-    across.wait(lambda: np.array_equal(marked(across), wanted))
+    assert became(across, wanted)

@@ -116,13 +116,8 @@ def test_a_real_segmenter_draws_a_large_plane_in_parts(
 
     from napari_segdino import Segmenter
     from napari_segdino.config import CacheSettings, FeatureSettings
-    from napari_segdino.progress import Progress
 
-    def load(name: str, device: str) -> Any:
-        yield Progress(0, 1, "Loading")
-        return FakeEncoder()
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    FakeEncoder().installed(monkeypatch)
     shown = FeatureSettings(tile=64, overlap=16)
     cache = CacheSettings(1 << 28, 0, tmp_path)
 

@@ -4,19 +4,11 @@ from fake_encoder import FakeEncoder
 
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings, FeatureSettings
-from napari_segdino.progress import Progress
 
 
 @pytest.fixture
 def fake_encoder(monkeypatch):
-    fake = FakeEncoder()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
-    return fake
+    return FakeEncoder().installed(monkeypatch)
 
 
 @pytest.fixture

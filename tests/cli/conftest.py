@@ -8,8 +8,6 @@ from click.testing import CliRunner
 from fake_encoder import FakeEncoder
 from PIL import Image
 
-from napari_segdino.progress import Progress
-
 
 def picture(seed: int, side: int = 48) -> tuple[np.ndarray, np.ndarray]:
     """A bright square in dark noise, and where it is."""
@@ -44,12 +42,7 @@ def folders(tmp_path):
 def fake(monkeypatch, tmp_path):
     """Let any encoder's name give block means, and count what is encoded."""
     encoder = FakeEncoder()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return encoder
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    encoder.installed(monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return encoder
 

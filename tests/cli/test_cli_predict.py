@@ -11,18 +11,12 @@ from napari_segdino import Segmenter
 from napari_segdino.cli import main
 from napari_segdino.config import CacheSettings
 from napari_segdino.io import read_scan
-from napari_segdino.progress import Progress
 
 
 @pytest.fixture
 def work(monkeypatch, tmp_path):
     """A folder with a probe and three scans."""
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return FakeEncoder()
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    FakeEncoder().installed(monkeypatch)
     monkeypatch.chdir(tmp_path)
     image = np.zeros((48, 48), np.uint8)
     image[12:30, 12:30] = 200

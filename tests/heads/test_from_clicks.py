@@ -60,11 +60,7 @@ def test_background_clicks_push_a_class_away():
 
 @pytest.fixture
 def segmenter(monkeypatch, tmp_path):
-    def load(name, device="auto"):
-        yield from ()
-        return FakeEncoder()
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    FakeEncoder().installed(monkeypatch)
     return Segmenter("fake", cache=CacheSettings(folder=tmp_path))
 
 

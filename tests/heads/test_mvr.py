@@ -22,7 +22,6 @@ from napari_segdino.heads.mvr.perceptrons import make_perceptrons
 from napari_segdino.heads.registry import get_recipe, make_head, recipes
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.marks import strokes_of
-from napari_segdino.progress import Progress
 
 SIDE = 64
 VIEWS = FeatureSettings((64, 96), (1.0,), True, neighbours=0)
@@ -37,14 +36,7 @@ class Lopsided(FakeEncoder):
 
 @pytest.fixture
 def encoder(monkeypatch):
-    fake = Lopsided()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
-    return fake
+    return Lopsided().installed(monkeypatch)
 
 
 @pytest.fixture

@@ -122,14 +122,7 @@ def test_slabs_agree_at_their_seams(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def encoder(monkeypatch):
-    fake = FakeEncoder()
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return fake
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
-    return fake
+    return FakeEncoder().installed(monkeypatch)
 
 
 def segmenter(tmp_path, **predicting):

@@ -15,7 +15,6 @@ from hypothesis.extra import numpy as npst
 from napari_segdino import Segmenter
 from napari_segdino.compressed import Compressed
 from napari_segdino.config import CacheSettings
-from napari_segdino.progress import Progress
 from napari_segdino.session.probe_state import ProbeState, bytes_of, fitted_state
 
 
@@ -33,11 +32,7 @@ def fitted(number: int, shared: Any = None) -> Any:
 
 @pytest.fixture
 def segmenter(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Segmenter:
-    def load(name: str, device: str) -> Any:
-        yield Progress(0, 1, "Loading")
-        return FakeEncoder()
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    FakeEncoder().installed(monkeypatch)
     return Segmenter("fake", cache=CacheSettings(folder=tmp_path / "cache"))
 
 

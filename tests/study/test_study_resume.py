@@ -92,12 +92,7 @@ def one_thread():
 
 def run_here(data, output, monkeypatch):
     """Do what `start` does, in this process and undisturbed."""
-
-    def load(name, device):
-        yield from ()
-        return FakeEncoder()
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
+    FakeEncoder().installed(monkeypatch)
     settings = StudySettings("segdino", "fake", "cpu", epochs=EPOCHS, side=64)
     work = output.with_suffix(".study")
     drive(iter_study(open_dataset(data), settings, work, output))

@@ -13,7 +13,7 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.base import ONE_CLASS, OTHER_CHANNELS, Head, Recipe, Tensors
 from napari_segdino.heads.mvr.options import OPTION_NAMES, MVROptions
 from napari_segdino.heads.probe.samples import Parts, Sample, share_right, take_sample
 from napari_segdino.progress import Steps
@@ -115,10 +115,7 @@ class MVRHead(Head):
         from napari_segdino.heads.mvr.perceptrons import iter_fit_perceptrons
 
         if len({int(code) for s in samples.values() for code in s.codes.unique()}) < 2:
-            raise InputError(
-                "Only one class is marked: mark another one, or background (erasing "
-                "marks background)."
-            )
+            raise InputError(ONE_CLASS)
         how = list(samples.values()), n_classes, self._options, seed, device
         return (yield from iter_fit_perceptrons(*how))
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from napari_segdino.errors import InputError
 from napari_segdino.features.extract import kind_of, tile_of
+from napari_segdino.heads.base import ONE_CLASS
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import (
     TILE_WEIGHT,
@@ -92,10 +93,7 @@ def iter_fit_probe(
     codes = torch.cat([s.codes for s in listed]).long() - 1
     present = torch.bincount(codes, minlength=n_classes) > 0
     if int(present.sum()) < 2:
-        raise InputError(
-            "Only one class is marked: mark another one, or background (erasing marks "
-            "background)."
-        )
+        raise InputError(ONE_CLASS)
     one_image = len(set(_images(samples))) == 1
     if count_masks(samples) >= (NETWORK_FROM_SLICES if one_image else NETWORK_FROM):
         return (yield from _iter_fit_network(listed, basis, present, seed, steps))
@@ -131,8 +129,7 @@ def fit_kernel(
     present : torch.Tensor, shape (K,), bool
         Classes with marks, at least two.
     previous : KernelProbe, optional
-        The probe whose mask the last strokes corrected; ignored where it has other
-        classes.
+        The probe whose mask the last strokes corrected, if of the same classes.
 
     Returns
     -------
@@ -161,13 +158,7 @@ def fit_kernel(
         _kernel(rows, image, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
     strokes = count_strokes(samples)
-    share, expressed = (
-        0.0,
-        torch.zeros(design.shape[1], len(present), dtype=torch.float64),
-    )
-    if previous is not None and torch.equal(previous.present, present):
-        share = PREVIOUS_WEIGHT ** max(1, strokes - previous.strokes)
-        expressed[:, present] = _express(design, _scores(previous, samples))
+    share, expressed = _kept(previous, samples, present, design, strokes)
     painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
     rounds = 1 if len(painted) == 1 else 1 + HARD_EXAMPLE_ROUNDS
     for _ in range(rounds):
@@ -177,11 +168,10 @@ def fit_kernel(
         if not wrong.any():
             break
         weights = torch.where(wrong, HARD_EXAMPLE_WEIGHT * weights, weights)
-    weight = (1 - TILE_WEIGHT) * (back @ betas).float()
     return KernelProbe(
         basis,
         landmarks[0],
-        weight,
+        (1 - TILE_WEIGHT) * (back @ betas).float(),
         present,
         scale,
         tile[chosen],
@@ -190,6 +180,21 @@ def fit_kernel(
         previous,
         images,
     )
+
+
+def _kept(
+    previous: KernelProbe | None,
+    samples: Mapping[str, Sample],
+    present: torch.Tensor,
+    design: torch.Tensor,
+    strokes: int,
+) -> tuple[float, torch.Tensor]:
+    """Share of the previous probe that stays, and its coefficients (P, K)."""
+    expressed = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    if previous is None or not torch.equal(previous.present, present):
+        return 0.0, expressed
+    expressed[:, present] = _express(design, _scores(previous, samples))
+    return PREVIOUS_WEIGHT ** max(1, strokes - previous.strokes), expressed
 
 
 def _one_against_rest(
