@@ -78,9 +78,9 @@ def fuse(
     norm: torch.Tensor | None = None
     for view in maps:
         # A view that overflowed on a pixel has nothing to say there.
-        broken = view.isnan().any(0)
-        view = torch.where(broken, 0.0, view)
-        weight = torch.where(broken, 0.0, _weight(view, how, temperature))
+        invalid = view.isnan().any(0)
+        view = torch.where(invalid, 0.0, view)
+        weight = torch.where(invalid, 0.0, _weight(view, how, temperature))
         if total is None or norm is None:
             total, norm = weight * view, weight
         else:

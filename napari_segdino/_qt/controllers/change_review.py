@@ -212,8 +212,8 @@ class ChangeReview(QObject):  # type: ignore[misc]
     def _keep(self, found: Difference) -> None:
         self._found = found
         self._show_found()
-        text, broken = verdict(found.guard)
-        if broken and not self._told:
+        text, regressed = verdict(found.guard)
+        if regressed and not self._told:
             self._told = True
             self._controller.message.emit(
                 f"{text} Go back in the Review tab, or go on."
@@ -247,15 +247,15 @@ def verdict(found: Guard | None) -> tuple[str, bool]:
     -------
     text : str
         Empty where there are none.
-    broken : bool
+    regressed : bool
         Whether some hold no more.
     """
     if found is None or not found.after:
         return "", False
-    count, broken = len(found.after), len(found.regressed)
-    if broken:
-        verb = "holds" if broken == 1 else "hold"
-        return f"{broken} of {count} earlier corrections no longer {verb}.", True
+    count, regressed = len(found.after), len(found.regressed)
+    if regressed:
+        verb = "holds" if regressed == 1 else "hold"
+        return f"{regressed} of {count} earlier corrections no longer {verb}.", True
     holding = sum(score.satisfied for score in found.after)
     amount = "All" if holding == count else f"{holding} of"
     return f"{amount} {count} earlier corrections hold.", False

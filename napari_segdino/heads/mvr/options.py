@@ -1,4 +1,4 @@
-"""What may be said of how perceptrons on blocks are trained."""
+"""Options of how the perceptrons on blocks are trained."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def fit_kernel(
         _kernel(rows, image, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
     strokes = count_strokes(samples)
-    share, expressed = _kept(previous, samples, present, design, strokes)
+    share, expressed = _previous_part(previous, samples, present, design, strokes)
     painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
     rounds = 1 if len(painted) == 1 else 1 + HARD_EXAMPLE_ROUNDS
     for _ in range(rounds):
@@ -182,7 +182,7 @@ def fit_kernel(
     )
 
 
-def _kept(
+def _previous_part(
     previous: KernelProbe | None,
     samples: Mapping[str, Sample],
     present: torch.Tensor,
