@@ -11,13 +11,15 @@ from napari_segdino.errors import InputError, unknown_name
 GIB = 1 << 30
 
 WINDOWS = {
+    "8-bit": (0.0, 255.0),
     "ct lung": (-1350.0, 150.0),
     "ct bone": (-500.0, 1300.0),
     "ct soft tissue": (-160.0, 240.0),
     "ct brain": (0.0, 80.0),
     "meddinov3": (-1000.0, 1000.0),
 }
-"""Windows on CT in Hounsfield units; the last is the clamp of MedDINOv3."""
+"""Pixels as stored in pictures, and windows on CT in Hounsfield units, the last of
+which is the clamp of MedDINOv3."""
 
 INTENSITIES = ("auto", "percentile", *WINDOWS)
 """What :attr:`FeatureSettings.intensity` may be."""
@@ -27,6 +29,12 @@ FUSIONS = ("entropy", "mean")
 
 Z_UNITS = ("slices", "mm")
 """What :attr:`PredictSettings.z_unit` may be."""
+
+SQUASHES = ("", "bilinear", "bicubic")
+"""What :attr:`FeatureSettings.squash` may be."""
+
+WHOLE = 1 << 30
+"""Longest side of a tile where planes are not cut."""
 
 SLICES = ("Z", "Y", "X", "ZYX")
 """What :attr:`FeatureSettings.slices` usually is; any of these letters may be."""
@@ -50,9 +58,9 @@ class FeatureSettings:
         Planes larger than `tile` pixels are cut into tiles that share
         `overlap` pixels.
     intensity : str
-        Which intensities become 0 and 1: ``"percentile"``, a window on
-        Hounsfield units (:data:`WINDOWS`), or ``"auto"``, which is the
-        encoder's own window where it has one and else percentiles.
+        Which intensities become 0 and 1: ``"percentile"``, a fixed window
+        (:data:`WINDOWS`), or ``"auto"``, which is the encoder's own window where
+        it has one and else percentiles.
     percentiles : tuple of float
         Percentiles of the image, for ``"percentile"``.
     slices : str
@@ -61,6 +69,9 @@ class FeatureSettings:
     neighbours : int
         Grey planes of a volume are seen with so many before and behind them, as
         channels; colour stands alone.
+    squash : {"", "bilinear", "bicubic"}
+        Planes are shown whole, as squares of each side, interpolated so; empty
+        keeps their aspect ratio.
     """
 
     sides: tuple[int, ...] = (0,)
@@ -72,11 +83,19 @@ class FeatureSettings:
     percentiles: tuple[float, float] = (0.5, 99.5)
     slices: str = "Z"
     neighbours: int = 1
+    squash: Literal["", "bilinear", "bicubic"] = ""
 
     def __post_init__(self) -> None:
         if self.intensity not in INTENSITIES:
             name = self.intensity
             raise InputError(unknown_name("intensity preset", name, INTENSITIES))
+        if self.squash not in SQUASHES:
+            raise InputError(unknown_name("squash", self.squash, SQUASHES[1:]))
+
+    @property
+    def longest_tile(self) -> int:
+        """Longest side of a tile: what is squashed is not cut."""
+        return WHOLE if self.squash else self.tile
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,11 @@ class Estimator(Params):
         """Whether a probe has been trained or loaded."""
         return hasattr(self, "model_")
 
+    @property
+    def feature_settings(self) -> FeatureSettings:
+        """How planes are shown to the encoder: as asked for, or as the head is made."""
+        return self.features or make_head(self.head, self.recipe).default_features()
+
     def check_fitted(self) -> None:
         """Raise NotFittedError where nothing has been learned or loaded."""
         if not self.is_fitted:
@@ -178,9 +183,7 @@ class Estimator(Params):
             If they cannot share the probe; grey, grey with alpha, RGB and RGBA can.
         """
         known = self.channels_ if self.is_fitted and not anew else None
-        head = make_head(self.head, self.recipe)
-        features = self.features or head.default_features()
-        return check_channels(images, known, features.neighbours)
+        return check_channels(images, known, self.feature_settings.neighbours)
 
     # -- files -------------------------------------------------------------
 

@@ -843,3 +843,21 @@ def test_slices_are_one_image_and_pictures_in_one_window_are_not(encoder, tmp_pa
     more = np.roll(image, 20, 1)
     again.partial_fit(more, np.roll(marks, 20, 1))
     assert again.model_.images == (0, 0, 2)
+
+
+def test_squashed_planes_are_seen_whole_and_files_say_so(encoder, tmp_path):
+    image = np.random.default_rng(0).integers(0, 40, (150, 1100), np.uint8)
+    marks = np.ones(image.shape, np.uint8)
+    image[40:110, 300:800] += 180
+    marks[40:110, 300:800] = 2
+    cache = CacheSettings(folder=tmp_path)
+    segmenter = Segmenter("fake", "segdino", recipe="segdino_published", cache=cache)
+    found = segmenter.fit(image, marks).predict(image)
+    assert encoder.planes_encoded == 1, "one square, no tiles"
+    assert agreement(found, marks - 1) > 0.97
+    features = FeatureSettings(intensity="8-bit", squash="bicubic")
+    probe = Segmenter("fake", features=features, cache=cache).fit(image, marks)
+    for each in (segmenter, probe):
+        again = Segmenter.load(each.save(tmp_path / "probe.segdino"))
+        assert again.feature_settings == each.feature_settings
+        assert again.feature_settings.squash == "bicubic"

@@ -15,6 +15,7 @@ from napari_segdino.config import (
     GIB,
     INTENSITIES,
     SLICES,
+    SQUASHES,
     Z_UNITS,
     CacheSettings,
     FeatureSettings,
@@ -233,7 +234,8 @@ feature_options = all_of(
         "--intensity",
         type=OneOf(INTENSITIES),
         help="Which intensities are shown: the encoder's own choice, percentiles "
-        f"of the image, or a window on CT.  [default: {_SHOWN.intensity}]",
+        "of the image, 0 to 255, or a window on CT.  [default: the recipe's, or "
+        f"{_SHOWN.intensity}]",
     ),
     click.option(
         "--flips/--no-flips",
@@ -262,6 +264,12 @@ feature_options = all_of(
         type=click.IntRange(0, 4),
         help="Planes before and behind each that it is seen with, as channels.  "
         f"[default: {_SHOWN.neighbours}]",
+    ),
+    click.option(
+        "--squash",
+        type=OneOf(SQUASHES[1:]),
+        help="Show whole planes as squares, scaled so.  [default: the recipe's, or "
+        "planes keep their aspect ratio]",
     ),
 )
 

@@ -36,7 +36,7 @@ def measure_edges(
         None where a plane is one tile, which then speaks for itself.
     """
     image = image.measured
-    tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
+    tiles = cut_tiles(image.plane_shape, settings.longest_tile, settings.overlap)
     if len(tiles) == 1:
         return None
     step = grid_step(tiles[0].shape)

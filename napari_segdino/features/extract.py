@@ -35,7 +35,10 @@ def views_of(settings: FeatureSettings) -> tuple[Views, ...]:
     """All that the settings ask for: sides times flips, each at all factors."""
     mirrors = (False, True) if settings.flips else (False,)
     return tuple(
-        tuple(View(side, factor, flip_x=m) for factor in settings.factors)
+        tuple(
+            View(side, factor, flip_x=m, squash=settings.squash)
+            for factor in settings.factors
+        )
         for side in settings.sides
         for m in mirrors
     )
@@ -74,10 +77,12 @@ class Extractor:
         parts = (LAYOUT, digest.hexdigest(), tile.shape, tile.dtype.str, intensity)
         seen = (views, self.encoder.key, self.levels)
         shape = tile.shape[0], tile.shape[1]
-        more = [LEAST_SIDE] if any(grows(shape, view) for view in views) else []
-        return repr(
-            (*parts, *seen, *more, *([self.neighbours] if self.neighbours else []))
-        )
+        more: list[object] = []
+        if any(grows(shape, view) for view in views):
+            more.append(LEAST_SIDE)
+        # What was added later is named only where it is not as it always was.
+        more += filter(None, (self.neighbours, views[0].squash))
+        return repr((*parts, *seen, *more))
 
     def grid(
         self, tile: NDArray[Any], intensity: Intensity, views: Views

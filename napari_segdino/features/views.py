@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,12 +34,17 @@ class View:
         The side is multiplied by this.
     flip_y, flip_x : bool
         Whether the tile is mirrored before and its features after encoding.
+    squash : {"", "bilinear", "bicubic"}
+        Interpolation by which the tile becomes a square; empty keeps its aspect
+        ratio.
     """
 
     side: int = 0
     factor: float = 1.0
     flip_y: bool = False
     flip_x: bool = False
+    # Keys of features hold what is printed of a view: probe files hold keys.
+    squash: str = field(default="", repr=False)
 
     @property
     def flips(self) -> list[int]:
@@ -62,7 +67,7 @@ def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, i
     """Size in which a tile is shown.
 
     Both sides are multiples of `multiple`, so that features span the tile
-    exactly; the aspect ratio changes by less than one cell.
+    exactly; the aspect ratio changes by less than one cell unless it is squashed.
 
     Parameters
     ----------
@@ -82,7 +87,8 @@ def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, i
     side = (view.side or min(ENLARGE * longest, FINE_SIDE)) * view.factor
     if grows(shape, view):
         side = _least(view)
-    y, x = (max(1, round(n * side / longest / multiple)) * multiple for n in shape)
+    sides = (longest, longest) if view.squash else shape
+    y, x = (max(1, round(n * side / longest / multiple)) * multiple for n in sides)
     return y, x
 
 
@@ -102,10 +108,29 @@ def show(image: torch.Tensor, view: View, multiple: int) -> torch.Tensor:
     -------
     torch.Tensor, shape (C, Y', X')
     """
+    size = view_size((image.shape[-2], image.shape[-1]), view, multiple)
+    shown = scale(image, size, view.squash or "bilinear")
+    return shown.clamp(0, 1).flip(view.flips)
+
+
+def scale(image: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:
+    """Scale an image, averaging where it shrinks, as Pillow does.
+
+    Parameters
+    ----------
+    image : torch.Tensor, shape (C, Y, X), float32
+        Any range, which bicubic may leave.
+    size : tuple of int
+        (Y, X) wanted.
+    mode : {"bilinear", "bicubic"}
+        The interpolation.
+
+    Returns
+    -------
+    torch.Tensor, shape (C, Y', X')
+    """
     from torch.nn import functional
 
-    size = view_size((image.shape[-2], image.shape[-1]), view, multiple)
-    feature_settings = functional.interpolate(
-        image[None], size, mode="bilinear", antialias=True, align_corners=False
+    return functional.interpolate(
+        image[None], size, mode=mode, antialias=True, align_corners=False
     )[0]
-    return feature_settings.flip(view.flips)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -50,6 +50,8 @@ class Recipe:
         Whether each size is encoded mirrored as well.
     options : tuple of (str, object)
         What may follow the name: see :meth:`Head.option_names`.
+    intensity, squash : str
+        See :class:`~napari_segdino.config.FeatureSettings`.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Recipe:
     sides: tuple[int, ...] = (256,)
     flips: bool = False
     options: tuple[tuple[str, Any], ...] = ()
+    intensity: str = "auto"
+    squash: Literal["", "bilinear", "bicubic"] = ""
 
     @property
     def head_options(self) -> Mapping[str, Any]:
@@ -66,7 +70,14 @@ class Recipe:
     @property
     def features(self) -> FeatureSettings:
         """How images are shown: each size by itself, each slice alone."""
-        return FeatureSettings(self.sides, (1.0,), self.flips, neighbours=0)
+        return FeatureSettings(
+            self.sides,
+            (1.0,),
+            self.flips,
+            intensity=self.intensity,
+            neighbours=0,
+            squash=self.squash,
+        )
 
 
 class Head(Protocol):

@@ -78,7 +78,7 @@ def iter_collect(
         plane = image.read(index)
         if number is None:
             number = number_of(image, {index: plane})
-        tiles = cut_tiles(image.plane_shape, settings.tile, settings.overlap)
+        tiles = cut_tiles(image.plane_shape, settings.longest_tile, settings.overlap)
         views = len(learned_views(head, settings))
         shares = share_tiles(marked, tiles, views, number, share)
         for tile, parts in zip(tiles, shares, strict=True):
@@ -185,7 +185,9 @@ def sample_bytes(
     """
     y, x = (int(n) for n in marks.shape)
     total = 0
-    for tile in cut_tiles((y, x), feature_settings.tile, feature_settings.overlap):
+    for tile in cut_tiles(
+        (y, x), feature_settings.longest_tile, feature_settings.overlap
+    ):
         marked = marks[tile.slices]
         if not marked.any():
             continue

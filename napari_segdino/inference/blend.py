@@ -48,7 +48,7 @@ class Cut:
 
 def cut_plane(shape: tuple[int, ...], settings: FeatureSettings) -> Cut:
     """Cut a plane of `shape` (Y, X, ...) as :func:`cut_tiles` does."""
-    tiles = cut_tiles((shape[0], shape[1]), settings.tile, settings.overlap)
+    tiles = cut_tiles((shape[0], shape[1]), settings.longest_tile, settings.overlap)
     rows = sorted({(tile.y0, tile.y1) for tile in tiles})
     columns = sorted({(tile.x0, tile.x1) for tile in tiles})
     return Cut(

@@ -142,7 +142,7 @@ def find_marks(
     """Return the marks (Y, X) of those planes that have any."""
     if not score.painted:
         return {}
-    tiles = cut_tiles(seen.plane_shape, settings.tile, settings.overlap)
+    tiles = cut_tiles(seen.plane_shape, settings.longest_tile, settings.overlap)
     found: dict[int, NDArray[Any]] = {}
     for number, index in enumerate(planes):
         plane = seen.read(index)

@@ -115,7 +115,7 @@ def _tiles(
     marks = loaded.marks
     tiles = cut_tiles(
         planes.plane_shape,
-        pipeline.feature_settings.tile,
+        pipeline.feature_settings.longest_tile,
         pipeline.feature_settings.overlap,
     )
     for index in range(len(planes)):

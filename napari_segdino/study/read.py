@@ -66,12 +66,15 @@ class CaseReader:
     colour : bool
         Grey pictures are repeated to red, green and blue, as others of the
         data set are in colour.
+    squash : {"", "bilinear", "bicubic"}
+        Pictures become squares of `side`, interpolated so.
     """
 
     rule: LabelRule
     channels: int = 1
     side: int = 0
     colour: bool = False
+    squash: str = ""
 
     def __call__(self, case: Case) -> Loaded:
         """Read a case.
@@ -95,7 +98,7 @@ class CaseReader:
         if axes == "YX" and self.colour:
             image, axes = np.repeat(image[..., None], 3, -1), "YXC"
         if scan.spatial_axes == "YX":
-            image, mask = scaled(image, mask, self.side)
+            image, mask = scaled(image, mask, self.side, self.squash)
         return Loaded(image, mask, axes, spacing, scan.voxel_mm)
 
     def _scan(self, case: Case) -> Scan:
@@ -175,7 +178,7 @@ def _renamed(scan: Scan) -> Scan:
 
 
 def scaled(
-    image: NDArray[Any], mask: NDArray[Any], side: int
+    image: NDArray[Any], mask: NDArray[Any], side: int, squash: str = ""
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Scale a picture down, smoothly, and its mask, by nearest.
 
@@ -187,12 +190,16 @@ def scaled(
         Its mask.
     side : int
         Longer side wanted; 0, or more than there is, changes nothing.
+    squash : {"", "bilinear", "bicubic"}
+        Both sides become `side`, as Pillow scales them.
 
     Returns
     -------
     image, mask : numpy.ndarray
         Of the types given.
     """
+    if side and squash:
+        return _squashed(image, mask, side, squash)
     if not side or max(mask.shape) <= side:
         return image, mask
     from skimage.transform import resize
@@ -204,3 +211,22 @@ def scaled(
         small = np.rint(small)
     less = resize(mask, size, order=0, anti_aliasing=False, preserve_range=True)
     return small.astype(image.dtype), less.astype(mask.dtype)
+
+
+def _squashed(
+    image: NDArray[Any], mask: NDArray[Any], side: int, how: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    import torch
+
+    from napari_segdino.features.views import scale
+
+    channels = np.moveaxis(np.atleast_3d(image), -1, 0).astype(np.float32)
+    square = scale(torch.from_numpy(channels), (side, side), how).numpy()
+    if image.dtype.kind in "ui":
+        limits = np.iinfo(image.dtype)
+        square = np.rint(square).clip(limits.min, limits.max)
+    picture = np.moveaxis(square, 0, -1).reshape(side, side, *image.shape[2:])
+    rows, columns = ((np.arange(side) + 0.5) * n / side for n in mask.shape)
+    return picture.astype(image.dtype), mask[
+        np.ix_(rows.astype(int), columns.astype(int))
+    ]

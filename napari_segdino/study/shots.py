@@ -119,7 +119,8 @@ def iter_fewshot(
     plan : ShotPlan
         What is repeated.
     side : int
-        Longer side of pictures; see :class:`CaseReader`.
+        Longer side of pictures; see :class:`CaseReader`. Pictures that are squashed
+        have the size at which they are shown.
     binary : bool, optional
         See :func:`~napari_segdino.study.labels.decide`.
 
@@ -137,7 +138,10 @@ def iter_fewshot(
     InputError
         If there are too few cases.
     """
-    drawn = yield from iter_draw(dataset, plan, side, binary)
+    features = segmenter.feature_settings
+    if features.squash:
+        side = max(features.sides)
+    drawn = yield from iter_draw(dataset, plan, side, binary, features.squash)
     rows: list[ShotRow] = []
     for repeat in range(plan.repeats):
         order = in_order(drawn.pool, plan.seed, repeat)
@@ -171,9 +175,9 @@ class Drawn:
 
 
 def iter_draw(
-    dataset: Dataset, plan: ShotPlan, side: int, binary: bool | None
+    dataset: Dataset, plan: ShotPlan, side: int, binary: bool | None, squash: str = ""
 ) -> Steps[Drawn]:
-    """Choose cases; see :func:`iter_fewshot` for the parameters.
+    """Choose cases; see :func:`iter_fewshot` and :class:`CaseReader`.
 
     Yields
     ------
@@ -190,7 +194,7 @@ def iter_draw(
     pool = with_classes(pool, labels, max(plan.shots))
     yield from (rule.text, *notes, f"{len(tests)} scored, drawn from {len(pool)}.")
     colour = any_colour([*pool, *tests])
-    read = CaseReader(rule, len(dataset.channel_names), side, colour)
+    read = CaseReader(rule, len(dataset.channel_names), side, colour, squash)
     return Drawn(pool, [(case, read(case)) for case in tests], read)
 
 

@@ -100,7 +100,8 @@ def iter_study(
     labels = yield from iter_labels([c.mask for c in cases])
     rule = decide(labels, dataset.label_names, settings.binary)
     yield from (rule.text, *splits.notes, counts_line(splits))
-    read = CaseReader(rule, len(dataset.channel_names), side, any_colour(cases))
+    channels, colour = len(dataset.channel_names), any_colour(cases)
+    read = CaseReader(rule, channels, side, colour, features.squash)
     pipeline = yield from _iter_engine(settings, recipe, features, folder.features)
     job = _Job(splits, read, recipe, settings, pipeline)
     results = []

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from fake_encoder import FakeEncoder
 from PIL import Image
 
 from napari_segdino import Segmenter, marks_from_mask
@@ -118,6 +119,34 @@ def test_a_recipe_splits_trains_and_scores(run, folders, fake, tmp_path):
     before = json.loads((work / "study.json").read_text())
     assert run(*args).stdout == done.stdout
     assert json.loads((work / "study.json").read_text()) == before
+
+
+@pytest.mark.parametrize("command", ["train", "fewshot"])
+def test_a_published_protocol_is_run_as_published(
+    run, folders, fake, tmp_path, monkeypatch, command
+):
+    base, shown = folders(8), []
+    for path in (base / "images").iterdir():
+        Image.open(path).resize((70, 48)).save(path)
+        mask = base / "masks" / path.name
+        Image.open(mask).resize((70, 48), Image.Resampling.NEAREST).save(mask)
+
+    def encode(batch, levels):
+        shown.append(batch)
+        return FakeEncoder.encode(fake, batch, levels)
+
+    monkeypatch.setattr(fake, "encode", encode)
+    how = "--recipe", "segdino_published:upsample_first=True"
+    last = {
+        "train": (*how, "-o", tmp_path / "p.segdino", "--epochs", 1),
+        "fewshot": (*how, "--shots", 1, "--repeats", 1, "--test", 2),
+    }[command]
+    run(command, base, *last)
+    assert {b.shape[-2:] for b in shown} == {(256, 256)}
+    # Percentiles would make 0 and 1 of the darkest and the brightest.
+    assert all(215 / 255 < b.max() < 250 / 255 for b in shown), [b.max() for b in shown]
+    if command == "train":
+        assert Segmenter.load(tmp_path / "p.segdino").feature_settings.squash
 
 
 def test_another_study_is_not_mixed_in(run, folders, fake, tmp_path):

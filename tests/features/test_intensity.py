@@ -95,3 +95,10 @@ def test_any_numbers_end_in_the_unit_range(image):
     assert result.dtype == np.float32
     assert result.min() >= 0
     assert result.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pixels_may_be_divided_by_255_and_no_more(dtype):
+    planes = as_planes(np.array([[10, 51], [102, 204]], dtype))
+    found = find_intensity(planes, FeatureSettings(intensity="8-bit"), SPEC)
+    assert np.allclose(found.apply(planes.read(0))[0], [[10 / 255, 0.2], [0.4, 0.8]])

@@ -1,6 +1,9 @@
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from napari_segdino.features.extract import triples
 from napari_segdino.features.views import FINE_SIDE, View, show, view_size
@@ -43,3 +46,18 @@ def test_channels_go_in_threes():
     groups = triples(image)
     assert [g[:, 0, 0].tolist() for g in groups] == [[0, 1, 2], [3, 3, 3]]
     assert [g[:, 0, 0].tolist() for g in triples(image[1:2])] == [[1, 1, 1]]
+
+
+def test_squashed_planes_are_squares():
+    assert view_size((300, 120), View(256, squash="bicubic"), 16) == (256, 256)
+    assert view_size((90, 2000), View(squash="bilinear"), 32) == (1024, 1024)
+
+
+@pytest.mark.parametrize("how", ["bilinear", "bicubic"])
+def test_squashed_as_pillow_does(how):
+    plane = np.random.default_rng(0).random((130, 70)).astype(np.float32)
+    wanted = Image.fromarray(plane).resize(
+        (64, 64), getattr(Image.Resampling, how.upper())
+    )
+    shown = show(torch.from_numpy(plane)[None], View(64, squash=how), 32)
+    np.testing.assert_allclose(shown[0], np.clip(wanted, 0, 1), atol=2e-6)

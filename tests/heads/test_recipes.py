@@ -26,6 +26,20 @@ def test_the_published_recipes():
     assert (med.schedule, med.loss) == ("linear", "dice_ce")
 
 
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("segdino_published", "bicubic"), ("segdino_v2_published", "bilinear")],
+)
+def test_published_recipes_show_pictures_as_the_released_code_does(name, how):
+    recipe = get_recipe(name)
+    plain = get_recipe(name.replace("published", "constant").removesuffix("_constant"))
+    shown = recipe.features
+    assert (shown.sides, shown.factors, shown.flips) == ((256,), (1.0,), False)
+    assert (shown.intensity, shown.squash) == ("8-bit", how)
+    assert recipe.schedule == "constant"
+    assert (recipe.options, recipe.lr) == (plain.options, plain.lr)
+
+
 def test_every_recipe_names_itself_and_takes_its_own_options():
     for name, recipe in recipes().items():
         assert recipe.name == name

@@ -192,6 +192,20 @@ def row(name, label, dice, hd95=1.0):
     return Row(name, label, dice, dice, hd95, hd95, 1, 1)
 
 
+@pytest.mark.parametrize("how", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(531, 622, 3), (90, 400)])
+def test_pictures_are_squashed_as_pillow_does(how, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    mask = (image.reshape(*shape[:2], -1)[..., 0] > 128).astype(np.uint8)
+    small, less = scaled(image, mask, 64, how)
+    wanted = Image.fromarray(image).resize((64, 64), Image.Resampling[how.upper()])
+    assert small.dtype == np.uint8
+    # Pillow rounds between its two passes.
+    assert np.abs(small.astype(int) - wanted).max() <= 3
+    near = Image.fromarray(mask).resize((64, 64), Image.Resampling.NEAREST)
+    assert np.array_equal(less, near)
+
+
 def test_means_are_over_classes_then_cases():
     rows = [row("a", 1, 0.0), row("a", 2, 1.0), row("b", 1, 1.0)]
     assert by_case(rows) == {"a": 0.5, "b": 1.0}

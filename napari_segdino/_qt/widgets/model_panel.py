@@ -171,8 +171,8 @@ class ModelPanel(Collapsible):
         )
         self.intensity.setToolTip(
             "Which intensities are shown to the encoder: percentiles of the image, "
-            f"or a window in Hounsfield units ({windows}). Auto is the encoder's "
-            "own choice." + new
+            f"or a window, for CT in Hounsfield units ({windows}). Auto is the "
+            "encoder's own choice." + new
         )
         self.sides.setToolTip(
             "Longer sides in pixels at which a tile is read, such as 512, 768; "

@@ -2,8 +2,9 @@
 
 Everywhere, and unlike the published code of SegDINO and MedDINOv3: the encoder
 is frozen; the best epoch is chosen on a validation split and never on the test
-split; images keep their aspect ratio and are scaled bilinearly; pixels without
-marks are left out of the loss; several classes take cross-entropy.
+split; images keep their aspect ratio and are scaled bilinearly unless the recipe is a
+``_published`` one; pixels without marks are left out of the loss; several classes take
+cross-entropy.
 
 Each head has a recipe that follows its paper but for that, and a ``_quick`` one of
 ours that learns from strokes in seconds, with a budget of steps, a higher rate that

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -105,8 +106,9 @@ class SegDINODecoder(Decoder):
 class SegDINO(DenseHead):
     """SegDINO's head, first version.
 
-    The recipe ``segdino`` is the paper's; ``segdino_released`` has the transposed
-    convolution of the code released in December 2025.
+    The recipe ``segdino`` is the paper's for images of any kind; for 8-bit pictures,
+    ``segdino_published`` shows them as the released code does. ``segdino_released`` has
+    the transposed convolution of the code released in December 2025.
 
     References
     ----------
@@ -121,7 +123,6 @@ class SegDINO(DenseHead):
         "segdino_quick",
         "segdino",
         sides=(512,),
-        options=(("activation", "gelu"),),
         steps=60,
         batch=2,
         lr=1e-3,
@@ -130,6 +131,9 @@ class SegDINO(DenseHead):
     )
     recipes = (
         from_masks,
+        replace(
+            from_masks, name="segdino_published", intensity="8-bit", squash="bicubic"
+        ),
         DenseRecipe("segdino_released", "segdino", options=(("upsample_first", True),)),
         from_strokes,
     )

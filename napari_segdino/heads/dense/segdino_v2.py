@@ -124,7 +124,8 @@ class SegDINOv2(DenseHead):
     From whole masks it is trained at the published width where the encoder is on a
     GPU (recipe ``segdino_v2``), and at a quarter of it on a CPU (``segdino_v2_cpu``),
     so that 20 images take minutes on one core. ``segdino_v2_constant`` has the
-    constant learning rate of the released code.
+    constant learning rate of the released code, ``segdino_v2_published`` shows 8-bit
+    pictures as that does besides.
 
     References
     ----------
@@ -161,6 +162,13 @@ class SegDINOv2(DenseHead):
     recipes = (
         from_masks,
         replace(from_masks, name="segdino_v2_constant", schedule="constant"),
+        replace(
+            from_masks,
+            name="segdino_v2_published",
+            schedule="constant",
+            intensity="8-bit",
+            squash="bilinear",
+        ),
         from_masks_on_cpu,
         from_strokes,
     )

@@ -283,7 +283,7 @@ def iter_find_groups(
     intensity = find_intensity(image, settings, extractor.encoder.spec)
     picks = np.unique(np.linspace(0, len(planes) - 1, MAX_PLANES).astype(int))
     tiles = _some_tiles(
-        cut_tiles(image.plane_shape, settings.tile, settings.overlap), centre
+        cut_tiles(image.plane_shape, settings.longest_tile, settings.overlap), centre
     )
     samples, grids, places = [], [], []
     for done, pick in enumerate(picks):
