@@ -52,9 +52,10 @@ class FakeSegmenter:
         head: str = "probe",
         features: FeatureSettings | None = None,
         predicting: PredictSettings = PredictSettings(),  # noqa: B008
+        recipe: str | None = None,
     ) -> None:
         self.encoder, self.device, self.head = encoder, device, head
-        self.features, self.predicting, self.recipe = features, predicting, None
+        self.features, self.predicting, self.recipe = features, predicting, recipe
         self.samples: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self.calls: list[tuple[str, list[int]]] = []
         self.before_plane: Callable[[], None] = lambda: None

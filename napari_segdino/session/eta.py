@@ -105,7 +105,7 @@ def memory_notice(
         spec = get_spec(segmenter.encoder)
     except InputError:
         return None  # a file: not known before it is read
-    features = segmenter.feature_settings
+    features = segmenter.features or head.default_features()
     total = 0
     for image, marks, planes in marked:
         channels = image.array.shape[-1] if image.axes.endswith("C") else 1

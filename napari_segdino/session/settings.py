@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
 from napari_segdino.encoders.table import get_spec
-from napari_segdino.errors import InputError, unknown_name
-from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, make_head
+from napari_segdino.errors import unknown_name
+from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
 
 T = TypeVar("T")
 
@@ -40,6 +40,9 @@ class Settings:
         How planes are shown to the encoder; None is what the head is made for.
     predicting : PredictSettings
         How predictions are made of what the head says.
+    recipe : str, optional
+        How the head is trained: one of its recipes; None chooses by what is marked
+        and by the device.
     """
 
     encoder: str = DEFAULT_ENCODER
@@ -50,26 +53,28 @@ class Settings:
     head: str = DEFAULT_HEAD
     features: FeatureSettings | None = None
     predicting: PredictSettings = field(default_factory=PredictSettings)
+    recipe: str | None = None
 
     @property
     def probe(self) -> tuple[object, ...]:
         """What a probe is bound to: with another one it has to learn anew."""
-        return self.encoder, self.head, self.features
+        return self.encoder, self.head, self.features, self.recipe
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of a :class:`Segmenter` by name."""
-        names = ("encoder", "device", "head", "features", "predicting")
+        names = ("encoder", "device", "head", "features", "predicting", "recipe")
         return {name: getattr(self, name) for name in names}
 
     def taking(self, segmenter: Any) -> Self:
         """Return these settings with what a probe was trained with."""
-        features = segmenter.features
+        features, made = segmenter.features, made_for(segmenter.head, segmenter.recipe)
         return replace(
             self,
             encoder=segmenter.encoder,
             head=segmenter.head,
-            features=None if features == made_for(segmenter.head) else features,
+            features=None if features == made else features,
             predicting=segmenter.predicting,
+            recipe=segmenter.recipe,
         )
 
     def restored(self, saved: Mapping[str, Any]) -> Self:
@@ -84,16 +89,15 @@ class Settings:
         Raises
         ------
         InputError
-            If there is no such head, or a setting cannot be what it is.
+            If there is no such head or recipe, or a setting cannot be what it is.
         """
         values = _known(type(self), saved)
         values.pop("device", None)
-        if (head := values.get("head", self.head)) not in HEADS:
-            raise InputError(unknown_name("head", head, HEADS))
         if values.get("features"):
             values["features"] = from_json(FeatureSettings, values["features"])
         if "predicting" in values:
             values["predicting"] = from_json(PredictSettings, values["predicting"])
+        made_for(values.get("head", self.head), values.get("recipe", self.recipe))
         return replace(self, **values)
 
 
@@ -113,9 +117,9 @@ def _known(group: type[Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in saved.items() if name in known}
 
 
-def made_for(head: str) -> FeatureSettings:
+def made_for(head: str, recipe: str | None = None) -> FeatureSettings:
     """Return how a head's tiles are shown unless the user says otherwise."""
-    return make_head(head).default_features()
+    return make_head(head, recipe).default_features()
 
 
 def first_encoder() -> str:

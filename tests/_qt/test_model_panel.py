@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from napari_segdino._qt.widgets.model_panel import (
 )
 from napari_segdino.config import INTENSITIES, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
-from napari_segdino.heads.registry import HEADS
+from napari_segdino.heads.registry import HEADS, head_class
 from napari_segdino.session.settings import Settings, made_for
 
 
@@ -70,6 +71,31 @@ def test_another_head_learns_the_marks_anew(shown: Any) -> None:
     assert not model.regularise.isEnabled(), "decoders are not regularised"
     assert shown.segmenter.calls[0] == ("partial_fit", [0])
     np.testing.assert_array_equal(shown.annotation.marks.data, marks)
+
+
+def test_a_recipe_is_chosen_of_those_of_the_head(shown: Any) -> None:
+    model, session = shown.dock.model, shown.dock.session
+    click(model.toggleButton())
+    choose(model.head, "segdino_v2")
+    shown.rest()
+    own = [model.recipe.itemText(i) for i in range(model.recipe.count())]
+    assert own == ["auto", *(r.name for r in head_class("segdino_v2").recipes)]
+    choose(model.recipe, "segdino_v2_published")
+    shown.rest()
+    assert session.segmenter.recipe == "segdino_v2_published"
+    assert model.sides.placeholderText() == "256"
+    assert model.intensity.currentText() == "8-bit"
+    saved = session.state()
+    choose(model.recipe, "auto")
+    shown.rest()
+    assert session.segmenter.recipe is None
+    session.restore(json.loads(json.dumps(saved)))
+    assert session.segmenter.recipe == model.recipe.currentText()
+    assert session.segmenter.recipe == "segdino_v2_published"
+    choose(model.head, "mvr")
+    shown.rest()
+    assert session.segmenter.recipe is None, "it was the other head's"
+    assert model.recipe.currentText() == "auto"
 
 
 def test_views_and_intensity(shown: Any) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -57,7 +58,11 @@ def test_a_recipe_is_chosen_by_what_is_marked_and_by_the_device(name):
     strokes = head.choose_recipe(True, "cuda:0")
     assert 0 < strokes.steps <= 60
     assert strokes.balance != "none"
-    assert head.choose_recipe(True, "cpu") == strokes
+    on_cpu = head.choose_recipe(True, "cpu")
+    assert dataclasses.replace(on_cpu, name="", options=()) == dataclasses.replace(
+        strokes, name="", options=()
+    )
+    assert get_recipe(strokes.name) == strokes
     assert head.choose_recipe(False, "cuda:0").name == name
     assert make_head(name, strokes.name).choose_recipe(False, "cuda") == strokes
 
@@ -66,7 +71,14 @@ def test_the_published_width_on_a_gpu_and_a_narrow_one_on_a_cpu():
     head = make_head("segdino_v2")
     widths = {d: head.choose_recipe(False, d).head_options for d in ("cpu", "cuda:1")}
     assert widths == {"cpu": {"width": 64}, "cuda:1": {"width": 256}}
+    widths = {d: head.choose_recipe(True, d).head_options for d in ("cpu", "cuda:1")}
+    assert widths == {"cpu": {"width": 64}, "cuda:1": {"width": 256}}
     assert head.choose_recipe(False, "mps").head_options == {"width": 256}
+
+
+def test_the_first_version_has_no_activation_that_the_released_code_has_not():
+    for recipe in head_class("segdino").recipes:
+        assert "activation" not in recipe.head_options, "none by default"
 
 
 def test_options_follow_the_name():

@@ -48,6 +48,16 @@ def test_blocks_do_nothing_at_first_and_then_something():
         assert not torch.allclose(block(x), x)
 
 
+@pytest.mark.parametrize("width", [32, 64, 256])
+def test_norms_have_the_groups_of_the_source_and_take_one_cell(width):
+    block = ScaleAwareBlock(width)
+    assert block.body[2].num_groups == 32
+    x = torch.randn(2, width, 3, 5)
+    wanted = torch.nn.functional.group_norm(x, 32)
+    assert torch.allclose(block.body[2](x), wanted)
+    assert torch.isfinite(block(torch.randn(1, width, 1, 1))).all()
+
+
 def test_the_head_is_affine_until_it_has_learned():
     head = decoder("segdino_v2", (8,) * 4, 2, width=32)
     a, b = ([torch.randn(1, 8, 2, 3) for _ in range(4)] for _ in "ab")

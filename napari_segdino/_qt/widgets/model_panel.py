@@ -26,6 +26,7 @@ from napari_segdino.heads.registry import HEADS, head_class
 from napari_segdino.session.settings import Settings, made_for
 
 OWN_SIZE = "own"
+AUTO = "auto"
 MAX_SIDE = 4096
 MOST_NEIGHBOURS = 4
 
@@ -49,6 +50,7 @@ class ModelPanel(Collapsible):
         self._settings = settings
         self.head = _combo(tuple(HEADS))
         self.note = QLabel()
+        self.recipe = _combo(())
         self.intensity = _combo(INTENSITIES)
         self.sides = QLineEdit()
         self.flips = QCheckBox("mirrored as well")
@@ -66,10 +68,17 @@ class ModelPanel(Collapsible):
     def setValue(self, settings: Settings) -> None:
         """Show settings; emits nothing."""
         self._settings = settings
-        made = made_for(settings.head)
+        made = made_for(settings.head, settings.recipe)
         shown, predicting = settings.features or made, settings.predicting
         self.head.setCurrentText(settings.head)
         self.note.setText(HEADS[settings.head].description)
+        kind = head_class(settings.head)
+        self.recipe.clear()
+        # A recipe may be another's with options: it is listed while it is in use.
+        names = dict.fromkeys((AUTO, *(r.name for r in kind.recipes)))
+        chosen = settings.recipe or AUTO
+        self.recipe.addItems([*(names | {chosen: None})])
+        self.recipe.setCurrentText(chosen)
         self.intensity.setCurrentText(shown.intensity)
         sides = "" if shown.sides == made.sides else write_sides(shown.sides)
         self.sides.setText(sides)
@@ -79,13 +88,13 @@ class ModelPanel(Collapsible):
         self.neighbours.setValue(shown.neighbours)
         self.fusion.setCurrentText(predicting.fusion)
         self.regularise.setChecked(predicting.regularise)
-        kind = head_class(settings.head)
         self.regularise.setEnabled(kind.regularised or kind.sigma > 0)
         self.z_sigma.setValue(predicting.z_sigma)
         self.z_unit.setCurrentText(predicting.z_unit)
 
     def _connect(self) -> None:
         self.head.textActivated.connect(self._on_head)
+        self.recipe.textActivated.connect(self._on_recipe)
         self.intensity.textActivated.connect(self._on_features)
         self.sides.editingFinished.connect(self._on_features)
         self.flips.clicked.connect(self._on_features)
@@ -99,8 +108,11 @@ class ModelPanel(Collapsible):
     def _on_head(self, head: str) -> None:
         self.changed.emit("head", head)
 
+    def _on_recipe(self, recipe: str) -> None:
+        self.changed.emit("recipe", None if recipe == AUTO else recipe)
+
     def _on_features(self) -> None:
-        made = made_for(self._settings.head)
+        made = made_for(self._settings.head, self._settings.recipe)
         try:
             sides = read_sides(self.sides.text()) or made.sides
         except InputError as error:
@@ -154,6 +166,7 @@ class ModelPanel(Collapsible):
         self.z_sigma.setSpecialValueText("off")
         form.addRow("Head", self.head)
         form.addRow(self.note)
+        form.addRow("Recipe", self.recipe)
         form.addRow("Intensity", self.intensity)
         form.addRow("Sizes", self.sides)
         form.addRow("", self.flips)
@@ -166,6 +179,10 @@ class ModelPanel(Collapsible):
     def _explain(self) -> None:
         new = " Your marks are learned anew with it; until then nothing changes."
         self.head.setToolTip("What is trained on the frozen features." + new)
+        self.recipe.setToolTip(
+            "How it is trained. Auto takes seconds from strokes, and as published from "
+            "whole masks, with fewer channels on a CPU." + new
+        )
         windows = ", ".join(
             f"{name} {low:g} to {high:g}" for name, (low, high) in WINDOWS.items()
         )

@@ -47,7 +47,8 @@ class DenseHead(Head):
     """As published: from whole masks, on a GPU."""
     from_masks_on_cpu: ClassVar[DenseRecipe]
     from_strokes: ClassVar[DenseRecipe]
-    """In seconds."""
+    """In seconds, on a GPU."""
+    from_strokes_on_cpu: ClassVar[DenseRecipe]
 
     one_class_is_enough: ClassVar[bool] = False
     keeps_levels: ClassVar[bool] = True
@@ -88,9 +89,9 @@ class DenseHead(Head):
         """
         if self._recipe is not None:
             return self._recipe
-        if strokes:
-            return self.from_strokes
         on_cpu = torch.device(device).type == "cpu"
+        if strokes:
+            return self.from_strokes_on_cpu if on_cpu else self.from_strokes
         return self.from_masks_on_cpu if on_cpu else self.from_masks
 
     def copies(self, marks: NDArray[Any]) -> int:

@@ -112,7 +112,7 @@ class MedDINO(DenseHead):
         schedule="linear",
         loss="dice_ce",
     )
-    from_strokes = DenseRecipe(
+    from_strokes = from_strokes_on_cpu = DenseRecipe(
         "meddino_quick",
         "meddino",
         options=(("width", 256),),

@@ -119,7 +119,7 @@ class SegDINO(DenseHead):
     name = "segdino"
     decoder = SegDINODecoder
     from_masks = from_masks_on_cpu = DenseRecipe("segdino", "segdino")
-    from_strokes = DenseRecipe(
+    from_strokes = from_strokes_on_cpu = DenseRecipe(
         "segdino_quick",
         "segdino",
         sides=(512,),

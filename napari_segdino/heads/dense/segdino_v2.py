@@ -18,6 +18,15 @@ FACTORS = (8, 4, 2, 1)
 GROUPS = 32
 
 
+class CellNorm(nn.GroupNorm):
+    """A group norm that takes one cell alone, which torch's refuses."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Normalise maps of shape (B, width, h, w)."""
+        how = self.num_groups, self.weight, self.bias, self.eps
+        return torch.group_norm(input, *how)
+
+
 class ScaleAwareBlock(nn.Module):
     """A residual block: ``x + gamma * GELU(GroupNorm(pointwise(depthwise(x))))``.
 
@@ -32,8 +41,7 @@ class ScaleAwareBlock(nn.Module):
         self.body = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
             nn.Conv2d(width, width, 1, bias=False),
-            # Two channels a group at least: one cell alone cannot be normed.
-            nn.GroupNorm(min(GROUPS, width // 2), width),
+            CellNorm(GROUPS, width),
             nn.GELU(),
             Scale(),
         )
@@ -121,11 +129,11 @@ class SegDINOv2Decoder(Decoder):
 class SegDINOv2(DenseHead):
     """SegDINO's head, second version.
 
-    From whole masks it is trained at the published width where the encoder is on a
-    GPU (recipe ``segdino_v2``), and at a quarter of it on a CPU (``segdino_v2_cpu``),
-    so that 20 images take minutes on one core. ``segdino_v2_constant`` has the
-    constant learning rate of the released code, ``segdino_v2_published`` shows 8-bit
-    pictures as that does besides.
+    It is trained at the published width where the encoder is on a GPU (whole masks:
+    ``segdino_v2``), and at a quarter of it on a CPU (``segdino_v2_cpu``), so that
+    20 images take minutes on one core. ``segdino_v2_constant`` has the constant
+    learning rate of the released code, ``segdino_v2_published`` shows 8-bit pictures as
+    that does besides.
 
     References
     ----------
@@ -148,7 +156,7 @@ class SegDINOv2(DenseHead):
     from_masks_on_cpu = replace(
         from_masks, name="segdino_v2_cpu", options=(("width", 64),), lr=5e-4
     )
-    from_strokes = DenseRecipe(
+    from_strokes_on_cpu = DenseRecipe(
         "segdino_v2_quick",
         "segdino_v2",
         options=(("width", 64),),
@@ -158,6 +166,11 @@ class SegDINOv2(DenseHead):
         weight_decay=0.01,
         schedule="cosine",
         balance="strokes",
+    )
+    from_strokes = replace(
+        from_strokes_on_cpu,
+        name="segdino_v2_quick:width=256",
+        options=from_masks.options,
     )
     recipes = (
         from_masks,
@@ -170,5 +183,5 @@ class SegDINOv2(DenseHead):
             squash="bilinear",
         ),
         from_masks_on_cpu,
-        from_strokes,
+        from_strokes_on_cpu,
     )
