@@ -224,7 +224,8 @@ class Estimator(Params):
         Parameters
         ----------
         path : path
-            A file written by :meth:`save`.
+            A file written by :meth:`save`, or a checkpoint of SegDINO's own code with
+            backbone and head, which becomes encoder and head.
         device : str
             Where the encoder computes from now on.
 

@@ -23,6 +23,9 @@ FORMAT = "napari-segdino probe"
 VERSION = 2
 """In files of version 1, ``mvr`` names the head ``probe``."""
 
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+"""Suffixes of what SegDINO's own code writes."""
+
 DAMAGED = "{} is damaged: take a copy of it, or train the probe anew."
 
 
@@ -120,7 +123,8 @@ def read_model(path: str | Path) -> ModelFile:
     Parameters
     ----------
     path : path
-        A file written by :func:`write_model`.
+        A file written by :func:`write_model`, or a checkpoint of SegDINO's own code,
+        which is told by its suffix.
 
     Returns
     -------
@@ -137,6 +141,10 @@ def read_model(path: str | Path) -> ModelFile:
     path = Path(path)
     if not path.is_file():
         raise ModelFileError(f"There is no probe file {path}.")
+    if path.suffix.lower() in CHECKPOINTS:
+        from napari_segdino.heads.dense.released import read_released
+
+        return ModelFile(*read_released(path))
     try:
         with safe_open(path, framework="pt") as file:
             header: Mapping[str, str] = file.metadata() or {}

@@ -75,11 +75,20 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
     ModelFileError
         If it is missing, damaged, or no probe.
     """
-    from napari_segdino.model_file import model_digest, read_model
+    from napari_segdino.model_file import (
+        CHECKPOINTS,
+        model_digest,
+        read_model,
+        write_model,
+    )
 
-    digest = model_digest(read_model(path))
+    model = read_model(path)
+    digest = model_digest(model)
     try:
-        return Probe(Path(path).read_bytes(), digest, device)
+        with tempfile.TemporaryDirectory() as folder:
+            if Path(path).suffix.lower() in CHECKPOINTS:
+                path = write_model(Path(folder) / "probe.segdino", model)
+            return Probe(Path(path).read_bytes(), digest, device)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read.") from error
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_segdino.files import split_suffix
 from napari_segdino.io.formats import FORMATS
+from napari_segdino.model_file import CHECKPOINTS
 
 PROBES = "Probes (*.segdino)"
 _PROBE_ENDING = ".segdino"
@@ -26,7 +27,8 @@ def ask_save_probe(parent: QWidget) -> Path | None:
 
 def ask_load_probe(parent: QWidget) -> Path | None:
     """Ask which probe to load."""
-    chosen, _ = QFileDialog.getOpenFileName(parent, "Load probe", "", PROBES)
+    kinds = f"{PROBES};;SegDINO checkpoints ({' '.join(f'*{s}' for s in CHECKPOINTS)})"
+    chosen, _ = QFileDialog.getOpenFileName(parent, "Load probe", "", kinds)
     return Path(chosen) if chosen else None
 
 
