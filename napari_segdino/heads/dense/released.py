@@ -79,8 +79,8 @@ def read_released(path: Path) -> tuple[dict[str, Any], Tensors]:
         recipe = "segdino_v2_published:width={width}"
     else:
         raise ModelFileError(
-            f"{path.name} is no probe file and holds no decoder of SegDINO: give it as "
-            "the encoder."
+            f"{path.name} is not a napari-segdino probe file and holds no decoder of "
+            "SegDINO: give it as the encoder."
         )
     logits = len(own["classify.weight"])
     n_classes = 2 if logits == 1 else logits
