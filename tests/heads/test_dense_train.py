@@ -30,7 +30,7 @@ from napari_segdino.progress import Progress, drive
 OPTIONS = {
     "segdino": (("activation", "gelu"),),
     "segdino_v2": (("width", 32),),
-    "meddino": (("width", 128),),
+    "meddino": (("width", 128), ("two_logits", True)),
 }
 D = 8
 
@@ -236,6 +236,21 @@ def test_what_is_not_said_teaches_nothing():
     c = fit([wrong], recipe=recipe_of(steps=3))
     assert same(a, b)
     assert not same(a, c)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_gradients_are_shortened_where_the_recipe_says_so(clip, monkeypatch):
+    norms, step = [], torch.optim.AdamW.step
+
+    def measured(self, *args):
+        grads = [p.grad.flatten() for g in self.param_groups for p in g["params"]]
+        norms.append(float(torch.cat(grads).norm()))
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", measured)
+    fit([blobs(0)], recipe=recipe_of(steps=3, clip=clip))
+    assert len(norms) == 3
+    assert (max(norms) < 0.0101) == (clip > 0)
 
 
 @pytest.mark.parametrize("head", DENSE)

@@ -1,8 +1,11 @@
+import math
+
 import pytest
 import torch
 from decoders import decoder
 
 from napari_segdino.heads.dense.meddino import ChannelNorm, MedDINODecoder
+from napari_segdino.heads.registry import head_class, make_head
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,30 @@ def test_any_sum_of_widths():
     head = decoder("meddino", (3, 5, 7, 2), 2)
     levels = [torch.zeros(1, d, 2, 2) for d in (3, 5, 7, 2)]
     assert head(levels, (32, 32)).shape == (1, 1, 32, 32)
+
+
+def test_weights_are_drawn_as_published():
+    head = decoder("meddino", (64,) * 4, 2)
+    for module in head.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            assert not module.bias.any()
+            weight = module.weight
+            fan_in = weight.shape[1] * weight[0, 0].numel()
+            wanted = math.sqrt(2 / (1 + 0.01**2) / fan_in)
+            assert float(weight.std()) == pytest.approx(wanted, rel=0.25)
+
+
+def test_two_classes_have_a_logit_each_in_its_recipes_and_one_in_older_files():
+    levels = [torch.zeros(1, 8, 2, 2)] * 4
+    for recipe in head_class("meddino").recipes:
+        assert recipe.head_options["two_logits"]
+        assert recipe.clip == 12
+        options = recipe.head_options | {"width": 16}
+        assert decoder("meddino", (8,) * 4, 2, **options).decode(levels).shape[1] == 2
+        assert decoder("meddino", (8,) * 4, 3, **options).decode(levels).shape[1] == 3
+    older = make_head("meddino")
+    written = decoder("meddino", (8,) * 4, 2, width=16)
+    tensors, meta = older.to_tensors(written, {})
+    del meta["options"]["two_logits"]
+    model, _ = older.from_tensors(tensors, meta)
+    assert model.decode(levels).shape[1] == 1

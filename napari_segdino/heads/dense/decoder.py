@@ -107,7 +107,7 @@ class Decoder(nn.Module, ABC):
     Attributes
     ----------
     n_logits : int
-        1 for two classes, else `n_classes`.
+        1 for two classes unless the decoder says otherwise, else `n_classes`.
 
     Notes
     -----
@@ -192,15 +192,24 @@ class Decoder(nn.Module, ABC):
         mean = self.get_buffer(f"mean_{index}")[:, None, None]
         return (level.float() - mean) * self.get_buffer(f"scale_{index}")[:, None, None]
 
+    def draw(
+        self, module: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator
+    ) -> None:
+        """Initialise a convolution by torch's own rule, without the global seed."""
+        nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
+        if module.bias is not None:
+            bound = 1 / math.sqrt(max(1, module.weight[0].numel()))
+            nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights anew, as torch does, from one generator on the CPU."""
+        """Draw all weights anew from one generator on the CPU."""
         self.set_standardisation(
             [torch.zeros(depth) for depth in self.channels],
             [torch.ones(depth) for depth in self.channels],
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                _draw(module, generator)
+                self.draw(module, generator)
             elif isinstance(module, nn.GroupNorm | nn.LayerNorm):
                 module.reset_parameters()
             elif isinstance(module, Scale):
@@ -260,14 +269,6 @@ class Scale(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply a tensor of any shape."""
         return self.gamma * x
-
-
-def _draw(module: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator) -> None:
-    """Initialise a convolution by torch's own rule, without the global seed."""
-    nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
-    if module.bias is not None:
-        bound = 1 / math.sqrt(max(1, module.weight[0].numel()))
-        nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
 def same_resolution(levels: Sequence[torch.Tensor]) -> bool:

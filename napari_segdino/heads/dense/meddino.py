@@ -14,6 +14,7 @@ from napari_segdino.heads.dense.dense_head import DenseHead
 from napari_segdino.heads.dense.recipes import DenseRecipe
 
 STAGES = 4
+SLOPE = 1e-2
 EPS = 1e-6
 
 
@@ -36,7 +37,8 @@ class MedDINODecoder(Decoder):
     Each stage is a transposed convolution of 2 with stride 2 and bias that
     halves the channels, a layer norm over channels, and GELU: 3072, 1536, 768,
     384, 192 on ViT-B. A 1x1 convolution with bias scores the pixels. With one
-    logit this has 25,076,353 parameters on ViT-B and 6,271,297 on ViT-S.
+    logit this has 25,076,353 parameters on ViT-B and 6,271,297 on ViT-S. Weights are
+    drawn as He et al. do for leaky rectifiers of slope 0.01, biases are 0.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ class MedDINODecoder(Decoder):
         convolution brings the concatenated levels to this many channels first
         (ours; 256 is the light head: 568,289 parameters on ViT-S, 961,505 on
         ViT-B).
+    two_logits : bool
+        Whether two classes have a logit each, as published, and not one.
 
     Notes
     -----
@@ -58,9 +62,17 @@ class MedDINODecoder(Decoder):
     """
 
     def __init__(
-        self, channels: Sequence[int], n_classes: int = 2, *, width: int = 0
+        self,
+        channels: Sequence[int],
+        n_classes: int = 2,
+        *,
+        width: int = 0,
+        two_logits: bool = False,
     ) -> None:
         super().__init__(channels, n_classes)
+        if two_logits:
+            self.n_logits = n_classes
+        self.two_logits = two_logits
         if width < 0 or 0 < width < 2**STAGES:
             raise InputError(f"The width is 0 or at least 16, not {width}.")
         self.width = width
@@ -78,7 +90,15 @@ class MedDINODecoder(Decoder):
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of ``__init__`` beside channels and classes."""
-        return {"width": self.width}
+        return {"width": self.width, "two_logits": self.two_logits}
+
+    def draw(
+        self, module: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator
+    ) -> None:
+        """Initialise a convolution as published."""
+        nn.init.kaiming_normal_(module.weight, a=SLOPE, generator=generator)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
     def decode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         """Score at 16 times the tokens' resolution; see the base class."""
@@ -106,16 +126,18 @@ class MedDINO(DenseHead):
         "meddino",
         "meddino",
         sides=(512,),
+        options=(("two_logits", True),),
         lr=3e-4,
         weight_decay=5e-2,
         betas=(0.9, 0.98),
         schedule="linear",
         loss="dice_ce",
+        clip=12.0,
     )
     from_strokes = from_strokes_on_cpu = DenseRecipe(
         "meddino_quick",
         "meddino",
-        options=(("width", 256),),
+        options=(("width", 256), ("two_logits", True)),
         steps=40,
         batch=1,
         lr=1e-3,
@@ -123,6 +145,7 @@ class MedDINO(DenseHead):
         betas=(0.9, 0.98),
         schedule="linear",
         loss="dice_ce",
+        clip=12.0,
         balance="strokes",
     )
     recipes = (from_masks, from_strokes)

@@ -53,6 +53,8 @@ class DenseRecipe(Recipe):
         Of the learning rate; linear and cosine end at 0.
     loss : {"ce", "dice_ce"}
         Cross-entropy (of one logit with two classes: binary), and soft Dice.
+    clip : float
+        Norm that the gradient of a step is shortened to; 0 leaves it.
     balance : {"none", "classes", "strokes"}
         Whether each class weighs the same in the cross-entropy; ``"strokes"``
         does so only where less than half of all pixels are marked.
@@ -70,6 +72,7 @@ class DenseRecipe(Recipe):
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Schedule = "constant"
     loss: Loss = "ce"
+    clip: float = 0.0
     balance: Balance = "none"
     standardise: Standardise = "pyramid"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from napari_segdino.encoders.device import lacks_memory
 from napari_segdino.errors import InputError
@@ -198,6 +199,8 @@ class _Trainer:
         for piece in pieces(self.examples, batch):
             yield done
             self._accumulate(piece, marked, len(batch))
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.head.parameters(), self.recipe.clip)
         self.optimiser.step()
 
     def _give_up_device(self) -> None:
@@ -294,7 +297,7 @@ class _Trainer:
         return self.head.cpu().eval()
 
 
-def _copied(head: torch.nn.Module) -> dict[str, torch.Tensor]:
+def _copied(head: nn.Module) -> dict[str, torch.Tensor]:
     return {k: v.detach().cpu().clone() for k, v in head.state_dict().items()}
 
 
