@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.encoders.layouts import NESTED, State, convert
 from napari_segdino.encoders.table import (
+    SAT_MEAN,
     SATELLITE,
     encoder_names,
     get_spec,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _INDEX = "model.safetensors.index.json"
 _SLACK = 1 << 20
+_SATELLITE_FILES = ("eadcf0ff", "a6675841")
+"""How the SHA-256 of Meta's own files of these weights begins, as their names end."""
 
 
 def read_checkpoint(path: str | Path) -> State:
@@ -117,9 +121,10 @@ def spec_for_state(state: State, path: str | Path = "") -> EncoderSpec:
     state : State
         What the file holds.
     path : str or Path
-        Where it came from. Tensors cannot tell weights from satellite images
-        (``sat493m`` in the file's name), from LingBot (``lingbot``) or from
-        MedDINOv3 (``meddino``) from the others, so the name decides.
+        Where it came from. Tensors cannot tell weights from LingBot (``lingbot`` in
+        the file's name) or from MedDINOv3 (``meddino``) from the others, so the name
+        decides; those from satellite images are known by their name (``sat493m``),
+        by the statistics in a ``config.json`` beside them or by their checksum.
 
     Returns
     -------
@@ -128,7 +133,7 @@ def spec_for_state(state: State, path: str | Path = "") -> EncoderSpec:
         for a size outside the table, a row like it named after timm's model.
     """
     name = str(path).replace("\\", "/").rsplit("/", 1)[-1].lower()
-    row = _row_of(state, name)
+    row = _row_of(state, name, Path(path))
     if row.recognised_as:
         return row
     if SATELLITE in name and row.hint != SATELLITE:
@@ -137,8 +142,8 @@ def spec_for_state(state: State, path: str | Path = "") -> EncoderSpec:
     return replace(row, timm_name=state.timm_name, parameters=parameters)
 
 
-def _row_of(state: State, name: str) -> EncoderSpec:
-    """Find the row of an architecture that a file's name speaks for."""
+def _row_of(state: State, name: str, path: Path) -> EncoderSpec:
+    """Find the row of an architecture that a file or its name speaks for."""
     rows = [
         row
         for row in map(get_spec, encoder_names())
@@ -146,6 +151,7 @@ def _row_of(state: State, name: str) -> EncoderSpec:
     ]
     for row in rows:
         told = bool(row.hint) and row.hint in name
+        told = told or (row.hint == SATELLITE and _is_satellite(path))
         # MedDINOv3's own file is known by its tensors as well.
         if told or (row.teacher and state.teacher and row.timm_name == state.timm_name):
             return row
@@ -162,6 +168,25 @@ def _row_of(state: State, name: str) -> EncoderSpec:
         licence="",
         licence_url="",
     )
+
+
+def _is_satellite(path: Path) -> bool:
+    """Whether what stands beside weights, or their checksum, says satellite images."""
+    if not path.exists():
+        return False
+    folder = path if path.is_dir() else path.parent
+    for name in ("preprocessor_config.json", "config.json"):
+        try:
+            found = json.loads((folder / name).read_text("utf-8"))
+            mean = found.get("image_mean") or found["pretrained_cfg"]["mean"]
+            if tuple(round(float(value), 3) for value in mean) == SAT_MEAN:
+                return True
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue
+    if path.suffix != ".pth" or path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8] in _SATELLITE_FILES
 
 
 def _plain(timm_name: str) -> str:

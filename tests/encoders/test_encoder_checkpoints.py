@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import pickle
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 
 from napari_segdino.encoders import (
     FrozenEncoder,
+    checkpoint,
     load_encoder,
     read_checkpoint,
     spec_for_state,
@@ -179,6 +181,31 @@ def test_layouts_agree(
         encoder.encode(batch, [0, 11]), meta_encoder.encode(batch, [0, 11]), strict=True
     ):
         assert torch.equal(got, wanted)
+
+
+@pytest.mark.parametrize("told", ["hugging face", "timm", "checksum"])
+def test_satellite_statistics_do_not_hang_on_the_name_alone(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, path = convert(outline(1024, 24, True)), tmp_path / "my weights.pth"
+    path.write_bytes(b"weights")
+    assert spec_for_state(state, path).name == "dinov3_vitl16"
+    mean = [0.430, 0.411, 0.296]
+    if told == "hugging face":
+        about = json.dumps({"image_mean": mean})
+        (tmp_path / "preprocessor_config.json").write_text(about)
+    elif told == "timm":
+        about = json.dumps({"pretrained_cfg": {"mean": mean}})
+        (tmp_path / "config.json").write_text(about)
+    else:
+        # Meta's names end in how the SHA-256 of the file begins.
+        first = hashlib.sha256(b"weights").hexdigest()[:8]
+        monkeypatch.setattr(checkpoint, "_SATELLITE_FILES", (first,))
+    for where in (path, tmp_path)[: 1 if told == "checksum" else 2]:
+        spec = spec_for_state(state, where)
+        assert (spec.name, spec.mean[0]) == ("dinov3_vitl16_sat", 0.430)
+    small = convert(outline(384, 12, True))
+    assert spec_for_state(small, path).name == "dinov3_vits16", "there is none so small"
 
 
 def test_timm_s_own_model_gives_the_layout(meta: Tensors) -> None:
