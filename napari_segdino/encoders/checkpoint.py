@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, torch.Tensor]
 
-_INDEX = "model.safetensors.index.json"
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+"""Of checkpoints."""
+
+_INDEX = ".index.json"
 _SLACK = 1 << 20
 _SATELLITE_FILES = ("eadcf0ff", "a6675841")
 """How the SHA-256 of Meta's own files of these weights begins, as their names end."""
@@ -38,8 +42,8 @@ def read_checkpoint(path: str | Path) -> State:
     Parameters
     ----------
     path : str or Path
-        A ``.safetensors`` file, a ``.pth`` or ``.pt`` file that holds tensors
-        only, or a folder with ``model.safetensors`` (or its parts and index).
+        A ``.safetensors`` file, a ``.pth`` or ``.pt`` file with tensors and what runs
+        no code, the index of a file in parts, or a folder with one of these.
 
     Returns
     -------
@@ -82,11 +86,11 @@ def read_tensors(path: str | Path) -> Tensors:
         The file cannot be read, or not without running code.
     """
     path = Path(path)
-    if path.name == _INDEX:
-        path = path.parent
     try:
         if path.is_dir():
             return _read_folder(path)
+        if path.name.endswith(_INDEX):
+            return _read_parts(path)
         if path.stat().st_size == 0:
             raise WeightsError(f"{path.name} is empty.")
         with path.open("rb") as file:
@@ -98,18 +102,22 @@ def read_tensors(path: str | Path) -> Tensors:
         if not found:
             raise WeightsError(f"{path.name} holds no table of tensors.")
         return found
-    if head[8:9] == b"{":
+    if head[8:9] == b"{" and head[:1] != b"{":
         return _read_safetensors(path)
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"version https://git-lfs"):
         raise WeightsError(
             f"{path.name} is a Git LFS pointer, not the weights: fetch the file itself "
             "with 'git lfs pull', or download it anew."
         )
-    if head.lstrip()[:1] == b"<":
+    if head[:1] == b"<":
         raise WeightsError(
             f"{path.name} is a web page, not weights: the download needs a login or "
             "another link; download the file anew."
         )
+    text = head.split(b"\n")[0].decode("ascii", "replace")
+    if text.isprintable() and "\ufffd" not in text:
+        raise WeightsError(f"{path.name} is text, not weights: {text[:40]!r}.")
     raise WeightsError(f"{path.name} is not a checkpoint file.")
 
 
@@ -195,11 +203,21 @@ def _plain(timm_name: str) -> str:
 
 
 def _read_folder(folder: Path) -> Tensors:
-    whole, index = folder / "model.safetensors", folder / _INDEX
-    if whole.is_file():
-        return _read_safetensors(whole)
-    if not index.is_file():
-        raise WeightsError(f"The folder {folder} holds no model.safetensors.")
+    """Read the one checkpoint in a folder, or in a repository of the hub's cache."""
+    files = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES)
+    whole = [p for p in files if p.name == "model.safetensors"]
+    parts = sorted(folder.glob(f"*{_INDEX}"))
+    found = whole or parts or [p for p in files if p.suffix == ".safetensors"] or files
+    found = found or sorted(p for p in folder.glob("snapshots/*") if p.is_dir())
+    if len(found) == 1:
+        return read_tensors(found[0])
+    if not found:
+        raise WeightsError(f"The folder {folder} holds no checkpoint.")
+    names = ", ".join(p.name for p in found[:3])
+    raise WeightsError(f"The folder {folder} holds several, name one of them: {names}.")
+
+
+def _read_parts(index: Path) -> Tensors:
     try:
         wanted = json.loads(index.read_text("utf-8"))["weight_map"]
         parts = sorted({str(part) for part in wanted.values()})
@@ -209,9 +227,9 @@ def _read_folder(folder: Path) -> Tensors:
         raise WeightsError(f"{index} names files outside its folder.")
     tensors: Tensors = {}
     for part in parts:
-        tensors |= _read_safetensors(folder / part)
+        tensors |= read_tensors(index.parent / part)
     if tensors.keys() != wanted.keys():
-        raise WeightsError(f"The parts in {folder} do not match their index.")
+        raise WeightsError(f"The parts in {index.parent} do not match their index.")
     return tensors
 
 
@@ -233,22 +251,32 @@ def _read_pickle(path: Path) -> Any:
 
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
-    if is_zip:
-        _check_zip(path)
-    try:
-        with torch.serialization.safe_globals(_harmless()):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except Exception as error:  # noqa: BLE001 - damaged pickles raise anything
-        text = str(error).lower()
-        if "weights only load failed" in text and "unsupported" in text:
-            raise WeightsError(
-                f"{path.name} holds more than tensors and would run code when "
-                "opened, so it is refused: save its state dict or a .safetensors "
-                "file instead."
-            ) from error
-        raise WeightsError(
-            f"{path.name} is damaged, cut short or no checkpoint of tensors."
-        ) from error
+        if is_zip:
+            _check_zip(path)
+        # By its suffix torch would read it as something else.
+        mapped = is_zip and path.suffix != ".safetensors"
+        file.seek(0)
+        how: Any = {"map_location": "cpu", "weights_only": True, "mmap": mapped}
+        try:
+            with torch.serialization.safe_globals(_harmless()):
+                return torch.load(path if mapped else file, **how)
+        except Exception as error:  # noqa: BLE001 - damaged pickles raise anything
+            raise WeightsError(f"{path.name} {_refusal(str(error))}.") from error
+
+
+def _refusal(text: str) -> str:
+    """Say what torch's safe loader did not take."""
+    if found := re.search(r"GLOBAL (\S+)", text):
+        return (
+            f"holds more than tensors, {found[1]}, which may run code when opened, so "
+            "it is refused: save its state dict or a .safetensors file instead"
+        )
+    if "Unsupported operand" in text:
+        return (
+            "is pickled by a protocol that is not read safely: save it by torch.save "
+            "without another protocol, or as .safetensors"
+        )
+    return "is damaged, cut short or no checkpoint of tensors"
 
 
 def _check_zip(path: Path) -> None:
@@ -258,7 +286,8 @@ def _check_zip(path: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
+            entries = archive.infolist()
+            unpacked = sum(entry.file_size for entry in entries)
     except (zipfile.BadZipFile, OSError) as error:
         raise WeightsError(f"{path.name} is damaged or cut short.") from error
     if unpacked > 2 * path.stat().st_size + _SLACK:
@@ -266,32 +295,56 @@ def _check_zip(path: Path) -> None:
             f"{path.name} would unpack to {unpacked / 1e9:.1f} GB, which no checkpoint "
             "does: it is refused."
         )
+    if not any(entry.filename.endswith("data.pkl") for entry in entries):
+        raise WeightsError(f"{path.name} is an archive of other files: unpack it.")
 
 
 def _harmless() -> list[Any]:
     """What training programs leave beside tensors and what runs no code."""
     import argparse
+    import datetime
+    import types
+    from pathlib import PurePath
 
     import numpy as np
 
-    kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
-    scalar = np.float64(0).__reduce__()[0]
-    old = (scalar, "numpy.core.multiarray.scalar")
-    dtypes = [type(np.dtype(kind)) for kind in kinds]
-    return [argparse.Namespace, np.dtype, scalar, old, *dtypes]
+    array, scalar = (value.__reduce__()[0] for value in (np.zeros(1), np.float64(0)))
+    kinds = {type(np.dtype(code)) for code in np.typecodes["All"]}
+    # Arrays of objects are made of what else is in the file.
+    made = [*(kinds - {type(np.dtype("O"))}), np.dtype, np.ndarray, array, scalar]
+    old = [
+        (array, "numpy.core.multiarray._reconstruct"),
+        (scalar, "numpy.core.multiarray.scalar"),
+    ]
+    paths = [(PurePath, f"pathlib.{kind}Path") for kind in ("Posix", "Windows")]
+    tables = [(lambda *_: {}, "collections.defaultdict"), list, dict, int]
+    names = [argparse.Namespace, types.SimpleNamespace, datetime.datetime]
+    return [*made, *old, *paths, *tables, *names]
 
 
-def _flatten(content: Any, path: str = "") -> Tensors:
-    """Collect the tensors of tables within tables."""
+def _flatten(content: Any) -> Tensors:
+    """Collect the tensors of tables within tables, each table once."""
     import torch
 
     found: Tensors = {}
-    if isinstance(content, Mapping):
-        for name, value in content.items():
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [("", content)]
+    while waiting:
+        path, table = waiting.pop()
+        if id(table) in seen:
+            continue
+        seen.add(id(table))
+        if isinstance(table, list | tuple):
+            table = dict(enumerate(table))
+        if not isinstance(table, Mapping):
+            continue
+        inside = []
+        for name, value in table.items():
             if isinstance(value, torch.Tensor):
                 found[f"{path}{name}"] = value
             else:
-                found |= _flatten(value, f"{path}{name}{NESTED}")
+                inside.append((f"{path}{name}{NESTED}", value))
+        waiting += reversed(inside)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
     Tensors = dict[str, torch.Tensor]
+
+_log = logging.getLogger(__name__)
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -161,7 +164,15 @@ def _prefix_of(tensors: Mapping[str, torch.Tensor]) -> str:
         # An encoder that is called nothing comes before a student.
         return (2 * order[0] if order else 3), len(prefix), prefix
 
-    return min(found, key=rank, default="")
+    best = min(found, key=rank, default="")
+    others = [p for p in sorted(found - {best}) if rank(p)[0] == rank(best)[0]]
+    if others:
+        _log.warning(
+            "The checkpoint holds several encoders: the one under %r is used, not %s.",
+            best,
+            " or ".join(map(repr, others)),
+        )
+    return best
 
 
 def _rename(tensors: Tensors, rules: Rules) -> Tensors:

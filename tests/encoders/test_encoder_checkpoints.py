@@ -8,8 +8,11 @@ import json
 import os
 import pickle
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -128,6 +131,50 @@ def write_with_numbers(state: Tensors, folder: Path) -> Path:
     return folder / "numbers.pth"
 
 
+def beside(**more: Any) -> Callable[[Tensors, Path], Path]:
+    """Write a table of tensors beside what training programs leave."""
+
+    def write_beside(state: Tensors, folder: Path) -> Path:
+        torch.save({"model": state, **more}, folder / "more.pth")
+        return folder / "more.pth"
+
+    return write_beside
+
+
+def write_list(state: Tensors, folder: Path) -> Path:
+    torch.save([{"epoch": 1}, state], folder / "list.pth")
+    return folder / "list.pth"
+
+
+def in_folder(name: str) -> Callable[[Tensors, Path], Path]:
+    """Write the one checkpoint of a folder, and give the folder."""
+
+    def write_in_folder(state: Tensors, folder: Path) -> Path:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, folder / name)
+        (folder / "config.json").write_text("{}")
+        return folder
+
+    return write_in_folder
+
+
+def write_pickle_of_another_suffix(state: Tensors, folder: Path) -> Path:
+    torch.save(state, folder / "pickle.safetensors")
+    return folder / "pickle.safetensors"
+
+
+def write_bin_parts(state: Tensors, folder: Path) -> Path:
+    tensors = to_hugging_face(state)
+    names = sorted(tensors)
+    where: dict[str, str] = {}
+    for part, mine in (("a.bin", names[::2]), ("b.bin", names[1::2])):
+        torch.save({name: tensors[name] for name in mine}, folder / part)
+        where |= dict.fromkeys(mine, part)
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": where}))
+    return index
+
+
 def write_with_a_head(state: Tensors, folder: Path) -> Path:
     """As SegDINO saves: backbone and head in one table."""
     named = {f"backbone.{n}": t for n, t in state.items()}
@@ -166,6 +213,17 @@ def write_unwrapped_teacher(state: Tensors, folder: Path) -> Path:
         write_with_student,
         write_with_numbers,
         write_with_a_head,
+        write_list,
+        beside(kinds=[kind(1) for kind in (np.uint8, np.int16, np.bool_, np.str_)]),
+        beside(history=np.arange(5.0), rng=np.random.get_state(), names=np.array("a")),
+        beside(more=defaultdict(list, {"a": [1]}), where=Path("x")),
+        beside(args=SimpleNamespace(a=1), when=datetime(2026, 1, 1)),
+        in_folder("pytorch_model.bin"),
+        in_folder("my weights.pth"),
+        in_folder("snapshots/0a1b/model.pt"),
+        write_pickle_of_another_suffix,
+        write_bin_parts,
+        lambda state, folder: write_bin_parts(state, folder).parent,
     ],
 )
 def test_layouts_agree(
@@ -326,7 +384,7 @@ def test_code_is_not_run(kind: str, tmp_path: Path) -> None:
         torch.save({"a": torch.zeros(1), "b": Trap(mark)}, path)
     else:
         path.write_bytes(pickle.dumps({"b": Trap(mark)}))
-    with pytest.raises(WeightsError, match="would run code"):
+    with pytest.raises(WeightsError, match="may run code|not read safely"):
         load_encoder(path, "cpu")
     assert not mark.exists()
     if kind == "zip":
@@ -370,7 +428,8 @@ def changed(**tensors: Any) -> Callable[[Tensors], Tensors]:
         (lambda s: {n: t for n, t in s.items() if "s.11." not in n}, "11 blocks"),
         (lambda s: {"conv1.weight": torch.zeros(2)}, "any layout known"),
         (lambda s: {"layers": [1, 2]}, "no table of tensors"),
-        (lambda s: [torch.zeros(2)], "no table of tensors"),
+        (lambda s: [torch.zeros(2)], "any layout known"),
+        (lambda s: torch.zeros(2), "no table of tensors"),
         (lambda s: {}, "no table of tensors"),
     ],
 )
@@ -415,6 +474,9 @@ def test_cut_short_is_refused(
         (b"\n<!DOCTYPE html><p>404", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer"),
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "is not a checkpoint"),
+        (b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
+        (b'{"error":"Access is restricted"}', "is text, not weights.*restricted"),
+        (b"Entry not found\n", "is text, not weights: 'Entry not found'"),
         (b"PK\x03\x04" + bytes(64), "damaged or cut short"),
         (b"\x80", "damaged"),
     ],
@@ -424,6 +486,52 @@ def test_other_files_are_refused(content: bytes, reason: str, tmp_path: Path) ->
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=reason):
         load_encoder(path, "cpu")
+
+
+def test_in_a_folder_they_are_told_as_well(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid"
+    (tmp_path / "model.safetensors").write_bytes(pointer)
+    with pytest.raises(WeightsError, match="Git LFS pointer"):
+        load_encoder(tmp_path, "cpu")
+
+
+def test_what_is_not_read_is_told_as_what_it_is(meta: Tensors, tmp_path: Path) -> None:
+    path = tmp_path / "file.pth"
+    torch.save({"model": meta, "layer": torch.nn.Identity()}, path)
+    with pytest.raises(
+        WeightsError, match=r"holds more than .*Identity.* may run code"
+    ):
+        load_encoder(path, "cpu")
+    torch.save(meta, path, pickle_protocol=4)
+    with pytest.raises(WeightsError, match="protocol that is not read safely"):
+        load_encoder(path, "cpu")
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.write(path, "file.pth")
+    with pytest.raises(WeightsError, match="archive of other files"):
+        load_encoder(inner, "cpu")
+
+
+def test_several_checkpoints_or_encoders_are_told(
+    meta: Tensors, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = {name: torch.zeros_like(value) for name, value in meta.items()}
+    torch.save({"first": meta, "second": others}, tmp_path / "a.pth")
+    read_checkpoint(tmp_path / "a.pth")
+    assert "'first/' is used, not 'second/'" in caplog.text
+    torch.save(meta, tmp_path / "b.pth")
+    with pytest.raises(WeightsError, match=r"holds several, name one.*a.pth, b.pth"):
+        load_encoder(tmp_path, "cpu")
+
+
+def test_tables_that_hold_each_other_are_read_once(tmp_path: Path) -> None:
+    table: dict[str, Any] = {"weight": torch.zeros(1)}
+    for _ in range(60):
+        table = {"a": table, "b": table}
+    table["itself"] = table
+    torch.save(table, tmp_path / "many.pth")
+    with pytest.raises(WeightsError, match="any layout known"):
+        load_encoder(tmp_path / "many.pth", "cpu")
 
 
 def test_what_unpacks_to_much_more_is_refused(tmp_path: Path) -> None:
@@ -437,7 +545,7 @@ def test_what_unpacks_to_much_more_is_refused(tmp_path: Path) -> None:
 def test_missing_places_are_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no file"):
         load_encoder(tmp_path / "gone.pth", "cpu")
-    with pytest.raises(WeightsError, match=r"holds no model.safetensors"):
+    with pytest.raises(WeightsError, match=r"holds no checkpoint"):
         load_encoder(tmp_path, "cpu")
 
 
