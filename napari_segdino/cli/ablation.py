@@ -8,7 +8,12 @@ from typing import Any
 
 import click
 
-from napari_segdino.cli.heads import chosen_head, head_option, known_recipe
+from napari_segdino.cli.heads import (
+    chosen_cases,
+    chosen_head,
+    head_option,
+    known_recipe,
+)
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
@@ -72,7 +77,6 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     weights, spatial smoothing and, for volumes, smoothing along z, one more
     each time.
     """
-    from napari_segdino.io.datasets import open_dataset
     from napari_segdino.metrics import to_csv
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.ablation import (
@@ -101,7 +105,7 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     steps = partial(
         ablation_steps, given["sides"], given["z_sigma"], intensity=given["intensity"]
     )
-    dataset = open_dataset(folder, given["group_regex"])
+    dataset = chosen_cases(folder, given)
     rows = with_bar(
         iter_ablation(dataset, segmenter, steps, plan, given["side"], given["binary"])
     )

@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from napari_segdino.cli.heads import chosen_head, head_option, known_recipe
+from napari_segdino.cli.heads import (
+    chosen_cases,
+    chosen_head,
+    head_option,
+    known_recipe,
+)
 from napari_segdino.cli.options import (
     FOLDER,
     ManyValues,
@@ -55,7 +60,6 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     One person's cases are never on both sides; a volume is one case. The
     scored cases are the same for all numbers and repeats.
     """
-    from napari_segdino.io.datasets import open_dataset
     from napari_segdino.metrics import to_csv
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.shots import ShotPlan, iter_fewshot, shot_table, summarise
@@ -81,7 +85,7 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
         recipe=recipe,
         cache=cache_settings(given["memory_gb"], given["disk_gb"]),
     )
-    dataset = open_dataset(folder, given["group_regex"])
+    dataset = chosen_cases(folder, given)
     steps = iter_fewshot(dataset, segmenter, plan, given["side"], given["binary"])
     results = with_bar(steps)
     summaries = summarise(results)

@@ -1,14 +1,18 @@
-"""Options that say what is trained and how, and what they mean together."""
+"""What options say together: what is trained, how, and on which cases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from napari_segdino.errors import InputError, unknown_name
 from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, get_recipe, make_head
+
+if TYPE_CHECKING:
+    from napari_segdino.io.cases import Dataset
 
 
 def known_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -60,3 +64,11 @@ def chosen_head(
     if own is not None and head not in (None, own):
         raise click.UsageError(f"--recipe {recipe} is for --head {own}.")
     return head or own or default
+
+
+def chosen_cases(folder: Path, given: Mapping[str, Any]) -> Dataset:
+    """Open a data set and take what the options of its layout say."""
+    from napari_segdino.io.datasets import narrowed, open_dataset
+
+    dataset = open_dataset(folder, given["group_regex"])
+    return narrowed(dataset, given["only"], given["channel"])

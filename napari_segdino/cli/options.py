@@ -192,6 +192,12 @@ layout_options = all_of(
         help="What of a case's name says whose it is, such as '^(patient\\d+)': "
         "one person's cases are never on both sides of a split.",
     ),
+    click.option("--only", metavar="REGEX", help="Cases whose name this fits alone."),
+    click.option(
+        "--channel",
+        metavar="NAME",
+        help="One of several channels in files of their own, such as flair.",
+    ),
 )
 
 

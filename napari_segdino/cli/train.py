@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_segdino.cli.heads import chosen_head, head_option, known_recipe
+from napari_segdino.cli.heads import (
+    chosen_cases,
+    chosen_head,
+    head_option,
+    known_recipe,
+)
 from napari_segdino.cli.options import (
     ANY_PATH,
     EXISTING,
@@ -29,7 +34,7 @@ from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, head_class
 
 if TYPE_CHECKING:
     from napari_segdino.config import CacheSettings
-    from napari_segdino.io.datasets import Dataset
+    from napari_segdino.io.cases import Dataset
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.study.read import CaseReader
     from napari_segdino.study.settings import StudySettings
@@ -100,7 +105,7 @@ def train(images: Path, masks: Path | None, output: Path, **given: Any) -> None:
     the best epoch is chosen by validation; a training that was stopped goes
     on when the same command is given again.
     """
-    from napari_segdino.io.datasets import dataset_of, open_dataset
+    from napari_segdino.io.datasets import dataset_of, narrowed
     from napari_segdino.io.pairs import pair_files
 
     if given["recipe"] is None:
@@ -110,10 +115,11 @@ def train(images: Path, masks: Path | None, output: Path, **given: Any) -> None:
     if masks is None and images.is_file():
         raise click.UsageError("MASKS is missing, or give a folder that holds both.")
     if masks is None:
-        dataset = open_dataset(images, given["group_regex"])
+        dataset = chosen_cases(images, given)
     else:
         pairs = pair_files(images, masks)
         dataset = dataset_of(pairs, images, given["group_regex"])
+        dataset = narrowed(dataset, given["only"], given["channel"])
     if given["recipe"] is not None:
         _run_study(dataset, output, cache, given)
         return

@@ -6,11 +6,22 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from napari_segdino.errors import InputError
+from napari_segdino.errors import InputError, unknown_name
+from napari_segdino.io.cases import (
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    SPLIT_WORDS,
+    Case,
+    Dataset,
+    Split,
+    child,
+    split_of,
+)
+from napari_segdino.io.folder_layouts import case_folders, numbered, videos
 from napari_segdino.io.pairs import (
     is_mask_name,
     key_of,
@@ -21,76 +32,6 @@ from napari_segdino.io.pairs import (
 )
 from napari_segdino.io.read import can_read
 
-Split = Literal["", "train", "validation", "test"]
-"""Where a data set puts a case; empty where it does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One image of a data set and its mask.
-
-    Parameters
-    ----------
-    name : str
-        Unique in the data set.
-    images : tuple of pathlib.Path
-        One file, or one for each channel.
-    mask : pathlib.Path
-        Its mask.
-    split : {"", "train", "validation", "test"}
-        Where the data set puts it; empty where it does not say.
-    group : str
-        Whose it is; its own name where that is not known.
-    """
-
-    name: str
-    images: tuple[Path, ...]
-    mask: Path
-    split: Split = ""
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """The cases of a folder.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        The folder.
-    layout : str
-        How it was recognised, in words.
-    cases : tuple of Case
-        In order of split and name.
-    label_names : mapping of int to str
-        From dataset.json; empty where nothing names them.
-    channel_names : tuple of str
-        From dataset.json; more than one: files of four axes hold channels.
-    """
-
-    root: Path
-    layout: str
-    cases: tuple[Case, ...]
-    label_names: Mapping[int, str] = field(default_factory=dict)
-    channel_names: tuple[str, ...] = ()
-
-    def of(self, split: Split) -> tuple[Case, ...]:
-        """Cases that the data set puts into a split."""
-        return tuple(c for c in self.cases if c.split == split)
-
-
-IMAGE_FOLDERS = ("image", "images", "img", "imgs")
-MASK_FOLDERS = ("mask", "masks", "label", "labels", "gt", "groundtruth", "annotations")
-SPLIT_WORDS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "trainval": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _ISIC = "_segmentation"
 _FOLDERS: tuple[tuple[str, str, Split], ...] = (
     ("imagesTr", "labelsTr", "train"),
@@ -99,12 +40,18 @@ _FOLDERS: tuple[tuple[str, str, Split], ...] = (
 )
 _CHANNEL = re.compile(r"_\d{4}$")
 _PATIENT_KEYS = ("patient", "patient_id", "subject", "subject_id", "group")
+Reader = Callable[[Path], Dataset | None]
+
 LOOKED_FOR = (
     "train/image and train/mask (and test/, validation/)",
     "images and masks",
     "*_segmentation masks beside or in a sibling folder of their images",
     "imagesTr and labelsTr (dataset.json)",
     "images with masks named *_mask beside them",
+    "a folder for each video (train/images/a and train/labels/a, or "
+    "train/a/JPEGImages and train/a/SegmentationClassPNG)",
+    "a folder for each scan (a_flair and a_seg, or imaging and segmentation)",
+    "numbered images and masks (volume-0 and segmentation-0, img0001 and label0001)",
 )
 """Layouts that are recognised, in words."""
 
@@ -132,20 +79,67 @@ def open_dataset(root: Path, group_regex: str | None = None) -> Dataset:
     """
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
-    readers: tuple[Callable[[Path], Dataset | None], ...] = (
+    in_files: tuple[Reader, ...] = (
         _tr_folders,
         _split_folders,
         _two_folders,
         _isic,
         _beside,
     )
-    for reader in readers:
-        found = reader(root)
-        if found is not None:
-            return _grouped(_unique(found), group_regex)
+    in_folders: tuple[Reader, ...] = (numbered, videos, case_folders)
+    fault: InputError | None = None
+    for readers in (in_files, in_folders):
+        for reader in readers:
+            try:
+                found = reader(root)
+            except InputError as error:
+                # What fails as files of the same names may be folders or numbers.
+                fault = fault or error
+                break
+            if found is not None:
+                return _grouped(_unique(found), group_regex)
+    if fault is not None:
+        raise fault
     raise InputError(
         f"No data set was recognised in {root}: looked for {'; '.join(LOOKED_FOR)}."
     )
+
+
+def narrowed(
+    dataset: Dataset, only: str | None = None, channel: str | None = None
+) -> Dataset:
+    """Return some cases of a data set, and one channel of each.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of :func:`open_dataset`.
+    only : str, optional
+        Regular expression that the names of cases fit; None takes all.
+    channel : str, optional
+        Name of one of several channels, each in files of its own; None takes all.
+
+    Raises
+    ------
+    InputError
+        If there are no such cases or is no such channel.
+    """
+    if only is not None:
+        pattern = _pattern(only)
+        cases = tuple(c for c in dataset.cases if pattern.search(c.name))
+        if not cases:
+            raise InputError(f"{only!r} fits no case of {dataset.root}.")
+        dataset = replace(dataset, cases=cases)
+    if channel is None:
+        return dataset
+    names = [name.lower() for name in dataset.channel_names]
+    if channel.lower() not in names:
+        raise InputError(unknown_name("channel", channel, dataset.channel_names))
+    index = names.index(channel.lower())
+    if any(len(case.images) != len(names) for case in dataset.cases):
+        raise InputError(f"{dataset.root} does not hold a file for each channel.")
+    cases = tuple(replace(c, images=(c.images[index],)) for c in dataset.cases)
+    return replace(dataset, cases=cases, channel_names=())
 
 
 def dataset_of(
@@ -166,24 +160,16 @@ def _cases(
         yield Case(prefix + key_of(image), (image,), mask, split)
 
 
-def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the subfolder of one of these names, capitals or not."""
-    if not folder.is_dir():
-        return None
-    children = {p.name.lower(): p for p in folder.iterdir() if p.is_dir()}
-    return next((children[n] for n in names if n in children), None)
-
-
 def _split_folders(root: Path) -> Dataset | None:
     """``train/image`` and ``train/mask``, or ``train-image`` and ``train-mask``."""
     cases: list[Case] = []
     for word, split in SPLIT_WORDS.items():
-        inside = _child(root, (word,)) or root / word
-        found = [(_child(inside, IMAGE_FOLDERS), _child(inside, MASK_FOLDERS))]
+        inside = child(root, (word,)) or root / word
+        found = [(child(inside, IMAGE_FOLDERS), child(inside, MASK_FOLDERS))]
         for sign in "-_":
             images = tuple(f"{word}{sign}{n}" for n in IMAGE_FOLDERS)
             masks = tuple(f"{word}{sign}{n}" for n in MASK_FOLDERS)
-            found.append((_child(root, images), _child(root, masks)))
+            found.append((child(root, images), child(root, masks)))
         for image_folder, mask_folder in found:
             if image_folder is not None and mask_folder is not None:
                 cases += _cases(image_folder, mask_folder, split)
@@ -192,32 +178,23 @@ def _split_folders(root: Path) -> Dataset | None:
 
 def _two_folders(root: Path) -> Dataset | None:
     """``images`` and ``masks``, as Kvasir-SEG has them."""
-    images, masks = _child(root, IMAGE_FOLDERS), _child(root, MASK_FOLDERS)
+    images, masks = child(root, IMAGE_FOLDERS), child(root, MASK_FOLDERS)
     if images is None or masks is None:
         return None
     return Dataset(root, "images, masks", tuple(_cases(images, masks)))
-
-
-def _split_of(path: Path, root: Path) -> Split:
-    """Read a split from the names of the folders of a file."""
-    for part in path.relative_to(root).parts[:-1]:
-        for word in re.split(r"[^a-z0-9]+|(?<=[a-z])(?=\d)", part.lower()):
-            if word in SPLIT_WORDS:
-                return SPLIT_WORDS[word]
-    return ""
 
 
 def _isic(root: Path) -> Dataset | None:
     """``*_segmentation`` masks in sibling folders of their images, or beside."""
     files = [p for p in sorted(root.rglob("*")) if p.is_file()]
     masks = {
-        (stem_of(p)[: -len(_ISIC)], _split_of(p, root)): p
+        (stem_of(p)[: -len(_ISIC)], split_of(p, root)): p
         for p in files
         if stem_of(p).lower().endswith(_ISIC)
     }
     if not masks:
         return None
-    keys = {p: (stem_of(p), _split_of(p, root)) for p in files}
+    keys = {p: (stem_of(p), split_of(p, root)) for p in files}
     images = {key: p for p, key in keys.items() if key in masks and can_read(p)}
     if missing := sorted(name for name, _ in masks.keys() - images.keys()):
         names = ", ".join(missing[:5])
@@ -360,12 +337,7 @@ def _grouped(dataset: Dataset, group_regex: str | None) -> Dataset:
     if group_regex is None:
         cases = [replace(c, group=c.group or c.name) for c in dataset.cases]
         return replace(dataset, cases=tuple(cases))
-    try:
-        pattern = re.compile(group_regex)
-    except re.error as error:
-        raise InputError(
-            f"{group_regex!r} is no regular expression: {error}."
-        ) from error
+    pattern = _pattern(group_regex)
     cases = []
     for case in dataset.cases:
         match = pattern.search(case.name)
@@ -373,3 +345,10 @@ def _grouped(dataset: Dataset, group_regex: str | None) -> Dataset:
             raise InputError(f"{group_regex!r} does not fit the case {case.name}.")
         cases.append(replace(case, group=match.group(1 if pattern.groups else 0)))
     return replace(dataset, cases=tuple(cases))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InputError(f"{text!r} is no regular expression: {error}.") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.io.datasets import Dataset
+from napari_segdino.io.cases import Dataset
 from napari_segdino.metrics import bootstrap_mean
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter

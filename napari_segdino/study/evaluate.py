@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import PlaneResult, label_dtype
-from napari_segdino.io.datasets import Case
+from napari_segdino.io.cases import Case
 from napari_segdino.io.read import read_mask, read_scan
 from napari_segdino.metrics import Row, score_case
 from napari_segdino.progress import Progress, Steps, relay

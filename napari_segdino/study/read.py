@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
-from napari_segdino.io.datasets import Case
+from napari_segdino.io.cases import Case
 from napari_segdino.io.read import read_mask, read_scan
 from napari_segdino.io.scan import Scan
 from napari_segdino.marks import marks_from_mask

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
-from napari_segdino.io.datasets import Case, Dataset
+from napari_segdino.io.cases import Case, Dataset
 from napari_segdino.metrics import Row, bootstrap_mean, score_case
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_segdino.errors import InputError
-from napari_segdino.io.datasets import Case, Dataset
+from napari_segdino.io.cases import Case, Dataset
 
 VALIDATION = 0.2
 TEST = 0.2

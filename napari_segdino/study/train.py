@@ -18,7 +18,7 @@ from napari_segdino.heads.dense.train import TrainingState, iter_fit_dense
 from napari_segdino.heads.registry import make_head
 from napari_segdino.images.channels import count_channels
 from napari_segdino.images.planes import as_planes, pair_up
-from napari_segdino.io.datasets import Case, Dataset
+from napari_segdino.io.cases import Case, Dataset
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.progress import Steps, relay
 from napari_segdino.segmenter import Segmenter

@@ -1,6 +1,9 @@
 import json
+import re
+import shlex
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -415,3 +418,61 @@ def test_a_class_that_is_too_high_is_refused(folders, fake, run, tmp_path, comma
     result = run(command, *where, *out, "--encoder", "fake", status=1)
     assert "There is a class 3000, and 254 is the highest" in result.stderr
     assert "--binary" in result.stderr
+
+
+def test_commands_of_the_papers_tables_are_ones_that_there_are(tmp_path, monkeypatch):
+    from napari_segdino.cli import main
+
+    text = (Path(__file__).parents[2] / "docs/reproduce.md").read_text("utf-8")
+    commands = re.findall(r"`napari-segdino ((?:train|fewshot|ablation) [^`]+)`", text)
+    assert len(commands) > 15
+    monkeypatch.chdir(tmp_path)
+    for line in commands:
+        name, folder, *rest = shlex.split(line)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        context = main.commands[name].make_context(name, [folder, *rest])
+        assert context.params["recipe"] or name == "ablation", line
+
+
+def lump(seed, shape=(6, 40, 40)):
+    """A volume with a bright box, and where it is."""
+    rng = np.random.default_rng(seed)
+    volume, mask = (
+        rng.integers(0, 40, shape).astype(np.int16),
+        np.zeros(shape, np.uint8),
+    )
+    mask[2:5, 8:28, 10:30] = 1
+    volume[mask > 0] += 180
+    return volume, mask
+
+
+SCANS = {
+    "BraTS": ("B_{0}/B_{0}_flair.nii.gz", "B_{0}/B_{0}_seg.nii.gz"),
+    "KiTS23": ("case_{0:05}/imaging.nii.gz", "case_{0:05}/segmentation.nii.gz"),
+    "LiTS": (
+        "Training Batch 1/volume-{0}.nii",
+        "Training Batch 1/segmentation-{0}.nii",
+    ),
+    "BTCV": ("Training/img/img{0:04}.nii.gz", "Training/label/label{0:04}.nii.gz"),
+    "AMOS22": ("imagesTr/amos_{0:04}.nii.gz", "labelsTr/amos_{0:04}.nii.gz"),
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_scans_of_the_papers_are_trained_on_as_they_are_distributed(
+    run, fake, tmp_path, name
+):
+    root, (image, mask) = tmp_path / name, SCANS[name]
+    for i in range(6):
+        for template, data in zip((image, mask), lump(i), strict=True):
+            path = root / template.format(i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(data), str(path))
+            if name == "BraTS" and template == image:
+                other = str(path).replace("flair", "t1")
+                sitk.WriteImage(sitk.GetImageFromArray(data), other)
+    more = ("--channel", "flair") if name == "BraTS" else ("--only", "[0-4]([.]|$)")
+    last = "-o", tmp_path / "p.segdino", "--recipe", "segdino_quick", "--binary"
+    shown = run("train", root, *last, "--side", 40, *more).output
+    assert f"{4 if name == 'BraTS' else 3} cases train" in shown
+    assert Segmenter.load(tmp_path / "p.segdino").channels_ == 1

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from napari_segdino.errors import InputError
-from napari_segdino.io.datasets import dataset_of, open_dataset
+from napari_segdino.io.datasets import dataset_of, narrowed, open_dataset
 
 
 def touch(root, *names):
@@ -133,6 +133,137 @@ def test_groups_from_names(tmp_path):
         open_dataset(tmp_path, "p1")
     with pytest.raises(InputError, match="no regular expression"):
         open_dataset(tmp_path, "(")
+
+
+DISTRIBUTED = {
+    "TN3K": (
+        ("trainval-image/0000.jpg", "trainval-mask/0000.jpg", "test-image/0001.jpg"),
+        ("test-mask/0001.jpg", "tn3k-trainval-fold0.json"),
+        {"0000": ("train", "0000"), "0001": ("test", "0001")},
+    ),
+    "Kvasir-SEG": (
+        ("images/cju0.jpg", "masks/cju0.jpg", "kavsir_bboxes.json"),
+        (),
+        {"cju0": ("", "cju0")},
+    ),
+    "ISIC 2017": (
+        ("ISIC-2017_Training_Data/ISIC_1.jpg", "ISIC-2017_Test_v2_Data/ISIC_2.jpg"),
+        (
+            "ISIC-2017_Training_Data/ISIC_1_superpixels.png",
+            "ISIC-2017_Training_Data/ISIC-2017_Training_Data_metadata.csv",
+            "ISIC-2017_Training_Part1_GroundTruth/ISIC_1_segmentation.png",
+            "ISIC-2017_Test_v2_Part1_GroundTruth/ISIC_2_segmentation.png",
+        ),
+        {"ISIC_1": ("train", "ISIC_1"), "ISIC_2": ("test", "ISIC_2")},
+    ),
+    "MSD, mirrors": (
+        ("train/image/1_512x640.jpg", "train/mask/1_512x640.png"),
+        ("test/image/2_640x512.jpg", "test/mask/2_640x512.png", "train/edge/1.png"),
+        {"1_512x640": ("train", "1_512x640"), "2_640x512": ("test", "2_640x512")},
+    ),
+    "VMD-D": (
+        (
+            "train_origin/113_27/JPEGImages/0001.jpg",
+            "train_origin/113_27/SegmentationClassPNG/0001.png",
+        ),
+        ("test/9_1/JPEGImages/0001.jpg", "test/9_1/SegmentationClassPNG/0001.png"),
+        {"113_27/0001": ("train", "113_27"), "9_1/0001": ("test", "9_1")},
+    ),
+    "ViSha": (
+        ("train/images/bike/00000001.jpg", "train/labels/bike/00000001.png"),
+        ("test/images/cat/00000001.jpg", "test/labels/cat/00000001.png"),
+        {"bike/00000001": ("train", "bike"), "cat/00000001": ("test", "cat")},
+    ),
+    "BraTS 2021": (
+        tuple(
+            f"BraTS2021_0{n}/BraTS2021_0{n}_{kind}.nii.gz"
+            for n in (1, 2)
+            for kind in ("flair", "t1", "t1ce", "t2", "seg")
+        ),
+        ("BraTS2021_03/BraTS2021_03_flair.nii.gz",),
+        {f"BraTS2021_0{n}": ("", f"BraTS2021_0{n}") for n in (1, 2)},
+    ),
+    "BraTS 2023": (
+        tuple(
+            f"BraTS-GLI-00000-00{n}/BraTS-GLI-00000-00{n}-{kind}.nii.gz"
+            for n in (0, 1)
+            for kind in ("t1n", "t1c", "t2w", "t2f", "seg")
+        ),
+        (),
+        {f"BraTS-GLI-00000-00{n}": ("", f"BraTS-GLI-00000-00{n}") for n in (0, 1)},
+    ),
+    "AMOS22": (
+        ("imagesTr/amos_0001.nii.gz", "labelsTr/amos_0001.nii.gz"),
+        (
+            "imagesVa/amos_0008.nii.gz",
+            "labelsVa/amos_0008.nii.gz",
+            "imagesTs/amos_0002.nii.gz",
+        ),
+        {
+            "amos_0001": ("train", "amos_0001"),
+            "amos_0008": ("validation", "amos_0008"),
+        },
+    ),
+    "BTCV": (
+        ("Training/img/img0001.nii.gz", "Training/label/label0001.nii.gz"),
+        ("Testing/img/img0061.nii.gz",),
+        {"img0001": ("", "img0001")},
+    ),
+    "KiTS23": (
+        ("case_00000/imaging.nii.gz", "case_00000/segmentation.nii.gz"),
+        (
+            "case_00000/instances/kidney_instance-1_annotation-1.nii.gz",
+            "kits23.json",
+        ),
+        {"case_00000": ("", "case_00000")},
+    ),
+    "LiTS": (
+        ("Training Batch 1/volume-0.nii", "Training Batch 1/segmentation-0.nii"),
+        ("Training Batch 2/volume-28.nii", "Training Batch 2/segmentation-28.nii"),
+        {"volume-0": ("", "volume-0"), "volume-28": ("", "volume-28")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_data_sets_of_the_papers_are_read_as_they_are_distributed(name, tmp_path):
+    files, more, wanted = DISTRIBUTED[name]
+    found = open_dataset(touch(tmp_path, *files, *more))
+    assert {c.name: (c.split, c.group) for c in found.cases} == wanted
+    for case in found.cases:
+        assert all(p != case.mask for p in case.images)
+        assert "superpixels" not in case.images[0].name
+
+
+def test_one_channel_and_some_cases_of_a_data_set(tmp_path):
+    files, more, _ = DISTRIBUTED["BraTS 2021"]
+    found = open_dataset(touch(tmp_path, *files, *more))
+    assert found.channel_names == ("flair", "t1", "t1ce", "t2")
+    assert [len(c.images) for c in found.cases] == [4, 4]
+    one = narrowed(found, "_01$", "FLAIR")
+    assert shown(one) == {
+        "BraTS2021_01": (
+            "",
+            "BraTS2021_01_flair.nii.gz",
+            "BraTS2021_01_seg.nii.gz",
+            "BraTS2021_01",
+        )
+    }
+    assert one.channel_names == ()
+    with pytest.raises(InputError, match="channel named 'flare' .did you mean 'flair'"):
+        narrowed(found, channel="flare")
+    with pytest.raises(InputError, match="fits no case"):
+        narrowed(found, "amos")
+
+
+def test_scans_that_lack_a_channel_or_a_number_are_told(tmp_path):
+    touch(tmp_path, "a/a_t1.nii", "a/a_t2.nii", "a/a_seg.nii", "b/b_t1.nii")
+    touch(tmp_path, "b/b_seg.nii")
+    with pytest.raises(InputError, match="differ in their channels: t1, t2 and t1"):
+        open_dataset(tmp_path)
+    other = touch(tmp_path / "other", "volume-0.nii", "segmentation-1.nii")
+    with pytest.raises(InputError, match="No data set was recognised"):
+        open_dataset(other)
 
 
 def test_what_was_looked_for_is_said(tmp_path):
