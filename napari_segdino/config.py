@@ -33,6 +33,9 @@ Z_UNITS = ("slices", "mm")
 SQUASHES = ("", "bilinear", "bicubic")
 """What :attr:`FeatureSettings.squash` may be."""
 
+LEAST_TILE = 16
+"""Features of a smaller tile are not finite."""
+
 WHOLE = 1 << 30
 """Longest side of a tile where planes are not cut."""
 
@@ -91,6 +94,19 @@ class FeatureSettings:
             raise InputError(unknown_name("intensity preset", name, INTENSITIES))
         if self.squash not in SQUASHES:
             raise InputError(unknown_name("squash", self.squash, SQUASHES[1:]))
+        low, high = self.percentiles
+        for name, fits in (
+            ("sides", self.sides and 0 <= min(self.sides) <= max(self.sides) <= 8192),
+            ("factors", self.factors and min(self.factors) > 0),
+            ("factors", self.factors and max(self.factors) <= 8),
+            ("tile", LEAST_TILE <= self.tile <= WHOLE),
+            ("overlap", 0 <= self.overlap < self.tile),
+            ("percentiles", 0 <= low < high <= 100),
+            ("neighbours", 0 <= self.neighbours <= 32),
+        ):
+            if not fits:
+                value = getattr(self, name)
+                raise InputError(f"The setting {name} cannot be {value!r}.")
 
     @property
     def longest_tile(self) -> int:
@@ -145,3 +161,5 @@ class PredictSettings:
             raise InputError(unknown_name("fusion", self.fusion, FUSIONS))
         if self.z_unit not in Z_UNITS:
             raise InputError(unknown_name("unit along z", self.z_unit, Z_UNITS))
+        if not 0 <= self.z_sigma <= 1000:
+            raise InputError(f"The setting z_sigma cannot be {self.z_sigma!r}.")

@@ -15,7 +15,7 @@ from napari_segdino.errors import ModelFileError, NotFittedError
 from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
 from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
-from napari_segdino.model_file import DAMAGED, read_model, write_model
+from napari_segdino.model_file import DAMAGE, DAMAGED, read_model, write_model
 from napari_segdino.params import Params
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import FittedState, from_model_file, to_model_file
@@ -242,7 +242,7 @@ class Estimator(Params):
         try:
             params, fitted = from_model_file(file)
             self = cls(**params, device=device)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except DAMAGE as error:
             _log.error("Reading %s failed", path, exc_info=True)
             raise ModelFileError(DAMAGED.format(path)) from error
         self.model_, self.samples_ = fitted.model, fitted.samples

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,16 @@ VERSION = 2
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 """Suffixes of what SegDINO's own code writes."""
 
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What comes of a file that is not as it was written."""
+
 DAMAGED = "{} is damaged: take a copy of it, or train the probe anew."
 
 
@@ -39,10 +50,13 @@ class ModelFile:
         Settings and names, as JSON can hold them.
     tensors : dict of torch.Tensor
         Weights of the head and what it learned from.
+    newer : bool
+        Whether it was written by a newer version, though not of another kind.
     """
 
     meta: dict[str, Any]
     tensors: dict[str, torch.Tensor]
+    newer: bool = False
 
 
 def write_model(path: str | Path, model: ModelFile) -> Path:
@@ -156,22 +170,27 @@ def read_model(path: str | Path) -> ModelFile:
         ) from error
     if header.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a napari-segdino probe file.")
-    version, meta = header.get("version", ""), header.get("meta", "")
-    if version.isdecimal() and int(version) > VERSION:
+    major, _, minor = header.get("version", "").partition(".")
+    known = re.fullmatch(r"[1-9]\d{,3}(\.\d{1,4})?", header.get("version", ""))
+    if known and int(major) > VERSION:
         raise ModelFileError(
             f"{path} was written by a newer version: update napari-segdino."
         )
-    # Files of earlier versions have no checksum.
-    whole = header.get("checksum", "") in ("", _checksum(meta, tensors))
-    if not (version.isdecimal() and whole) or any(
-        tensor.is_floating_point() and bool(tensor.isnan().any())
-        for tensor in tensors.values()
-    ):
-        raise ModelFileError(DAMAGED.format(path))
     try:
+        meta = header["meta"]
+        # Files of the first version may have no checksum.
+        promised = header.get("checksum", "" if major != "1" else None)
+        if not known or promised not in (None, _checksum(meta, tensors)):
+            raise ValueError(f"the checksum of version {major} is {promised}")
         found = json.loads(meta)
-    except ValueError as error:
+        if int(major) < 2:
+            found = current_names(found)
+        if any(
+            tensor.is_floating_point() and bool(tensor.isnan().any())
+            for tensor in tensors.values()
+        ):
+            raise ValueError("not all numbers are finite")
+        return ModelFile(dict(found), tensors, bool(int(minor or 0)))
+    except DAMAGE as error:
+        _log.error("%s is damaged", path, exc_info=True)
         raise ModelFileError(DAMAGED.format(path)) from error
-    if not isinstance(found, dict):
-        raise ModelFileError(DAMAGED.format(path))
-    return ModelFile(current_names(found) if int(version) < 2 else found, tensors)

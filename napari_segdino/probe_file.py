@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,8 +12,28 @@ from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, unknown_name
 from napari_segdino.heads.registry import make_head
 from napari_segdino.model_file import ModelFile
+from napari_segdino.schema import check_types, hints_of
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+MOST_CLASSES = 255
+"""With background: marks are numbers of 8 bits."""
+
+META = {
+    "encoder": str,
+    "encoder_key": str,
+    "head": str,
+    "random_state": int,
+    "features": dict[str, Any],
+    "predicting": dict[str, Any],
+    "recipe": str | None,
+    "n_classes": int,
+    "class_info": list[dict[str, Any]] | None,
+    "channels": int | None,
+    "learned": dict[str, Any],
+}
 
 
 @dataclass(frozen=True)
@@ -97,20 +117,25 @@ def from_model_file(file: ModelFile) -> tuple[dict[str, Any], FittedState]:
         If there is no such head.
     ModelFileError
         If the file has settings that there are not.
+    LookupError, RuntimeError, TypeError, ValueError
+        If something else is missing, or not of the type, shape or range that it has.
     """
     meta = file.meta
+    check_types(meta, META)
     # Probes of earlier versions saw each plane alone.
     features = {"neighbours": 0} | meta["features"]
     params = {
         "encoder": meta["encoder"],
         "head": meta["head"],
         "random_state": meta["random_state"],
-        "features": _settings(FeatureSettings, features),
-        "predicting": _settings(PredictSettings, meta["predicting"]),
+        "features": _settings(FeatureSettings, features, file.newer),
+        "predicting": _settings(PredictSettings, meta["predicting"], file.newer),
         "recipe": _recipe_in(meta),
     }
     head = make_head(params["head"], params["recipe"])
     model, samples = head.from_tensors(file.tensors, meta["learned"])
+    if not 2 <= meta["n_classes"] == model.n_classes <= MOST_CLASSES:
+        raise ValueError(f"{meta['n_classes']} classes of {model.n_classes}")
     fitted = FittedState(
         model,
         samples,
@@ -148,16 +173,25 @@ def _channels_in(samples: Mapping[str, Any]) -> int | None:
     return max(counts, default=None)
 
 
-def _settings(group: type[T], stored: Mapping[str, Any]) -> T:
+def _settings(group: type[T], stored: Mapping[str, Any], newer: bool) -> T:
     """Make a group of settings of what JSON made of it.
 
     Raises
     ------
     ModelFileError
-        If the file has a setting that there is not: masks would be others without it.
+        If the file has a setting that there is not: masks would be others without
+        it. What a newer version added is left out, and logged.
     """
-    known = inspect.signature(group).parameters
+    known = hints_of(group)
     for name in stored.keys() - known.keys():
-        raise ModelFileError(unknown_name("setting of a probe", name, known))
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        text = unknown_name("setting of a probe", name, known)
+        if not newer:
+            raise ModelFileError(text)
+        _log.warning("%s A newer version wrote it: it is left out.", text)
+    check_types(stored, known)
+    frozen = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in stored.items()
+        if name in known
+    }
     return group(**frozen)

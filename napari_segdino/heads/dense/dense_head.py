@@ -23,14 +23,17 @@ from napari_segdino.heads.dense.batches import DenseExample
 from napari_segdino.heads.dense.decoder import (
     Decoder,
     levels_of,
-    make_decoder,
     probabilities,
 )
 from napari_segdino.heads.dense.recipes import DenseRecipe
 from napari_segdino.heads.dense.train import iter_fit_dense
+from napari_segdino.heads.filed import check_count, checked, load_weights
 from napari_segdino.progress import Steps
+from napari_segdino.schema import check_types
 
 _log = logging.getLogger(__name__)
+
+META = {"channels": list[int], "n_classes": int, "options": dict[str, Any]}
 
 
 class DenseHead(Head):
@@ -218,23 +221,24 @@ class DenseHead(Head):
         self, tensors: Tensors, meta: dict[str, Any]
     ) -> tuple[Decoder, dict[str, DenseExample]]:
         """Undo :meth:`to_tensors`."""
-        model = make_decoder(
-            self.decoder, meta["channels"], meta["n_classes"], **meta["options"]
-        )
-        weights = {
-            k.removeprefix("head."): v
-            for k, v in tensors.items()
-            if k.startswith("head.")
-        }
-        model.load_state_dict(weights)
-        count = len(meta["channels"])
-        samples = {
-            key: DenseExample(
-                tuple(tensors[f"memory.{i}.levels.{j}"] for j in range(count)),
-                tensors[f"memory.{i}.marks"],
+        check_types(meta, META)
+        with torch.device("meta"):
+            model = self.decoder(meta["channels"], meta["n_classes"], **meta["options"])
+        load_weights(model, tensors)
+        samples = {}
+        for i, key in enumerate(check_count(tensors, meta["memory"])):
+            # Each level has a resolution of its own.
+            sizes = [{"d": depth} for depth in model.channels]
+            levels = tuple(
+                checked(tensors[f"memory.{i}.levels.{j}"], torch.float16, "dhw", size)
+                for j, size in enumerate(sizes)
             )
-            for i, key in enumerate(meta["memory"])
-        }
+            marks = checked(tensors[f"memory.{i}.marks"], torch.uint8, "yx", {})
+            if int(marks.max()) > model.n_classes:
+                raise ValueError(
+                    f"marks of {model.n_classes} classes are {marks.max()}"
+                )
+            samples[key] = DenseExample(levels, marks)
         return model.eval(), samples
 
 

@@ -17,6 +17,7 @@ from napari_segdino.heads.base import ONE_CLASS, OTHER_CHANNELS, Head, Recipe, T
 from napari_segdino.heads.mvr.options import OPTION_NAMES, MVROptions
 from napari_segdino.heads.probe.samples import Parts, Sample, share_right, take_sample
 from napari_segdino.progress import Steps
+from napari_segdino.schema import check_types
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 BLOCKS = 3
 """Last blocks that are read."""
+
+META = {"widths": list[int], "present": list[int], "n_classes": int, "hidden": int}
 
 
 class MVRHead(Head):
@@ -180,17 +183,23 @@ class MVRHead(Head):
         self, tensors: Tensors, meta: dict[str, Any]
     ) -> tuple[BlockPerceptrons, dict[str, Sample]]:
         """Undo :meth:`to_tensors`."""
-        from napari_segdino.heads.mvr.perceptrons import make_perceptrons
+        import torch
+
+        from napari_segdino.heads.filed import load_weights
+        from napari_segdino.heads.mvr.perceptrons import BlockPerceptrons
         from napari_segdino.heads.probe.tensors import samples_from_tensors
 
-        model = make_perceptrons(
-            meta["widths"], meta["present"], meta["n_classes"], meta["hidden"]
-        )
-        weights = {
-            name.removeprefix("head."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("head.")
-        }
-        model.load_state_dict(weights)
-        samples = samples_from_tensors(tensors, meta["memory"])
+        check_types(meta, META)
+        n_classes, present = meta["n_classes"], meta["present"]
+        if (
+            sorted(set(present)) != present
+            or not 0 <= present[0] <= present[-1] < n_classes
+        ):
+            raise ValueError(f"{present} are not labels of {n_classes} classes")
+        with torch.device("meta"):
+            model = BlockPerceptrons(meta["widths"], present, n_classes, meta["hidden"])
+        load_weights(model, tensors)
+        samples = samples_from_tensors(tensors, meta["memory"], n_classes)
+        if any(tuple(s.widths.tolist()) != model.widths for s in samples.values()):
+            raise ValueError("samples are of other features than the perceptrons")
         return model.eval().requires_grad_(False), samples

@@ -83,6 +83,11 @@ class KernelProbe:
     images: tuple[int, ...] = ()
 
     @property
+    def n_classes(self) -> int:
+        """Classes with background."""
+        return len(self.present)
+
+    @property
     def temperature(self) -> float:
         """Calibrated on held-out strokes: below 1 from seven strokes on."""
         if not self.strokes:  # a file of before they were counted
@@ -154,6 +159,11 @@ class NetworkProbe:
     output_bias: torch.Tensor
 
     temperature: ClassVar[float] = 1.0
+
+    @property
+    def n_classes(self) -> int:
+        """Classes with background."""
+        return self.output.shape[-1]
 
     def on(self, tile: str) -> NetworkProbe:
         """Return the probe for a tile, the same for all."""

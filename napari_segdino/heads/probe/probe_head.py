@@ -229,9 +229,15 @@ class ProbeHead(Head):
             with_colour,
         )
 
-        found = samples_from_tensors(tensors, meta["memory"])
+        probe = probe_from_tensors(tensors, meta)
+        found = samples_from_tensors(tensors, meta["memory"], probe.n_classes)
         samples = {key: with_colour(sample) for key, sample in found.items()}
-        return probe_from_tensors(tensors, meta), samples
+        widths = [len(mean) for mean in probe.basis.means]
+        if any(
+            s.widths.tolist() != widths or not len(s.context) for s in samples.values()
+        ):
+            raise ValueError("samples are of other features than the probe")
+        return probe, samples
 
 
 def _corrected(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ import torch
 
 from napari_segdino.features.local import COLOUR_FEATURES, COUNT
 from napari_segdino.heads.base import Tensors
+from napari_segdino.heads.filed import check_count, checked
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe, Probe
 from napari_segdino.heads.probe.samples import Sample
+from napari_segdino.schema import check_types
 
 # Names in files are those of the first version, whatever fields are called now.
 PREVIOUS = "before."
@@ -29,6 +32,47 @@ KINDS: dict[str, Any] = {
     "RadialProbe": KernelProbe,
     "NetworkProbe": NetworkProbe,
     "KernelProbe": KernelProbe,
+}
+
+LAYOUT: dict[str, tuple[torch.dtype, str]] = {
+    "landmarks": (torch.float32, "nj"),
+    "weight": (torch.float32, "nk"),
+    "present": (torch.bool, "k"),
+    "length_scale": (torch.float64, ""),
+    "landmark_tiles": (torch.int64, "n"),
+    "hidden": (torch.float32, "ejh"),
+    "hidden_bias": (torch.float32, "e1h"),
+    "output": (torch.float32, "ehk"),
+    "output_bias": (torch.float32, "e1k"),
+}
+"""Types and axes of a probe's tensors; one letter, one length."""
+
+SAMPLE_LAYOUT: dict[str, tuple[torch.dtype, str]] = {
+    "marks": (torch.uint8, "yx"),
+    "features": (torch.float16, "nd"),
+    "codes": (torch.uint8, "n"),
+    "weights": (torch.float32, "n"),
+    "strokes": (torch.int64, "n"),
+    "parts": (torch.float32, "n"),
+    "context": (torch.float16, "md"),
+    "widths": (torch.int64, "b"),
+    "image": (torch.int64, ""),
+}
+"""The same of a :class:`Sample`."""
+
+TILE_SHAPE = re.compile(r"\(\d+, '[0-9a-f]+', \((\d+), (\d+), \d+\), ")
+"""How a key begins, see :meth:`Extractor.key`."""
+
+LATER = ("parts", "image")
+"""Fields of a sample that files of earlier versions lack."""
+
+META = {
+    "kind": str,
+    "stacked": bool,
+    "tiles": list[str],
+    "images": list[int],
+    "strokes": int,
+    "before": dict[str, Any],
 }
 
 NOT_TENSORS = ("basis", "tiles", "images", "strokes", "previous")
@@ -68,20 +112,29 @@ def probe_to_tensors(probe: Probe) -> tuple[Tensors, dict[str, Any]]:
 
 
 def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
-    """Undo :func:`probe_to_tensors`; other tensors are left alone."""
-    count = sum(name.startswith("maps.") for name in tensors)
-    means, maps = (
-        [tensors[f"{name}.{i}"] for i in range(count)] for name in ("means", "maps")
-    )
-    missing = _missing_colour(len(means[-1]))
-    means[-1], maps[-1] = (_pad_rows(block[-1], missing) for block in (means, maps))
+    """Undo :func:`probe_to_tensors`; other tensors are left alone.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If something is missing, or not of the type, shape or range that it has.
+    """
+    check_types(meta, META)
+    basis, width = _basis_from(tensors, meta["stacked"])
     kind = KINDS[meta["kind"]]
-    values: dict[str, Any] = {n: tensors[_filed(n)] for n in _tensors_of(kind)}
+    sizes = {"j": width, "1": 1}
+    values: dict[str, Any] = {}
+    for name in _tensors_of(kind):
+        found = tensors[_filed(name)]
+        never = found == -torch.inf if name == "output_bias" else torch.tensor(False)
+        made = checked(found.masked_fill(never, 0), *LAYOUT[name], sizes)
+        values[name] = made.masked_fill(never, -torch.inf) if never.any() else made
     if kind is KernelProbe:
         values["length_scale"] = float(values["length_scale"])
         values["tiles"] = tuple(meta["tiles"])
         values["images"] = tuple(meta.get("images", ()))
-        values["strokes"] = int(meta.get("strokes", 0))
+        values["strokes"] = meta.get("strokes", 0)
+        _check_kernel(**values)
     if "before" in meta:
         own = {
             name.removeprefix(PREVIOUS): tensor
@@ -89,8 +142,44 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
             if name.startswith(PREVIOUS)
         }
         values["previous"] = probe_from_tensors(own, meta["before"])
-    probe: Probe = kind(Basis(tuple(means), tuple(maps), meta["stacked"]), **values)
+    probe: Probe = kind(basis, **values)
     return probe
+
+
+def _basis_from(tensors: Tensors, stacked: bool) -> tuple[Basis, int]:
+    """Return the basis, and how long its vectors are."""
+    count = sum(name.startswith("maps.") for name in tensors)
+    means, maps, widths = [], [], []
+    for i in range(count):
+        sizes: dict[str, int] = {}
+        means.append(checked(tensors[f"means.{i}"], torch.float32, "d", sizes))
+        maps.append(checked(tensors[f"maps.{i}"], torch.float32, "dj", sizes))
+        widths.append(sizes["j"])
+    missing = _missing_colour(len(means[-1]))
+    means[-1], maps[-1] = (_pad_rows(block[-1], missing) for block in (means, maps))
+    if not stacked and len(set(widths)) > 1:
+        raise ValueError(f"vectors of blocks have lengths {widths}")
+    width = sum(widths) if stacked else widths[0]
+    return Basis(tuple(means), tuple(maps), stacked), width
+
+
+def _check_kernel(
+    length_scale: float,
+    landmark_tiles: torch.Tensor,
+    tiles: tuple[str, ...],
+    images: tuple[int, ...],
+    strokes: int,
+    **others: Any,
+) -> None:
+    """See that numbers are in their range: others give masks without a word."""
+    at = landmark_tiles.tolist()
+    if not (
+        length_scale > 0
+        and strokes >= 0
+        and all(0 <= i < len(tiles) for i in at)
+        and len(images) in (0, len(tiles))
+    ):
+        raise ValueError("landmarks, tiles and images do not fit")
 
 
 def samples_to_tensors(samples: Mapping[str, Sample]) -> Tensors:
@@ -103,15 +192,38 @@ def samples_to_tensors(samples: Mapping[str, Sample]) -> Tensors:
     }
 
 
-def samples_from_tensors(tensors: Tensors, keys: Sequence[str]) -> dict[str, Sample]:
-    """Undo :func:`samples_to_tensors`; other tensors are left alone."""
-    fields = [field.name for field in dataclasses.fields(Sample)]
+def samples_from_tensors(
+    tensors: Tensors, keys: Sequence[str], n_classes: int
+) -> dict[str, Sample]:
+    """Undo :func:`samples_to_tensors`; other tensors are left alone.
+
+    Raises
+    ------
+    LookupError, ValueError
+        As :func:`probe_from_tensors`.
+    """
     samples = {}
-    for i, key in enumerate(keys):
-        stored: dict[str, Any] = {f: tensors.get(f"memory.{i}.{f}") for f in fields}
-        if stored["parts"] is None:  # a file of before they were known
+    for i, key in enumerate(check_count(tensors, keys)):
+        sizes: dict[str, int] = {}
+        stored: dict[str, Any] = {
+            name: checked(tensors[f"memory.{i}.{name}"], *layout, sizes)
+            for name, layout in SAMPLE_LAYOUT.items()
+            if name not in LATER or f"memory.{i}.{name}" in tensors
+        }
+        if "parts" not in stored:
             stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
-        samples[key] = Sample(**stored)
+        sample = Sample(**stored)
+        widths, codes = sample.widths.tolist(), sample.codes.tolist()
+        if min(widths) < 1 or sum(widths) != sizes["d"]:
+            raise ValueError(f"blocks of widths {widths} are not {sizes['d']} wide")
+        marks = int(sample.marks.max())
+        if (told := TILE_SHAPE.match(key)) and sample.marks.shape != tuple(
+            map(int, told.groups())
+        ):
+            raise ValueError(f"marks of {tuple(sample.marks.shape)} are of {key}")
+        if min(codes) < 1 or max(marks, *codes) > n_classes:
+            raise ValueError(f"marks of {n_classes} classes go up to {marks}")
+        samples[key] = sample
     return samples
 
 
