@@ -21,7 +21,10 @@ WINDOWS = {
 """Pixels as stored in pictures, and windows on CT in Hounsfield units, the last of
 which is the clamp of MedDINOv3."""
 
-INTENSITIES = ("auto", "percentile", *WINDOWS)
+CT_Z_SCORE = "ct z-score"
+"""Mean and spread of a scan in Hounsfield units, clamped to 1000 on either side."""
+
+INTENSITIES = ("auto", "percentile", CT_Z_SCORE, *WINDOWS)
 """What :attr:`FeatureSettings.intensity` may be."""
 
 FUSIONS = ("entropy", "mean")
@@ -61,9 +64,10 @@ class FeatureSettings:
         Planes larger than `tile` pixels are cut into tiles that share
         `overlap` pixels.
     intensity : str
-        Which intensities become 0 and 1: ``"percentile"``, a fixed window
-        (:data:`WINDOWS`), or ``"auto"``, which is the encoder's own window where
-        it has one and else percentiles.
+        Which intensities become 0 and 1: ``"percentile"``, four spreads on either
+        side of the mean (:data:`CT_Z_SCORE`), a fixed window (:data:`WINDOWS`), or
+        ``"auto"``, which is the encoder's own choice where it has one and else
+        percentiles.
     percentiles : tuple of float
         Percentiles of the image, for ``"percentile"``.
     slices : str

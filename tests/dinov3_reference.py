@@ -100,7 +100,8 @@ def _attention(
     if bias is not None:
         bias = bias * state[f"{block}attn.qkv.bias_mask"]
     qkv = functional.linear(x, state[f"{block}attn.qkv.weight"], bias)
-    qkv = qkv.reshape(batch, count, 3, width // 64, 64).permute(2, 0, 3, 1, 4)
+    size = 4 * len(state["rope_embed.periods"])
+    qkv = qkv.reshape(batch, count, 3, width // size, size).permute(2, 0, 3, 1, 4)
     query, key, value = qkv.unbind(0)
     out = functional.scaled_dot_product_attention(
         _turn(query, *angles), _turn(key, *angles), value
@@ -131,10 +132,9 @@ def reference_vit(
         return functional.layer_norm(value, weight.shape, weight, bias, eps)
 
     width = state["cls_token"].shape[-1]
-    rows, columns = x.shape[2] // 16, x.shape[3] // 16
-    patches = functional.conv2d(
-        x, state["patch_embed.proj.weight"], state["patch_embed.proj.bias"], stride=16
-    )
+    embed, bias = state["patch_embed.proj.weight"], state["patch_embed.proj.bias"]
+    patches = functional.conv2d(x, embed, bias, stride=embed.shape[-1])
+    rows, columns = patches.shape[2:]
     first = torch.cat([state["cls_token"], state["storage_tokens"]], dim=1)
     tokens = torch.cat(
         [first.expand(len(x), -1, -1), patches.flatten(2).transpose(1, 2)], dim=1

@@ -49,11 +49,13 @@ class EncoderSpec:
         Whether they come with the installation.
     window : str
         Range of intensities that is taken to [0, 1] unless the user says otherwise,
-        a key of :data:`napari_segdino.config.WINDOWS`; empty is the image's own.
+        one of :data:`napari_segdino.config.INTENSITIES`; empty is percentiles.
     norm_eps : float, optional
         Epsilon of the norms where it is not timm's.
     recognised_as : str
         Architecture that its checkpoints look like, where timm calls it otherwise.
+    shape : tuple of (str, int)
+        Arguments of timm's model where they are not the name's own.
     hint : str
         In a file's name, tells its weights from others of that architecture.
     teacher : bool
@@ -77,6 +79,7 @@ class EncoderSpec:
     window: str = ""
     norm_eps: float | None = None
     recognised_as: str = ""
+    shape: tuple[tuple[str, int], ...] = ()
     hint: str = ""
     teacher: bool = False
 

@@ -37,7 +37,7 @@ def build_empty(spec: EncoderSpec) -> torch.nn.Module:
     import torch
     from timm.layers import LayerNorm
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = dict(spec.shape)
     if spec.norm_eps is not None:
         options["norm_layer"] = partial(LayerNorm, eps=spec.norm_eps)
     if not timm.is_model(spec.timm_name):

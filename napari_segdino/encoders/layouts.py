@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 Rules = tuple[tuple[str, str], ...]
 
 # Only for pre-training, or made anew by the model: safe to leave out.
-_UNUSED = re.compile(r"(^|\.)(mask_token|bias_mask|inv_freq)$|^local_cls_norm\.")
-_PERIODS = re.compile(r"^rope(_embed)?\.periods$")
+_UNUSED = re.compile(r"(^|\.)(mask_token|bias_mask|inv_freq)$|^local_cls_norm\.|_3D\.")
+_PERIODS = re.compile(r"^rope(_embed)?(_2D)?\.periods$")
 
 # A tensor that every checkpoint of a layout has; what stands before is its prefix.
 _ANCHORS = (
@@ -37,6 +37,7 @@ NESTED = "/"
 
 _META_VIT: Rules = (
     (r"^storage_tokens$", "reg_token"),
+    (r"^patch_embed_2D\.", "patch_embed."),
     (r"\.ls([12])\.gamma$", r".gamma_\1"),
     (r"\.mlp\.w1\.", ".mlp.fc1_g."),
     (r"\.mlp\.w2\.", ".mlp.fc1_x."),
@@ -71,11 +72,15 @@ _HF_CONVNEXT: Rules = (
     (r"\.layer_norm\.", ".norm."),
 )
 
+FLEXICT = "flexict"
+"""What the ViT of FlexiCT is called here, which has no name in timm."""
+
 _VITS = {
     (192, 12, False): "vit_tiny_patch16_dinov3",
     (384, 12, False): "vit_small_patch16_dinov3",
     (384, 12, True): "vit_small_plus_patch16_dinov3",
     (768, 12, False): "vit_base_patch16_dinov3",
+    (864, 16, False): FLEXICT,
     (1024, 24, False): "vit_large_patch16_dinov3",
     (1280, 32, True): "vit_huge_plus_patch16_dinov3",
     (4096, 40, True): "vit_7b_patch16_dinov3",
@@ -195,6 +200,10 @@ def _convert_vit(tensors: Tensors, teacher: bool) -> State:
         tensors = _join_hf_attention(_rename(tensors, _HF_VIT))
     else:
         tensors = _split_meta_biases(_rename(tensors, _META_VIT), masks)
+    embed = tensors.get("patch_embed.proj.weight")
+    if embed is not None and embed.shape[1:2] == (1,):
+        # A grey image has three equal channels.
+        tensors["patch_embed.proj.weight"] = embed.expand(-1, 3, -1, -1) / 3
     if "reg_token" not in tensors:
         raise WeightsError("It has no register tokens, so it is not a DINOv3 encoder.")
     return State(_name_vit(tensors), tensors, periods[0] if periods else None, teacher)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_segdino.config import CT_Z_SCORE
 from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.encoders.layouts import FLEXICT
 from napari_segdino.errors import InputError, unknown_name
 
 DEFAULT_ENCODER = "dinov3_vits16"
@@ -147,6 +149,32 @@ _ROWS = (
         norm_eps=1e-6,
         hint="meddino",
         teacher=True,
+    ),
+    replace(
+        _vit(
+            "flexict_2d",
+            "FlexiCT-2D, CT slices, non-commercial",
+            "vit_base_patch16_dinov3",
+            (864, 16, 143_665_920),
+            "",
+            (
+                "CC BY-NC-ND 4.0, non-commercial",
+                "https://creativecommons.org/licenses/by-nc-nd/4.0/",
+            ),
+        ),
+        # Its authors show it mean and spread of each scan; see features.intensity.
+        window=CT_Z_SCORE,
+        mean=_HALF,
+        std=(0.125,) * 3,
+        strides=(8,) * 16,
+        norm_eps=1e-6,
+        recognised_as=FLEXICT,
+        shape=(
+            ("patch_size", 8),
+            ("embed_dim", 864),
+            ("depth", 16),
+            ("num_heads", 12),
+        ),
     ),
     replace(
         _vit(

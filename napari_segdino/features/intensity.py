@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.config import INTENSITIES, WINDOWS, FeatureSettings
+from napari_segdino.config import (
+    CT_Z_SCORE,
+    INTENSITIES,
+    WINDOWS,
+    FeatureSettings,
+)
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import InputError, unknown_name
 from napari_segdino.images.planes import Planes
 
 SAMPLED_PLANES = 9
 SAMPLED_PIXELS = 1 << 18
+
+Z_SPAN = 4
+"""Spreads on either side of the mean of a scan that become 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +83,16 @@ def find_intensity(
         name = encoder.window or "percentile"
     if name == "percentile":
         return measure_intensity(planes, settings.percentiles)
+    if name == CT_Z_SCORE:
+        values = _sampled(planes).clip(*WINDOWS["meddinov3"])
+        mean, spread = np.nanmean(values, 0), np.nanstd(values, 0)
+        low, high = mean - Z_SPAN * spread, mean + Z_SPAN * spread
+        return Intensity(tuple(low.tolist()), tuple(high.tolist()))
     if name not in WINDOWS:
         raise InputError(unknown_name("intensity preset", name, INTENSITIES))
-    low, high = WINDOWS[name]
+    first, last = WINDOWS[name]
     channels = colour_channels(planes.read(0)).shape[-1]
-    return Intensity((low,) * channels, (high,) * channels)
+    return Intensity((first,) * channels, (last,) * channels)
 
 
 def measure_intensity(
@@ -101,10 +114,7 @@ def measure_intensity(
     -------
     Intensity
     """
-    picks = np.unique(np.linspace(0, len(planes) - 1, SAMPLED_PLANES).astype(int))
-    pixels = np.concatenate(
-        [_sample(planes.read(int(i)), SAMPLED_PIXELS // len(picks)) for i in picks]
-    )
+    pixels = _sampled(planes)
     channels = pixels.shape[-1]
     groups = (
         [list(range(channels))] if channels == 3 else [[c] for c in range(channels)]
@@ -115,6 +125,13 @@ def measure_intensity(
         for c in group:
             low[c], high[c] = bounds
     return Intensity(tuple(low), tuple(high))
+
+
+def _sampled(planes: Planes) -> NDArray[np.float64]:
+    picks = np.unique(np.linspace(0, len(planes) - 1, SAMPLED_PLANES).astype(int))
+    return np.concatenate(
+        [_sample(planes.read(int(i)), SAMPLED_PIXELS // len(picks)) for i in picks]
+    )
 
 
 def _sample(plane: NDArray[Any], limit: int) -> NDArray[np.float64]:

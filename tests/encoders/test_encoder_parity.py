@@ -191,3 +191,28 @@ def timm_convnext_to_meta(state: Tensors) -> Tensors:
         if name.startswith("norm."):
             out[name.replace("norm.", "norms.3.")] = value.clone()
     return out
+
+
+def test_flexict_is_read_with_its_one_channel_and_cells_of_8_pixels() -> None:
+    spec = get_spec("flexict_2d")
+    assert "non-commercial" in spec.licence and "non-commercial" in spec.title
+    state = random_meta_state(width=864, depth=16, bias=False)
+    own = torch.Generator().manual_seed(3)
+    state["patch_embed.proj.weight"] = 0.1 * torch.randn(864, 1, 8, 8, generator=own)
+    state["rope_embed.periods"] = bf16_periods(72)
+    renamed = {
+        name.replace("patch_embed.", "patch_embed_2D.").replace(
+            "rope_embed.", "rope_embed_2D."
+        ): t
+        for name, t in state.items()
+    }
+    renamed["patch_embed_3D.proj.weight"] = torch.zeros(864, 1, 8, 8, 8)
+    renamed["rope_embed_3D.periods"] = torch.ones(12)
+    encoder = encoder_of({f"backbone.{name}": t for name, t in renamed.items()})
+    assert encoder.spec == spec
+    grey = torch.rand(1, 1, 40, 56, generator=own)
+    wanted = reference_vit(state, (grey - 0.5) / 0.125, [3, 15], eps=1e-6)
+    got = encoder.features(grey.expand(-1, 3, -1, -1), [3, 15])
+    assert got[0].shape == (1, 864, 5, 7)
+    scale = max(float(level.abs().max()) for level in wanted)
+    assert worst(got, wanted) < 1e-5 * scale

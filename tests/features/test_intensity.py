@@ -102,3 +102,16 @@ def test_pixels_may_be_divided_by_255_and_no_more(dtype):
     planes = as_planes(np.array([[10, 51], [102, 204]], dtype))
     found = find_intensity(planes, FeatureSettings(intensity="8-bit"), SPEC)
     assert np.allclose(found.apply(planes.read(0))[0], [[10 / 255, 0.2], [0.4, 0.8]])
+
+
+def test_z_scores_of_a_scan_are_what_the_encoder_takes_back():
+    scan = np.random.default_rng(0).normal(-300, 400, (4, 40, 40)).astype(np.float32)
+    scan[0, 0, 0] = -3000  # padding, clamped before the scan is measured
+    spec = get_spec("flexict_2d")
+    planes = as_planes(scan, volume=True)
+    found = find_intensity(planes, FeatureSettings(), spec)
+    shown = (found.apply(planes.read(1)) - spec.mean[0]) / spec.std[0]
+    clamped = scan.clip(-1000, 1000)
+    wanted = (scan[1] - clamped.mean()) / clamped.std()
+    near = np.abs(wanted) < 3.9
+    np.testing.assert_allclose(shown[0][near], wanted[near], atol=1e-4)
