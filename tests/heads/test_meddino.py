@@ -54,7 +54,10 @@ def test_any_sum_of_widths():
 
 
 def test_weights_are_drawn_as_published():
-    head = decoder("meddino", (64,) * 4, 2)
+    published, quick = head_class("meddino").recipes
+    assert published.head_options["he"]
+    assert "he" not in quick.head_options, "too few steps to come away from it"
+    head = decoder("meddino", (64,) * 4, 2, he=True)
     for module in head.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
             assert not module.bias.any()
@@ -75,6 +78,6 @@ def test_two_classes_have_a_logit_each_in_its_recipes_and_one_in_older_files():
     older = make_head("meddino")
     written = decoder("meddino", (8,) * 4, 2, width=16)
     tensors, meta = older.to_tensors(written, {})
-    del meta["options"]["two_logits"]
+    meta["options"] = {"width": 16}
     model, _ = older.from_tensors(tensors, meta)
     assert model.decode(levels).shape[1] == 1

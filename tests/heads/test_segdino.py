@@ -175,7 +175,7 @@ def test_a_seed_makes_a_head_and_leaves_torch_alone(name):
     assert all(p.isfinite().all() for p in first.parameters())
 
 
-@pytest.mark.parametrize("name", ["segdino", "segdino_v2"])
+@pytest.mark.parametrize("name", DENSE)
 def test_weights_are_drawn_as_torch_draws_them(name):
     options = SMALL[name]
     ours = decoder(name, (64,) * 4, 2, 0, **options)

@@ -37,8 +37,7 @@ class MedDINODecoder(Decoder):
     Each stage is a transposed convolution of 2 with stride 2 and bias that
     halves the channels, a layer norm over channels, and GELU: 3072, 1536, 768,
     384, 192 on ViT-B. A 1x1 convolution with bias scores the pixels. With one
-    logit this has 25,076,353 parameters on ViT-B and 6,271,297 on ViT-S. Weights are
-    drawn as He et al. do for leaky rectifiers of slope 0.01, biases are 0.
+    logit this has 25,076,353 parameters on ViT-B and 6,271,297 on ViT-S.
 
     Parameters
     ----------
@@ -53,6 +52,9 @@ class MedDINODecoder(Decoder):
         ViT-B).
     two_logits : bool
         Whether two classes have a logit each, as published, and not one.
+    he : bool
+        Whether weights are drawn as published, as He et al. do for leaky rectifiers of
+        slope 0.01, with biases of 0; a few steps from there do not get as far.
 
     Notes
     -----
@@ -68,11 +70,12 @@ class MedDINODecoder(Decoder):
         *,
         width: int = 0,
         two_logits: bool = False,
+        he: bool = False,
     ) -> None:
         super().__init__(channels, n_classes)
         if two_logits:
             self.n_logits = n_classes
-        self.two_logits = two_logits
+        self.two_logits, self.he = two_logits, he
         if width < 0 or 0 < width < 2**STAGES:
             raise InputError(f"The width is 0 or at least 16, not {width}.")
         self.width = width
@@ -90,12 +93,15 @@ class MedDINODecoder(Decoder):
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of ``__init__`` beside channels and classes."""
-        return {"width": self.width, "two_logits": self.two_logits}
+        return {"width": self.width, "two_logits": self.two_logits, "he": self.he}
 
     def draw(
         self, module: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator
     ) -> None:
-        """Initialise a convolution as published."""
+        """Initialise a convolution, as published if it is to be."""
+        if not self.he:
+            super().draw(module, generator)
+            return
         nn.init.kaiming_normal_(module.weight, a=SLOPE, generator=generator)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
@@ -126,7 +132,7 @@ class MedDINO(DenseHead):
         "meddino",
         "meddino",
         sides=(512,),
-        options=(("two_logits", True),),
+        options=(("two_logits", True), ("he", True)),
         lr=3e-4,
         weight_decay=5e-2,
         betas=(0.9, 0.98),
