@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.errors import ProjectError
+from napari_segdino.errors import DAMAGE, ProjectError
 from napari_segdino.files import atomic_path
 
 _log = logging.getLogger(__name__)
@@ -44,9 +45,21 @@ class Compressed:
         return cls(content, array.shape, array.dtype.str)
 
     def array(self) -> NDArray[Any]:
-        """Return the array anew."""
-        flat = np.frombuffer(zlib.decompress(self.data), self.dtype)
-        return flat.reshape(self.shape).copy()
+        """Return the array anew.
+
+        Raises
+        ------
+        ProjectError
+            If it is not what it says; no more than that is inflated.
+        """
+        size = math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        inflate = zlib.decompressobj()
+        try:
+            content = inflate.decompress(self.data, size + 1)
+            flat = np.frombuffer(content, self.dtype)
+            return flat.reshape(self.shape).copy()
+        except (zlib.error, ValueError) as error:
+            raise ProjectError("A mask that was kept is damaged.") from error
 
 
 def write_compressed(path: Path, arrays: Mapping[str, Compressed]) -> None:
@@ -76,12 +89,19 @@ def read_compressed(path: Path) -> dict[str, Compressed]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         with safe_open(path, framework="np") as file:
             marked = json.loads(file.metadata()["arrays"])
-            return {
+            found = {
                 name: Compressed(file.get_tensor(name).tobytes(), tuple(shape), dtype)
                 for name, (dtype, *shape) in marked.items()
             }
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        for one in found.values():
+            whole = all(type(n) is int and n > 0 for n in one.shape)
+            if not whole or np.dtype(one.dtype).kind not in "iub":
+                raise ValueError(f"no array has {one.shape} of {one.dtype}")
+        return found
+    except (OSError, SafetensorError, *DAMAGE) as error:
         _log.error("reading %s failed", path, exc_info=error)
         raise ProjectError(f"{path.name} is missing or damaged.") from error

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
-from napari_segdino.errors import ModelFileError, NotFittedError
+from napari_segdino.errors import DAMAGE, ModelFileError, NotFittedError
 from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
 from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
-from napari_segdino.model_file import DAMAGE, DAMAGED, read_model, write_model
+from napari_segdino.model_file import DAMAGED, read_model, write_model
 from napari_segdino.params import Params
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import FittedState, from_model_file, to_model_file

@@ -88,6 +88,16 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def sync_folder(folder: Path) -> None:
+    """Wait until new names in a folder are on the disk, where the system can."""
+    with suppress(OSError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 @contextmanager
 def atomic_path(
     path: Path | str, error: type[SegDINOError] = ScanError
@@ -131,6 +141,7 @@ def atomic_path(
         # Some libraries make the file anew, for its owner only.
         os.chmod(temporary, mode)
         os.replace(temporary, target)
+        sync_folder(target.parent)
     except OSError as cause:
         _log.error("writing %s failed", path, exc_info=cause)
         raise error(f"{path.name} cannot be written: {reason(cause)}.") from cause

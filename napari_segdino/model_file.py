@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino.errors import ModelFileError
+from napari_segdino.errors import DAMAGE, ModelFileError
 from napari_segdino.files import atomic_path
 from napari_segdino.heads.registry import current_names, first_name
 
@@ -26,16 +26,6 @@ VERSION = 2
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 """Suffixes of what SegDINO's own code writes."""
-
-DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What comes of a file that is not as it was written."""
 
 DAMAGED = "{} is damaged: take a copy of it, or train the probe anew."
 

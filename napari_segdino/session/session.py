@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_segdino.errors import InputError
+from napari_segdino.errors import DAMAGE, InputError, ProjectError
 from napari_segdino.heads.registry import head_class
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
+from napari_segdino.schema import check_types, hints_of
 from napari_segdino.session.settings import Settings, first_encoder
 
 if TYPE_CHECKING:
@@ -269,6 +270,21 @@ class Session:
         self.classes = tuple(LabelClass(**one) for one in state["classes"])
         self.classes_changed.emit()
         self.settings_changed.emit()
+
+    def check(self, state: Mapping[str, Any]) -> None:
+        """See that :meth:`restore` can go back to it.
+
+        Raises
+        ------
+        ProjectError
+            If it is none that was saved.
+        """
+        try:
+            for one in state["classes"]:
+                check_types(asdict(LabelClass(**one)), hints_of(LabelClass))
+            self.settings.restored(state["settings"])
+        except DAMAGE as error:
+            raise ProjectError("The settings of the project are damaged.") from error
 
     def save(self, path: str | Path) -> Path:
         """Write the probe to a file, with the classes' names and colours."""

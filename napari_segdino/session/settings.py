@@ -12,6 +12,7 @@ from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weigh
 from napari_segdino.encoders.table import get_spec
 from napari_segdino.errors import unknown_name
 from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
+from napari_segdino.schema import check_types, hints_of
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class Settings:
             values["features"] = from_json(FeatureSettings, values["features"])
         if "predicting" in values:
             values["predicting"] = from_json(PredictSettings, values["predicting"])
+        check_types(values, hints_of(type(self)))
         made_for(values.get("head", self.head), values.get("recipe", self.recipe))
         return replace(self, **values)
 
@@ -104,6 +106,7 @@ class Settings:
 def from_json(group: type[T], saved: Mapping[str, Any]) -> T:
     """Make a group of settings of what JSON made of it; leave out what is unknown."""
     values = _known(group, saved)
+    check_types(values, hints_of(group))
     return group(
         **{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_segdino.compressed import Compressed
+from napari_segdino.compressed import Compressed, read_compressed
 from napari_segdino.errors import ProjectError
 from napari_segdino.images.planes import as_planes
 from napari_segdino.session.project import (
@@ -30,6 +30,7 @@ from napari_segdino.session.project import (
 )
 from napari_segdino.session.project.about import image_print
 from napari_segdino.session.project.probes import probe_path, read_masks
+from napari_segdino.session.project.write import MOST_CHANGES
 
 __all__ = ["Path"]
 
@@ -141,29 +142,47 @@ def test_a_save_that_is_cut_off_leaves_the_project_that_was_there(tmp_path):
         assert len(list(folder.iterdir())) == 2, "nothing half-written stays"
 
 
-def test_only_blocks_that_changed_are_written_again(tmp_path, monkeypatch):
+def changes_of(folder):
+    project = read_project(folder)
+    files = [folder / project.content / name for name in project.changes]
+    return [sorted(read_compressed(file)) for file in files]
+
+
+def test_only_blocks_that_changed_are_written_again(tmp_path):
     image, writer = image_state(shape=(2, 1100, 40)), ProjectWriter(tmp_path / "p")
     writer.write(state(image))
-    written = []
-    real = zarr.Array.__setitem__
-
-    def note(array, region, block):
-        written.append(region)
-        real(array, region, block)
-
-    monkeypatch.setattr(zarr.Array, "__setitem__", note)
     writer.write(state(image))
-    assert written == []
+    assert changes_of(tmp_path / "p") == []
     image.marks[1, 1090, 5] = 1
     image.mask[0, 2:5, 3:9] = 0
     writer.write(state(image))
-    assert written == [
-        (0, slice(0, 1024), slice(0, 1024)),
-        (1, slice(1024, 2048), slice(0, 1024)),
-    ]
+    assert changes_of(tmp_path / "p") == [["0-marks.zarr/3", "0-mask.zarr/0"]]
     mask, marks = labels_of(tmp_path / "p")[0]
     np.testing.assert_array_equal(mask, image.mask)
     np.testing.assert_array_equal(marks, image.marks)
+
+
+def test_many_saves_become_one_file_of_changes(tmp_path):
+    image, writer = image_state(), ProjectWriter(tmp_path / "p")
+    writer.write(state(image))
+    for n in range(MOST_CHANGES + 2):
+        image.marks[n % 2, 1, n % 30] = n + 1
+        writer.write(state(image))
+        np.testing.assert_array_equal(labels_of(tmp_path / "p")[0][1], image.marks)
+    assert len(changes_of(tmp_path / "p")) < 4
+    content = tmp_path / "p" / read_project(tmp_path / "p").content
+    assert len(list(content.glob("changes-*"))) < 4
+
+
+def test_a_mask_of_another_type_takes_the_place_of_the_old_one(tmp_path):
+    image, writer = image_state(), ProjectWriter(tmp_path / "p")
+    writer.write(state(image))
+    wide = replace(image, mask=image.mask.astype(np.uint16) + 300)
+    writer.write(state(wide))
+    np.testing.assert_array_equal(labels_of(tmp_path / "p")[0][0], wide.mask)
+    np.testing.assert_array_equal(labels_of(tmp_path / "p")[0][1], wide.marks)
+    content = tmp_path / "p" / read_project(tmp_path / "p").content
+    assert len(list(content.glob("*.zarr"))) == 2
 
 
 def test_images_come_and_go(tmp_path):

@@ -83,6 +83,8 @@ class Loaded:
         Probes; images go by their numbers in the project.
     now : int
         Which of them is the probe; -1 if there are none.
+    missing : list of str
+        What could not be read, for people.
     """
 
     session: dict[str, Any]
@@ -90,6 +92,7 @@ class Loaded:
     images: list[SavedImage]
     history: list[ProbeState]
     now: int
+    missing: list[str] = field(default_factory=list)
 
 
 def take_state(
@@ -153,26 +156,28 @@ def iter_load(
     Raises
     ------
     SegDINOError
-        If the project or its probe cannot be read. An image that cannot be
-        read is left for the user to open.
+        If the project cannot be read. What is damaged in it is left out and told;
+        an image that cannot be read is left for the user to open.
     """
     folder = project_folder(folder)
     project = read_project(folder)
+    session.check(project.session)
+    missing = [] if project.unchanged else ["what project.json says was changed"]
     yield Progress(0, len(project.images), "Opening the project")
-    segmenter, history, now = yield from _iter_probes(folder, project, session)
+    segmenter, history, now = yield from _iter_probes(folder, project, session, missing)
     images = []
     for done, entry in enumerate(project.images, 1):
-        mask, marks = read_labels(folder, project, entry)
+        mask, marks = read_labels(folder, project, entry, missing)
         layers = [] if (entry.path, entry.series) in here else _read(entry)
         images.append(SavedImage(entry, mask, marks, layers))
         yield Progress(done, len(project.images), "Opening the project")
-    return Loaded(project.session, segmenter, images, history, now)
+    return Loaded(project.session, segmenter, images, history, now, missing)
 
 
 def _iter_probes(
-    folder: Path, project: Project, session: Session
+    folder: Path, project: Project, session: Session, missing: list[str]
 ) -> Steps[tuple[Any, list[ProbeState], int]]:
-    """Read the probe and its history; an earlier one that is damaged is left out."""
+    """Read the probe and its history; one that is damaged is left out."""
     segmenter, now = None, -1
     history: list[ProbeState] = []
     for place, entry in enumerate(project.probes):
@@ -180,8 +185,7 @@ def _iter_probes(
         try:
             probe, saved = _read_probe(folder, project, entry, session)
         except SegDINOError:
-            if place == project.now:
-                raise
+            missing.append("the probe" if place == project.now else "an earlier probe")
             _log.warning("%s was left out", entry.probe, exc_info=True)
             continue
         if place == project.now:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segdino._qt import messages
 from napari_segdino._qt.controllers.project_state import (
     Loaded,
     SavedImage,
@@ -96,6 +97,12 @@ class Restorer(QObject):  # type: ignore[misc]
         self._controller.history.note()
         self._queue = list(loaded.images)
         self._next(partial(self._finish, folder))
+        if loaded.missing:
+            text = ", ".join(dict.fromkeys(loaded.missing))
+            messages.alert(
+                f"{folder.name} is damaged and was opened as far as it can be; missing "
+                f"or not as saved: {text}."
+            )
 
     def _next(self, done: Callable[[], None]) -> None:
         """Bring back one image, then let the window breathe."""
@@ -272,7 +279,7 @@ def _offer(folder: Path) -> str:
         project = read_project(folder)
     except ProjectError:
         return "Work of an earlier window was left, but it cannot be read."
-    names = [image.name for image in project.images]
+    names = [image.name for image in project.images] or ["no image"]
     when = datetime.fromisoformat(project.saved)
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return f"Unsaved work on {names[0]}{more} was kept, {when:%d %B, %H:%M}."

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_segdino.errors import ProjectError
+from napari_segdino.errors import DAMAGE, ProjectError
 from napari_segdino.heads.registry import current_names
 from napari_segdino.images.planes import Planes
+from napari_segdino.schema import check_types, hints_of
 
 PROJECT_FILE = "project.json"
 FORMAT = "napari-segdino project"
-VERSION = 5
+VERSION = 6
 """1 had one probe, named :data:`FIRST_PROBE`; 2 knew no series, 3 no channels; up to 4,
-``mvr`` names the head ``probe``."""
+``mvr`` names the head ``probe``; up to 5 there were no checksums."""
+
+FIRST_WITH_CHECKSUMS = 6
 
 FIRST_PROBE = "probe.segdino"
 
@@ -130,6 +135,13 @@ class Project:
         Which of them is the probe; -1 if there are none.
     saved : str
         When, ISO 8601.
+    changes : tuple of str
+        Files of blocks that changed since the arrays were written, oldest first.
+    checksums : mapping of str to mapping of int to int, optional
+        By name of an array and number of a block, CRC-32 of all that are not 0; None
+        in projects of earlier versions.
+    unchanged : bool
+        Whether the file is as the program wrote it, as far as can be told.
     """
 
     session: dict[str, Any]
@@ -138,6 +150,9 @@ class Project:
     probes: tuple[ProbeEntry, ...] = ()
     now: int = -1
     saved: str = ""
+    changes: tuple[str, ...] = ()
+    checksums: Mapping[str, Mapping[int, int]] | None = None
+    unchanged: bool = True
 
 
 def image_print(image: Planes) -> int:
@@ -169,9 +184,18 @@ def _middle(length: int) -> tuple[int, int]:
 def to_json(project: Project, folder: Path) -> dict[str, Any]:
     """Return plain values; paths relative to the project's folder come first."""
     values = asdict(project)
+    del values["unchanged"]
     for image in values["images"]:
         image["relative_path"] = _relative(image["path"], folder)
-    return {"format": FORMAT, "version": VERSION, **values}
+    values = {"format": FORMAT, "version": VERSION, **values}
+    return values | {"checksum": _checksum(values)}
+
+
+def _checksum(values: Mapping[str, Any]) -> int:
+    """Return a number for all but itself, whatever JSON does to keys."""
+    rest = {k: v for k, v in values.items() if k != "checksum"}
+    plain = json.loads(json.dumps(rest))
+    return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
 
 
 def from_json(values: dict[str, Any], folder: Path) -> Project:
@@ -184,27 +208,33 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
     """
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ProjectError(f"{folder.name} holds no napari-segdino project.")
-    if values["version"] > VERSION:
-        raise ProjectError(
-            f"{folder.name} was written by a newer version: update napari-segdino."
-        )
     try:
+        if int(values["version"]) > VERSION:
+            raise ProjectError(
+                f"{folder.name} was written by a newer version: update napari-segdino."
+            )
         images = tuple(_entry(dict(one), folder) for one in values["images"])
         probes, now = _probes(values, images)
+        datetime.fromisoformat(values["saved"])
+        told = "checksum" in values or values["version"] >= FIRST_WITH_CHECKSUMS
         return Project(
             _session(values),
             images,
             Path(values["content"]).name,
             probes,
             now,
-            str(values["saved"]),
+            values["saved"],
+            tuple(Path(name).name for name in (values["changes"] if told else ())),
+            {k: _numbers(v) for k, v in values["checksums"].items()} if told else None,
+            not told or values["checksum"] == _checksum(values),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except DAMAGE as error:
         raise ProjectError(f"The project {folder.name} is damaged.") from error
 
 
 def _session(values: dict[str, Any]) -> dict[str, Any]:
     session = dict(values["session"])
+    check_types(session, {"classes": list[dict[str, Any]], "settings": dict[str, Any]})
     if values["version"] < 5:
         session["settings"] = current_names(session["settings"])
     return session
@@ -241,6 +271,8 @@ def _numbers(values: Mapping[str, int]) -> dict[int, int]:
 
 def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
     near = values.pop("relative_path")
+    names = dict.fromkeys(("name", "path", "series", "reader"), str)
+    check_types(values, names | {"number": int, "print": int, "sample": list[str]})
     entry = ImageEntry(
         **{
             **values,
@@ -250,6 +282,10 @@ def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
             "channels": tuple(ChannelEntry(**c) for c in values.get("channels", ())),
         }
     )
+    if min(entry.shape) < 1 or len(entry.shape) < 2:
+        raise ValueError(f"no image has the shape {entry.shape}")
+    for channel in entry.channels:
+        check_types(asdict(channel), hints_of(ChannelEntry))
     moved = Path(os.path.normpath(folder / near)) if near else None
     if moved is not None and moved.exists():
         return replace(entry, path=str(moved))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -15,6 +16,9 @@ from napari_segdino.session.project.about import PROJECT_FILE
 from napari_segdino.session.project.write import ImageState, ProjectWriter, State
 
 _log = logging.getLogger(__name__)
+
+OURS = re.compile(r"[0-9a-f]{12}(\.lock)?")
+"""Names that this program gives in the folder of all autosaves."""
 
 
 def autosave_root() -> Path:
@@ -36,10 +40,10 @@ class AutosaveFolder:
         self._lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
 
     def take(self) -> bool:
-        """Lock it; False if another process or window has it."""
+        """Lock it; False if another process or window has it, or it cannot be."""
         try:
             self._lock.acquire(timeout=0)
-        except Timeout:
+        except (OSError, Timeout):
             return False
         return True
 
@@ -84,7 +88,8 @@ class Autosave(AutosaveFolder):
             learned = state.probes or state.keep_probes
             if not learned and not any(map(_is_marked, state.images)):
                 return
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # Locked first: a folder without a project is swept unless it has an owner.
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
             self.take()
         self._writer.write(state)
 
@@ -114,4 +119,16 @@ def find_left(root: Path) -> list[AutosaveFolder]:
         _log.warning("looking for autosaves in %s failed", root, exc_info=True)
         return []
     kept = [AutosaveFolder(file.parent) for _, file in sorted(files, reverse=True)]
+    _sweep(root)
     return [one for one in kept if one.take()]
+
+
+def _sweep(root: Path) -> None:
+    """Remove what processes left that ended before anything was whole."""
+    for name in {file.stem for file in root.glob("*") if OURS.fullmatch(file.name)}:
+        left = AutosaveFolder(root / name)
+        if left.take():
+            if (left.folder / PROJECT_FILE).exists():
+                left.let_go()
+            else:
+                left.discard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_segdino.compressed import Compressed, read_compressed, write_compressed
+from napari_segdino.errors import ProjectError
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.project.about import ProbeEntry, Project
 
@@ -138,10 +140,20 @@ def read_masks(
     """
     if not entry.masks:
         return {}
-    path = folder / project.content / entry.masks
-    return {_place(n): mask for n, mask in read_compressed(path).items()}
+    found = read_compressed(folder / project.content / entry.masks)
+    shapes = {image.number: image.shape[-2:] for image in project.images}
+    told = re.fullmatch(rf"{MASKS}-?\d+-([0-9a-f]{{8}})\.safetensors", entry.masks)
+    if told and int(told[1], 16) != _content_of(found):
+        raise ProjectError(f"{entry.masks} is missing or damaged.")
+    masks = {_place(name): mask for name, mask in found.items()}
+    if any(mask.shape != shapes.get(n, mask.shape) for (n, _), mask in masks.items()):
+        raise ProjectError(f"{entry.masks} is of other images.")
+    return masks
 
 
 def _place(name: str) -> tuple[int, int]:
-    number, plane = name.split("-")
-    return int(number), int(plane)
+    try:
+        number, plane = name.split("-")
+        return int(number), int(plane)
+    except ValueError as error:
+        raise ProjectError(f"There is no plane {name}.") from error

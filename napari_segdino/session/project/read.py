@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.errors import ProjectError
+from napari_segdino.compressed import Compressed, read_compressed
+from napari_segdino.errors import DAMAGE, ProjectError
 from napari_segdino.session.project.about import (
     PROJECT_FILE,
     ImageEntry,
     Project,
     from_json,
 )
-from napari_segdino.session.project.write import array_name
+from napari_segdino.session.project.write import BLOCK, array_name, regions
 
 _log = logging.getLogger(__name__)
+
+ALL = -1
+"""Stands for every plane."""
 
 
 def read_project(folder: Path | str) -> Project:
@@ -43,14 +49,22 @@ def read_project(folder: Path | str) -> Project:
     """
     folder = project_folder(folder)
     path = folder / PROJECT_FILE
+    if not path.is_file():
+        raise ProjectError(f"{folder.name} holds no napari-segdino project.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ProjectError(f"{folder.name} holds no napari-segdino project.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         _log.error("reading %s failed", path, exc_info=error)
         raise ProjectError(f"The project {folder.name} cannot be read.") from error
-    return from_json(values, folder)
+    project = from_json(values, folder)
+    content = folder / project.content
+    for one in (path, content, *content.rglob("*")):
+        if one.is_symlink() or (one.exists() and not (one.is_file() or one.is_dir())):
+            raise ProjectError(
+                f"{folder.name} holds a link, {one.name}: a project never does, so "
+                "it is not opened."
+            )
+    return project
 
 
 def project_folder(path: Path | str) -> Path:
@@ -60,9 +74,14 @@ def project_folder(path: Path | str) -> Path:
 
 
 def read_labels(
-    folder: Path, project: Project, image: ImageEntry
+    folder: Path, project: Project, image: ImageEntry, missing: list[str] | None = None
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
     """Read the mask and the marks of an image.
+
+    Parameters
+    ----------
+    missing : list of str, optional
+        What cannot be read is left empty and noted here; None refuses it.
 
     Returns
     -------
@@ -71,22 +90,94 @@ def read_labels(
     Raises
     ------
     ProjectError
-        If they are missing, damaged, or of another shape.
+        If they are missing, damaged, or of another shape, and nothing is noted.
+    """
+    content = folder / project.content
+    arrays = []
+    lost: list[str] = []
+    changed = _read_changes(content, project)
+    for role in ("mask", "marks"):
+        array, places = _read_array(content, project, image, role, changed)
+        if places:
+            at = ", ".join(map(str, places[:5])) + " ..." * (len(places) > 5)
+            where = (
+                f" on plane {at}" if len(image.shape) > 2 and ALL not in places else ""
+            )
+            lost.append(f"the {role} of {image.name}{where}")
+        arrays.append(array)
+    if missing is not None:
+        missing += lost
+    elif lost:
+        raise ProjectError(
+            f"{folder.name} is damaged: {' and '.join(lost)} cannot be read."
+        )
+    return arrays[0], arrays[1]
+
+
+def _read_changes(content: Path, project: Project) -> dict[str, Compressed]:
+    """Return the last content of all blocks that changed, by array and number."""
+    changed: dict[str, Compressed] = {}
+    for name in project.changes:
+        try:
+            changed |= read_compressed(content / name)
+        except ProjectError:  # checksums tell which blocks are not as they were
+            _log.error("the changes %s are left out", name)
+    return changed
+
+
+def _read_array(
+    content: Path,
+    project: Project,
+    image: ImageEntry,
+    role: str,
+    changed: Mapping[str, Compressed],
+) -> tuple[NDArray[np.integer[Any]], list[int]]:
+    """Read an array block by block; those that are not as written are left 0.
+
+    Returns
+    -------
+    array : numpy.ndarray of int, shape ``image.shape``
+    places : list of int
+        Planes where blocks are missing, or :data:`ALL`.
     """
     import zarr
 
-    content = folder / project.content
-    arrays = []
-    for role in ("mask", "marks"):
-        path = content / array_name(image.number, role)
+    name = array_name(image.number, role)
+    sums = None if project.checksums is None else project.checksums.get(name, {})
+    try:
+        found = zarr.open_array(str(content / name), mode="r")
+        chunks = (1,) * (len(image.shape) - 2)
+        chunks += tuple(min(BLOCK, n) for n in image.shape[-2:])
+        if (found.shape, found.chunks) != (image.shape, chunks) or (
+            found.dtype.kind not in "iu"
+        ):
+            raise ValueError(f"{name} is {found}")
+        array = _empty(image, found.dtype)
+    except (*DAMAGE, OSError) as error:
+        _log.error("reading %s failed", name, exc_info=error)
+        return _empty(image, np.uint8), [ALL]
+    lost = set()
+    each = len(list(regions(image.shape[-2:])))
+    for number, region in enumerate(regions(image.shape)):
+        if sums is not None and number not in sums:
+            continue
         try:
-            found = np.asarray(zarr.open_array(str(path), mode="r")[...])
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            _log.error("reading %s failed", path, exc_info=error)
-            raise ProjectError(
-                f"The {role} of {image.name} in {folder.name} are missing or damaged."
-            ) from error
-        if found.shape != image.shape or found.dtype.kind not in "iu":
-            raise ProjectError(f"The project {folder.name} is damaged.")
-        arrays.append(found)
-    return arrays[0], arrays[1]
+            new = changed.get(f"{name}/{number}")
+            block = np.asarray(found[region]) if new is None else new.array()
+            if sums is not None and zlib.crc32(block.data) != sums[number]:
+                raise ValueError(f"the checksum is not {sums[number]}")
+            array[region] = block
+        except (*DAMAGE, OSError, MemoryError, ProjectError) as error:
+            _log.error("block %d of %s is lost", number, name, exc_info=error)
+            lost.add(number // each)
+    return array, sorted(lost)
+
+
+def _empty(image: ImageEntry, dtype: Any) -> NDArray[np.integer[Any]]:
+    try:
+        return np.zeros(image.shape, dtype)
+    except (MemoryError, ValueError) as error:
+        size = " x ".join(map(str, image.shape))
+        raise ProjectError(
+            f"{image.name} ({size}) does not fit into the memory of this machine."
+        ) from error

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_segdino.compressed import Compressed, write_compressed
 from napari_segdino.errors import ProjectError
-from napari_segdino.files import atomic_path, reason
+from napari_segdino.files import atomic_path, new_token, reason, sync
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps, drive
 from napari_segdino.session.project.about import (
@@ -31,11 +31,18 @@ from napari_segdino.session.project.probes import SavedProbe, iter_probes, sweep
 
 _log = logging.getLogger(__name__)
 
-CONTENT = "content-"
+CONTENT, CHANGES = "content-", "changes-"
 BLOCK = 1024
 """Side of a chunk, one plane deep: the least that is written anew."""
 
+MOST_CHANGES = 32
+"""Files of changed blocks, one a save, before one holds what all of them do."""
+
 Region = tuple[int | slice, ...]
+Kind = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and type of an array."""
+Block = tuple[str, int]
+"""Name of an array, and which of its blocks in the order of :func:`regions`."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ class ProjectWriter:
 
     The first time everything goes into a new folder beside ``project.json``,
     which is then replaced in one step; a crash leaves the project that was
-    there. Afterwards only blocks that changed are written.
+    there. Afterwards blocks that changed go into one more file of that folder, and
+    again ``project.json`` says in one step that they count.
 
     Parameters
     ----------
@@ -101,8 +109,12 @@ class ProjectWriter:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._content = CONTENT + secrets.token_hex(4)
-        self._checksums: dict[tuple[Any, ...], int] = {}
+        self._content = CONTENT + new_token()
+        # What the project on disk is made of.
+        self._arrays: dict[str, Kind] = {}
+        self._checksums: dict[Block, int] = {}
+        self._moved: frozenset[Block] = frozenset()
+        self._changes: tuple[str, ...] = ()
         self._numbers: dict[Any, int] = {}
         self._image_checksums: dict[Any, int] = {}
         self._whole = False
@@ -129,16 +141,23 @@ class ProjectWriter:
         check_free(self.folder)
         try:
             (self.folder / self._content).mkdir(parents=True, exist_ok=True)
+            found: dict[Block, int] = dict(self._checksums)
+            blocks: dict[Block, Compressed] = {}
+            arrays: dict[str, Kind] = {}
             for done, image in enumerate(state.images):
                 yield Progress(done, len(state.images), "Saving the project")
-                for _ in self._write_image(image):
+                for _ in self._write_image(image, arrays, found, blocks):
                     yield Progress(done, len(state.images), "Saving the project")
+            changes = self._write_changes(blocks)
             if not state.keep_probes:
                 numbers = {one.key: self._number(one.key) for one in state.images}
                 content = self.folder / self._content
                 self._probes = yield from iter_probes(content, state.probes, numbers)
                 self._now = state.now
-            self._write_about(state)
+            self._write_about(state, changes, found)
+            self._moved = frozenset(blocks) | self._moved
+            self._changes, self._checksums = changes, found
+            self._arrays |= arrays
             self._whole = True
             self._sweep()
         except OSError as error:
@@ -151,39 +170,62 @@ class ProjectWriter:
                 shutil.rmtree(self.folder / self._content, ignore_errors=True)
 
     def _number(self, key: Any) -> int:
-        return self._numbers.setdefault(key, len(self._numbers))
+        if key not in self._numbers:
+            used = {int(name.split("-")[0]) for name in self._arrays}
+            used.update(self._numbers.values())
+            self._numbers[key] = max(used, default=-1) + 1
+        return self._numbers[key]
 
-    def _write_image(self, image: ImageState) -> Iterator[None]:
-        number = self._number(image.key)
-        for role, source in (("mask", image.mask), ("marks", image.marks)):
-            array = self._array(number, role, source)
-            for region in _regions(array.shape):
-                self._write_block(array, source, region, (number, role, repr(region)))
+    @property
+    def _merges(self) -> bool:
+        """Whether the next file of changes takes the place of all others."""
+        return len(self._changes) >= MOST_CHANGES
+
+    def _write_image(
+        self,
+        image: ImageState,
+        arrays: dict[str, Kind],
+        found: dict[Block, int],
+        blocks: dict[Block, Compressed],
+    ) -> Iterator[None]:
+        """Write new arrays; note the blocks that changed of others."""
+        roles = {"mask": image.mask, "marks": image.marks}
+        kinds = {r: (tuple(a.shape), np.dtype(a.dtype)) for r, a in roles.items()}
+        names = {role: array_name(self._number(image.key), role) for role in roles}
+        if any(self._arrays.get(names[r], kinds[r]) != kinds[r] for r in roles):
+            # Arrays of another kind stay until the project no longer names them.
+            del self._numbers[image.key]
+            names = {r: array_name(self._number(image.key), r) for r in roles}
+        for role, source in roles.items():
+            name = names[role]
+            array = None
+            if name not in self._arrays:
+                array, arrays[name] = self._new_array(name, *kinds[role]), kinds[role]
+            for number, region in enumerate(regions(source.shape)):
+                block = np.ascontiguousarray(source[region])
+                at = name, number
+                now = zlib.crc32(block.data) if block.any() else 0
+                if self._checksums.get(at, 0) != now:
+                    if array is None:
+                        blocks[at] = Compressed.of(block)
+                    else:
+                        array[region] = block
+                elif self._merges and at in self._moved:
+                    blocks[at] = Compressed.of(block)
+                found[at] = now
                 yield
+            if array is not None:
+                for file in (self.folder / self._content / name).rglob("*"):
+                    if file.is_file():
+                        sync(file)
 
-    def _write_block(
-        self, array: Any, source: Any, region: Region, key: tuple[Any, ...]
-    ) -> None:
-        block = np.ascontiguousarray(source[region])
-        now = zlib.crc32(block.data) if block.any() else 0
-        if self._checksums.get(key, 0) != now:
-            array[region] = block
-            self._checksums[key] = now
-
-    def _array(self, number: int, role: str, source: Any) -> Any:
+    def _new_array(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Any:
         import zarr
 
-        path = self.folder / self._content / array_name(number, role)
-        shape, dtype = tuple(source.shape), np.dtype(source.dtype)
-        if path.is_dir():
-            found = zarr.open_array(str(path), mode="r+")
-            if (tuple(found.shape), found.dtype) == (shape, dtype):
-                return found
-        keys = [k for k in self._checksums if k[:2] == (number, role)]
-        for key in keys:
-            del self._checksums[key]
         return zarr.create_array(
-            str(path),
+            str(self.folder / self._content / name),
             shape=shape,
             dtype=dtype,
             chunks=(1,) * (len(shape) - 2) + tuple(min(BLOCK, n) for n in shape[-2:]),
@@ -191,7 +233,25 @@ class ProjectWriter:
             overwrite=True,
         )
 
-    def _write_about(self, state: State) -> None:
+    def _write_changes(self, blocks: Mapping[Block, Compressed]) -> tuple[str, ...]:
+        """Write the blocks that changed into one more file, return all there are."""
+        if not blocks:
+            return self._changes
+        name = f"{CHANGES}{new_token()}.safetensors"
+        named = {f"{array}/{number}": one for (array, number), one in blocks.items()}
+        write_compressed(self.folder / self._content / name, named)
+        return (name,) if self._merges else (*self._changes, name)
+
+    def _write_about(
+        self, state: State, changes: tuple[str, ...], found: Mapping[Block, int]
+    ) -> None:
+        checksums: dict[str, dict[int, int]] = {}
+        for one in state.images:
+            for role in ("mask", "marks"):
+                checksums[array_name(self._number(one.key), role)] = {}
+        for (name, number), checksum in found.items():
+            if checksum and name in checksums:
+                checksums[name][number] = checksum
         project = Project(
             state.session,
             tuple(self._entry(image) for image in state.images),
@@ -199,6 +259,8 @@ class ProjectWriter:
             self._probes,
             self._now,
             datetime.now().astimezone().isoformat(timespec="seconds"),
+            changes,
+            checksums,
         )
         about = to_json(project, self.folder)
         with atomic_path(self.folder / PROJECT_FILE, ProjectError) as temporary:
@@ -212,7 +274,16 @@ class ProjectWriter:
 
     def _sweep(self) -> None:
         """Remove what earlier versions of the project left, and probes let go."""
-        sweep_probes(self.folder / self._content, self._probes)
+        content = self.folder / self._content
+        sweep_probes(content, self._probes)
+        for file in content.glob(CHANGES + "*"):
+            if file.name not in self._changes:
+                file.unlink(missing_ok=True)
+        numbers = set(self._numbers.values())
+        for name in [n for n in self._arrays if int(n.split("-")[0]) not in numbers]:
+            shutil.rmtree(content / name, ignore_errors=True)
+            del self._arrays[name]
+            self._checksums = {b: c for b, c in self._checksums.items() if b[0] != name}
         for old in self.folder.glob(CONTENT + "*"):
             if old.name != self._content and old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)
@@ -241,8 +312,8 @@ def check_free(folder: Path) -> None:
         )
 
 
-def _regions(shape: tuple[int, ...]) -> Iterator[Region]:
-    """Blocks of an array, as it is chunked."""
+def regions(shape: tuple[int, ...]) -> Iterator[Region]:
+    """Return the blocks of an array of a shape, as it is chunked."""
     for lead in np.ndindex(*shape[:-2]):
         for y in range(0, shape[-2], BLOCK):
             for x in range(0, shape[-1], BLOCK):
