@@ -6,17 +6,20 @@ import hashlib
 import logging
 import os
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from napari_segdino.errors import DAMAGE
 from napari_segdino.features.grid import FeatureGrid
 
 _log = logging.getLogger(__name__)
 
 SUFFIX = ".safetensors"
 
-FORMAT = "2 "
+FORMAT = "3 "
 """Named in the file names: files of another format are not read, and go in time."""
 
 _REST = ("local", "colour", "grey")
@@ -86,20 +89,27 @@ class FeatureCache:
         )
 
     def _read(self, key: str) -> FeatureGrid | None:
-        if not self.disk_bytes or not (path := self._path(key)).exists():
+        if not self.disk_bytes or not os.path.lexists(path := self._path(key)):
             return None
         from safetensors import SafetensorError, safe_open
 
         try:
+            if not path.is_file():
+                raise FileNotFoundError(path)
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata()
                 levels = [file.get_tensor(f"level{i}") for i in range(int(meta["n"]))]
                 rest = {name: file.get_tensor(name) for name in _REST}
+            grid = FeatureGrid(tuple(levels), key=key, **rest)
+            if meta["checksum"] != _checksum(grid):
+                raise ValueError(f"the checksum is not {meta['checksum']}")
             os.utime(path)
-        except (OSError, SafetensorError, KeyError):
+        except (OSError, SafetensorError, *DAMAGE):
             _log.warning("Cached features could not be read: %s", path, exc_info=True)
+            with suppress(OSError):  # else it would never be made anew
+                path.unlink()
             return None
-        return FeatureGrid(tuple(levels), key=key, **rest)
+        return grid
 
     def _write(self, grid: FeatureGrid) -> None:
         if not self.disk_bytes or (path := self._path(grid.key)).exists():
@@ -109,7 +119,7 @@ class FeatureCache:
 
         tensors = {f"level{i}": t.contiguous() for i, t in enumerate(grid.levels)}
         tensors |= {name: getattr(grid, name).contiguous() for name in _REST}
-        meta = {"n": str(len(grid.levels))}
+        meta = {"n": str(len(grid.levels)), "checksum": _checksum(grid)}
         partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +128,8 @@ class FeatureCache:
             self._trim()
         except (OSError, SafetensorError):
             _log.warning("Features could not be cached: %s", path, exc_info=True)
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def _trim(self) -> None:
         """Remove the files used longest ago until the rest fits."""
@@ -136,6 +147,15 @@ class FeatureCache:
             except FileNotFoundError:
                 continue
             yield stat.st_mtime, stat.st_size, path
+
+
+def _checksum(grid: FeatureGrid) -> str:
+    """Return a number for all that a file holds, types and shapes with it."""
+    total = zlib.crc32(grid.key.encode())
+    for tensor in (*grid.levels, grid.local, grid.colour, grid.grey):
+        total = zlib.crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), total)
+        total = zlib.crc32(tensor.contiguous().numpy().data, total)
+    return f"{total:08x}"
 
 
 def cache_folder() -> Path:

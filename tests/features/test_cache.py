@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import pytest
 import torch
 
@@ -60,6 +63,58 @@ def test_a_damaged_file_is_computed_anew(tmp_path):
     file = next(tmp_path.iterdir())
     file.write_bytes(file.read_bytes()[:40])
     assert cache.get("a") is None
+
+
+def test_no_flipped_bit_is_ever_read(tmp_path):
+    """Each is computed anew, and what is then put is found again."""
+    cache = FeatureCache(0, 1 << 20, tmp_path)
+    cache.put(grid("a", 3.0))
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for bit in range(0, 8 * len(whole), 5):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        found = cache.get("a")
+        if found is not None:  # what is no part of it, such as padding
+            assert torch.equal(found.levels[1], grid("a", 3.0).levels[1])
+            assert found.shape == (6, 8)
+    file.write_bytes(flipped)
+    file.write_bytes(whole[:300])
+    assert cache.get("a") is None
+    cache.put(grid("a", 3.0))
+    assert cache.get("a") is not None
+
+
+@pytest.mark.parametrize("place", ["folder", "link", "pipe"])
+def test_what_stands_in_the_place_of_a_file_is_computed_anew(tmp_path, place):
+    cache = FeatureCache(0, 1 << 20, tmp_path)
+    cache.put(grid("a"))
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    if place == "folder":
+        file.mkdir()
+    elif place == "link":
+        file.symlink_to(tmp_path / "gone")
+    else:
+        os.mkfifo(file)
+    assert cache.get("a") is None
+    cache.put(grid("a"))
+
+
+def test_a_folder_that_goes_or_is_a_file_only_means_less_is_kept(tmp_path):
+    folder = tmp_path / "features"
+    cache = FeatureCache(0, 1 << 20, folder)
+    cache.put(grid("a"))
+    shutil.rmtree(folder)
+    assert cache.get("a") is None
+    cache.put(grid("a"))
+    assert cache.get("a") is not None
+    shutil.rmtree(folder)
+    folder.write_text("mine")
+    cache.put(grid("b"))
+    assert cache.get("b") is None
+    assert folder.read_text() == "mine"
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device")])
