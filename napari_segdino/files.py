@@ -6,6 +6,7 @@ import csv
 import errno
 import logging
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -182,18 +183,42 @@ def write_csv(
     return path
 
 
-def swap_folder(new: Path, target: Path, old: Path | None = None) -> None:
+def settle_folder(target: Path) -> None:
+    """Put back what a :func:`swap_folder` that was cut off had moved aside.
+
+    Where `target` is there, what was moved aside is removed: it was replaced.
+
+    Raises
+    ------
+    OSError
+        If the system refuses.
+    """
+    stem, suffix = split_suffix(target)
+    ours = re.compile(
+        rf"\.{re.escape(stem[:100])}\.[0-9a-f]{{8}}\.part{re.escape(suffix)}"
+    )
+    for old in target.parent.iterdir():
+        if ours.fullmatch(old.name) and old.is_dir() and not old.is_symlink():
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.rename(old, target)
+
+
+def swap_folder(new: Path, target: Path) -> None:
     """Move the folder `new` to `target`, whatever lies there.
+
+    Where it is cut off between its two steps, :func:`settle_folder` undoes the first.
 
     Raises
     ------
     OSError
         If the system refuses; what lay at `target` is then put back.
     """
-    old = old or temporary_name(target)
     if not target.exists():
         os.rename(new, target)
         return
+    old = temporary_name(target)
     os.rename(target, old)
     try:
         os.rename(new, target)

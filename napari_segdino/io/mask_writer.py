@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.files import reason, split_suffix, swap_folder, sync
+from napari_segdino.files import reason, settle_folder, split_suffix, swap_folder, sync
 from napari_segdino.io.formats import FORMATS
 from napari_segdino.io.omezarr import (
     create_labels,
@@ -119,6 +119,7 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         if self.path.parent.name == "labels":
             self.path.parent.mkdir(exist_ok=True)
         self._folder.mkdir()
+        settle_folder(self.path)
         self._array = self._create(again=False)
         note.write_text(about)
 

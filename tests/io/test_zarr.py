@@ -1,6 +1,8 @@
 """OME-Zarr in, and masks written plane by plane."""
 
 import errno
+import os
+import shutil
 from dataclasses import replace
 
 import dask.array as da
@@ -374,3 +376,42 @@ def test_coarser_levels_are_made_band_by_band(tmp_path, monkeypatch):
     scan = read_scan(tmp_path / "m.ome.zarr")
     assert np.array_equal(scan.pyramid[0].compute(), mask[:, ::2, ::2])
     assert np.array_equal(scan.pyramid[-1].compute(), mask[:, ::16, ::16])
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_cut_between_the_steps_of_replacing_a_mask_loses_none(
+    tmp_path, monkeypatch, step
+):
+    """The next write, which is cut off as well, finds the old one or the new one."""
+    path = tmp_path / "m.ome.zarr"
+    mine = tmp_path / ".m.notours.part.ome.zarr"
+    mine.mkdir()
+
+    def write(value):
+        with MaskWriter(path, header((2, 8, 8))) as writer:
+            for plane in range(2):
+                writer.write_plane(plane, np.full((8, 8), value, np.uint8))
+
+    write(1)
+    rename, rmtree, calls = os.rename, shutil.rmtree, []
+
+    def cut(source, target):
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        calls.append(target)
+        rename(source, target)
+
+    def cut_before_sweep(folder, **kwargs):
+        if ".part" in str(folder):
+            raise KeyboardInterrupt
+        rmtree(folder, **kwargs)
+
+    with monkeypatch.context() as power, pytest.raises(KeyboardInterrupt):
+        power.setattr("napari_segdino.files.os.rename", cut)
+        if step == 2:  # the new one is there, the old one beside it
+            power.setattr("napari_segdino.files.shutil.rmtree", cut_before_sweep)
+        write(2)
+    with pytest.raises(KeyboardInterrupt), MaskWriter(path, header((2, 8, 8))):
+        raise KeyboardInterrupt
+    assert (np.asarray(read_scan(path).data) == step).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [mine.name, path.name]
