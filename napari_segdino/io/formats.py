@@ -99,7 +99,7 @@ FORMATS = (
     Format(
         name="Analyze",
         suffixes=(".hdr", ".img"),
-        read=partial(itk.read_itk_file, "Analyze"),
+        read=nifti.read_nifti,
         proposed=".nii",
     ),
     Format(

@@ -24,6 +24,14 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
+SHEAR_DEGREES = 0.5
+"""Axes further than this off right angles are named in the warnings."""
+
+SHEARED = (
+    "The axes are {:.1f} degrees off right angles: slices that lean are shown "
+    "straight, masks keep the scan's own place."
+)
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -69,6 +77,12 @@ class Geometry:
         affine[:-1, :-1] = self.matrix * np.array(self.spacing[::-1])
         affine[:-1, -1] = self.origin[::-1]
         return affine
+
+    @property
+    def shear(self) -> float:
+        """How far the axes are off right angles, in degrees."""
+        inner = self.matrix.T @ self.matrix
+        return float(np.degrees(np.arcsin(np.abs(np.triu(inner, 1)).max().clip(0, 1))))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, for JSON."""

@@ -1,4 +1,4 @@
-"""NRRD and MetaImage, in and out, and Analyze, in, through SimpleITK."""
+"""NRRD and MetaImage, in and out, through SimpleITK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
-from napari_segdino.io.geometry import Geometry
+from napari_segdino.io.geometry import SHEAR_DEGREES, SHEARED, Geometry
 from napari_segdino.io.scan import MILLIMETRES, PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
@@ -55,34 +55,65 @@ def _geometry(image: Any) -> Geometry:
     )
 
 
-_POINTERS = re.compile(
-    rb"^(?:data ?file *: *|ElementDataFile *= *)(.*?) *$((?:\n.*)*)", re.I | re.M
-)
+LONGEST_HEADER = 2**20
+"""Bytes of a header; longer ones are refused."""
+
+_POINTERS = {
+    "NRRD": re.compile(rb"^\s*data ?file\s*:(.*)", re.I | re.M),
+    # MetaIO takes much for the sign between, even a line's end or a zero.
+    "MetaImage": re.compile(rb"ElementDataFile[^=:]{0,99}[=:](.*)"),
+}
+
+_ENCODINGS = re.compile(rb"^(?:encoding: *(bzip2|bz2)|type: *(block)) *$", re.M)
 
 
-def _check_pointers(path: Path) -> None:
+def _check_header(path: Path, kind: str) -> None:
     """See that a header points at no pixels outside of its folder.
 
     Raises
     ------
     ScanError
-        If it does: it could make any file of the machine part of a scan.
+        If it does: it could make any file of the machine part of a scan. If it
+        is too long to be seen through, or its encoding is not supported.
     """
     with open(path, "rb") as file:
-        head = file.read(2**16).replace(b"\r", b"").split(b"\n\n")[0]
-    found = _POINTERS.search(head)
-    if found is None or found[1].upper() == b"LOCAL":
-        return
-    listed = found[1].upper().startswith(b"LIST")
-    names = found[2].split(b"\n") if listed else [found[1]]
+        head = file.read(LONGEST_HEADER).replace(b"\r", b"")
+    text, end, _pixels = head.partition(b"\n\n" if kind == "NRRD" else b"\0" * 9)
+    found = list(_POINTERS[kind].finditer(text))
+    if len(head) > 2**19 and not end and not found:
+        raise ScanError(f"{path.name} cannot be read: its header is too long.")
+    if kind == "NRRD" and (encoding := _ENCODINGS.search(text)):
+        name = (encoding[1] or encoding[2]).decode()
+        raise ScanError(
+            f"{path.name} cannot be read: NRRD of kind {name} is not supported, save "
+            "it with the encoding gzip."
+        )
+    for one in found:
+        if one[1].strip().upper() == b"LOCAL":
+            continue
+        listed = one[1].strip().upper().startswith(b"LIST")
+        names = text[one.end() :].split(b"\n") if listed else [one[1]]
+        for name in filter(None, map(bytes.strip, names)):
+            _check_inside(path, os.fsdecode(name))
+
+
+def _check_inside(path: Path, name: str) -> None:
     folder = path.parent.resolve()
-    for name in filter(None, names):
-        target = (folder / os.fsdecode(name.strip())).resolve()
-        if not target.is_relative_to(folder):
-            raise ScanError(
-                f"{path.name} cannot be read: it points at pixels outside of its "
-                f"folder, {os.fsdecode(name)}."
-            )
+    try:
+        # A pattern, such as "slice%03d.raw 1 9 1", stands for several files.
+        several = folder.glob(re.sub(r"%\d*\w.*", "*", name)) if "%" in name else ()
+        targets = [(folder / name).resolve(), *(one.resolve() for one in several)]
+    except (ValueError, NotImplementedError):
+        targets = []
+    for one in targets:
+        special = one.exists() and not one.is_file()
+        if special or not one.is_relative_to(folder):
+            targets = []
+    if not targets:
+        raise ScanError(
+            f"{path.name} cannot be read: it points at pixels outside of its "
+            f"folder, {name}."
+        )
 
 
 def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
@@ -91,7 +122,7 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     Parameters
     ----------
     kind : str
-        ``"NRRD"``, ``"MetaImage"`` or ``"Analyze"``.
+        ``"NRRD"`` or ``"MetaImage"``.
     path : pathlib.Path
         The file.
     options : ReadOptions
@@ -108,59 +139,33 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     ScanError
         If the file is damaged, or not what its name says.
     """
-    if kind == "Analyze":
-        _check_whole(path)
-    else:
-        _check_pointers(path)
+    _check_header(path, kind)
     image = read_image(path, kind)
     with quiet_itk() as sitk:
         data = sitk.GetArrayFromImage(image)
     components = image.GetNumberOfComponentsPerPixel()
     axes = "TZYX"[-image.GetDimension() :]
+    grid = _geometry(image)
+    off = grid.shear
     spacing = dict(zip(axes, image.GetSpacing()[::-1], strict=True))
     for axis in "TZ":
         if axis in axes and data.shape[axes.index(axis)] == 1:
             data = data.squeeze(axes.index(axis))
             axes = axes.replace(axis, "")
-    # Of these formats, only NIfTI's pairs of files say what time is counted in.
-    time = "s" if image.HasMetaDataKey("xyzt_units") else PIXEL
     return Scan(
         data=data,
         shape=data.shape,
         axes=axes + ("C" if components > 1 else ""),
         spacing=tuple(spacing[axis] for axis in axes),
-        units=tuple(time if axis == "T" else "mm" for axis in axes),
-        geometry=_geometry(image),
+        units=tuple(PIXEL if axis == "T" else "mm" for axis in axes),
+        geometry=grid,
         colour=components in (3, 4) and data.dtype == np.uint8,
         path=path,
         files=(str(path),),
         format=kind,
         name=split_suffix(path)[0],
+        warnings=(SHEARED.format(off),) if off > SHEAR_DEGREES else (),
     ).channels_first()
-
-
-def _check_whole(path: Path) -> None:
-    """See that nibabel reads all of an Analyze file.
-
-    SimpleITK fills what is missing with zeros and says nothing.
-
-    Raises
-    ------
-    ScanError
-        If it ends too early.
-    """
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image: Any = nib.load(path, mmap=False)
-        image.dataobj.get_unscaled()
-    except (ImageFileError, HeaderDataError) as error:
-        _log.debug("nibabel does not know %s", path, exc_info=error)
-    except (OSError, EOFError, ValueError) as error:
-        _log.error("reading %s failed", path, exc_info=error)
-        raise ScanError(f"{path.name} cannot be read: it ends too early.") from error
 
 
 def read_image(path: Path, kind: str) -> Any:

@@ -1,4 +1,4 @@
-"""NIfTI-1 and NIfTI-2, in and out, through nibabel.
+"""NIfTI-1 and NIfTI-2, in and out, and Analyze, in, through nibabel.
 
 Which of sform and qform says where a scan lies is decided as nibabel does: the sform
 where its code is above 0, else the qform, else neither. Masks take the header of their
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
-from napari_segdino.io.geometry import Geometry, Matrix
+from napari_segdino.io.geometry import SHEAR_DEGREES, SHEARED, Geometry, Matrix
 from napari_segdino.io.itk import mask_grid
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
@@ -29,20 +30,19 @@ FLIP = np.diag([-1.0, -1.0, 1.0])
 MM = {"meter": 1e3, "mm": 1.0, "micron": 1e-3}
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
-SHEAR_DEGREES = 0.5
-"""Axes further than this off right angles are named in the warnings."""
+NO_SIDES = "Analyze files do not say which side is left: they are read as SPM does."
 
 LONGEST = 2**15 - 1
 """Voxels along an axis that NIfTI-1 can hold."""
 
 
 def read_nifti(path: Path, options: ReadOptions) -> Scan:
-    """Read a NIfTI file.
+    """Read a NIfTI or Analyze file.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.nii`` or ``.nii.gz``.
+        ``.nii``, ``.nii.gz``, or one of the two files ``.hdr`` and ``.img``.
     options : ReadOptions
         None of them matters here.
 
@@ -69,7 +69,7 @@ def read_nifti(path: Path, options: ReadOptions) -> Scan:
     except (ImageFileError, HeaderDataError) as error:
         _log.error("reading %s failed", path, exc_info=error)
         raise ScanError(
-            f"{path.name} cannot be read: it is damaged or not a NIfTI file."
+            f"{path.name} cannot be read: it is damaged or not NIfTI or Analyze."
         ) from error
     except (EOFError, ValueError, OSError) as error:
         if getattr(error, "errno", None) is not None:
@@ -78,10 +78,11 @@ def read_nifti(path: Path, options: ReadOptions) -> Scan:
         raise ScanError(
             f"{path.name} cannot be read: it is damaged or ends too early."
         ) from error
-    if data.ndim < 2 or data.ndim > 5 or data.dtype.kind == "c":
-        what = "complex numbers" if data.dtype.kind == "c" else f"{data.ndim} axes"
-        raise ScanError(f"{path.name} cannot be read: {what} are not supported.")
-    return _scan(path, image.header, image.affine, data)
+    if data.ndim < 2 or data.ndim > 5:
+        raise ScanError(
+            f"{path.name} cannot be read: {data.ndim} axes are not supported."
+        )
+    return _scan(path, image, data)
 
 
 def _pixels(image: Any) -> NDArray[Any]:
@@ -102,17 +103,19 @@ def _pixels(image: Any) -> NDArray[Any]:
     return data.astype(data.dtype.newbyteorder("="), copy=False).T
 
 
-def _scan(path: Path, header: Any, matrix: Matrix, data: NDArray[Any]) -> Scan:
+def _scan(path: Path, image: Any, data: NDArray[Any]) -> Scan:
+    header = image.header
+    nifti = "sform_code" in header
     colours = header.get_data_dtype().names
     axes = "CTZYX"[-data.ndim :] if not colours else "C" + "TZYX"[1 - data.ndim :]
     shape = dict(zip(axes, data.shape, strict=True))
     flat = [i for i, axis in enumerate(axes) if axis in "CTZ" and shape[axis] == 1]
     data = data.squeeze(tuple(flat))
     axes = "".join(axis for axis in axes if axis not in "CTZ" or shape[axis] > 1)
-    space, time = header.get_xyzt_units()
+    space, time = header.get_xyzt_units() if nifti else ("mm", "unknown")
     factor = MM.get(space, 1.0)
     grid, notes = _grid(
-        [shape[axis] for axis in "XYZ" if axis in shape], matrix, factor
+        [shape[axis] for axis in "XYZ" if axis in shape], image.affine, factor
     )
     zooms = [float(v) for v in header.get_zooms()]
     step = zooms[3] if len(zooms) > 3 else 1.0
@@ -130,9 +133,9 @@ def _scan(path: Path, header: Any, matrix: Matrix, data: NDArray[Any]) -> Scan:
         colour=bool(colours),
         path=path,
         files=(str(path),),
-        format="NIfTI",
+        format="NIfTI" if nifti else "Analyze",
         name=split_suffix(path)[0],
-        warnings=(*notes, *_differing(header)),
+        warnings=(*notes, *(_differing(header) if nifti else (NO_SIDES,))),
     )
     return scan.channels_last() if colours else scan
 
@@ -140,7 +143,7 @@ def _scan(path: Path, header: Any, matrix: Matrix, data: NDArray[Any]) -> Scan:
 def _grid(
     size: list[int], matrix: Matrix, factor: float
 ) -> tuple[Geometry, tuple[str, ...]]:
-    """Find the nearest grid with right angles, and say how far it is off."""
+    """Make the grid; axes almost at right angles are taken to be at such."""
     n = len(size)
     axes = FLIP @ matrix[:3, :3] * factor
     spacing = np.linalg.norm(axes, axis=0)
@@ -148,28 +151,23 @@ def _grid(
         return Geometry.plain(tuple(size[::-1])), (
             "The file does not say where its voxels lie: spacing is not known.",
         )
-    notes: tuple[str, ...] = ()
     left, values, right = np.linalg.svd(axes / spacing)
     if values.min() < np.cos(np.radians(90 - SHEAR_DEGREES)):
         return Geometry.plain(tuple(size[::-1]), tuple(spacing[:n][::-1])), (
             "Two axes of the file point the same way: its place is not known.",
         )
-    inner = axes.T @ axes / np.outer(spacing, spacing)
-    off = float(np.degrees(np.arcsin(np.abs(inner - np.eye(3)).max().clip(0, 1))))
-    if off > SHEAR_DEGREES:
-        notes = (
-            f"The axes are {off:.1f} degrees off right angles: the scan is shown "
-            "straight; masks as NIfTI keep its own place.",
-        )
-    direction = (left @ right)[:n, :n]
+    direction = axes / spacing
     origin = FLIP @ matrix[:3, 3] * factor
     grid = Geometry(
         tuple(size),
         tuple(float(v) for v in spacing[:n]),
         tuple(float(v) for v in origin[:n]),
-        tuple(float(v) for v in direction.ravel()),
+        tuple(float(v) for v in direction[:n, :n].ravel()),
     )
-    return grid, notes
+    if (off := grid.shear) > SHEAR_DEGREES:
+        return grid, (SHEARED.format(off),)
+    straight = (left @ right)[:n, :n]
+    return replace(grid, direction=tuple(float(v) for v in straight.ravel())), ()
 
 
 def _differing(header: Any) -> tuple[str, ...]:

@@ -111,6 +111,10 @@ def _iter_read(path: Path, options: ReadOptions) -> Steps[Scan]:
         raise ScanError(f"{path.name} does not fit into memory.") from error
     if 0 in scan.shape:
         raise ScanError(f"{path.name} holds no pixels.")
+    kind = np.dtype(scan.data.dtype)
+    if kind.kind not in "biuf":
+        what = "complex numbers" if kind.kind == "c" else f"numbers of type {kind}"
+        raise ScanError(f"{path.name} cannot be read: {what} are not supported.")
     return scan
 
 
@@ -162,6 +166,8 @@ def read_mask(path: Path | str) -> NDArray[Any]:
     data = np.asarray(scan.data)
     if scan.colour:
         data = _grey(data, path)
+    elif "C" in scan.axes and data.shape[scan.axes.index("C")] == 1:
+        data = data.squeeze(scan.axes.index("C"))
     elif "C" in scan.axes:
         raise ScanError(f"{path.name} holds channels, so it is not a mask.")
     if scan.format == "JPEG":

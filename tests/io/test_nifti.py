@@ -77,6 +77,40 @@ def test_the_sform_counts_where_both_differ_and_the_mask_keeps_both(tmp_path):
     assert np.allclose(nib.load(written).affine, turned(0))
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+@pytest.mark.parametrize("codes", [(1, 1), (0, 1), (1, 0), (0, 0)])
+def test_pairs_of_files_are_read_as_single_ones(tmp_path, kind, codes):
+    path = save(tmp_path / "s.img", DATA, turned(20), turned(20), codes, kind)
+    for one in (path, path.with_suffix(".hdr")):
+        scan = read_scan(one)
+        assert np.array_equal(scan.data, DATA.T)
+        right, anterior, up = (nib.load(path).affine @ [4, 3, 2, 1])[:3]
+        voxel = scan.affine @ [2, 3, 4, 1]
+        assert np.allclose(voxel[:3], [up, -anterior, -right], atol=1e-5)
+        written = write_mask(tmp_path / "m.nii", np.ones(scan.shape, int), like=scan)
+        assert np.allclose(nib.load(written).affine, nib.load(path).affine)
+
+
+def test_channels_of_a_pair_of_files(tmp_path):
+    data = np.arange(240).reshape(4, 5, 6, 1, 2).astype(np.int16)
+    nib.save(nib.Nifti1Pair(data, np.eye(4)), tmp_path / "s.img")
+    scan = read_scan(tmp_path / "s.img")
+    assert scan.axes == "CZYX"
+    assert np.array_equal(scan.data, data[..., 0, :].T)
+
+
+def test_analyze_lies_where_nibabel_says(tmp_path):
+    affine = np.diag([-2.0, 3, 4, 1])
+    affine[:3, 3] = 10, -20, 5
+    path = tmp_path / "s.img"
+    nib.save(nib.Spm2AnalyzeImage(DATA, affine), path)
+    scan = read_scan(path)
+    assert (scan.format, np.array_equal(scan.data, DATA.T)) == ("Analyze", True)
+    assert "which side is left" in scan.warnings[0]
+    mask = write_mask(tmp_path / "m.nii", np.ones(scan.shape, int), like=scan)
+    assert np.allclose(nib.load(mask).affine, nib.load(path).affine)
+
+
 def test_no_place_is_told(tmp_path):
     path = save(tmp_path / "s.nii", codes=(0, 0))
     assert "does not say where it lies" in read_scan(path).warnings[0]
@@ -99,8 +133,23 @@ def test_a_shear_is_told_and_kept_in_masks(tmp_path):
     path = save(tmp_path / "s.nii", sform=turned(0, 0.3), codes=(1, 0))
     scan = read_scan(path)
     assert "5.7 degrees off right angles" in scan.warnings[0]
+    theirs = nib.load(path).affine
+    at = scan.affine @ [4, 3, 2, 1]
+    assert np.allclose((theirs @ [2, 3, 4, 1])[:3], at[:3][::-1] * [-1, -1, 1])
     written = write_mask(tmp_path / "m.nii.gz", np.ones(scan.shape, int), like=scan)
-    assert np.allclose(nib.load(written).affine, nib.load(path).affine)
+    assert np.allclose(nib.load(written).affine, theirs)
+    written = write_mask(tmp_path / "m.nrrd", np.ones(scan.shape, int), like=scan)
+    assert np.allclose(read_scan(written).affine, scan.affine)
+    assert "5.7 degrees" in read_scan(written).warnings[0]
+
+
+def test_a_shear_within_the_plane_is_in_the_layers_affine(tmp_path):
+    sform = STRAIGHT.copy()
+    sform[0, 1] = 0.3
+    path = save(tmp_path / "s.nii", sform=sform, codes=(1, 0))
+    kwargs = read_scan(path).layer_kwargs()
+    shown = kwargs["affine"] @ np.diag([*kwargs["scale"], 1])
+    assert abs(shown[2, 1]) == pytest.approx(0.3)
 
 
 def test_degenerate_places_are_told(tmp_path):
