@@ -44,8 +44,11 @@ def make_slice(path, pixels, position, number=1, uid="1.2.3", **more):
     pydicom.dcmwrite(path, ds, enforce_file_format=True)
 
 
-def make_enhanced(path, frames, places, spacing=(0.5, 0.75), slopes=None):
-    """Write frames of one file, each with its own place and slope."""
+def make_enhanced(path, frames, places, spacing=(0.5, 0.75), slopes=None, own=None):
+    """Write frames of one file, each with its own place and slope.
+
+    `own` gives a frame's further sequences: names to a name and a value.
+    """
     import pydicom
     from pydicom.dataset import Dataset
 
@@ -67,6 +70,26 @@ def make_enhanced(path, frames, places, spacing=(0.5, 0.75), slopes=None):
         value.RescaleSlope, value.RescaleIntercept, value.RescaleType = slope, 0, "US"
         group.PlanePositionSequence = [where]
         group.PixelValueTransformationSequence = [value]
+        for name, (key, content) in (own(len(groups)) if own else {}).items():
+            inner = Dataset()
+            setattr(inner, key, content)
+            setattr(group, f"{name}Sequence", [inner])
         groups.append(group)
     ds.PerFrameFunctionalGroupsSequence = groups
+    ds.save_as(path, enforce_file_format=True)
+
+
+def make_frames(path, frames, sop, modality="OT", **tags):
+    """Write frames of one file that is not enhanced."""
+    import pydicom
+
+    make_slice(
+        path, frames[0], (5, 6, 7), Modality=modality, NumberOfFrames=len(frames)
+    )
+    ds = pydicom.dcmread(path)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = sop
+    del ds.RescaleSlope, ds.RescaleIntercept
+    ds.PixelData = np.asarray(frames).astype("<u2").tobytes()
+    for name, value in tags.items():
+        setattr(ds, name, value)
     ds.save_as(path, enforce_file_format=True)

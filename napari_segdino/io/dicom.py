@@ -17,7 +17,6 @@ from napari_segdino.errors import ScanError
 from napari_segdino.io.dicom_index import (
     Series,
     faults,
-    frames_of,
     iter_series,
     list_series,
     regular_slices,
@@ -123,6 +122,38 @@ def _iter_read_series(series: Series, path: Path) -> Steps[Scan]:
     files = series.files
     yield Progress(0, len(files), f"Reading {series.title}")
     tags, first = read_values(files[0])
+    frames = int(tags.get("NumberOfFrames") or 1)
+    about: dict[str, Any] = {
+        "path": path,
+        "files": files,
+        "format": "DICOM",
+        "name": series.description or path.stem,
+        "intensity_unit": "HU" if series.modality == "CT" else "",
+    }
+    if dose := tags.get("DoseGridScaling"):
+        unit = str(tags.get("DoseUnits") or "the dose").capitalize()
+        note = f"Values are those stored: times {float(dose):g} they are {unit}."
+        about["warnings"] = (note,)
+    spacing = series.spacing or _plane_spacing(tags)
+    if len(files) > 1:
+        planes = yield from _iter_planes(series, first)
+        return _volume(planes, series, spacing, about)
+    stack = first if frames > 1 else first[None]
+    film = series.slices[0].frame < 0
+    if film or (frames == 1 and not is_seg(tags)):
+        return _read_single(tags, stack, series, spacing, about)
+    if len(stack) <= max(one.frame for one in series.slices):
+        raise ScanError(f"{path.name} cannot be read: it lacks frames that it names.")
+    stack = stack[[one.frame for one in series.slices]]
+    if is_seg(tags):
+        stack, series, notes = join_segments(tags, stack, series)
+        about = {**about, "format": "DICOM-SEG", "warnings": notes}
+    return _volume(stack, series, spacing, about)
+
+
+def _iter_planes(series: Series, first: NDArray[Any]) -> Steps[NDArray[Any]]:
+    """Read the slices of a series, a file each."""
+    files = series.files
     planes = np.empty((len(files), *first.shape), first.dtype)
     planes[0] = first
     for done, file in enumerate(files[1:], 1):
@@ -134,22 +165,13 @@ def _iter_read_series(series: Series, path: Path) -> Steps[Scan]:
         kind = np.result_type(planes.dtype, values.dtype)
         planes = planes.astype(kind, copy=False)
         planes[done] = values
-    about: dict[str, Any] = {
-        "path": path,
-        "files": files,
-        "format": "DICOM",
-        "name": series.description or path.stem,
-        "intensity_unit": "HU" if series.modality == "CT" else "",
-    }
-    if len(files) > 1:
-        return _volume(planes, series, _plane_spacing(tags), about)
-    return _read_single(tags, first, series, about)
+    return planes
 
 
 def _volume(
     planes: NDArray[Any],
     series: Series,
-    spacing: tuple[float, float],
+    spacing: tuple[float, ...],
     about: dict[str, Any],
 ) -> Scan:
     """Make a scan of planes in the order of the series; repeats become time."""
@@ -186,22 +208,18 @@ def _scan(data: NDArray[Any], axes: str, grid: Geometry, about: dict[str, Any]) 
 
 
 def _read_single(
-    tags: Any, values: NDArray[Any], series: Series, about: dict[str, Any]
+    tags: Any,
+    stack: NDArray[Any],
+    series: Series,
+    spacing: tuple[float, ...],
+    about: dict[str, Any],
 ) -> Scan:
-    """Make a scan of one file: a slice, an enhanced volume, a mask or a film."""
-    frames = int(tags.get("NumberOfFrames") or 1)
-    stack = values if frames > 1 else values[None]
-    placed = frames_of(tags, series.files[0])
-    if placed is not None and len(placed.slices) == len(stack):
-        series = replace(series, orientation=placed.orientation, slices=placed.slices)
-        stack = stack[[one.number for one in placed.slices]]
-        if is_seg(tags):
-            stack, series, notes = join_segments(tags, stack, series)
-            about = {**about, "format": "DICOM-SEG", "warnings": notes}
-        return _volume(stack, series, placed.spacing, about)
-    if frames > 1 and series.modality in TIME_FRAMES and series.orientation is None:
-        return _scan(stack, "TYX", _grid(series, _plane_spacing(tags)), about)
-    return _scan(stack, "ZYX", _file_grid(tags, stack.shape[:3], series), about)
+    """Make a scan of one file: a slice, or frames that do not say where they lie."""
+    unplaced = len(stack) > 1 and series.orientation is None
+    if unplaced and series.modality in TIME_FRAMES:
+        return _scan(stack, "TYX", _grid(series, spacing), about)
+    grid = _file_grid(tags, stack.shape[:3], series, spacing)
+    return _scan(stack, "ZYX", grid, about)
 
 
 def _plane_spacing(tags: Any) -> tuple[float, float]:
@@ -213,7 +231,7 @@ def _plane_spacing(tags: Any) -> tuple[float, float]:
     return 1.0, 1.0
 
 
-def _grid(series: Series, spacing: tuple[float, float], step: float = 0.0) -> Geometry:
+def _grid(series: Series, spacing: tuple[float, ...], step: float = 0.0) -> Geometry:
     """Grid of a stack: its orientation as written, the usual step across.
 
     SimpleITK takes the step from the outermost slices and tilts the grid with
@@ -237,13 +255,12 @@ def _grid(series: Series, spacing: tuple[float, float], step: float = 0.0) -> Ge
     )
 
 
-def _file_grid(tags: Any, shape: tuple[int, ...], series: Series) -> Geometry:
-    """Grid of one file: the step across comes from tags of many names."""
-    offsets = tags.get("GridFrameOffsetVector")
+def _file_grid(
+    tags: Any, shape: tuple[int, ...], series: Series, spacing: tuple[float, ...]
+) -> Geometry:
+    """Grid of one file: the step across comes from tags of two names."""
     names = ("SpacingBetweenSlices", "SliceThickness")
     steps = [abs(float(tags.get(name) or 0)) for name in names]
-    if offsets is not None and len(offsets) > 1:
-        steps.insert(0, float(np.median(np.abs(np.diff(np.array(offsets, float))))))
     step = next((one for one in steps if one > 0), 1.0)
-    grid = _grid(series, _plane_spacing(tags), step)
+    grid = _grid(series, spacing, step)
     return replace(grid, size=(grid.size[0], grid.size[1], shape[0]))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import starmap
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.io.dicom_frames import Slice, Stack, gather, numbers, stacks_of
 from napari_segdino.io.dicom_pixels import DAMAGED, read_tags
 from napari_segdino.progress import Progress, Steps, drive
 
@@ -31,6 +30,16 @@ TAGS = (
     "PixelSpacing",
     "InstanceNumber",
     "SamplesPerPixel",
+    "SOPClassUID",
+    "ImageType",
+    "EchoTime",
+    "TemporalPositionIdentifier",
+    "GridFrameOffsetVector",
+    "SliceVector",
+    "SpacingBetweenSlices",
+    "DetectorInformationSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence",
 )
 
 TILT_DEGREES = 0.5
@@ -38,25 +47,6 @@ TILT_DEGREES = 0.5
 
 GAP_SHARE = 0.1
 """A step between slices that is off the usual one by more than this share."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One file of a series, or one frame of a file.
-
-    Parameters
-    ----------
-    path : str
-        Where it is.
-    position : tuple of float or None
-        Of the first pixel's centre, LPS, mm.
-    number : int
-        The instance number, 0 if unlabelled.
-    """
-
-    path: str
-    position: tuple[float, float, float] | None
-    number: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +66,10 @@ class Series:
         Direction of a row, then of a column (6 numbers).
     slices : tuple of Slice
         Sorted by position, else by instance number.
+    spacing : tuple of float or None
+        Between rows and between columns, mm.
+    kind : str
+        What tells it from others in the same place, such as its echo time.
     """
 
     uid: str
@@ -84,11 +78,13 @@ class Series:
     shape: tuple[int, int, int]
     orientation: tuple[float, ...] | None
     slices: tuple[Slice, ...] = field(repr=False)
+    spacing: tuple[float, ...] | None = None
+    kind: str = ""
 
     @property
     def title(self) -> str:
         """One line for a list that a user chooses from."""
-        name = self.description or "no description"
+        name = " ".join(filter(None, (self.description or "no description", self.kind)))
         return f"{self.modality} {name} ({' x '.join(map(str, self.shape))})".strip()
 
     @property
@@ -117,129 +113,59 @@ def _header(path: Path) -> Any | None:
 
     try:
         tags = read_tags(path, stop_before_pixels=True, specific_tags=list(TAGS))
-        whole = "Rows" in tags and "Columns" in tags and _group_key(tags)
+        whole = "Rows" in tags and "Columns" in tags and _group_key(tags, path)
     except (pydicom.errors.InvalidDicomError, *DAMAGED) as error:
         _log.debug("%s is no DICOM file", path, exc_info=error)
         return None
     return tags if whole else None
 
 
-def _numbers(tags: Any, name: str, count: int) -> tuple[float, ...] | None:
-    value = tags.get(name)
-    if value is None or isinstance(value, str) or len(value) != count:
-        return None
-    return tuple(float(v) for v in value)
-
-
-def _group_key(tags: Any) -> tuple[Any, ...]:
-    """What the slices of one volume share; first the series, then the frames."""
-    orientation = _numbers(tags, "ImageOrientationPatient", 6)
-    spacing = _numbers(tags, "PixelSpacing", 2)
-    shared = (
-        tuple(round(v, 2) + 0.0 for v in one or ()) for one in (orientation, spacing)
-    )
+def _group_key(tags: Any, path: Path) -> tuple[Any, ...]:
+    """What the slices of one series share; files of several frames stand alone."""
     uid, frames = str(tags.get("SeriesInstanceUID", "")), tags.get("NumberOfFrames")
     colours = int(tags.get("SamplesPerPixel") or 1)
-    size = int(tags.Rows), int(tags.Columns)
-    return (uid, int(frames or 1), *size, colours, *shared)
+    alone = str(path) if int(frames or 1) > 1 else ""
+    return (uid, int(frames or 1), int(tags.Rows), int(tags.Columns), colours, alone)
 
 
-def _slice(path: Path, tags: Any) -> Slice:
-    position = _numbers(tags, "ImagePositionPatient", 3)
-    return Slice(
-        os.fspath(path),
-        (position[0], position[1], position[2]) if position else None,
-        int(tags.get("InstanceNumber") or 0),
-    )
+def _parts(tags: Any, path: Path) -> list[Stack]:
+    """Slices of one file; a film, whose frames have no places, is one of them."""
+    name, number = os.fspath(path), int(tags.get("InstanceNumber") or 0)
+    try:
+        if found := stacks_of(tags, name):
+            return found
+        orientation = numbers(tags, "ImageOrientationPatient", 6)
+        position = numbers(tags, "ImagePositionPatient", 3)
+    except DAMAGED as error:
+        _log.warning("where %s lies is not known", path, exc_info=error)
+        orientation = position = None
+    place = None if position is None else (position[0], position[1], position[2])
+    return [Stack(orientation, None, (Slice(name, place, number, -1),))]
 
 
-def sort_slices(
-    slices: Iterable[Slice], orientation: tuple[float, ...] | None
-) -> tuple[Slice, ...]:
-    """Sort by place along the normal, then by instance number."""
-    found = tuple(slices)
-    if orientation is None or any(one.position is None for one in found):
-        return tuple(sorted(found, key=lambda one: (one.number, one.path)))
-    row, column = np.array(orientation, float).reshape(2, 3)
-    normal = np.cross(row, column)
-
-    def place(one: Slice) -> tuple[float, int, str]:
-        along = float(np.dot(np.array(one.position), normal))
-        return round(along, 3), one.number, one.path
-
-    return tuple(sorted(found, key=place))
+def _kinds(stack: Stack) -> dict[str, Stack]:
+    """Tell echoes, magnitude and phase and the like apart where all places repeat."""
+    kinds: dict[str, list[Slice]] = {}
+    for one in stack.slices:
+        kinds.setdefault(one.kind, []).append(one)
+    places = {frozenset(one.position for one in many) for many in kinds.values()}
+    if len(kinds) < 2 or len(places) > 1 or places == {frozenset({None})}:
+        return {"": stack}
+    return {kind: replace(stack, slices=tuple(many)) for kind, many in kinds.items()}
 
 
-@dataclass(frozen=True)
-class Frames:
-    """The frames of an enhanced file.
-
-    Parameters
-    ----------
-    orientation : tuple of float
-        As :attr:`Series.orientation`.
-    spacing : tuple of float
-        Between rows and between columns, mm.
-    slices : tuple of Slice
-        Sorted by position; the number of one is that of its frame, from 0.
-    """
-
-    orientation: tuple[float, ...]
-    spacing: tuple[float, float]
-    slices: tuple[Slice, ...]
-
-
-def frames_of(tags: Any, path: str) -> Frames | None:
-    """Sort the frames of an enhanced file by their own places.
-
-    Parameters
-    ----------
-    tags : pydicom.Dataset
-        Of the file.
-    path : str
-        Where it is.
-
-    Returns
-    -------
-    Frames or None
-        None where they do not say where they lie, or have several orientations
-        or spacings.
-    """
-    frames = tags.get("PerFrameFunctionalGroupsSequence") or ()
-    shared = tuple(tags.get("SharedFunctionalGroupsSequence") or ())
-
-    def of(frame: Any, group: str, name: str) -> tuple[float, ...]:
-        for one in (frame, *shared):
-            if found := one.get(group):
-                return tuple(float(v) for v in found[0].get(name) or ())
-        return ()
-
-    places = [of(f, "PlanePositionSequence", "ImagePositionPatient") for f in frames]
-    names = "PlaneOrientationSequence", "ImageOrientationPatient"
-    orientations = {of(frame, *names) for frame in frames}
-    spacings = {of(f, "PixelMeasuresSequence", "PixelSpacing") for f in frames}
-    lengths = [
-        {len(one) for one in found} for found in (orientations, spacings, places)
-    ]
-    if lengths != [{6}, {2}, {3}] or len(orientations) + len(spacings) > 2:
-        return None
-    (orientation,), ((down, across),) = orientations, spacings
-    slices = [Slice(path, (x, y, z), i) for i, (x, y, z) in enumerate(places)]
-    return Frames(orientation, (down, across), sort_slices(slices, orientation))
-
-
-def _series(uid: str, members: list[tuple[Path, Any]]) -> Series:
-    first = members[0][1]
-    orientation = _numbers(first, "ImageOrientationPatient", 6)
-    slices = sort_slices(starmap(_slice, members), orientation)
-    count = len(slices) * int(first.get("NumberOfFrames") or 1)
+def _series(uid: str, kind: str, stack: Stack, first: Any) -> Series:
+    film = stack.slices[0].frame < 0
+    count = int(first.get("NumberOfFrames") or 1) if film else len(stack.slices)
     return Series(
         uid=uid,
         description=str(first.get("SeriesDescription") or ""),
         modality=str(first.get("Modality") or ""),
         shape=(count, int(first.Rows), int(first.Columns)),
-        orientation=orientation,
-        slices=slices,
+        orientation=stack.orientation,
+        slices=stack.slices,
+        spacing=stack.spacing,
+        kind=kind,
     )
 
 
@@ -261,20 +187,20 @@ def iter_index(files: list[Path]) -> Steps[list[Series]]:
     list of Series
         Largest first, then by UID. Files of several frames stand alone.
     """
-    groups: dict[tuple[Any, ...], list[tuple[Path, Any]]] = {}
+    groups: dict[tuple[Any, ...], tuple[Any, list[Stack]]] = {}
     for done, path in enumerate(files):
         yield Progress(done, len(files), "Looking for series")
         tags = _header(path)
         if tags is not None:
-            key = _group_key(tags)
-            key = (*key, str(path)) if key[1] > 1 else key
-            groups.setdefault(key, []).append((path, tags))
+            group = groups.setdefault(_group_key(tags, path), (tags, []))
+            group[1].extend(_parts(tags, path))
     met: Counter[str] = Counter()
     found = []
-    for key, members in groups.items():
-        met[key[0]] += 1
-        uid = key[0] if met[key[0]] == 1 else f"{key[0]}#{met[key[0]]}"
-        found.append(_series(uid, members))
+    for key, (tags, parts) in groups.items():
+        for kind, stack in (p for one in gather(parts) for p in _kinds(one).items()):
+            met[key[0]] += 1
+            uid = key[0] if met[key[0]] == 1 else f"{key[0]}#{met[key[0]]}"
+            found.append(_series(uid, kind, stack, tags))
     return sorted(found, key=lambda one: (-one.shape[0], one.uid))
 
 
@@ -326,7 +252,10 @@ def regular_slices(series: Series) -> tuple[NDArray[np.intp], int, tuple[str, ..
     count = len(series.slices)
     if series.positions is None:
         return np.arange(count)[None], 1, ()
-    _places, at = np.unique(series.positions.round(2), axis=0, return_inverse=True)
+    # A hundredth of a millimetre, but less where slices lie closer than that.
+    near = min(0.01, 0.1 * float(np.ptp(series.positions, axis=0).max()) / count)
+    places = (series.positions / max(near, 1e-9)).round()
+    _places, at = np.unique(places, axis=0, return_inverse=True)
     counts = np.bincount(at.ravel())
     repeats = int(np.bincount(counts).argmax())
     members = [np.flatnonzero(at.ravel() == k)[:repeats] for k in range(len(counts))]

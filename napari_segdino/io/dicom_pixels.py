@@ -135,6 +135,11 @@ def _meant(tags: Any, stored: NDArray[Any]) -> NDArray[Any]:
 
         colours: NDArray[Any] = apply_color_lut(stored, tags)
         return colours
+    if tags.get("ModalityLUTSequence"):
+        from pydicom.pixels import apply_modality_lut
+
+        looked_up: NDArray[Any] = apply_modality_lut(stored, tags)
+        return looked_up
     limits = _limits(tags, stored)
     frames = tags.get("PerFrameFunctionalGroupsSequence")
     shared = tags.get("SharedFunctionalGroupsSequence")

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io.dicom_index import Series, Slice, frames_of
+from napari_segdino.io.dicom_frames import Slice, stacks_of
+from napari_segdino.io.dicom_index import Series
 from napari_segdino.io.dicom_pixels import read_tags
 from napari_segdino.io.scan import Header
 
@@ -53,7 +54,7 @@ def join_segments(
         A sentence where segments overlap.
     """
     groups = tags.PerFrameFunctionalGroupsSequence
-    numbers = [_segment(groups[one.number]) for one in series.slices]
+    numbers = [_segment(groups[one.frame]) for one in series.slices]
     if tags.get("SegmentationType") == "FRACTIONAL":
         frames = frames * 2 >= int(tags.get("MaximumFractionalValue") or 1)
     assert series.positions is not None
@@ -118,11 +119,11 @@ def _sources(header: Header | None) -> list[Any]:
 
 def _in_order_of_file(planes: NDArray[Any], source: Any) -> NDArray[Any]:
     """Undo the sorting of the frames of an enhanced file."""
-    placed = frames_of(source, "")
-    if placed is None or len(placed.slices) != len(planes):
+    stacks = stacks_of(source, "")
+    if len(stacks) != 1 or len(stacks[0].slices) != len(planes) or len(planes) == 1:
         return planes
     back = np.empty_like(planes)
-    back[[one.number for one in placed.slices]] = planes
+    back[[one.frame for one in stacks[0].slices]] = planes
     return back
 
 

@@ -279,7 +279,9 @@ def test_what_nrrd_libraries_do_not_decode_is_named(itk_file):
 @pytest.mark.parametrize("kind", ["c8", "U3", "M8[s]", [("a", "u1"), ("b", "f4")]])
 def test_what_is_no_number_is_named(tmp_path, kind):
     np.save(tmp_path / "a.npy", np.zeros((4, 5), kind))
-    with pytest.raises(ScanError, match=r"(complex numbers|of type .*) are not supported\.$"):
+    with pytest.raises(
+        ScanError, match=r"(complex numbers|of type .*) are not supported\.$"
+    ):
         read_scan(tmp_path / "a.npy")
 
 
