@@ -94,10 +94,17 @@ def _check_header(path: Path, kind: str) -> None:
         listed = one[1].strip().upper().startswith(b"LIST")
         names = text[one.end() :].split(b"\n") if listed else [one[1]]
         for name in filter(None, map(bytes.strip, names)):
-            _check_inside(path, os.fsdecode(name))
+            check_inside(path, os.fsdecode(name))
 
 
-def _check_inside(path: Path, name: str) -> None:
+def check_inside(path: Path, name: str) -> None:
+    """See that a name in a file's header is of a plain file in its folder.
+
+    Raises
+    ------
+    ScanError
+        If it is not, links resolved. There may be no such file.
+    """
     folder = path.parent.resolve()
     try:
         # A pattern, such as "slice%03d.raw 1 9 1", stands for several files.

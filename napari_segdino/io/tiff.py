@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,100 +17,19 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
+from napari_segdino.io.itk import check_inside
 from napari_segdino.io.photo import ORIENTATION, looked_up, turned_upright
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
+from napari_segdino.io.tiff_units import names_and_steps
 
 _log = logging.getLogger(__name__)
 
+INKS = (5, 8, 9, 10)
+"""CMYK and the kinds of L*a*b*, among photometric interpretations."""
+
+LACKING = "Parts of the image are missing from its files: they are shown as zeros."
+
 SUFFIXES = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".btf", ".tf8")
-
-UNITS = {
-    "µm": "um",
-    "μm": "um",
-    "\\u00b5m": "um",
-    "micron": "um",
-    "microns": "um",
-    "micrometer": "um",
-    "pixels": PIXEL,
-    "": PIXEL,
-    "sec": "s",
-}
-"""Spellings met in files, and the one used here."""
-
-KNOWN_UNITS = {"nm", "um", "mm", "cm", "m", "inch", "s", "ms", "min", "Å", PIXEL}
-
-Steps = dict[str, tuple[float, str]]
-"""Spacing and unit by axis letter."""
-
-
-def plain_unit(unit: str) -> str:
-    """Spell a unit as pint and napari do; ``"pixel"`` if it is not known."""
-    small = UNITS.get(unit.strip().lower(), unit.strip())
-    return small if small in KNOWN_UNITS else PIXEL
-
-
-def _ome_image(tif: Any, index: int) -> dict[str, Any]:
-    """OME's description of one image, as dictionaries."""
-    import tifffile
-
-    images = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]
-    images = images if isinstance(images, list) else [images]
-    found: dict[str, Any] = images[index]
-    return found
-
-
-def _ome_steps(pixels: dict[str, Any]) -> Steps:
-    steps: Steps = {}
-    for axis in "ZYX":
-        size = pixels.get(f"PhysicalSize{axis}")
-        if size:
-            unit = plain_unit(str(pixels.get(f"PhysicalSize{axis}Unit", "um")))
-            steps[axis] = (float(size), unit)
-    if pixels.get("TimeIncrement"):
-        unit = plain_unit(str(pixels.get("TimeIncrementUnit", "s")))
-        steps["T"] = (float(pixels["TimeIncrement"]), unit)
-    return steps
-
-
-def _ome_channels(pixels: dict[str, Any]) -> tuple[str, ...]:
-    channels = pixels.get("Channel", [])
-    channels = channels if isinstance(channels, list) else [channels]
-    names = tuple(str(channel.get("Name", "")) for channel in channels)
-    return names if all(names) else ()
-
-
-def _page_steps(page: Any, unit: str) -> Steps:
-    """Spacing in the plane from the resolution tags.
-
-    ImageJ's unit counts where there is one; without it only centimetres are
-    believed, as inches mostly are a printer's default of 72 dots.
-    """
-    x, y = page.resolution
-    if not (x > 0 and y > 0):
-        return {}
-    if unit != PIXEL:
-        return {"X": (1 / x, unit), "Y": (1 / y, unit)}
-    if int(page.resolutionunit) == 3:
-        return {"X": (1e4 / x, "um"), "Y": (1e4 / y, "um")}
-    return {}
-
-
-def _imagej_steps(tif: Any, page: Any) -> Steps:
-    about = tif.imagej_metadata or {}
-    unit = plain_unit(str(about.get("unit", "")))
-    steps = _page_steps(page, unit)
-    if "spacing" in about and steps:
-        steps["Z"] = (abs(float(about["spacing"])) or 1.0, unit)
-    if about.get("finterval"):
-        steps["T"] = (float(about["finterval"]), plain_unit(about.get("tunit", "s")))
-    return steps
-
-
-def _names_and_steps(tif: Any, index: int) -> tuple[tuple[str, ...], Steps]:
-    if tif.is_ome:
-        pixels = _ome_image(tif, index)["Pixels"]
-        return _ome_channels(pixels), _ome_steps(pixels)
-    return (), _imagej_steps(tif, tif.series[index].pages[0])
 
 
 def napari_axes(axes: str) -> str:
@@ -171,6 +95,54 @@ def _arrays(series: Any, lazy: bool) -> list[Any]:
     return arrays
 
 
+@contextmanager
+def _told() -> Iterator[list[str]]:
+    """Collect what tifffile logs, in place of the terminal."""
+    messages: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        messages.append(record.getMessage())
+        _log.debug("tifffile: %s", messages[-1])
+        return False
+
+    log = logging.getLogger("tifffile")
+    log.addFilter(keep)
+    try:
+        yield messages
+    finally:
+        log.removeFilter(keep)
+
+
+def _opened(path: Path) -> Any:
+    """Open a file; pages of one size that were added one by one are one image."""
+    import tifffile
+
+    tif = tifffile.TiffFile(path)
+    for name in re.findall(r'FileName="([^"]*)"', tif.ome_metadata or ""):
+        check_inside(path, html.unescape(name))
+    kinds = {(s.kind, s.shape, s.dtype, len(s.pages)) for s in tif.series}
+    if len(tif.series) < 2 or len(kinds) > 1 or tif.series[0].kind != "shaped":
+        return tif
+    if len(tif.series[0].pages) > 1:
+        return tif
+    tif.close()
+    return tifffile.TiffFile(path, is_shaped=False)
+
+
+def _check_compression(page: Any) -> None:
+    """See that tifffile knows how to decompress a page."""
+    import tifffile
+
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+    except KeyError as error:
+        name = getattr(page.compression, "name", page.compression)
+        raise ScanError(
+            f"cannot be read: its compression ({name}) is not supported, save it "
+            "with another"
+        ) from error
+
+
 def read_tiff(path: Path, options: ReadOptions) -> Scan:
     """Read a TIFF of any kind.
 
@@ -193,17 +165,22 @@ def read_tiff(path: Path, options: ReadOptions) -> Scan:
     ScanError
         If it is damaged, or its axes are not those of an image.
     """
-    import tifffile
-
     try:
-        tif = tifffile.TiffFile(path)
-        try:
-            return _read_open(tif, path, options)
-        finally:
-            if not options.lazy:
-                tif.close()
+        with _told() as messages:
+            tif = _opened(path)
+            try:
+                scan = _read_open(tif, path, options)
+            finally:
+                if not options.lazy:
+                    tif.close()
+        if any("zeroed" in one for one in messages):
+            return replace(scan, warnings=(*scan.warnings, LACKING))
+        return scan
     except ScanError as error:
-        raise ScanError(f"{path.name} {error}.") from error
+        text = str(error)
+        raise ScanError(
+            text if text.endswith(".") else f"{path.name} {text}."
+        ) from error
     except OSError:
         raise
     except Exception as error:  # tifffile raises many kinds on damaged files
@@ -222,12 +199,10 @@ def tiff_axes(path: str, shape: tuple[int, ...]) -> str:
     str
         In our letters; empty where there is none, or it is no TIFF.
     """
-    import tifffile
-
     if split_suffix(path)[1] not in SUFFIXES:
         return ""
     try:
-        with tifffile.TiffFile(path) as tif:
+        with _told(), _opened(Path(path)) as tif:
             found = [s.axes for s in tif.series if tuple(s.shape) == shape]
         return napari_axes(found[0]) if found else ""
     except Exception:  # noqa: BLE001 - tifffile raises many kinds on damaged files
@@ -256,16 +231,19 @@ def _read_open(tif: Any, path: Path, options: ReadOptions) -> Scan:
         raise ScanError("holds no image that is whole")
     index = _number(options.series, len(tif.series))
     series, titles = tif.series[index], _titles(tif)
+    _check_compression(series.keyframe)
     stored, arrays = series.axes, _arrays(series, options.lazy)
     table = None if options.as_mask else _palette(tif, series)
     if table is not None:
         arrays = [looked_up(array, table) for array in arrays]
         stored += "S" * (table.ndim - 1)
     axes = napari_axes(stored)
-    colour = "S" in stored and arrays[0].shape[stored.index("S")] in (3, 4)
+    # Inks and the like are channels: as red, green and blue they would be wrong.
+    inks = series.keyframe.photometric in INKS
+    colour = "S" in stored and arrays[0].shape[stored.index("S")] in (3, 4) and not inks
     order = _ordered(axes, colour)
     arrays = [_transposed(array, axes, order) for array in arrays]
-    names, steps = _names_and_steps(tif, index)
+    names, steps = names_and_steps(tif, index)
     tag = series.keyframe.tags.get(ORIENTATION)
     orientation = int(tag.value) if tag is not None else 1
     arrays = [turned_upright(array, orientation, order.index("Y")) for array in arrays]

@@ -4,6 +4,8 @@ import gzip
 import json
 import logging
 import os
+import subprocess
+import sys
 
 import imagecodecs
 import numpy as np
@@ -291,6 +293,19 @@ def test_devices_and_pipes_are_not_opened(tmp_path):
     for name in ("a.nii", "b.nrrd"):
         with pytest.raises(ScanError, match="it is a device, not a file"):
             read_scan(tmp_path / name)
+
+
+def test_nothing_is_printed_where_nobody_asked_for_the_log(tmp_path):
+    (tmp_path / "a.nii").write_bytes(b"no")
+    code = (
+        "from napari_segdino.io import read_scan\n"
+        "from napari_segdino.errors import ScanError\n"
+        "try: read_scan('a.nii')\n"
+        "except ScanError: print('told')"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("told\n", "")
 
 
 def test_details_go_to_the_log(tmp_path, caplog):

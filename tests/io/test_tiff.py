@@ -7,7 +7,8 @@ from PIL import Image, ImageOps
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import read_mask, read_scan
-from napari_segdino.io.tiff import napari_axes, plain_unit
+from napari_segdino.io.tiff import napari_axes
+from napari_segdino.io.tiff_units import plain_unit
 
 RNG = np.random.default_rng(0)
 
@@ -242,3 +243,67 @@ def test_the_orientation_tag_is_heeded_as_pillow_does(tmp_path, orientation, laz
     across, down = 1e4 / 100, 1e4 / 50
     turned = orientation >= 5
     assert scan.spacing == pytest.approx((across, down) if turned else (down, across))
+
+
+def test_pages_that_were_added_one_by_one_are_a_stack(tmp_path):
+    path, pages = tmp_path / "a.tif", noise(4, 8, 9)
+    for k, page in enumerate(pages):
+        tifffile.imwrite(path, page, append=k > 0)
+    scan = read_scan(path)
+    assert (scan.axes, scan.all_series) == ("ZYX", {})
+    assert np.array_equal(scan.data, pages)
+    tifffile.imwrite(path, noise(8, 9).astype(float), append=True)
+    assert len(read_scan(path).all_series) == 5
+
+
+@pytest.mark.parametrize("part", [None, b"no"])
+def test_parts_of_an_ome_tiff_that_are_missing_are_told(tmp_path, part, capfd):
+    uuid = "urn:uuid:0000000{}-0000-0000-0000-000000000000"
+    planes, names = noise(3, 8, 9), [f"z{z}.ome.tif" for z in range(3)]
+    listed = "".join(
+        f'<TiffData FirstZ="{z}" PlaneCount="1"><UUID FileName="{name}">'
+        f"{uuid.format(z)}</UUID></TiffData>"
+        for z, name in enumerate(names)
+    )
+    kind = planes.dtype.name
+    for z, name in enumerate(names):
+        about = (
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/'
+            f'OME/2016-06" UUID="{uuid.format(z)}"><Image ID="Image:0"><Pixels '
+            f'ID="Pixels:0" DimensionOrder="XYZCT" Type="{kind}" SizeX="9" SizeY="8" '
+            f'SizeZ="3" SizeC="1" SizeT="1">{listed}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / name, planes[z], description=about, metadata=None)
+    first = tmp_path / names[0]
+    scan = read_scan(first)
+    assert np.array_equal(scan.data, planes)
+    assert scan.warnings == ()
+    content = first.read_bytes()
+    first.write_bytes(content.replace(b'"z1.ome.tif"', b'"../x.ome.t"'))
+    with pytest.raises(ScanError, match=r"pixels outside of its folder, \.\./x\.ome"):
+        read_scan(first)
+    first.write_bytes(content)
+    (tmp_path / names[1]).unlink()
+    if part:
+        (tmp_path / names[1]).write_bytes(part)
+    assert (
+        "Parts of the image are missing" in read_scan(tmp_path / names[0]).warnings[0]
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_inks_are_channels_and_no_colours(tmp_path):
+    inks = noise(8, 9, 4).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", inks, photometric="separated")
+    scan = read_scan(tmp_path / "a.tif", channels_last=True)
+    assert (scan.axes, scan.colour) == ("YXC", False)
+    assert np.array_equal(scan.data, inks)
+
+
+def test_a_compression_that_is_not_supported_is_named(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(8, 9))
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[0].tags["Compression"].overwrite(34676)
+    with pytest.raises(ScanError, match=r"compression \(SGILOG\) is not supported"):
+        read_scan(path)
