@@ -19,6 +19,12 @@ from napari_segdino.errors import InputError, ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.images.planes import check_axes, guess_axes
 from napari_segdino.io.geometry import Geometry
+from napari_segdino.io.omezarr_meta import (
+    channel_names,
+    named_axes,
+    not_applied,
+    transform,
+)
 from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
@@ -83,15 +89,16 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
             series=name,
             all_series=titles,
             name=scan.name + (f" {name.replace('/', '-')}" if name != first else ""),
-            warnings=(note,) if options.series is None else (),
+            warnings=(*scan.warnings, *((note,) if options.series is None else ())),
         )
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         _log.error("reading %s failed", path, exc_info=error)
-        raise ScanError(
-            f"{path.name} cannot be read: it is damaged or not OME-Zarr."
-        ) from error
+        why = "it is damaged or not OME-Zarr"
+        if type(error).__name__ == "UnknownCodecError":  # zarr's or numcodecs'
+            why = f"its compression is not supported ({error}), save it with another"
+        raise ScanError(f"{path.name} cannot be read: {why}.") from error
 
 
 def _plain(array: Any, path: Path) -> Scan:
@@ -158,42 +165,6 @@ def _image(group: Any, name: str, titles: dict[str, str]) -> tuple[Any, dict[str
     raise ScanError(f"holds no image {name!r}; it holds {', '.join(listed)}{more}")
 
 
-def _transform(one: dict[str, Any], kind: str, count: int, plain: float) -> list[float]:
-    for step in one.get("coordinateTransformations", []):
-        if step.get("type") == kind:
-            return [float(v) for v in step[kind]]
-    return [plain] * count
-
-
-def _named(axes: list[Any]) -> tuple[str, list[str]]:
-    """Letters and units of the axes, by their names, else by their types.
-
-    Version 0.3 has bare names, and no types.
-    """
-    plain = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
-    names = [str(axis["name"]).upper() for axis in plain]
-    kinds = [axis.get("type") for axis in plain]
-    free = [c for c in "ZYX"[-kinds.count("space") :] if c not in names]
-
-    def letter(name: str, kind: Any) -> str:
-        if name not in "TCZYX" and kind == "space" and free:
-            return free.pop(0)
-        return {"channel": "C", "time": "T"}.get(str(kind), name[:1])
-
-    letters = "".join(letter(*pair) for pair in zip(names, kinds, strict=True))
-    if not set(letters) <= set("TCZYX") or len(set(letters)) != len(letters):
-        named = ", ".join(str(axis["name"]) for axis in plain)
-        raise ScanError(f"has axes {named}, which cannot be named T, C, Z, Y, X")
-    units = [str(axis.get("unit", "")) for axis in plain]
-    return letters, [SHORT_UNITS.get(unit, unit or PIXEL) for unit in units]
-
-
-def _channel_names(about: dict[str, Any]) -> tuple[str, ...]:
-    channels = about.get("omero", {}).get("channels", [])
-    names = tuple(str(channel.get("label", "")) for channel in channels)
-    return names if all(names) else ()
-
-
 class _Checked:
     """An array that says in one sentence when a chunk is damaged."""
 
@@ -222,12 +193,12 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     first = image["datasets"][0]
     n = group[first["path"]].ndim
     # Versions 0.1 and 0.2 have five axes and do not name them.
-    axes, units = _named(image.get("axes") or list("tczyx"[-n:]))
-    whole = _transform(image, "scale", n, 1.0)
-    own = _transform(first, "scale", n, 1.0)
+    axes, units = named_axes(image.get("axes") or list("tczyx"[-n:]))
+    whole = transform(image, "scale", n, 1.0)
+    own = transform(first, "scale", n, 1.0)
     steps = [a * b or 1.0 for a, b in zip(own, whole, strict=True)]
-    moved = _transform(first, "translation", n, 0.0)
-    further = _transform(image, "translation", n, 0.0)
+    moved = transform(first, "translation", n, 0.0)
+    further = transform(image, "translation", n, 0.0)
     origin = [a * s + b for a, s, b in zip(moved, whole, further, strict=True)]
     order = "".join(axis for axis in "CTZYX" if axis in axes)
     levels = (_lazy(group[one["path"]], path) for one in image["datasets"])
@@ -249,10 +220,11 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
             tuple(origin[at[axis]] for axis in place),
             tuple(np.diag([np.sign(steps[at[axis]]) for axis in place]).ravel()),
         ),
-        channel_names=_channel_names(about),
+        channel_names=channel_names(about),
         path=path,
         format="OME-Zarr",
         name=split_suffix(path)[0],
+        warnings=not_applied(image, first),
     )
 
 
