@@ -209,10 +209,10 @@ def iter_series(folder: Path | str) -> Steps[list[Series]]:
     folder = Path(folder)
     if folder.is_file():
         return iter_index([folder])
-    files = sorted(
-        Path(root, name) for root, _folders, names in os.walk(folder) for name in names
+    paths = (
+        Path(root, one) for root, _folders, names in os.walk(folder) for one in names
     )
-    return iter_index(files)
+    return iter_index(sorted(path for path in paths if path.is_file()))
 
 
 def list_series(folder: Path | str) -> list[Series]:

@@ -8,6 +8,7 @@ the bytes of some files.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import struct
 import warnings
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io.itk import quiet_itk
+from napari_segdino.io.scan import check_claim
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +96,9 @@ def read_values(path: Path | str) -> tuple[Any, NDArray[Any]]:
         tags = read_tags(path)
     except (pydicom.errors.InvalidDicomError, *DAMAGED) as error:
         raise _damaged(path, error) from error
+    names = ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")
+    claimed = math.prod(int(tags.get(name) or 1) for name in names)
+    check_claim(path, claimed * int(tags.get("BitsAllocated") or 8) // 8)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -225,7 +225,8 @@ def _of_folder(path: Path) -> Format | None:
     series = _BY_NAME["DICOM"]
     for file in islice(walk, MAX_LOOKED_AT):
         plain = file.suffix == "" or file.suffix[1:].isdigit()
-        if file.suffix.lower() in series.suffixes or (plain and dicom.is_dicom(file)):
+        known = file.suffix.lower() in series.suffixes
+        if file.is_file() and (known or (plain and dicom.is_dicom(file))):
             return series
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -18,7 +19,14 @@ from numpy.typing import NDArray
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.io.geometry import SHEAR_DEGREES, SHEARED, Geometry
-from napari_segdino.io.scan import MILLIMETRES, PIXEL, Header, ReadOptions, Scan
+from napari_segdino.io.scan import (
+    MILLIMETRES,
+    PIXEL,
+    Header,
+    ReadOptions,
+    Scan,
+    check_claim,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -185,7 +193,15 @@ def read_image(path: Path, kind: str) -> Any:
     """
     with quiet_itk() as sitk:
         try:
-            return sitk.ReadImage(os.fspath(path))
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(os.fspath(path))
+            reader.ReadImageInformation()
+            if path.suffix.lower() in (".nrrd", ".mha"):  # the others are two files
+                parts = reader.GetNumberOfComponents()
+                one = sitk.Image([1, 1], reader.GetPixelID(), parts)
+                values = parts * math.prod(reader.GetSize())
+                check_claim(path, values * one.GetSizeOfPixelComponent())
+            return reader.Execute()
         except RuntimeError as error:
             _log.error("reading %s failed", path, exc_info=error)
             raise ScanError(_why(path, kind, str(error))) from error

@@ -8,6 +8,7 @@ scan, so that they lie on it in every program, whichever of the two that one rea
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.io.geometry import SHEAR_DEGREES, SHEARED, Geometry, Matrix
 from napari_segdino.io.itk import mask_grid
-from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
+from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan, check_claim
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,9 @@ def read_nifti(path: Path, options: ReadOptions) -> Scan:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image: Any = nib.load(path, mmap=False)
+            stored = image.header.get_data_dtype().itemsize
+            packed = Path(image.file_map["image"].filename)
+            check_claim(packed, stored * math.prod(map(int, image.shape)))
             data = _pixels(image)
     except (ImageFileError, HeaderDataError) as error:
         _log.error("reading %s failed", path, exc_info=error)

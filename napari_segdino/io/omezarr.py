@@ -8,6 +8,7 @@ well, but brings cloud clients with it and, as of 0.18, holds pydantic back.
 from __future__ import annotations
 
 import logging
+import math
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 GROUP_FILES = ("zarr.json", ".zattrs", ".zgroup")
 """A folder with one of these is Zarr."""
+
+MOST_CHUNKS, LARGEST_CHUNK = 2**22, 2**31
+"""Chunks of an array, and pixels of one, that are read."""
 
 MOST_TOLD = 10
 """Images that are named in an error."""
@@ -73,7 +77,7 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
     import zarr
 
     try:
-        node = zarr.open(str(path), mode="r")
+        node = zarr.open(_plain_files(path), mode="r")
         if not isinstance(node, zarr.Group):
             return _plain(node, path)
         titles = _titles(node)
@@ -99,6 +103,20 @@ def read_zarr(path: Path, options: ReadOptions) -> Scan:
         if type(error).__name__ == "UnknownCodecError":  # zarr's or numcodecs'
             why = f"its compression is not supported ({error}), save it with another"
         raise ScanError(f"{path.name} cannot be read: {why}.") from error
+
+
+def _plain_files(path: Path) -> Any:
+    """Open a folder as a store that does not wait for pipes nor reads devices."""
+    from zarr.storage import LocalStore
+
+    class PlainFiles(LocalStore):  # type: ignore[misc]
+        async def get(self, key: str, *args: Any, **options: Any) -> Any:
+            file = self.root / key
+            if file.exists() and not (file.is_file() or file.is_dir()):
+                raise ScanError(f"cannot be read: {key} in it is a device, not a file")
+            return await super().get(key, *args, **options)
+
+    return PlainFiles(path, read_only=True)
 
 
 def _plain(array: Any, path: Path) -> Scan:
@@ -175,6 +193,8 @@ class _Checked:
     def __getitem__(self, key: Any) -> Any:
         try:
             return self.array[key]
+        except ScanError as error:
+            raise ScanError(f"{self.name} {error}.") from error
         except (RuntimeError, ValueError, OSError, zlib.error) as error:
             _log.error("reading a chunk of %s failed", self.name, exc_info=error)
             raise ScanError(
@@ -185,6 +205,14 @@ class _Checked:
 def _lazy(array: Any, path: Path) -> Any:
     import dask.array as da
 
+    pieces = math.prod(
+        -(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)
+    )
+    if pieces > MOST_CHUNKS or math.prod(array.chunks) > LARGEST_CHUNK:
+        raise ScanError(
+            "cannot be read: its chunks are too small or too large, write it again "
+            "with chunks of some hundred pixels a side"
+        )
     return da.from_array(_Checked(array, path.name), chunks=array.chunks)
 
 

@@ -40,6 +40,36 @@ MILLIMETRES = {
 """What a unit of length is in mm."""
 
 
+LARGE = 2**29
+"""Bytes of pixels from which on a claim is compared with the file."""
+
+MOST_PACKED = 2000
+"""Times that compressed pixels may be larger than their file; zeros in zip are 1032."""
+
+
+def check_claim(path: Path, wanted: int) -> None:
+    """See that a file can hold the pixels that its header claims, before reading.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    wanted : int
+        Bytes of pixels.
+
+    Raises
+    ------
+    ScanError
+        If it cannot, however well it is compressed.
+    """
+    size = path.stat().st_size
+    if wanted > LARGE and wanted > MOST_PACKED * size:
+        raise ScanError(
+            f"{path.name} cannot be read: it is damaged, as its header claims "
+            f"{wanted / 1e9:.1f} GB of pixels and the file has {size / 1e6:.1f} MB."
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadOptions:
     """What is asked of a reader; each heeds what its format has.

@@ -1,15 +1,17 @@
 """Any scan that another library wrote: read here, its mask lies on it for a third."""
 
+import imagecodecs
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import tifffile
 import zarr
-from dicom_slices import make_slice
+from dicom_slices import make_enhanced, make_slice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from napari_segdino.io import read_scan, write_mask
@@ -18,6 +20,9 @@ SHAPES = hnp.array_shapes(min_dims=3, max_dims=3, min_side=2, max_side=6)
 KINDS = st.sampled_from(["u1", "i2", "u2", "i4", "f4"])
 STEPS = st.tuples(*[st.floats(0.01, 9)] * 3)
 PLACES = st.tuples(*[st.floats(-500, 500)] * 3)
+PICTURES = st.tuples(st.integers(2, 9), st.integers(2, 9)) | st.tuples(
+    st.integers(2, 9), st.integers(2, 9), st.sampled_from([3, 4])
+)
 TURNS = st.tuples(*[st.floats(-180, 180)] * 3)
 
 
@@ -127,3 +132,58 @@ def test_zarr_to_zarr(tmp_path_factory, shape, kind, steps, place, ways):
     assert scale["scale"] == pytest.approx(signed)
     found = rest[0]["translation"] if rest else [0, 0, 0]
     assert found == pytest.approx(list(place))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nhdr", ".mha", ".mhd"])
+@examples(8)
+@given(SHAPES, KINDS, STEPS, PLACES, TURNS)
+def test_simpleitk_to_nibabel(tmp_path, suffix, shape, kind, steps, place, turn):
+    image = sitk.GetImageFromArray(pixels(shape, kind))
+    image.SetSpacing(steps)
+    image.SetOrigin(place)
+    turned = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
+    image.SetDirection(turned.ravel().tolist())
+    sitk.WriteImage(image, str(tmp_path / f"s{suffix}"))
+    scan = read_scan(tmp_path / f"s{suffix}")
+    assert np.array_equal(scan.data, pixels(shape, kind))
+    mask = mask_of(scan)
+    found = nib.load(write_mask(tmp_path / "m.nii.gz", mask, like=scan))
+    assert np.array_equal(np.asarray(found.dataobj).T, mask)
+    wanted = np.eye(4)
+    wanted[:3, :3], wanted[:3, 3] = turned * steps, place
+    assert np.allclose(found.affine, np.diag([-1, -1, 1, 1]) @ wanted, atol=1e-3)
+
+
+@examples(8)
+@given(SHAPES, STEPS, PLACES, st.booleans(), st.randoms())
+def test_enhanced_dicom_to_simpleitk(tmp_path, shape, steps, place, single, chance):
+    folder = tmp_path / f"e{chance.random()}"
+    folder.mkdir()
+    data, order = pixels(shape, "u2"), list(range(shape[0]))
+    chance.shuffle(order)
+    at = [(*place[:2], place[2] + k * steps[2]) for k in order]
+    groups = [[k] for k in range(len(order))] if single else [range(len(order))]
+    for i, group in enumerate(groups):
+        frames = data[[order[k] for k in group]]
+        where = [[round(v, 6) for v in at[k]] for k in group]
+        spacing = [round(step, 6) for step in steps[1::-1]]
+        make_enhanced(folder / f"{i}.dcm", frames, where, spacing)
+    scan = read_scan(folder)
+    assert np.array_equal(scan.data, data)
+    mask = mask_of(scan)
+    found = sitk.ReadImage(str(write_mask(folder / "m.nii.gz", mask, like=scan)))
+    assert np.array_equal(sitk.GetArrayFromImage(found), mask)
+    assert np.allclose(found.GetSpacing(), steps, atol=1e-4)
+    assert np.allclose(found.GetOrigin(), place, atol=1e-4)
+
+
+@examples(15)
+@given(hnp.arrays(st.sampled_from(["u1", "u2"]), PICTURES))
+def test_imagecodecs_to_pillow(tmp_path, picture):
+    (tmp_path / "s.png").write_bytes(imagecodecs.png_encode(picture))
+    scan = read_scan(tmp_path / "s.png")
+    assert np.array_equal(scan.data, picture)
+    assert scan.data.dtype == picture.dtype
+    mask = (np.arange(np.prod(scan.spatial_shape)) % 3).reshape(scan.spatial_shape)
+    with Image.open(write_mask(tmp_path / "m.png", mask, like=scan)) as found:
+        assert np.array_equal(np.asarray(found), mask)
