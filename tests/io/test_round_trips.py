@@ -1,5 +1,8 @@
 """Any scan that another library wrote: read here, its mask lies on it for a third."""
 
+from pathlib import Path
+from tempfile import mkdtemp
+
 import imagecodecs
 import nibabel as nib
 import numpy as np
@@ -157,8 +160,7 @@ def test_simpleitk_to_nibabel(tmp_path, suffix, shape, kind, steps, place, turn)
 @examples(8)
 @given(SHAPES, STEPS, PLACES, st.booleans(), st.randoms())
 def test_enhanced_dicom_to_simpleitk(tmp_path, shape, steps, place, single, chance):
-    folder = tmp_path / f"e{chance.random()}"
-    folder.mkdir()
+    folder = Path(mkdtemp(dir=tmp_path))  # each example has its own files
     data, order = pixels(shape, "u2"), list(range(shape[0]))
     chance.shuffle(order)
     at = [(*place[:2], place[2] + k * steps[2]) for k in order]
