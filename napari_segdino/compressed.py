@@ -59,7 +59,7 @@ class Compressed:
             flat = np.frombuffer(content, self.dtype)
             return flat.reshape(self.shape).copy()
         except (zlib.error, ValueError) as error:
-            raise ProjectError("A mask that was kept is damaged.") from error
+            raise ProjectError("A stored mask is damaged.") from error
 
 
 def write_compressed(path: Path, arrays: Mapping[str, Compressed]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
 from napari_segdino.errors import DAMAGE, ModelFileError
 from napari_segdino.files import atomic_path
 from napari_segdino.heads.registry import current_names, first_name
@@ -23,9 +24,6 @@ _log = logging.getLogger(__name__)
 FORMAT = "napari-segdino probe"
 VERSION = 2
 """In files of version 1, ``mvr`` names the head ``probe``."""
-
-CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
-"""Suffixes of what SegDINO's own code writes."""
 
 DAMAGED = "{} is damaged: take a copy of it, or train the probe anew."
 
@@ -145,7 +143,7 @@ def read_model(path: str | Path) -> ModelFile:
     path = Path(path)
     if not path.is_file():
         raise ModelFileError(f"There is no probe file {path}.")
-    if path.suffix.lower() in CHECKPOINTS:
+    if path.suffix.lower() in CHECKPOINT_SUFFIXES:
         from napari_segdino.heads.dense.released import read_released
 
         return ModelFile(*read_released(path))
@@ -161,8 +159,8 @@ def read_model(path: str | Path) -> ModelFile:
     if header.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a napari-segdino probe file.")
     major, _, minor = header.get("version", "").partition(".")
-    known = re.fullmatch(r"[1-9]\d{,3}(\.\d{1,4})?", header.get("version", ""))
-    if known and int(major) > VERSION:
+    numbered = re.fullmatch(r"[1-9]\d{,3}(\.\d{1,4})?", header.get("version", ""))
+    if numbered and int(major) > VERSION:
         raise ModelFileError(
             f"{path} was written by a newer version: update napari-segdino."
         )
@@ -170,7 +168,7 @@ def read_model(path: str | Path) -> ModelFile:
         meta = header["meta"]
         # Files of the first version may have no checksum.
         promised = header.get("checksum", "" if major != "1" else None)
-        if not known or promised not in (None, _checksum(meta, tensors)):
+        if not numbered or promised not in (None, _checksum(meta, tensors)):
             raise ValueError(f"the checksum of version {major} is {promised}")
         found = json.loads(meta)
         if int(major) < 2:

@@ -182,16 +182,16 @@ def _settings(group: type[T], stored: Mapping[str, Any], newer: bool) -> T:
         If the file has a setting that there is not: masks would be others without
         it. What a newer version added is left out, and logged.
     """
-    known = hints_of(group)
-    for name in stored.keys() - known.keys():
-        text = unknown_name("setting of a probe", name, known)
+    hints = hints_of(group)
+    for name in stored.keys() - hints.keys():
+        text = unknown_name("setting of a probe", name, hints)
         if not newer:
             raise ModelFileError(text)
         _log.warning("%s A newer version wrote it: it is left out.", text)
-    check_types(stored, known)
+    check_types(stored, hints)
     frozen = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in stored.items()
-        if name in known
+        if name in hints
     }
     return group(**frozen)

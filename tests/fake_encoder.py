@@ -1,5 +1,6 @@
 """An encoder small enough to reason about: block means of the colours."""
 
+import numpy as np
 import torch
 
 from napari_segdino.encoders.base import Encoder, EncoderSpec
@@ -39,3 +40,12 @@ class FakeEncoder(Encoder):
             torch.nn.functional.avg_pool2d(batch, SPEC.strides[level]).half()
             for level in levels
         )
+
+
+def bright_square(side):
+    """An image (Y, X) with an object, and a stroke on each side of its border."""
+    image = np.random.default_rng(0).integers(0, 40, (side, side), np.uint8)
+    image[16:32, 16:32] += 180
+    marks = np.zeros((side, side), np.uint8)
+    marks[20, 18:26], marks[40, 4:40] = 2, 1
+    return image, marks

@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 import pytest
-from fake_encoder import FakeEncoder
+from fake_encoder import FakeEncoder, bright_square
 
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings
@@ -36,14 +36,6 @@ def probe(monkeypatch, tmp_path):
     fake = FakeEncoder()
     fake.installed(monkeypatch)
     return Segmenter("fake", cache=CacheSettings(folder=tmp_path / "cache"))
-
-
-def scene():
-    image = np.random.default_rng(0).integers(0, 40, (64, 64), np.uint8)
-    image[16:32, 16:32] += 180
-    marks = np.zeros((64, 64), np.uint8)
-    marks[20, 18:26], marks[50, 4:50] = 2, 1
-    return image, marks
 
 
 @pytest.fixture
@@ -85,7 +77,7 @@ def test_the_version_of_a_file_says_what_mvr_means(
 def test_a_probe_file_opens_as_a_probe_and_goes_on(
     probe, tmp_path, former_file, recipe, expected
 ):
-    image, marks = scene()
+    image, marks = bright_square(64)
     probe.fit(image, marks)
     path = former_file(probe.save(tmp_path / "a.segdino"), recipe=recipe)
     loaded = Segmenter.load(path)
@@ -103,7 +95,7 @@ def test_a_probe_file_opens_as_a_probe_and_goes_on(
 
 @pytest.mark.parametrize("kind", ["RadialProbe", "KernelProbe"])
 def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, former_file, kind):
-    image, marks = scene()
+    image, marks = bright_square(64)
     for _ in range(2):  # a second fit, so that the probe before is filed as well
         probe.partial_fit(image, marks)
         marks[5:60:9, 40:60] = 1
@@ -123,7 +115,7 @@ def test_what_a_file_calls_a_kernel_probe(probe, tmp_path, former_file, kind):
 def test_masks_of_a_folder_that_the_former_probe_made_are_up_to_date(
     probe, tmp_path, former_file, recipe
 ):
-    probe.fit(*scene())
+    probe.fit(*bright_square(64))
     path = former_file(probe.save(tmp_path / "a.segdino"), recipe=recipe)
     noted = model_digest(read_model(path))
     again = Segmenter.load(path).save(tmp_path / "b.segdino")
@@ -134,7 +126,7 @@ def test_masks_of_a_folder_that_the_former_probe_made_are_up_to_date(
 
 
 def test_many_files_say_it_once(probe, tmp_path, former_file, caplog):
-    probe.fit(*scene())
+    probe.fit(*bright_square(64))
     path = former_file(probe.save(tmp_path / "a.segdino"))
     with caplog.at_level(logging.WARNING):
         for _ in range(3):

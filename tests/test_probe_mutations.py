@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from fake_encoder import FakeEncoder
+from fake_encoder import FakeEncoder, bright_square
 from probe_mutations import mutations
 from safetensors.torch import save_file
 
@@ -22,17 +22,9 @@ HEADS = {
     "probe": "probe_quick",
     "mvr": "mvr:steps=3,hidden=8",
     "segdino": "segdino_quick",
-    "segdino_v2": "segdino_v2_quick:width=16",
+    "segdino_v2": "segdino_v2_quick:width=32",
     "meddino": "meddino_quick:width=16",
 }
-
-
-def scene():
-    image = np.random.default_rng(0).integers(0, 40, (48, 48), np.uint8)
-    image[16:32, 16:32] += 180
-    marks = np.zeros((48, 48), np.uint8)
-    marks[20, 18:26], marks[40, 4:40] = 2, 1
-    return image, marks
 
 
 def untrained(decoder, examples, n_classes, recipe, **how):
@@ -48,7 +40,7 @@ def trained(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "napari_segdino.heads.dense.dense_head.iter_fit_dense", untrained
     )
-    image, marks = scene()
+    image, marks = bright_square(48)
 
     def make(head):
         recipe = HEADS.get(head, "probe:steps=3")
@@ -84,29 +76,36 @@ def outcome(path, image):
     return found
 
 
-def check(file, image, path, seed, count):
+def faults(file, image, path, seed, count):
+    """Tell which of so many changes end in neither a sentence nor finite masks."""
     many = list(mutations(file))
     random.Random(seed).shuffle(many)
-    for told, changed in islice(many, count):
+    told = []
+    for change, changed in islice(many, count):
         write_model(path, changed)  # with the right checksum
         try:
             found = outcome(path, image)
         except Exception as error:  # noqa: BLE001
-            pytest.fail(f"{told}: {error!r}")
-        assert isinstance(found, np.ndarray) or found.endswith((".", ":"))
+            told.append(f"{change}: {error!r}")
+        else:
+            if isinstance(found, str) and not found.endswith((".", ":")):
+                told.append(f"{change}: no sentence, {found}")
+    return told
 
 
 @pytest.mark.parametrize("head", ["probe", "mvr", "meddino"])
 def test_what_was_changed_in_a_probe_is_refused_in_a_sentence(trained, tmp_path, head):
-    image, _ = scene()
-    check(read_model(trained(head)), image, tmp_path / "changed", 0, 20)
+    image, _ = bright_square(48)
+    file = read_model(trained(head))
+    assert faults(file, image, tmp_path / "changed", 0, 20) == []
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("head", [*HEADS, "masks"])
 def test_any_change_of_a_probe_is_refused_in_a_sentence(trained, tmp_path, head):
-    image, _ = scene()
-    check(read_model(trained(head)), image, tmp_path / "changed", 1, 10**6)
+    image, _ = bright_square(48)
+    file = read_model(trained(head))
+    assert faults(file, image, tmp_path / "changed", 1, 10**6) == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +149,7 @@ def test_settings_that_are_none_are_refused(tmp_path, meta):
 def test_what_a_newer_minor_version_added_is_left_out_with_a_word(
     trained, tmp_path, monkeypatch, caplog
 ):
-    image, _ = scene()
+    image, _ = bright_square(48)
     path = trained("probe")
     expected = outcome(path, image)
     file = read_model(path)

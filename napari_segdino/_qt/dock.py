@@ -366,10 +366,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.slices.refresh()
 
     def _on_setting(self, name: str, value: object) -> None:
-        if name == "head":
-            # Recipes are each a head's own.
-            self.switch.switch(self.image, head=value, recipe=None)
-        elif name in ("encoder", "features", "recipe"):
+        if name in ("encoder", "head", "features", "recipe"):
             self.switch.switch(self.image, **{name: value})
         else:
             self.session.change(**{name: value})

@@ -75,18 +75,14 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
     ModelFileError
         If it is missing, damaged, or no probe.
     """
-    from napari_segdino.model_file import (
-        CHECKPOINTS,
-        model_digest,
-        read_model,
-        write_model,
-    )
+    from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
+    from napari_segdino.model_file import model_digest, read_model, write_model
 
     model = read_model(path)
     digest = model_digest(model)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            if Path(path).suffix.lower() in CHECKPOINTS:
+            if Path(path).suffix.lower() in CHECKPOINT_SUFFIXES:
                 path = write_model(Path(folder) / "probe.segdino", model)
             return Probe(Path(path).read_bytes(), digest, device)
     except OSError as error:

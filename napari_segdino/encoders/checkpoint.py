@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, torch.Tensor]
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-"""Of checkpoints."""
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+"""Of checkpoints, encoders' and those of SegDINO's own code."""
 
 _INDEX = ".index.json"
 _SLACK = 1 << 20
@@ -204,7 +204,7 @@ def _plain(timm_name: str) -> str:
 
 def _read_folder(folder: Path) -> Tensors:
     """Read the one checkpoint in a folder, or in a repository of the hub's cache."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES)
+    files = sorted(p for p in folder.iterdir() if p.suffix in CHECKPOINT_SUFFIXES)
     whole = [p for p in files if p.name == "model.safetensors"]
     parts = sorted(folder.glob(f"*{_INDEX}"))
     found = whole or parts or [p for p in files if p.suffix == ".safetensors"] or files
@@ -256,10 +256,14 @@ def _read_pickle(path: Path) -> Any:
         # By its suffix torch would read it as something else.
         mapped = is_zip and path.suffix != ".safetensors"
         file.seek(0)
-        how: Any = {"map_location": "cpu", "weights_only": True, "mmap": mapped}
         try:
             with torch.serialization.safe_globals(_harmless()):
-                return torch.load(path if mapped else file, **how)
+                return torch.load(
+                    path if mapped else file,
+                    map_location="cpu",
+                    weights_only=True,
+                    mmap=mapped,
+                )
         except Exception as error:  # noqa: BLE001 - damaged pickles raise anything
             raise WeightsError(f"{path.name} {_refusal(str(error))}.") from error
 
@@ -282,7 +286,7 @@ def _refusal(text: str) -> str:
 def _check_zip(path: Path) -> None:
     """Refuse what is no zip, and what would unpack to much more than it is.
 
-    torch stores its tensors as they are: a packed entry is none of its own.
+    torch stores its tensors as they are: a compressed entry is none of its own.
     """
     try:
         with zipfile.ZipFile(path) as archive:

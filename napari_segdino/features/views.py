@@ -109,8 +109,8 @@ def show(image: torch.Tensor, view: View, multiple: int) -> torch.Tensor:
     torch.Tensor, shape (C, Y', X')
     """
     size = view_size((image.shape[-2], image.shape[-1]), view, multiple)
-    shown = scale(image, size, view.squash or "bilinear")
-    return shown.clamp(0, 1).flip(view.flips)
+    scaled = scale(image, size, view.squash or "bilinear")
+    return scaled.clamp(0, 1).flip(view.flips)
 
 
 def scale(image: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:

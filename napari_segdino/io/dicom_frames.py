@@ -96,7 +96,7 @@ def sort_slices(
     return tuple(sorted(found, key=place))
 
 
-def _known(spacing: Numbers | None) -> Numbers | None:
+def _positive(spacing: Numbers | None) -> Numbers | None:
     return spacing if spacing and min(spacing) > 0 else None
 
 
@@ -126,7 +126,7 @@ def stacks_of(tags: Any, path: str) -> list[Stack]:
     if groups := tags.get("PerFrameFunctionalGroupsSequence"):
         parts = _of_groups(groups[:count], tags, path, number)
         return parts if len(groups) >= count else []
-    spacing = _known(numbers(tags, "PixelSpacing", 2))
+    spacing = _positive(numbers(tags, "PixelSpacing", 2))
     offsets = _offsets(tags, count)
     nuclear = tags.get("DetectorInformationSequence") if offsets is not None else None
     placed = nuclear[0] if nuclear else tags
@@ -184,7 +184,7 @@ def _of_groups(groups: Any, tags: Any, path: str, number: int) -> list[Stack]:
         time = int(of(frame, "FrameContent", "TemporalPositionIndex") or 0)
         x, y, z = map(float, place)
         one = (Slice(path, (x, y, z), number, i, time, kind),)
-        step = _known(tuple(map(float, spacing)))
+        step = _positive(tuple(map(float, spacing)))
         parts.append(Stack(tuple(map(float, orientation)), step, one))
     return gather(parts)
 

@@ -95,8 +95,8 @@ class Series:
     @property
     def positions(self) -> NDArray[np.float64] | None:
         """(N, 3) in mm, LPS; None where a slice does not say."""
-        known = [one.position for one in self.slices if one.position is not None]
-        return np.array(known, float) if len(known) == len(self.slices) else None
+        stated = [one.position for one in self.slices if one.position is not None]
+        return np.array(stated, float) if len(stated) == len(self.slices) else None
 
     @property
     def normal(self) -> NDArray[np.float64] | None:

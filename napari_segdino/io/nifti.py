@@ -67,8 +67,8 @@ def read_nifti(path: Path, options: ReadOptions) -> Scan:
             warnings.simplefilter("ignore")
             image: Any = nib.load(path, mmap=False)
             stored = image.header.get_data_dtype().itemsize
-            packed = Path(image.file_map["image"].filename)
-            check_claim(packed, stored * math.prod(map(int, image.shape)))
+            pixel_file = Path(image.file_map["image"].filename)
+            check_claim(pixel_file, stored * math.prod(map(int, image.shape)))
             data = _pixels(image)
     except (ImageFileError, HeaderDataError) as error:
         _log.error("reading %s failed", path, exc_info=error)

@@ -43,7 +43,7 @@ MILLIMETRES = {
 LARGE = 2**29
 """Bytes of pixels from which on a claim is compared with the file."""
 
-MOST_PACKED = 2000
+MOST_COMPRESSED = 2000
 """Times that compressed pixels may be larger than their file; zeros in zip are 1032."""
 
 
@@ -63,7 +63,7 @@ def check_claim(path: Path, wanted: int) -> None:
         If it cannot, however well it is compressed.
     """
     size = path.stat().st_size
-    if wanted > LARGE and wanted > MOST_PACKED * size:
+    if wanted > LARGE and wanted > MOST_COMPRESSED * size:
         raise ScanError(
             f"{path.name} cannot be read: it is damaged, as its header claims "
             f"{wanted / 1e9:.1f} GB of pixels and the file has {size / 1e6:.1f} MB."

@@ -100,17 +100,17 @@ def _told() -> Iterator[list[str]]:
     """Collect what tifffile logs, in place of the terminal."""
     messages: list[str] = []
 
-    def keep(record: logging.LogRecord) -> bool:
+    def collect(record: logging.LogRecord) -> bool:
         messages.append(record.getMessage())
         _log.debug("tifffile: %s", messages[-1])
         return False
 
     log = logging.getLogger("tifffile")
-    log.addFilter(keep)
+    log.addFilter(collect)
     try:
         yield messages
     finally:
-        log.removeFilter(keep)
+        log.removeFilter(collect)
 
 
 def _opened(path: Path) -> Any:

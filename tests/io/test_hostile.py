@@ -92,15 +92,15 @@ def claim_nifti(path):
     path.write_bytes(content)
 
 
-def claim_nifti_packed(path):
+def claim_nifti_compressed(path):
     claim_nifti(path.with_suffix(""))
     path.write_bytes(gzip.compress(path.with_suffix("").read_bytes() + bytes(10**7)))
 
 
 def claim_nrrd(path):
     head = "type: short\ndimension: 3\nsizes: 2000 2000 1000\nencoding: gzip\n"
-    packed = gzip.compress(bytes(10**7))
-    path.write_bytes(f"NRRD0004\n{head}endian: little\n\n".encode() + packed)
+    pixels = gzip.compress(bytes(10**7))
+    path.write_bytes(f"NRRD0004\n{head}endian: little\n\n".encode() + pixels)
 
 
 def claim_dicom(path):
@@ -117,7 +117,7 @@ def claim_dicom(path):
     ("name", "make"),
     [
         ("a.nii", claim_nifti),
-        ("a.nii.gz", claim_nifti_packed),
+        ("a.nii.gz", claim_nifti_compressed),
         ("a.nrrd", claim_nrrd),
         ("a.dcm", claim_dicom),
     ],

@@ -55,6 +55,8 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
             switch that is under way go with them.
         """
         controller, session = self._controller, self._controller.session
+        if "head" in changes:
+            changes = {"recipe": None} | changes  # recipes are each a head's own
         self._changes |= changes
         annotation = controller.annotations.get(image) if image is not None else None
         steps = partial(

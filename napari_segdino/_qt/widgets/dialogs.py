@@ -6,11 +6,12 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
 from napari_segdino.files import split_suffix
 from napari_segdino.io.formats import FORMATS
-from napari_segdino.model_file import CHECKPOINTS
 
 PROBES = "Probes (*.segdino)"
+CHECKPOINTS = " ".join(f"*{suffix}" for suffix in CHECKPOINT_SUFFIXES)
 _PROBE_ENDING = ".segdino"
 
 
@@ -27,7 +28,7 @@ def ask_save_probe(parent: QWidget) -> Path | None:
 
 def ask_load_probe(parent: QWidget) -> Path | None:
     """Ask which probe to load."""
-    kinds = f"{PROBES};;SegDINO checkpoints ({' '.join(f'*{s}' for s in CHECKPOINTS)})"
+    kinds = f"{PROBES};;SegDINO checkpoints ({CHECKPOINTS})"
     chosen, _ = QFileDialog.getOpenFileName(parent, "Load probe", "", kinds)
     return Path(chosen) if chosen else None
 

@@ -20,6 +20,7 @@ from napari_segdino._qt.controllers.series import SeriesCombo
 from napari_segdino._qt.layers.channels import channels_of
 from napari_segdino._qt.layers.image_layers import channel_axis
 from napari_segdino._qt.layers.layer_combo import ImageCombo
+from napari_segdino._qt.widgets.dialogs import CHECKPOINTS
 from napari_segdino.encoders import DEVICES
 from napari_segdino.session.settings import Settings
 
@@ -101,7 +102,7 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
         self.blockSignals(False)
 
 
-FILES = "Checkpoints (*.pth *.pt *.bin *.safetensors);;All files (*)"
+FILES = f"Checkpoints ({CHECKPOINTS});;All files (*)"
 
 _ASK = "\0file"
 
