@@ -209,6 +209,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.controller.annotations.label_picked.connect(self.classes.setValue)
         self.follower.noted.connect(self.inputs.note.setText)
         self.follower.drew.connect(self.projects.autosaver.ask)
+        self.projects.restorer.waiting_changed.connect(self.inputs.image.refresh)
         self.projects.restorer.restored.connect(self.review.refresh)
         self.session.settings_changed.connect(self._show_settings)
 
@@ -289,13 +290,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if not self.session.is_fitted:
             self.controller.refuse(self.controller.annotations.lacking(UNTAUGHT))
             return
-        path = dialogs.ask_save_probe(self)
-        if path is not None:
+        if (path := dialogs.ask_save_probe(self)) is not None:
             self.controller.save_probe(path)
 
     def _load(self) -> None:
-        path = dialogs.ask_load_probe(self)
-        if path is not None:
+        if (path := dialogs.ask_load_probe(self)) is not None:
             self.controller.load_probe(path)
 
     def _new(self) -> None:

@@ -398,7 +398,8 @@ def test_channels_of_two_files_come_back(
 
     other = make_user()
     reopen(other, folder, monkeypatch)
-    assert sorted(listed(other)) == [("t1", True), ("t2", True)]
+    assert listed(other) == [("t2", True), ("t1", True)]
+    assert labels(other) == ["t2 mask", "t2 marks"], "t1 is not an image of its own"
     order = [layer.name for layer in members_of(other.viewer, other.dock.image)]
     assert order == ["t2", "t1"], "the probe knows them in this order"
     np.testing.assert_array_equal(other.annotation.mask.data, drawn)

@@ -13,7 +13,7 @@ from napari_segdino._qt import messages
 from napari_segdino._qt.controllers.probe_switch import ChannelKeeper
 from napari_segdino._qt.layers.annotation import Annotation
 from napari_segdino._qt.layers.annotations import Annotations
-from napari_segdino._qt.layers.channels import bind
+from napari_segdino._qt.layers.channels import bind, lead_of
 from napari_segdino._qt.layers.files import mask_writer
 from napari_segdino._qt.layers.image_layers import voxel_spacing
 from napari_segdino._qt.layers.screen import Screen
@@ -211,6 +211,8 @@ class SessionController(QObject):  # type: ignore[misc]
         if image is None or image not in self.viewer.layers:
             self._stop_preparing()
             return
+        # A project that was opened meanwhile may have made it a channel.
+        self._preparing = image = lead_of(self.viewer, image)
         try:
             make(image)
         except SegDINOError as error:

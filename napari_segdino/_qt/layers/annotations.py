@@ -86,7 +86,8 @@ class Annotations(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._viewer, self._session, self._states = viewer, session, states
         self._annotations: dict[Any, Annotation] = {}
-        self._fresh: set[Any] = set()
+        # Masks made ahead, whose image has no annotation yet, by the image's id.
+        self._fresh: dict[Any, Labels] = {}
         viewer.layers.events.removed.connect(self._on_removed)
         session.classes_changed.connect(self._recolor)
 
@@ -122,8 +123,7 @@ class Annotations(QObject):  # type: ignore[misc]
         """
         shape = planes_of(self._viewer, image).spatial_shape
         if find_layer(self._viewer, image, "mask", shape) is None:
-            self._add_layer(image, "mask", shape)
-            self._fresh.add(image.unique_id)
+            self._fresh[image.unique_id] = self._add_layer(image, "mask", shape)
 
     def ensure(self, image: Image) -> Annotation:
         """Return the work on an image; make its layers if need be.
@@ -145,8 +145,7 @@ class Annotations(QObject):  # type: ignore[misc]
         marks = find_layer(self._viewer, image, "marks", shape)
         if marks is None:
             marks = self._add_layer(image, "marks", shape)
-        fresh = image.unique_id in self._fresh
-        self._fresh.discard(image.unique_id)
+        fresh = self._fresh.pop(image.unique_id, None) is not None
         assert mask is not None
         claim(mask, "mask", image)
         claim(marks, "marks", image)
@@ -222,6 +221,10 @@ class Annotations(QObject):  # type: ignore[misc]
     def follow_channels(self) -> None:
         """Read images whose channels were chosen anew, came, or are gone."""
         images = {layers[0].unique_id: layers for layers in images_of(self._viewer)}
+        for key in self._fresh.keys() - images.keys():
+            mask = self._fresh.pop(key)
+            if mask in self._viewer.layers and not mask.data.any():
+                self._viewer.layers.remove(mask)
         for annotation in self:
             layers = images.get(annotation.key, [])
             channels = used_key(layers)
