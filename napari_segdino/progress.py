@@ -17,6 +17,9 @@ T = TypeVar("T")
 PAUSE = 0.05
 """Seconds after which a task that waits for a call looks up."""
 
+THREAD = "segdino-call"
+"""Name of the threads of :func:`run_in_thread`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -121,7 +124,7 @@ def run_in_thread(call: Callable[[], T], step: Progress) -> Steps[T]:
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
             answer.set_exception(error)
 
-    Thread(target=run, name="segdino-call", daemon=True).start()
+    Thread(target=run, name=THREAD, daemon=True).start()
     while not wait([answer], PAUSE).done:
         yield step
     return answer.result()

@@ -7,12 +7,16 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from napari_segdino.errors import SegDINOError
 from napari_segdino.progress import Progress, Steps, drive
+
+if TYPE_CHECKING:
+    from napari_segdino.encoders.weights import Source
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +80,8 @@ def with_bar(
 ) -> T:
     """Run a task with a progress bar on standard error.
 
+    Whoever sits before it is asked before weights are downloaded.
+
     Parameters
     ----------
     steps : generator
@@ -94,12 +100,32 @@ def with_bar(
         return drive(steps, _shown_by(_Log(), on_result, name))
     from tqdm import tqdm
 
-    with tqdm(
-        leave=False,
-        file=sys.stderr,
-        bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}",
-    ) as bar:
-        return drive(steps, _shown_by(_Bar(bar), on_result, name))
+    from napari_segdino.encoders.consent import asker
+
+    before = asker.set(_ask_download if sys.stdin.isatty() else None)
+    try:
+        with tqdm(
+            leave=False,
+            file=sys.stderr,
+            bar_format=(
+                "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}"
+            ),
+        ) as bar:
+            return drive(steps, _shown_by(_Bar(bar), on_result, name))
+    finally:
+        asker.reset(before)
+
+
+def _ask_download(source: Source) -> Future[bool]:
+    """Ask on the terminal, above the bar, whether weights may be downloaded."""
+    from tqdm import tqdm
+
+    from napari_segdino.encoders.consent import question
+
+    answer: Future[bool] = Future()
+    with tqdm.external_write_mode(file=sys.stderr):
+        answer.set_result(click.confirm(question(source), default=True, err=True))
+    return answer
 
 
 def _shown_by(

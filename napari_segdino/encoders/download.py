@@ -1,58 +1,77 @@
-"""Fetch weights: told early when it cannot work, trusted only when whole."""
+"""Fetch weights with the hub's library: seen to move, and trusted only when whole."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import io
+import logging
 import os
 import re
 import shutil
-import socket
-import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from napari_segdino.encoders.consent import asker, record_terms
 from napari_segdino.encoders.weights import Source, target_path
 from napari_segdino.errors import WeightsError
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.files import sync
+from napari_segdino.progress import PAUSE, THREAD, Progress, Steps, relay, run_in_thread
 
-if TYPE_CHECKING:
-    import requests
+T = TypeVar("T")
 
-_CONNECT_S = 4.0
-_STALL_S = 10.0
-_CHUNK = 1 << 20
+_log = logging.getLogger(__name__)
+
+HUB = "https://huggingface.co"
+_SILENCE_S = 5.0
+_LEAST = 20_000
+"""Bytes within that time, or the server is not waited for any longer."""
+_SLOWEST = 50_000
+"""Bytes a second over the whole download, after some grace."""
+_GRACE_S = 60.0
+_CHUNK = 1 << 14
 _TRUE = {"1", "ON", "YES", "TRUE"}
 _OFFERS = "use the built-in encoder efficientnet_lite0, give a local file, or try again"
+_BAR = "huggingface_hub.http_get"
 
 
-class _NotThere(Exception):
-    """The server has no such file."""
+class _Silent(Exception):
+    """The server says nothing, or next to nothing, or takes for ever."""
+
+
+class _TooMuch(Exception):
+    """The server sends more than it promised."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """What the server says of a file; ``sha256`` empty where it does not."""
+    """A file as the hub describes it."""
 
+    url: str
     size: int
     sha256: str
+    token: str | bool
 
 
 def iter_fetch(source: Source) -> Steps[Path]:
     """Download weights into the program's folder.
 
-    Closing the generator stops at once. What has come is kept under a name
-    that is never loaded, and gone on with next time, if the server names the
-    file's SHA-256; otherwise it is removed.
+    Closing the generator stops at once. What has come is stored under a name
+    that is never loaded, and gone on with next time.
 
     Parameters
     ----------
     source : Source
         What to fetch. ``HF_ENDPOINT`` names a mirror, ``HF_HUB_OFFLINE``
-        forbids the network, ``HF_TOKEN`` opens gated repositories.
+        forbids the network, ``HF_TOKEN`` opens gated repositories; it is sent to
+        huggingface.co only.
 
     Yields
     ------
@@ -62,13 +81,14 @@ def iter_fetch(source: Source) -> Steps[Path]:
     Returns
     -------
     Path
-        The whole file, its size and (where known) SHA-256 checked.
+        The whole file, its size and SHA-256 checked.
 
     Raises
     ------
     WeightsError
-        One sentence: no network, gated, not there, disk full, folder not
-        writable, cut short, or not the bytes that were promised.
+        One sentence: not wanted, no network, silent or very slow, gated, not there,
+        disk full, folder not writable, cut short, or not the bytes that were
+        promised.
     """
     yield Progress(0, 0, f"Asking for {source.title}")
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
@@ -76,169 +96,229 @@ def iter_fetch(source: Source) -> Steps[Path]:
             f"{source.title} is not on this machine and HF_HUB_OFFLINE forbids "
             f"fetching it: {_OFFERS} without it."
         )
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    yield from _iter_ask(source)
+    record_terms(source)
+    endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     for file in source.files:
-        url = f"{endpoint.rstrip('/')}/{source.repo}/resolve/main/{file}"
-        try:
-            return (yield from _iter_file(source, url, target_path(source, file)))
-        except _NotThere:
-            continue
+        remote = yield from _iter_describe(source, endpoint, file)
+        if remote is not None:
+            try:
+                return (yield from _iter_file(source, remote, file))
+            except OSError as error:
+                folder = target_path(source, file).parent
+                raise WeightsError(_disk_text(error, folder)) from error
     raise WeightsError(f"There is no {source.files[0]} in {source.repo}: {_OFFERS}.")
 
 
-def _iter_file(source: Source, url: str, target: Path) -> Steps[Path]:
-    import requests
+def _iter_ask(source: Source) -> Steps[None]:
+    ask = asker.get()
+    if ask is None:
+        return
+    answer = ask(source)
+    while not wait([answer], PAUSE).done:
+        yield Progress(0, 0, f"Waiting to be told whether to download {source.title}")
+    if not answer.result():
+        raise WeightsError(
+            f"{source.title} is needed and was not downloaded: {_OFFERS}."
+        )
 
+
+def _iter_describe(source: Source, endpoint: str, file: str) -> Steps[_Remote | None]:
+    """Ask the hub what a file is; None where there is no such file."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url, token = hf_hub_url(source.repo, file, endpoint=endpoint), token_for(endpoint)
+    call = partial(get_hf_file_metadata, url, token=token, timeout=_SILENCE_S)
+    step = Progress(0, 0, f"Asking for {source.title}")
+    found = yield from _iter_call(source, url, call, lambda: 0, _SILENCE_S, step)
+    if found is None:
+        return None
+    if not re.fullmatch("[0-9a-f]{64}", found.etag or "") or not found.size:
+        raise WeightsError(
+            f"{urlsplit(url).hostname} does not answer as the hub does, perhaps a "
+            f"login page stands between: {_OFFERS}."
+        )
+    # Weights in half precision are of half the size.
+    if source.size and not 0.4 * source.size < found.size < 1.2 * source.size:
+        raise WeightsError(
+            f"{source.title} should be of about {source.size} bytes and is of "
+            f"{found.size} there, so it was not downloaded: {_OFFERS}."
+        )
+    return _Remote(found.location, found.size, found.etag, token_for(found.location))
+
+
+def token_for(url: str) -> str | bool:
+    """Return the user's token for the hub itself, and False for any other host."""
+    parts = urlsplit(url)
+    if (parts.scheme, parts.netloc) != ("https", urlsplit(HUB).netloc):
+        return False
+    from huggingface_hub import get_token
+
+    return os.environ.get("HF_TOKEN") or get_token() or False
+
+
+def _iter_file(source: Source, remote: _Remote, file: str) -> Steps[Path]:
+    target = target_path(source, file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{remote.sha256[:16]}.part")
+    ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.part")
+    for left in target.parent.iterdir():
+        if ours.fullmatch(left.name) and left != part:
+            left.unlink()  # begun of what the hub no longer has
+    if part.exists() and part.stat().st_size > remote.size:
+        part.unlink()
+    _check_space(part, remote)
     try:
-        with requests.Session() as session:
-            path: Path = yield from _iter_session(session, source, url, target)
-            return path
-    except requests.RequestException as error:
-        raise WeightsError(_network_text(source, url)) from error
-    except OSError as error:
-        raise WeightsError(_disk_text(error, target.parent)) from error
-
-
-def _iter_session(
-    session: requests.Session, source: Source, url: str, target: Path
-) -> Steps[Path]:
-    _resolve_quickly(source, url)
-    with closing(_get(session, source, url, 0)) as response:
-        remote = _read_headers(response)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{remote.sha256[:16] or 'new'}.part")
-        _check_space(part, remote)
-        have = part.stat().st_size if remote.sha256 and part.exists() else 0
-        if not 0 < have <= remote.size:
-            yield from _iter_write(source, response, part, remote, 0)
-    if 0 < have < remote.size:
-        with closing(_get(session, source, url, have)) as response:
-            # A server that knows no ranges sends the whole file again.
-            begin = have if response.status_code == 206 else 0
-            yield from _iter_write(source, response, part, remote, begin)
+        yield from _iter_transfer(source, remote, part)
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()
     yield from _iter_check(source, part, remote)
+    sync(part)
     os.replace(part, target)
     return target
 
 
-def _iter_write(
-    source: Source,
-    response: requests.Response,
-    part: Path,
-    remote: _Remote,
-    begin: int,
-) -> Steps[None]:
-    import requests
+class _Part(io.BufferedWriter):
+    """A file that is begun or gone on with, and takes no more than was promised."""
 
-    done, whole = begin, False
-    text = f"Downloading {source.title}"
+    def __init__(self, path: Path, size: int) -> None:
+        super().__init__(io.FileIO(path, "r+" if path.exists() else "w"))
+        self.size, self.refused = size, False
+        self.begin = self.done = self.seek(0, os.SEEK_END)
+
+    def write(self, data: Any) -> int:
+        """Write, and remember whether it was the disk that refused."""
+        self.done = self.tell() + len(data)
+        if self.done > self.size:
+            raise _TooMuch
+        try:
+            return super().write(data)
+        except OSError:
+            self.refused = True
+            raise
+
+
+def _iter_transfer(source: Source, remote: _Remote, path: Path) -> Steps[None]:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    # With its 10 MB nobody could tell a slow server from a silent one.
+    constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
+    headers = build_hf_headers(token=remote.token, library_name="napari-segdino")
+    # Closing the part is what ends a call that was left behind: it cannot write.
+    with closing(_Part(path, remote.size)) as part:
+        if part.done == remote.size:
+            return
+        call = partial(
+            http_get,
+            remote.url,
+            part,
+            resume_size=part.begin,
+            headers=headers | {"Accept-Encoding": "identity"},
+            expected_size=remote.size,
+        )
+        text = f"Downloading {source.title}"
+        limit = _GRACE_S + remote.size / _SLOWEST
+        try:
+            yield from _iter_call(
+                source,
+                remote.url,
+                partial(_call_quietly, call),
+                lambda: part.done,
+                limit,
+                Progress(part.begin, remote.size, text),
+            )
+        except _TooMuch:
+            part.truncate(0)
+            raise WeightsError(_wrong_text(source)) from None
+        except OSError:
+            if part.refused:
+                raise
+            raise WeightsError(
+                f"The download of {source.title} was cut off after {part.done} of "
+                f"{remote.size} bytes: {_OFFERS}."
+            ) from None
+        yield Progress(part.done, remote.size, text)
+
+
+def _call_quietly(call: Callable[[], None]) -> None:
+    """Run the hub's download without its own bar and warnings on the terminal."""
+    from huggingface_hub import utils
+
+    for name in ("file_download", "utils._http"):
+        logging.getLogger(f"huggingface_hub.{name}").addFilter(_is_of_others)
+    was_on = not utils.are_progress_bars_disabled(_BAR)
+    utils.disable_progress_bars(_BAR)
     try:
-        with part.open("r+b" if begin else "wb") as file:
-            file.seek(begin)
-            for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                yield Progress(done, remote.size, text)
-        whole = True
-    except requests.RequestException as error:
-        raise WeightsError(_cut_text(source, done, remote)) from error
+        call()
     finally:
-        if not whole and not remote.sha256:
-            part.unlink(missing_ok=True)  # nothing could tell it from another
+        if was_on:
+            utils.enable_progress_bars(_BAR)
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    return record.threadName != THREAD
+
+
+def _iter_call(
+    source: Source,
+    url: str,
+    call: Callable[[], T],
+    done: Callable[[], int],
+    limit: float,
+    step: Progress,
+) -> Steps[T | None]:
+    """Run a call of the hub's library while something moves; None for a 404.
+
+    Raises
+    ------
+    OSError
+        The disk refuses, or what came is not whole.
+    """
+    from huggingface_hub.utils import HfHubHTTPError
+
+    begun = moved = time.monotonic()
+    seen = done()
+
+    def look(_: Any) -> list[Progress]:
+        nonlocal moved, seen
+        now, count = time.monotonic(), done()
+        if not seen <= count < seen + _LEAST:
+            moved, seen = now, count
+        if now - moved > _SILENCE_S or now - begun > limit:
+            raise _Silent
+        return [Progress(count, step.total, step.text)]
+
+    try:
+        return (yield from relay(run_in_thread(call, step), look))
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status == 404:
+            return None
+        raise WeightsError(_status_text(source, url, status)) from error
+    except _Silent:
+        raise WeightsError(_silent_text(source, url, done())) from None
+    except (_TooMuch, WeightsError):
+        raise
+    except Exception as error:  # of whichever network library the hub's uses
+        _log.info("fetching %s failed", url, exc_info=True)
+        if isinstance(error, OSError) and done():
+            raise
+        raise WeightsError(_silent_text(source, url, done())) from error
 
 
 def _iter_check(source: Source, part: Path, remote: _Remote) -> Steps[None]:
-    size = part.stat().st_size
-    if remote.size and size != remote.size:
-        if not remote.sha256 or size > remote.size:
-            part.unlink()
-        raise WeightsError(_cut_text(source, size, remote))
-    if not remote.sha256:
-        return
     digest, done = hashlib.sha256(), 0
     with part.open("rb") as file:
-        while chunk := file.read(8 * _CHUNK):
+        while chunk := file.read(8 << 20):
             digest.update(chunk)
             done += len(chunk)
-            yield Progress(done, size, f"Checking {source.title}")
+            yield Progress(done, remote.size, f"Checking {source.title}")
     if digest.hexdigest() != remote.sha256:
         part.unlink()
-        raise WeightsError(
-            f"What was downloaded as {source.title} is not what the server "
-            f"promised, so it was thrown away: {_OFFERS}."
-        )
-
-
-def _get(
-    session: requests.Session, source: Source, url: str, begin: int
-) -> requests.Response:
-    # Compression would hide the size and break ranges.
-    headers = {"Accept-Encoding": "identity", "User-Agent": "napari-segdino"}
-    if begin:
-        headers["Range"] = f"bytes={begin}-"
-    if token := _token():
-        headers["Authorization"] = f"Bearer {token}"
-    response = session.get(
-        url, headers=headers, stream=True, timeout=(_CONNECT_S, _STALL_S)
-    )
-    status = response.status_code
-    if status in (200, 206):
-        return response
-    response.close()
-    if status == 404:
-        raise _NotThere(url)
-    page = url.split("/resolve/")[0]
-    if status in (401, 403):
-        raise WeightsError(
-            f"{source.title} is given only to those who accepted its licence: accept "
-            f"it at {page} and set HF_TOKEN, or {_OFFERS}."
-        )
-    raise WeightsError(f"{page} answers with error {status}: {_OFFERS}.")
-
-
-def _token() -> str | None:
-    from huggingface_hub import get_token
-
-    return os.environ.get("HF_TOKEN") or get_token()
-
-
-def _read_headers(response: requests.Response) -> _Remote:
-    # The hub's own answer carries them; the store it redirects to does not.
-    size, sha256 = _number(response.headers.get("Content-Length")), ""
-    for answer in (*response.history, response):
-        etag = answer.headers.get("x-linked-etag", "").strip('W/"')
-        if re.fullmatch(r"[0-9a-f]{64}", etag):
-            sha256 = etag
-        size = _number(answer.headers.get("x-linked-size")) or size
-    return _Remote(size, sha256)
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
-
-
-def _resolve_quickly(source: Source, url: str) -> None:
-    """Look the host up with a time limit, which the system's look-up has not."""
-    from requests.utils import get_environ_proxies
-
-    address = urlsplit(url)
-    proxies = get_environ_proxies(url)
-    if proxies.get(address.scheme) or proxies.get("all"):
-        return  # the proxy looks it up
-    answers: list[object] = []
-    host = address.hostname or ""
-
-    def look_up() -> None:
-        try:
-            answers.append(socket.getaddrinfo(host, None))
-        except OSError as error:
-            answers.append(error)
-
-    thread = threading.Thread(target=look_up, daemon=True, name="segdino-dns")
-    thread.start()
-    thread.join(_CONNECT_S)
-    if not answers or isinstance(answers[0], OSError):
-        raise WeightsError(_network_text(source, url))
+        raise WeightsError(_wrong_text(source))
 
 
 def _check_space(part: Path, remote: _Remote) -> None:
@@ -247,18 +327,30 @@ def _check_space(part: Path, remote: _Remote) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _network_text(source: Source, url: str) -> str:
+def _status_text(source: Source, url: str, status: int) -> str:
+    if status in (401, 403):
+        page = url.split("/resolve/")[0]
+        return (
+            f"{source.title} is given only to those who accepted its licence: accept "
+            f"it at {page} and set HF_TOKEN, or {_OFFERS}."
+        )
     host = urlsplit(url).hostname
+    return f"{source.title} cannot be fetched, {host} answers {status}: {_OFFERS}."
+
+
+def _silent_text(source: Source, url: str, done: int) -> str:
+    host = urlsplit(url).hostname
+    how = "sends next to nothing any more" if done else "does not answer"
     return (
-        f"{source.title} cannot be fetched because {host} does not answer: {_OFFERS} "
-        "when there is a network."
+        f"{source.title} cannot be fetched because {host} {how}: {_OFFERS} when there "
+        "is a network."
     )
 
 
-def _cut_text(source: Source, done: int, remote: _Remote) -> str:
+def _wrong_text(source: Source) -> str:
     return (
-        f"The download of {source.title} was cut off after {done} of "
-        f"{remote.size} bytes: {_OFFERS}."
+        f"What was downloaded as {source.title} is not what the server promised, so "
+        f"it was thrown away: {_OFFERS}."
     )
 
 

@@ -19,6 +19,7 @@ from napari_segdino.encoders.frozen import PRECISIONS
 from napari_segdino.encoders.layouts import NESTED
 from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.encoders.weights import (
+    Source,
     find_source,
     find_weights,
     row_of_timm,
@@ -95,6 +96,35 @@ def iter_load_encoder(
         raise WeightsError(f"There is no file {path}.")
     get_spec(text)  # says which names there are
     raise AssertionError(text)
+
+
+def missing_source(name: str) -> Source | None:
+    """Return what loading an encoder would download.
+
+    Parameters
+    ----------
+    name : str
+        As for :func:`load_encoder`.
+
+    Returns
+    -------
+    Source or None
+        None where it is on this machine, or is a file.
+
+    Raises
+    ------
+    InputError, WeightsError
+        timm has no such model, or its authors' file has to be got by hand.
+    """
+    row = get_spec(name) if name in encoder_names() else None
+    if name.startswith(_TIMM):
+        row = row_of_timm(name.removeprefix(_TIMM))
+        if row is None:
+            source = timm_source(name.removeprefix(_TIMM))
+            return None if find_source(source) else source
+    if row is None or find_weights(row) is not None:
+        return None
+    return table_source(row)
 
 
 def _iter_row(spec: EncoderSpec, device: str, precision: str) -> Steps[Encoder]:

@@ -30,12 +30,19 @@ class Source:
         Names in it, the best first.
     stem : str
         File name here, without ending.
+    licence, licence_url : str
+        Terms of the weights.
+    size : int
+        About how many bytes; 0 where it is not known.
     """
 
     title: str
     repo: str
     files: tuple[str, ...]
     stem: str
+    licence: str = ""
+    licence_url: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ def list_encoders() -> tuple[EncoderStatus, ...]:
         spec = get_spec(name)
         path = find_weights(spec)
         fetched = path is None and bool(spec.timm_tag)
-        size = spec.parameters * _BYTES_PER_PARAMETER if fetched else 0
+        size = table_source(spec).size if fetched else 0
         found.append(EncoderStatus(spec, path, size, spec.licence))
     return tuple(found)
 
@@ -182,7 +189,15 @@ def table_source(spec: EncoderSpec) -> Source:
             f"its path as the encoder, or save it as {place}."
         )
     full = f"{spec.timm_name}.{spec.timm_tag}"
-    return Source(spec.title, f"{spec.owner}/{full}", (_SAFETENSORS,), full)
+    return Source(
+        spec.title,
+        f"{spec.owner}/{full}",
+        (_SAFETENSORS,),
+        full,
+        spec.licence,
+        spec.licence_url,
+        spec.parameters * _BYTES_PER_PARAMETER,
+    )
 
 
 def timm_source(timm_name: str) -> Source:
@@ -215,7 +230,15 @@ def timm_source(timm_name: str) -> Source:
     files: tuple[str, ...] = (_SAFETENSORS, "pytorch_model.bin")
     if config.hf_hub_filename:
         files = (config.hf_hub_filename, *files)
-    return Source(f"timm {full}", repo or config.hf_hub_id, files, full)
+    repo = repo or config.hf_hub_id
+    return Source(
+        f"timm {full}",
+        repo,
+        files,
+        full,
+        config.license or "",
+        f"https://huggingface.co/{repo}",
+    )
 
 
 def row_of_timm(timm_name: str) -> EncoderSpec | None:

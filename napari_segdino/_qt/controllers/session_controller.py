@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt import messages
+from napari_segdino._qt.controllers.downloads import Downloads
 from napari_segdino._qt.controllers.probe_switch import ChannelKeeper
 from napari_segdino._qt.layers.annotation import Annotation
 from napari_segdino._qt.layers.annotations import Annotations
@@ -84,7 +85,7 @@ class SessionController(QObject):  # type: ignore[misc]
         self.runner.idle.connect(self._on_idle)
         self.annotations.settled.connect(self._on_settled)
         self.annotations.lost.connect(self._on_lost)
-        self.channels = ChannelKeeper(self)
+        self.channels, self.downloads = ChannelKeeper(self), Downloads(self)
         self.annotations.told.connect(self.message)
         self.annotations.resume()
 
@@ -140,7 +141,7 @@ class SessionController(QObject):  # type: ignore[misc]
 
         def done(segmenter: Any) -> None:
             self.session.adopt(segmenter)
-            self.message.emit(f"{Path(path).name} is loaded: press Segment to use it.")
+            self.message.emit(self.downloads.after_loading(path, segmenter.encoder))
 
         self._do("Load", lambda: self.session.load(path), done)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,8 @@ from napari.utils import cancelable_progress
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import GeneratorWorker
 
+from napari_segdino.encoders.consent import asker
+from napari_segdino.encoders.weights import Source
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.preload import preload
 
@@ -97,9 +100,28 @@ class Job:
     background: bool = False
 
 
-def _run(steps: Callable[[], Steps[Any]]) -> Generator[Any, None, Any]:
+@dataclass(frozen=True)
+class DownloadQuestion:
+    """Whether weights may be downloaded; a job waits for the answer.
+
+    Parameters
+    ----------
+    source : Source
+        What would be fetched.
+    answer : concurrent.futures.Future of bool
+        To be set.
+    """
+
+    source: Source
+    answer: Future[bool]
+
+
+def _run(
+    steps: Callable[[], Steps[Any]], ask: Callable[[Source], Future[bool]]
+) -> Generator[Any, None, Any]:
     yield Progress(0, 0, "Starting")
     preload()
+    asker.set(ask)  # of this thread alone, anew for each job
     return (yield from steps())
 
 
@@ -116,6 +138,8 @@ class TaskRunner(QObject):  # type: ignore[misc]
     """No job is left that anybody waited for."""
     background_done = Signal()
     """A background job has ended."""
+    asked = Signal(DownloadQuestion)
+    """A job waits to be told whether it may download something."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -167,7 +191,11 @@ class TaskRunner(QObject):  # type: ignore[misc]
         mine = self.generation
         self._job, self._background = job, job.background
         self._worker = worker = create_worker(
-            _run, job.steps, _worker_class=TaskWorker, _ignore_errors=True
+            _run,
+            job.steps,
+            partial(self._ask, job.background),
+            _worker_class=TaskWorker,
+            _ignore_errors=True,
         )
         with suppress(TypeError, RuntimeError):
             # napari's own slot takes no error (0.9.2, 0.10), and PySide6 gives it one.
@@ -181,6 +209,15 @@ class TaskRunner(QObject):  # type: ignore[misc]
         worker.start()
         if not job.background:
             self.started.emit(job.title)
+
+    def _ask(self, background: bool, source: Source) -> Future[bool]:
+        """Pass a question on to the main thread; called in the worker's."""
+        answer: Future[bool] = Future()
+        if background:
+            answer.set_result(False)
+        else:
+            self.asked.emit(DownloadQuestion(source, answer))
+        return answer
 
     def _on_yielded(self, generation: int, step: Any) -> None:
         job = self._job
