@@ -806,12 +806,13 @@ def test_another_head_reads_the_encoder_that_is_loaded(segmenter, encoder):
     image, _, marks = square()
     segmenter.fit(image, marks)
     loaded = encoder.loaded
-    other = segmenter.unfitted(head="segdino")
+    quick = {"head": "segdino", "features": FeatureSettings((32,), (1.0,))}
+    other = segmenter.unfitted(**quick)
     assert not other.is_fitted
     other.fit(image, marks)
-    segmenter.set_params(head="segdino").fit(image, marks)
+    segmenter.set_params(**quick).fit(image, marks)
     assert encoder.loaded == loaded
-    fresh = Segmenter("fake", head="segdino").fit(image, marks)
+    fresh = Segmenter("fake", **quick).fit(image, marks)
     for same in (other, segmenter):
         np.testing.assert_array_equal(
             same.predict_proba(image), fresh.predict_proba(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,22 @@ from napari_segdino.session.settings import Settings
 
 @pytest.fixture(autouse=True, scope="session")
 def preloaded() -> None:
-    """Import torch before the first window: it takes seconds."""
+    """Import torch before the first window: it takes seconds.
+
+    napari collects garbage with each layer that goes: what was imported is left out.
+    """
     preload()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def manifests() -> Iterator[None]:
+    """Read the manifests of plugins once, not for each window."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = list(npe2.PluginManifest.discover())
+        patch.setattr(npe2.PluginManifest, "discover", lambda **_: iter(found))
+        yield
 
 
 @pytest.fixture(autouse=True)

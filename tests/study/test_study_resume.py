@@ -33,7 +33,7 @@ def write_pictures(root, count=8, side=48):
         Image.fromarray(mask).save(root / "masks" / f"{i}.png")
 
 
-EPOCHS = 40
+EPOCHS = 20
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
