@@ -25,11 +25,13 @@ from napari_segdino.session.settings import Settings
 
 @pytest.fixture(autouse=True, scope="session")
 def preloaded() -> None:
-    """Import torch before the first window: it takes seconds.
-
-    napari collects garbage with each layer that goes: what was imported is left out.
-    """
+    """Import torch before the first window: it takes seconds."""
     preload()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen() -> None:
+    """Leave what is there out of the collections that napari makes with each layer."""
     gc.collect()
     gc.freeze()
 

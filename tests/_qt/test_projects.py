@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -402,12 +403,28 @@ def run(autosaves: Path, image: Path, end: str) -> int:
     return done.returncode
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is left of a program that was killed."""
+    folder = tmp_path_factory.mktemp("killed")
+    image = np.full((60, 80), 20, np.uint8)
+    image[10:40, 10:40] = 200
+    tifffile.imwrite(folder / "scan.tif", image)
+    ending = "os.kill(os.getpid(), signal.SIGKILL)"
+    assert run(folder / "left", folder / "scan.tif", ending) == -9
+    return folder / "left"
+
+
+@pytest.fixture
+def left(killed: Path, autosaves: Path) -> None:
+    """The same, where this test looks for it."""
+    shutil.copytree(killed, autosaves)
+
+
+@pytest.mark.usefixtures("left")
 def test_marks_are_back_after_the_program_was_killed(
-    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
+    make_user: Any, autosaves: Path
 ) -> None:
-    tifffile.imwrite(tmp_path / "scan.tif", plane)
-    code = run(autosaves, tmp_path / "scan.tif", "os.kill(os.getpid(), signal.SIGKILL)")
-    assert code == -9
     user = make_user(show=True)
     bar = user.dock.projects.recovery.bar
     user.wait(bar.isVisible)
@@ -423,11 +440,8 @@ def test_marks_are_back_after_the_program_was_killed(
     user.wait(lambda: [p.parent for p in autosaves.glob("*/project.json")] == [own])
 
 
-def test_discard_removes_what_was_left(
-    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
-) -> None:
-    tifffile.imwrite(tmp_path / "scan.tif", plane)
-    run(autosaves, tmp_path / "scan.tif", "os._exit(1)")
+@pytest.mark.usefixtures("left")
+def test_discard_removes_what_was_left(make_user: Any, autosaves: Path) -> None:
     user = make_user(show=True)
     bar = user.dock.projects.recovery.bar
     user.wait(bar.isVisible)
@@ -436,11 +450,8 @@ def test_discard_removes_what_was_left(
     assert not list(autosaves.glob("*/project.json"))
 
 
-def test_what_is_not_answered_is_offered_again(
-    make_user: Any, plane: Any, autosaves: Path, tmp_path: Path
-) -> None:
-    tifffile.imwrite(tmp_path / "scan.tif", plane)
-    run(autosaves, tmp_path / "scan.tif", "os._exit(1)")
+@pytest.mark.usefixtures("left")
+def test_what_is_not_answered_is_offered_again(make_user: Any, autosaves: Path) -> None:
     first = make_user(show=True)
     assert find_left(autosaves) == [], "no other window offers it"
     first.dock.release()
