@@ -15,18 +15,22 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
 WINDOW_SUITES := test-pyqt5-p-z test-pyqt5-e-o test-pyqt5-a-d test-pyqt6 test-pyside6
-SUITES := test-core $(WINDOW_SUITES)
+# The longest first, so that neither of two cores is left with much at the end.
+SUITES := test-core $(WINDOW_SUITES) lint
 
-.PHONY: demo test lint system clean $(SUITES)
+# Modules are compiled once, not in each process that a test starts.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test system clean $(SUITES)
 
 demo: $(VENV)/.app system
 	$(BIN)/napari-segdino demo
 
-test: $(VENV)/.test system lint
+test: $(VENV)/.test system
 	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES)
 
 test-core: $(VENV)/.test system
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/_qt
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:napari --ignore=tests/_qt
 
 test-pyqt5-%: GUI = $(sort $(shell find tests/_qt -name "test_[$(@:test-pyqt5-%=%)]*.py"))
 test-pyqt6 test-pyside6: GUI := $(patsubst %,tests/_qt/test_%.py,story life preferences plugin worker mouse opening)

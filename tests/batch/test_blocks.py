@@ -264,7 +264,7 @@ def test_memory_does_not_grow_with_the_number_of_smoothed_planes(segmenter):
         tracemalloc.stop()
         return found
 
-    peak(8)
+    peak(2)
     of_all = 32 * 2 * 90 * 70 * 4
     assert peak(40) - peak(8) < of_all / 4
 

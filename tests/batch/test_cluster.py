@@ -11,6 +11,7 @@ import pytest
 from batch_scene import scene
 
 from napari_segdino.batch import BatchSettings, Row, iter_run, plan_jobs
+from napari_segdino.batch.record import Record
 from napari_segdino.batch.work import read_probe
 from napari_segdino.io import read_mask
 from napari_segdino.progress import drive
@@ -48,9 +49,16 @@ def test_workers_on_this_machine(probe, folder_of, tmp_path, one_thread):
     folder = folder_of(4)
     (folder / "scan04.tif").write_bytes(b"II*\0 no image")
     jobs = plan_jobs([folder], tmp_path / "out")
-    *rows, failed = drive(iter_run(jobs, probe, BatchSettings(workers=1)))
+    *rows, failed = drive(iter_run(jobs, probe, BatchSettings(workers=2)))
     check(rows, jobs[:4], tmp_path / "out")
     assert failed.status == "failed" and "scan04.tif" in failed.reason
+    record = Record.read(tmp_path / "out")
+    assert sorted(made.mask for made in record.lines) == [
+        f"scan{n:02}_mask.tif" for n in range(4)
+    ]
+    assert not record.damaged
+    again = plan_jobs([job.path for job in jobs[:4]], tmp_path / "out", resume=True)
+    assert {row.status for row in drive(iter_run(again, probe))} == {"skipped"}
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import tifffile
 from batch_scene import scene
 from dicom_slices import make_slice
 
-from napari_segdino.batch import BatchSettings, iter_run, plan_jobs, work
-from napari_segdino.batch.record import RECORD, Record
+from napari_segdino.batch import iter_run, plan_jobs, work
+from napari_segdino.batch.record import RECORD
 from napari_segdino.batch.request import Request, iter_request
 from napari_segdino.batch.work import read_probe
 from napari_segdino.errors import InputError
@@ -350,17 +350,3 @@ def test_a_file_whose_worker_died_after_writing_it_is_not_left_alone(
     (row,) = drive(iter_run([replace(job, run="later")], probe))
     assert row.status == "done"
     assert os.stat(out / "scan00_mask.tif").st_mtime_ns > before
-
-
-def test_workers_write_one_record(real_probe, folder_of, out, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    jobs = plan_jobs([folder_of(6)], out, resume=True)
-    probe = read_probe(real_probe, "cpu")
-    drive(iter_run(jobs, probe, BatchSettings(workers=2)))
-    record = Record.read(out)
-    assert sorted(made.mask for made in record.lines) == [
-        f"scan{n:02}_mask.tif" for n in range(6)
-    ]
-    assert not record.damaged
-    assert statuses(run(probe, [job.path for job in jobs], out)) == ["skipped"] * 6
