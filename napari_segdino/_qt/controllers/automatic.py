@@ -41,9 +41,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._controller = controller
         self._image: Image | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._retrain)
+        self._timer = QTimer(self, singleShot=True, timeout=self._retrain)
         controller.annotations.marks_changed.connect(self._on_marks_changed)
         controller.runner.idle.connect(self._on_idle)
 
@@ -115,9 +113,7 @@ class Follower(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self._controller, self._idle, self._current = controller, idle, current
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self._note)
+        self._soon = QTimer(self, singleShot=True, timeout=self._note)
         controller.viewer.dims.events.current_step.connect(self._on_moved)
         controller.annotations.mask_changed.connect(self.refresh)
         controller.drawn.connect(self._on_moved)

@@ -50,9 +50,7 @@ class Autosaver(QObject):  # type: ignore[misc]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="segdino-autosave")
         self._asked = self._kept_up_to = 0
         self._told = self._writing = self._without_probe = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._save)
+        self._timer = QTimer(self, singleShot=True, timeout=self._save)
         self._written.connect(self._on_written)
         session = controller.session
         controller.annotations.marks_changed.connect(self.ask)

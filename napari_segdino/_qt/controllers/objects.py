@@ -70,9 +70,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         # Planes drawn in since the objects shown, or asked for, were found.
         self._touched: set[tuple[Any, int]] = set()
         self._meanwhile: set[tuple[Any, int]] = set()
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.timeout.connect(self._compare)
+        self._rest = QTimer(self, singleShot=True, timeout=self._compare)
         panel.find.clicked.connect(self.find)
         panel.export.clicked.connect(self._ask_export)
         panel.table.chosen.connect(self.go_to)

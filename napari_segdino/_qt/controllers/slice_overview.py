@@ -55,9 +55,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
         self._of: Annotation | None = None
         self._states: dict[int, State] = {}
         self._waiting: deque[int] = deque()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._look)
+        self._timer = QTimer(self, singleShot=True, timeout=self._look)
         strip.picked.connect(self._go_to)
         controller.viewer.dims.events.current_step.connect(self._on_moved)
         controller.annotations.mask_changed.connect(self._on_changed)

@@ -135,9 +135,7 @@ class ImageCombo(LayerCombo):
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent=parent)
         self._selected: frozenset[Any] = frozenset()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.refresh)
+        self._timer = QTimer(self, singleShot=True, timeout=self.refresh)
         viewer.layers.selection.events.changed.connect(self._on_layers)
         self.refresh()
 

@@ -82,9 +82,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         self._silent = 0
         self._suspects: set[int] = set()
         self._painted = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._scan)
+        self._timer = QTimer(self, singleShot=True, timeout=self._scan)
         self.tracker = StrokeTracker(
             mask,
             lambda: self.planes.index(self.shown()),

@@ -76,9 +76,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._step = ExitStack()
         self._open = False
         self._finishing = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._draw_some)
+        self._timer = QTimer(self, singleShot=True, timeout=self._draw_some)
         mask_sync.pressed.connect(self.close_step)
         mask_sync.released.connect(self._wake)
 

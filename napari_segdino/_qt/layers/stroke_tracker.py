@@ -59,9 +59,7 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         self._mask, self._shown, self._follows = mask, shown, follows
         self.stroking = False
         self.stroke: Stroke | None = None
-        self._end = QTimer(self)
-        self._end.setSingleShot(True)
-        self._end.timeout.connect(self._after_stroke)
+        self._end = QTimer(self, singleShot=True, timeout=self._after_stroke)
         mask.mouse_drag_callbacks.insert(0, self._on_drag)
         # Encircling goes on with no button down, and only this tells its end.
         self._circle = mask._overlays["brush_stroke"]

@@ -41,9 +41,7 @@ class IdleTask(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._controller = controller
         self._waiting: dict[str, tuple[float, Callable[[], Job | None]]] = {}
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._begin)
+        self._timer = QTimer(self, singleShot=True, timeout=self._begin)
         controller.annotations.pressed.connect(self.disturb)
         controller.annotations.marks_changed.connect(self.disturb)
         controller.busy_changed.connect(self._on_busy)
