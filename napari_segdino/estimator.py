@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
-from napari_segdino.errors import DAMAGE, ModelFileError, NotFittedError
+from napari_segdino.errors import (
+    DAMAGE,
+    InputError,
+    ModelFileError,
+    NotFittedError,
+    unknown_name,
+)
 from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
 from napari_segdino.images.channels import check_channels
 from napari_segdino.images.planes import Planes
 from napari_segdino.model_file import DAMAGED, read_model, write_model
-from napari_segdino.params import Params
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import FittedState, from_model_file, to_model_file
 from napari_segdino.progress import Steps
@@ -27,6 +33,35 @@ LOADED_FOR = ("encoder", "device", "cache")
 """Parameters that the loaded encoder and its cache hang on."""
 
 HEAD = ("head", "recipe")
+
+
+class Params:
+    """As in scikit-learn: what ``__init__`` is given, stored under the same names."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters given to ``__init__``."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises
+        ------
+        InputError
+            If there is no parameter of that name.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                kind = f"parameter of {type(self).__name__}"
+                raise InputError(unknown_name(kind, name, known))
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        params = ", ".join(f"{k}={v!r}" for k, v in self.get_params().items())
+        return f"{type(self).__name__}({params})"
 
 
 class Estimator(Params):

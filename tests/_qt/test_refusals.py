@@ -16,7 +16,7 @@ from napari_segdino._qt import keys
 from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
 from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino._qt.mouse import find_canvas
-from napari_segdino._qt.widgets.collapsible import Collapsible
+from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino.errors import WeightsError
 
 OWN_WAY = {

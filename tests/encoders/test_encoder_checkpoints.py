@@ -28,7 +28,7 @@ from napari_segdino.encoders import (
     read_checkpoint,
     spec_for_state,
 )
-from napari_segdino.encoders.fingerprint import fingerprint
+from napari_segdino.encoders.dinov3 import fingerprint
 from napari_segdino.encoders.layouts import convert
 from napari_segdino.errors import WeightsError
 

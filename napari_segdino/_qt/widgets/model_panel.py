@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.widgets.collapsible import Collapsible
+from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import HEADS, head_class

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.layers.layer_combo import LayerCombo
-from napari_segdino._qt.widgets.collapsible import Collapsible
+from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino._qt.widgets.panels import stacked
 
 if TYPE_CHECKING:

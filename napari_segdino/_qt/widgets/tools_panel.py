@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
-from napari_segdino._qt.widgets.collapsible import Collapsible
+from napari_segdino._qt.widgets.pages import Collapsible
 
 
 class ToolsPanel(QWidget):  # type: ignore[misc]
