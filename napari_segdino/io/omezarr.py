@@ -8,8 +8,6 @@ well, but brings cloud clients with it and, as of 0.18, holds pydantic back.
 from __future__ import annotations
 
 import logging
-import math
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,14 +25,12 @@ from napari_segdino.io.omezarr_meta import (
     transform,
 )
 from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Header, ReadOptions, Scan
+from napari_segdino.io.zarr_chunks import lazy_array
 
 _log = logging.getLogger(__name__)
 
 GROUP_FILES = ("zarr.json", ".zattrs", ".zgroup")
 """A folder with one of these is Zarr."""
-
-MOST_CHUNKS, LARGEST_CHUNK = 2**22, 2**31
-"""Chunks of an array, and pixels of one, that are read."""
 
 MOST_TOLD = 10
 """Images that are named in an error."""
@@ -127,7 +123,7 @@ def _plain(array: Any, path: Path) -> Scan:
         raise ScanError(f"is a plain array: {str(error).rstrip('.')}") from error
     spatial = len(axes.replace("C", ""))
     return Scan(
-        data=_lazy(array, path),
+        data=lazy_array(array, path),
         shape=tuple(array.shape),
         axes=axes,
         spacing=(1.0,) * spatial,
@@ -183,39 +179,6 @@ def _image(group: Any, name: str, titles: dict[str, str]) -> tuple[Any, dict[str
     raise ScanError(f"holds no image {name!r}; it holds {', '.join(listed)}{more}")
 
 
-class _Checked:
-    """An array that says in one sentence when a chunk is damaged."""
-
-    def __init__(self, array: Any, name: str) -> None:
-        self.array, self.name = array, name
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-
-    def __getitem__(self, key: Any) -> Any:
-        try:
-            return self.array[key]
-        except ScanError as error:
-            raise ScanError(f"{self.name} {error}.") from error
-        except (RuntimeError, ValueError, OSError, zlib.error) as error:
-            _log.error("reading a chunk of %s failed", self.name, exc_info=error)
-            raise ScanError(
-                f"{self.name} cannot be read: a part of it is damaged."
-            ) from error
-
-
-def _lazy(array: Any, path: Path) -> Any:
-    import dask.array as da
-
-    pieces = math.prod(
-        -(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)
-    )
-    if pieces > MOST_CHUNKS or math.prod(array.chunks) > LARGEST_CHUNK:
-        raise ScanError(
-            "cannot be read: its chunks are too small or too large, write it again "
-            "with chunks of some hundred pixels a side"
-        )
-    return da.from_array(_Checked(array, path.name), chunks=array.chunks)
-
-
 def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     image = about["multiscales"][0]
     first = image["datasets"][0]
@@ -229,7 +192,7 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     further = transform(image, "translation", n, 0.0)
     origin = [a * s + b for a, s, b in zip(moved, whole, further, strict=True)]
     order = "".join(axis for axis in "CTZYX" if axis in axes)
-    levels = (_lazy(group[one["path"]], path) for one in image["datasets"])
+    levels = (lazy_array(group[one["path"]], path) for one in image["datasets"])
     arrays = [level.transpose([axes.index(axis) for axis in order]) for level in levels]
     spatial = order.replace("C", "")
     at = {axis: axes.index(axis) for axis in order}

@@ -11,6 +11,7 @@ import pydicom
 import pytest
 import zarr
 from dicom_slices import make_slice
+from numcodecs import Blosc
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import read_scan
@@ -166,3 +167,27 @@ def test_a_pipe_in_place_of_a_chunk_is_not_waited_for(tmp_path):
     os.mkfifo(chunk)
     with pytest.raises(ScanError, match="in it is a device, not a file"):
         read_scan(path).data.compute()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_chunk_of_blosc_that_is_cut_or_claims_more_is_damaged(tmp_path, zarr_format):
+    """Blosc itself reads on in whatever memory lies behind what is left of it."""
+    blosc = {2: Blosc(cname="lz4"), 3: zarr.codecs.BloscCodec(cname="lz4")}
+    pixels = np.random.default_rng(0).integers(0, 50, (64, 64), np.int16)
+    path = tmp_path / "a.zarr"
+    zarr.create_array(
+        str(path), data=pixels, compressors=blosc[zarr_format], zarr_format=zarr_format
+    )
+    np.testing.assert_array_equal(read_scan(path).data.compute(), pixels)
+    np.testing.assert_array_equal(
+        read_scan(path).data[3, 5:9].compute(), pixels[3, 5:9]
+    )
+    chunk = path / ("0.0" if zarr_format == 2 else "c/0/0")
+    whole = chunk.read_bytes()
+    faults = [whole[:n] for n in (*range(20), *range(20, len(whole), 100))]
+    for claimed in (2**32 - 1, 2**31 - 17, 2**28):
+        faults.append(whole[:4] + claimed.to_bytes(4, "little") + whole[8:])
+    for fault in faults:
+        chunk.write_bytes(fault)
+        with pytest.raises(ScanError, match="a part of it is damaged"):
+            read_scan(path).data.compute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -220,7 +221,7 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
         return Project(
             _session(values),
             images,
-            Path(values["content"]).name,
+            _content(values["content"]),
             probes,
             now,
             values["saved"],
@@ -230,6 +231,13 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
         )
     except DAMAGE as error:
         raise ProjectError(f"The project {folder.name} is damaged.") from error
+
+
+def _content(name: str) -> str:
+    """Return the name of a folder in the project's own: not of its parent, say."""
+    if not re.fullmatch(r"[\w-]+", name):
+        raise ValueError(f"{name} is no folder of a project")
+    return name
 
 
 def _session(values: dict[str, Any]) -> dict[str, Any]:

@@ -230,6 +230,7 @@ class ProjectWriter:
             dtype=dtype,
             chunks=(1,) * (len(shape) - 2) + tuple(min(BLOCK, n) for n in shape[-2:]),
             fill_value=0,
+            compressors=zarr.codecs.ZstdCodec(),  # reading takes no other
             overwrite=True,
         )
 
