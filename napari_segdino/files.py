@@ -9,6 +9,8 @@ import os
 import re
 import secrets
 import shutil
+import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,12 @@ from typing import Any
 from napari_segdino.errors import ScanError, SegDINOError
 
 _log = logging.getLogger(__name__)
+
+MOST_BYTES = 150
+"""Of a name without its suffix, in UTF-8."""
+
+ABANDONED_S = 600.0
+"""Seconds without a write after which a file in the making has no writer any more."""
 
 SUFFIXES_IN_TWO = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
 """Suffixes that keep their two parts; libraries choose the format by them."""
@@ -62,10 +70,63 @@ def new_token() -> str:
     return secrets.token_hex(4)
 
 
+def shortened(name: str, most: int = MOST_BYTES) -> str:
+    """Cut a name to what file systems take, so that it still tells from others.
+
+    Parameters
+    ----------
+    name : str
+        Without its suffix.
+    most : int
+        Bytes; systems take 255 with the suffix, and some of that is for parts.
+
+    Returns
+    -------
+    str
+        `name`, or its beginning and a checksum of the whole.
+    """
+    content = name.encode(errors="surrogateescape")
+    if len(content) <= most:
+        return name
+    begin = content[: most - 9].decode(errors="ignore")
+    return f"{begin}-{zlib.crc32(content):08x}"
+
+
+def safe_name(text: str) -> str:
+    """Make a name of a file of what was read from one, such as a layer's name.
+
+    What is neither letter, digit, ``_`` nor ``.`` becomes ``-``; never hidden, and
+    short enough.
+    """
+    return shortened(re.sub(r"[^\w.]+", "-", text).strip("-."))
+
+
 def temporary_name(path: Path) -> Path:
     """Name for a file in the making: hidden, same folder, same suffix."""
     stem, suffix = split_suffix(path)
-    return path.with_name(f".{stem[:100]}.{new_token()}.part{suffix}")
+    return path.with_name(f".{shortened(stem)}.{new_token()}.part{suffix}")
+
+
+def parts_of(path: Path) -> re.Pattern[str]:
+    """Return what :func:`temporary_name` calls files in the making of a path."""
+    stem, suffix = split_suffix(path)
+    begin, end = re.escape(shortened(stem)), re.escape(suffix)
+    return re.compile(rf"\.{begin}\.[0-9a-f]{{8}}\.part{end}")
+
+
+def sweep_parts(path: Path) -> None:
+    """Remove what writers of a file left that were killed.
+
+    Only files that this program names so, and that nobody wrote to for
+    :data:`ABANDONED_S`: another writer may be at work.
+    """
+    ours, before = parts_of(path), time.time() - ABANDONED_S
+    with suppress(OSError):
+        for left in path.parent.iterdir():
+            if ours.fullmatch(left.name) and not left.is_symlink() and left.is_file():
+                with suppress(OSError):
+                    if left.stat().st_mtime < before:
+                        left.unlink()
 
 
 def _claim(temporary: Path, mode: int | None) -> int:
@@ -137,6 +198,7 @@ def atomic_path(
             raise error(f"{path.name} cannot be written: a folder has that name.")
         mode = target.stat().st_mode & 0o777 if target.exists() else None
         mode = _claim(temporary, mode)
+        sweep_parts(target)
         yield temporary
         sync(temporary)
         # Some libraries make the file anew, for its owner only.
@@ -193,10 +255,7 @@ def settle_folder(target: Path) -> None:
     OSError
         If the system refuses.
     """
-    stem, suffix = split_suffix(target)
-    ours = re.compile(
-        rf"\.{re.escape(stem[:100])}\.[0-9a-f]{{8}}\.part{re.escape(suffix)}"
-    )
+    ours = parts_of(target)
     for old in target.parent.iterdir():
         if ours.fullmatch(old.name) and old.is_dir() and not old.is_symlink():
             if target.exists():

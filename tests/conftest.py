@@ -194,7 +194,7 @@ class FakeSegmenter:
     def load(cls, path: str | Path, device: str = "auto") -> Self:
         try:
             means = json.loads(Path(path).read_text())
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise ModelFileError(f"{path} is damaged.") from error
         loaded = cls("fake", device)
         loaded.means = np.array(means)

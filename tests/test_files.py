@@ -3,12 +3,26 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_segdino import files as atomic
 from napari_segdino.errors import ModelFileError, ScanError
-from napari_segdino.files import atomic_path, split_suffix, swap_folder
+from napari_segdino.files import (
+    ABANDONED_S,
+    MOST_BYTES,
+    atomic_path,
+    safe_name,
+    shortened,
+    split_suffix,
+    swap_folder,
+)
 
 
 def names(folder):
@@ -186,3 +200,82 @@ def test_a_file_made_anew_inside_is_as_open_as_others(tmp_path):
         os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
     modes = [stat.S_IMODE((tmp_path / n).stat().st_mode) for n in ("plain", "probe")]
     assert modes[0] == modes[1]
+
+
+def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path):
+    """Ours, of this file, and too old to have a writer; nothing else."""
+    target = tmp_path / "scan.nii.gz"
+    names = [
+        ".scan.01234567.part.nii.gz",
+        ".scan.01234567.part.nii",
+        ".scan.0123456.part.nii.gz",
+        ".scan2.01234567.part.nii.gz",
+        ".scan.01234567.part.nii.gz.bak",
+        "scan.01234567.part.nii.gz",
+        ".scan.89abcdef.part.nii.gz",
+    ]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / names[-1])
+    (tmp_path / ".scan.76543210.part.nii.gz").mkdir()
+    (tmp_path / ".scan.00000000.part.nii.gz").symlink_to(tmp_path / names[2])
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"new")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert names[0] not in left
+    assert left >= {*names[1:], target.name, ".scan.76543210.part.nii.gz"}
+    assert (tmp_path / ".scan.00000000.part.nii.gz").is_symlink()
+
+
+def test_a_killed_writer_of_a_file_leaves_the_old_one_and_is_swept(tmp_path):
+    target = tmp_path / "a.tif"
+    target.write_bytes(b"old")
+    code = (
+        "import os, sys; from napari_segdino.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as t: t.write_bytes(b'half'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, target], check=False)
+    assert target.read_bytes() == b"old"
+    (left,) = (path for path in tmp_path.iterdir() if path != target)
+    long_ago = time.time() - ABANDONED_S - 1
+    os.utime(left, (long_ago, long_ago))
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "胸"])
+def test_names_that_are_too_long_are_written(tmp_path, letter):
+    """Systems take 255 bytes; the file in the making needs some of them."""
+    stem = letter * (240 // len(letter.encode()))
+    with atomic_path(tmp_path / f"{stem}.nii.gz") as temporary:
+        temporary.write_bytes(b"x")
+    assert (tmp_path / f"{stem}.nii.gz").read_bytes() == b"x"
+    assert len(shortened(stem).encode()) <= MOST_BYTES
+    assert shortened(stem) != shortened(stem[:-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("CT: thorax / abdomen", "CT-thorax-abdomen"),
+        ("../../etc/passwd", "etc-passwd"),
+        (".hidden", "hidden"),
+        ("a\nb\0c", "a-b-c"),
+        ("Läsion 3", "Läsion-3"),
+        ("C:\\scans\\x", "C-scans-x"),
+    ],
+)
+def test_names_from_files_are_made_safe(text, name):
+    assert safe_name(text) == name
+
+
+@settings(max_examples=50)
+@given(st.text())
+def test_any_name_from_a_file_stays_in_its_folder(text):
+    name = safe_name(text)
+    assert len(name.encode()) <= MOST_BYTES
+    assert Path("x", f"m{name}.tif").parent == Path("x")
+    assert not name.startswith((".", "-"))

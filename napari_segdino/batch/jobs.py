@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -319,7 +320,10 @@ def _mask_stem(name: str, series: str) -> str:
 
 
 def _stem(path: Path) -> str:
-    """Stem without capitals, which not all file systems tell apart."""
+    """Stem as a file system sees it that tells neither capitals nor accents apart.
+
+    That of macOS takes an accent in one character for one in two.
+    """
     from napari_segdino.io.pairs import stem_of
 
-    return stem_of(path).casefold()
+    return unicodedata.normalize("NFC", stem_of(path).casefold())

@@ -179,11 +179,10 @@ def as_planes(
     InputError
         If the image is empty, not numeric, or of a shape that is not clear.
     """
-    if not (hasattr(image, "shape") and hasattr(image, "dtype")):
-        image = np.asarray(image)
-    if np.dtype(image.dtype).kind not in "buifc":
+    image, kind = _as_array(image, "An image is an array")
+    if kind not in "buifc":
         raise InputError(f"An image holds numbers, not {image.dtype}.")
-    if np.dtype(image.dtype).kind == "c":
+    if kind == "c":
         raise InputError("A complex image has no intensity: take its magnitude first.")
     shape = tuple(image.shape)
     axes = check_axes(axes, len(shape)) if axes else guess_axes(shape, volume)
@@ -196,6 +195,25 @@ def as_planes(
         # 8-bit RGBA keeps its alpha here: probe files name tiles by all they hold.
         image = image[..., :-1]
     return Planes(image, axes)
+
+
+def _as_array(values: Any, what: str) -> tuple[Any, str]:
+    """Return an array and the kind of its numbers, as numpy calls it.
+
+    Raises
+    ------
+    InputError
+        If it is an array whose numbers numpy does not know, such as torch's.
+    """
+    if not (hasattr(values, "shape") and hasattr(values, "dtype")):
+        values = np.asarray(values)
+    try:
+        return values, np.dtype(values.dtype).kind
+    except TypeError as error:
+        name = f"{type(values).__module__}.{type(values).__name__}"
+        raise InputError(
+            f"{what} of numpy, dask or zarr, not {name}: give numpy.asarray of it."
+        ) from error
 
 
 def _has_alpha(image: NDArray[Any]) -> bool:
@@ -249,14 +267,13 @@ def check_marks(marks: Any, planes: Planes) -> Any:
         If the shape differs from the image's spatial shape, the values are
         not whole numbers or, of marks in memory, no codes of marks.
     """
-    if not (hasattr(marks, "shape") and hasattr(marks, "dtype")):
-        marks = np.asarray(marks)
+    marks, kind = _as_array(marks, "Marks are an array")
     if tuple(marks.shape) != planes.spatial_shape:
         raise InputError(
             f"Marks of shape {tuple(marks.shape)} do not fit an image of "
             f"spatial shape {planes.spatial_shape}."
         )
-    if np.dtype(marks.dtype).kind not in "iub":
+    if kind not in "iub":
         raise InputError(f"Marks are whole numbers, not {marks.dtype}.")
     # Others are read, and looked at, plane by plane.
     return as_codes(marks) if isinstance(marks, np.ndarray) else marks

@@ -7,15 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from napari_segdino.errors import InputError
-from napari_segdino.files import split_suffix
+from napari_segdino.files import safe_name, shortened, split_suffix
 from napari_segdino.io.read import can_read
 
 _MASK_WORDS = re.compile(
     r"[_\-. ]?(segmentation|seg|masks?|labels?|gt|groundtruth|annotation)$", re.I
 )
-_NO_NAME = re.compile(r"[^\w.]+")
-"""What does not go into a file name."""
-
 _SAME_FORMAT = (".nii.gz", ".nii", ".nrrd", ".mha")
 _SERIES = (".dcm", ".dicom", ".ima", "")
 _NAMED = 5
@@ -166,7 +163,7 @@ def mask_name(image: Path, suffix: str = "", series: str = "") -> str:
         the voxels, else TIFF.
     series : str
         Which one of several in the image; what a file name cannot hold becomes
-        ``-``.
+        ``-``. What is too long is cut, and a checksum tells it from others.
 
     Returns
     -------
@@ -174,5 +171,5 @@ def mask_name(image: Path, suffix: str = "", series: str = "") -> str:
     """
     own = split_suffix(image)[1]
     suffix = suffix or (own if own in _SAME_FORMAT else ".tif")
-    plain = _NO_NAME.sub("-", series).strip("-")
-    return "_".join(filter(None, (stem_of(image), plain, f"mask{suffix}")))
+    stem = "_".join(filter(None, (stem_of(image), safe_name(series))))
+    return f"{shortened(stem)}_mask{suffix}"

@@ -282,6 +282,8 @@ class Session:
         try:
             for one in state["classes"]:
                 check_types(asdict(LabelClass(**one)), hints_of(LabelClass))
+                if one["label"] < 1:
+                    raise ValueError(f"no class has the label {one['label']}")
             self.settings.restored(state["settings"])
         except DAMAGE as error:
             raise ProjectError("The settings of the project are damaged.") from error

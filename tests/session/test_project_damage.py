@@ -25,6 +25,7 @@ from napari_segdino.session.project import (
     read_project,
 )
 from napari_segdino.session.project.probes import read_masks
+from napari_segdino.session.session import Session
 
 
 @pytest.fixture
@@ -164,6 +165,15 @@ def test_content_elsewhere_is_refused(project, name):
     file.write_text(json.dumps(about))
     with pytest.raises(ProjectError, match="damaged"):
         read_project(project)
+
+
+@pytest.mark.parametrize("label", [-1, 0, 255])
+def test_a_class_that_cannot_be_is_damage(fake_segmenter, label):
+    session = Session(fake_segmenter)
+    state = session.state()
+    state["classes"][0]["label"] = label
+    with pytest.raises(ProjectError, match="settings of the project are damaged"):
+        session.check(state)
 
 
 def check_damages(project, tmp_path, every):

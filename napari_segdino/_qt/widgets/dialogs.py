@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
-from napari_segdino.files import split_suffix
+from napari_segdino.files import safe_name, split_suffix
 from napari_segdino.io.formats import FORMATS
 
 PROBES = "Probes (*.segdino)"
@@ -67,7 +67,7 @@ def ask_export_mask(parent: QWidget, name: str, suffix: str) -> Path | None:
     """
     filters = mask_filters(suffix)
     chosen, shown = QFileDialog.getSaveFileName(
-        parent, "Export mask", f"{name}{suffix}", ";;".join(filters)
+        parent, "Export mask", f"{safe_name(name)}{suffix}", ";;".join(filters)
     )
     if not chosen:
         return None
@@ -77,7 +77,7 @@ def ask_export_mask(parent: QWidget, name: str, suffix: str) -> Path | None:
 def ask_export_table(parent: QWidget, name: str) -> Path | None:
     """Ask where to save a table; `name` is the proposed file name."""
     chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Export table", f"{name}.csv", "Tables (*.csv)"
+        parent, "Export table", f"{safe_name(name)}.csv", "Tables (*.csv)"
     )
     if not chosen:
         return None
