@@ -26,6 +26,7 @@ from napari_segdino.features.local import smooth_colour
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import Spacing, spacing_zyx
 from napari_segdino.inference.predict import PlaneResult, label_dtype
+from napari_segdino.inference.registration import iter_carry
 from napari_segdino.inference.regularise import (
     PAINTED,
     SMOOTHNESS,
@@ -194,6 +195,8 @@ class Flow:
         flowed: dict[int, Map] = {}
         around = [i for i in neighbourhood(wanted, depth, REACH) if i in self.marks]
         first, last = min([*maps, *around]), max([*maps, *around])
+        marked = {i: marks_on_cells(self.marks[i], self.volume.step) for i in around}
+        yield from iter_carry(maps, marked, range(first, last + 1), self.volume.cells)
         edges = self.volume.edges()
         for start, stop in slabs(first, last + 1, self._slab_planes()):
             needed = [i for i in dict.fromkeys(wanted) if start <= i < stop]

@@ -12,7 +12,7 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.errors import InputError
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.images.planes import as_planes
-from napari_segdino.inference import flow
+from napari_segdino.inference import flow, registration
 from napari_segdino.inference.flow import Flow, Volume, slabs
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, drive
@@ -216,14 +216,15 @@ def test_marks_on_every_slice(tmp_path):
     np.testing.assert_array_equal(seg.predict(image, volume=True), mask)
 
 
-def test_cancelled_in_the_middle_nothing_is_lost(tmp_path):
+@pytest.mark.parametrize("stage", [registration.TEXT, flow.TEXT])
+def test_cancelled_in_the_middle_nothing_is_lost(tmp_path, stage):
     image, mask = twins()
     seg = segmenter(tmp_path).fit(image, one_slice(mask, 4), volume=True)
     steps = seg.iter_predict(image, volume=True)
     texts = itertools.takewhile(
-        lambda text: text != flow.TEXT, (getattr(s, "text", "") for s in steps)
+        lambda text: text != stage, (getattr(s, "text", "") for s in steps)
     )
-    assert set(texts) == {"Predicting"}
+    assert "Predicting" in set(texts)
     steps.close()
     assert dice(seg.predict(image, volume=True), mask) > 0.95
 

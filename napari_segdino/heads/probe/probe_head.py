@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
@@ -137,6 +136,7 @@ class ProbeHead(Head):
         """See :func:`napari_segdino.heads.probe.fit.iter_fit_probe`."""
         from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
         from napari_segdino.heads.probe.weak import (
+            add_background,
             add_weak_marks,
             background_everywhere,
         )
@@ -147,14 +147,17 @@ class ProbeHead(Head):
         strokes = count_strokes(marked)
         corrected = _corrected(previous, marked, strokes) if previous else None
         whole = any(s.whole for s in marked.values())
-        codes = np.unique(np.concatenate([s.codes.numpy() for s in marked.values()]))
-        if BACKGROUND not in codes and UNSUPERVISED not in samples and not whole:
-            samples[UNSUPERVISED] = background_everywhere(next(iter(marked.values())))
-        fade = FADE ** count_strokes(marked, BACKGROUND)
-        if UNSUPERVISED in samples and not whole:
-            marked = add_weak_marks(
-                marked, samples[UNSUPERVISED], basis, n_classes, fade
-            )
+        if not whole:
+            behind = count_strokes(marked, BACKGROUND)
+            alone = not any((s.codes == BACKGROUND).any() for s in marked.values())
+            if alone and UNSUPERVISED not in samples:
+                first = background_everywhere(next(iter(marked.values())))
+                samples[UNSUPERVISED] = first
+            if UNSUPERVISED in samples:
+                weak = samples[UNSUPERVISED], basis, n_classes, FADE**behind
+                marked = add_weak_marks(marked, *weak)
+            else:
+                marked = add_background(marked, basis, n_classes, behind)
         how = marked, n_classes, basis, seed, self._steps, corrected
         return (yield from iter_fit_probe(*how))
 

@@ -22,7 +22,16 @@ PASSES = 4
 """How often pixels that look like what is marked are left out."""
 
 BACKGROUND_PIXELS = 64
-"""Pixels of a mask that takes everything for background."""
+"""Pixels of a mask that takes everything for background, and weak marks of background
+beside strokes of it."""
+
+LEAST_WEIGHT = 0.1
+"""What those weigh after many strokes of background: they begin at a quarter and halve
+with each. Where they went altogether, volumes lost what they had learned."""
+
+USUAL_SHARE, LARGE_SHARE = 0.1, 0.3
+"""Shares of the image that a probe gives to the object where background needs no weak
+marks, and where they weigh all they can."""
 
 
 def add_weak_marks(
@@ -31,6 +40,8 @@ def add_weak_marks(
     basis: Basis,
     n_classes: int,
     background: float = 1.0,
+    pixels: int = WEAK_PIXELS,
+    passes: int = PASSES,
 ) -> dict[str, Sample]:
     """Add weak marks of background, and of classes that only the first mask has.
 
@@ -54,6 +65,10 @@ def add_weak_marks(
         Classes with background.
     background : float
         What all weak marks of background weigh, where there are others.
+    pixels : int
+        Weak marks of all tiles together.
+    passes : int
+        How often pixels that look like what is marked are left out.
 
     Returns
     -------
@@ -68,15 +83,14 @@ def add_weak_marks(
     """
     marked = torch.cat([s.codes for s in samples.values()]).unique()
     classes = marked[marked != BACKGROUND].long()
-    each = max(1, WEAK_PIXELS // len(samples))
-    vectors = {k: _project(s.context[:each], s, basis) for k, s in samples.items()}
+    vectors = _context_vectors(samples, basis, pixels)
     confirmed = _confirmed(samples, unsupervised, basis, classes)
     weak = {
         k: _weak_codes(v, unsupervised, basis, marked, confirmed)
         for k, v in vectors.items()
     }
     found = _with_rows(samples, weak, background)
-    for _ in range(PASSES):
+    for _ in range(passes):
         codes = torch.cat([s.codes for s in found.values()]).long() - 1
         present = torch.bincount(codes, minlength=n_classes) > 0
         if int(present.sum()) < 2:
@@ -91,6 +105,41 @@ def add_weak_marks(
         left = {k: torch.where(likely_marked[k] <= bound, weak[k], 0) for k in weak}
         found = _with_rows(samples, left, background)
     return found
+
+
+def add_background(
+    samples: Mapping[str, Sample], basis: Basis, n_classes: int, strokes: int
+) -> dict[str, Sample]:
+    """Add weak marks of background where strokes of it leave most of an image open.
+
+    One stroke of the object and one of background do not say how much of an image is
+    the object. Where a probe of the strokes alone takes much of the image for it,
+    pixels from all over stand in for background as well.
+
+    Parameters
+    ----------
+    samples : mapping of str to Sample
+        Strokes by the key of their tile, of background and of a class.
+    basis, n_classes
+        See :func:`add_weak_marks`.
+    strokes : int
+        How many strokes of background there are.
+    """
+    codes = torch.cat([s.codes for s in samples.values()]).long() - 1
+    present = torch.bincount(codes, minlength=n_classes) > 0
+    if int(present.sum()) < 2:
+        return dict(samples)
+    probe = fit_kernel(samples, basis, present)
+    vectors = _context_vectors(samples, basis, BACKGROUND_PIXELS)
+    found = [probe.on(k).probabilities(v).argmax(1) for k, v in vectors.items()]
+    share = float((torch.cat(found) > 0).float().mean())
+    needed = (share - USUAL_SHARE) / (LARGE_SHARE - USUAL_SHARE)
+    if needed <= 0:
+        return dict(samples)
+    weight = max(0.5 ** (strokes + 1), LEAST_WEIGHT) * min(1.0, needed)
+    everywhere = background_everywhere(next(iter(samples.values())))
+    how = weight, BACKGROUND_PIXELS, 1
+    return add_weak_marks(samples, everywhere, basis, n_classes, *how)
 
 
 def background_everywhere(sample: Sample) -> Sample:
@@ -113,6 +162,14 @@ def background_everywhere(sample: Sample) -> Sample:
         parts=torch.zeros(len(rows)),
         context=sample.context.clone(),
     )
+
+
+def _context_vectors(
+    samples: Mapping[str, Sample], basis: Basis, pixels: int
+) -> dict[str, torch.Tensor]:
+    """Vectors of some pixels from all over each tile, so many in all."""
+    each = max(1, pixels // len(samples))
+    return {k: _project(s.context[:each], s, basis) for k, s in samples.items()}
 
 
 def _project(rows: torch.Tensor, sample: Sample, basis: Basis) -> torch.Tensor:
