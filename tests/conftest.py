@@ -112,7 +112,7 @@ class FakeSegmenter:
         self.spacing = spacing
         source = as_planes(image, axes=axes)
         wanted = list(range(len(source)) if planes is None else planes)
-        self.channels_ = self.check_channels([source])
+        channels = self.check_channels([source])
         self.calls.append(("partial_fit", wanted))
         for plane in wanted:
             yield Progress(0, 1, "Training")
@@ -123,6 +123,8 @@ class FakeSegmenter:
             self.samples[pixels.tobytes()] = pixels[where], marked[where]
         values = np.concatenate([v for v, _ in self.samples.values()])
         codes = np.concatenate([c for _, c in self.samples.values()])
+        if not codes.size:
+            raise InputError("Nothing is marked: paint on the image first.")
         if set(codes) == {1}:
             raise InputError("Only one class is marked.")
         self.means = np.array(
@@ -131,6 +133,7 @@ class FakeSegmenter:
                 for c in range(1, codes.max() + 1)
             ]
         )
+        self.channels_ = channels
         return self
 
     def iter_predict(self, image: Any, **kwargs: Any) -> Steps[None]:

@@ -13,6 +13,7 @@ from napari_segdino._qt.controllers.automatic import Follower, LiveRetrain
 from napari_segdino._qt.controllers.clicks import ClickTool
 from napari_segdino._qt.controllers.corrections import (
     Corrector,
+    paint_what_is_picked,
     pick_label,
     remove_class,
     take_brush,
@@ -323,9 +324,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             )
 
     def _choose_channels(self, chosen: list[Channel]) -> None:
-        image = self.image
-        if image is not None:
-            use(self.viewer, image, chosen)
+        if self.image is not None:
+            use(self.viewer, self.image, chosen)
             self.inputs.image.refresh()
 
     def _offer_new(self, annotation: Annotation) -> None:
@@ -360,6 +360,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.show_channels(self.image)
 
     def _on_prepared(self) -> None:
+        paint_what_is_picked(self._current_annotation(), self.classes)
         self.object_finder.show_image(self.image)
         self.corrector.refresh()
         self.slices.refresh()

@@ -107,7 +107,14 @@ class PlaneHistory:
         self.states = [State(checksum(plane))]
         self.now = 0
 
-    def see(self, seen: Plane, current: Plane, marks: Plane, painted: bool) -> Plane:
+    def see(
+        self,
+        seen: Plane,
+        current: Plane,
+        marks: Plane,
+        painted: bool,
+        redone: bool = False,
+    ) -> Plane:
         """Work out what happened to the mask since it was last seen.
 
         Parameters
@@ -120,6 +127,8 @@ class PlaneHistory:
             Marks so far.
         painted : bool
             napari said that it was edited; undo and redo say nothing.
+        redone : bool
+            It was redo: a state ahead is meant where one behind looks the same.
 
         Returns
         -------
@@ -127,7 +136,7 @@ class PlaneHistory:
             The marks now.
         """
         key = checksum(current)
-        target = None if painted else self._find(key)
+        target = None if painted else self._find(key, redone)
         if target is not None:
             return self._go(target, marks)
         after = corrections(seen, current, marks)
@@ -221,10 +230,11 @@ class PlaneHistory:
         """Undo or redo that stroke; return the marks now."""
         return self._go(self.now + (1 if redo else -1), marks)
 
-    def _find(self, key: int) -> int | None:
+    def _find(self, key: int, redone: bool = False) -> int | None:
         back = range(self.now - 1, -1, -1)
         ahead = range(self.now + 1, len(self.states))
-        return next((i for i in (*back, *ahead) if self.states[i].key == key), None)
+        order = (*ahead, *back) if redone else (*back, *ahead)
+        return next((i for i in order if self.states[i].key == key), None)
 
     def _go(self, target: int, marks: Plane) -> Plane:
         out: Plane = marks.copy()

@@ -420,6 +420,44 @@ def test_poor_images_get_a_mask(user: Any, data: np.ndarray) -> None:
     assert "grouped" in user.status
 
 
+def test_a_class_that_is_removed_is_painted_no_more(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    user.dock.classes.add.click()
+    assert user.annotation.mask.selected_label == 2
+    user.dock.classes.rows[-1].remove.click()
+    assert user.dock.classes.value() == 1
+    assert user.annotation.mask.selected_label == 1
+    assert user.annotation.marks.selected_label == 2
+
+
+def test_the_class_of_another_image_is_not_picked(user: Any, plane: Any) -> None:
+    user.open(plane)
+    user.segment()
+    user.open(plane + 1, name="other")
+    user.segment()
+    user.dock.classes.pick(0)
+    user.viewer.layers.selection.active = user.viewer.layers["scan mask"]
+    QTest.qWait(50)
+    assert user.dock.classes.value() == user.annotation.mask.selected_label == 1
+    user.dock.session.change_class(1, "nucleus")
+    assert user.dock.classes.value() == user.annotation.mask.selected_label == 1
+
+
+def test_the_class_that_is_picked_is_painted_on_layers_that_come_back(
+    shown: Any, plane: Any
+) -> None:
+    shown.annotation.mask.paint((5, 60), 1)
+    shown.dock.classes.add.click()
+    shown.viewer.layers.remove(shown.dock.image)
+    shown.dock.classes.pick(1)
+    image = shown.open(plane, name="again")
+    shown.wait(lambda: shown.dock.controller.annotations.get(image) is not None, 9)
+    assert shown.annotation.marks.data[5, 60] == 2, "the layers are those of before"
+    QTest.qWait(100)
+    assert shown.annotation.mask.selected_label == shown.dock.classes.value() == 1
+
+
 def test_image_removed_while_working(user: Any, plane: Any) -> None:
     image = user.open(plane)
     user.segment()
@@ -439,6 +477,23 @@ def test_image_removed_while_working(user: Any, plane: Any) -> None:
     np.testing.assert_array_equal(mask.data, before)
     np.testing.assert_array_equal(marks.data, marked)
     assert user.annotation is None if user.dock.image else True
+
+
+def test_a_new_mask_shows_what_is_marked(user: Any, volume: Any) -> None:
+    user.open(volume)
+    user.segment()
+    for plane, row in ((0, 5), (3, 50)):
+        user.annotation.mask.paint((plane, row, 60), 1 - (row == 5))
+    user.wait(lambda: bool(user.annotation.marks.data[3].any()))
+    marks = user.annotation.marks.data.copy()
+    user.viewer.layers.remove(user.annotation.mask)
+    user.segment()
+    for _ in range(2):
+        np.testing.assert_array_equal(user.annotation.marks.data, marks)
+        mask = user.annotation.mask.data
+        np.testing.assert_array_equal(mask[marks > 0], marks[marks > 0] - 1)
+        user.annotation.mask.undo()
+        QTest.qWait(200)
 
 
 @pytest.mark.parametrize("role", ["mask", "marks"])

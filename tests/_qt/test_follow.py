@@ -269,3 +269,25 @@ def test_the_choice_is_kept(user: Any) -> None:
     assert not Settings("fake").restored(state["settings"]).follow
     del state["settings"]["follow"]
     assert Settings("fake").restored(state["settings"]).follow, "of an older project"
+
+
+def test_live_waits_for_a_stroke(make_user: Any, volume: np.ndarray) -> None:
+    user = make_user(live=True, follow=False)
+    image = user.open(volume)
+    user.segment()
+    user.annotation.mask.paint((0, 50, 60), 1)
+    user.annotation.mask.paint((0, 12, 12), 0)
+    user.wait(lambda: bool(user.segmenter.is_fitted))
+    user.rest()
+    before = len(user.segmenter.calls)
+    user.viewer.dims.set_current_step(0, 3)
+    QTest.qWait(100)
+    for layer in (user.annotation.marks, image):
+        layer.visible = not layer.visible
+        layer.visible = not layer.visible
+    QTest.qWait(500)
+    user.rest()
+    assert len(user.segmenter.calls) == before, "another slice, another look"
+    user.viewer.dims.set_current_step(0, 0)
+    user.annotation.marks.undo()
+    user.wait(lambda: len(user.segmenter.calls) > before)

@@ -131,6 +131,37 @@ def test_a_confirming_stroke_elsewhere_goes_before_the_redraw(scan: Any) -> None
     np.testing.assert_array_equal(mask.data, drawn)
 
 
+def test_redo_of_what_looks_like_an_earlier_mask(shown: Any) -> None:
+    mask, marks, line = (
+        shown.annotation.mask,
+        shown.annotation.marks,
+        [(5, 60), (5, 70)],
+    )
+    stroke(shown.viewer, mask, line)
+    mask.mode = "erase"
+    stroke(shown.viewer, mask, line)
+    marked = marks.data.copy()
+    assert (marked[5, 60:71] == 1).all(), "the mask is as before, its marks are not"
+    press_key(Qt.Key.Key_Z, CTRL)
+    press_key(Qt.Key.Key_Z, CTRL | SHIFT)
+    np.testing.assert_array_equal(marks.data, marked)
+
+
+@pytest.mark.parametrize("how", ["stroke", "accept"])
+def test_what_only_confirms_ends_redo_as_a_stroke_does(shown: Any, how: str) -> None:
+    mask, marks = shown.annotation.mask, shown.annotation.marks
+    stroke(shown.viewer, mask, [(5, 60), (5, 70)])
+    press_key(Qt.Key.Key_Z, CTRL)
+    if how == "accept":
+        press_key(Qt.Key.Key_A, SHIFT)
+    else:
+        stroke(shown.viewer, mask, [(25, 15), (25, 30)])  # class 1 already
+    drawn, marked = mask.data.copy(), marks.data.copy()
+    press_key(Qt.Key.Key_Z, CTRL | SHIFT)
+    np.testing.assert_array_equal(mask.data, drawn)
+    np.testing.assert_array_equal(marks.data, marked)
+
+
 def test_nothing_to_undo_is_said(scan: Any) -> None:
     press_key(Qt.Key.Key_Z, CTRL)
     press_key(Qt.Key.Key_Z, CTRL)

@@ -42,7 +42,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         self._controller = controller
         self._image: Image | None = None
         self._timer = QTimer(self, singleShot=True, timeout=self._retrain)
-        controller.annotations.marks_changed.connect(self._on_marks_changed)
+        controller.annotations.marked.connect(self._on_marked)
         controller.runner.idle.connect(self._on_idle)
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         self._image = None
         self._timer.stop()
 
-    def _on_marks_changed(self, annotation: Annotation) -> None:
+    def _on_marked(self, annotation: Annotation) -> None:
         if self._controller.session.settings.live:
             self._image = annotation.image
             self._timer.start(RETRAIN_DELAY_MS)

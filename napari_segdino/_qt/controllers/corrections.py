@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.layers.annotations import Annotations
+    from napari_segdino._qt.widgets.classes_panel import ClassesPanel
     from napari_segdino.session.session import Session
 
 
@@ -74,6 +75,16 @@ def pick_label(
         return
     if active.mode in ("pan_zoom", "erase", "transform"):
         active.mode = "paint"
+
+
+def paint_what_is_picked(annotation: Annotation | None, classes: ClassesPanel) -> None:
+    """Have new layers of an image painted with the class that the dock shows.
+
+    A label that is no class was picked in napari's own controls, and stays.
+    """
+    known = {row.item.label for row in classes.rows}
+    if annotation is not None and annotation.mask.selected_label in known:
+        annotation.mask.selected_label = classes.value()
 
 
 def remove_class(session: Session, annotations: Annotations, label: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -29,7 +30,7 @@ from napari_segdino._qt.layers.image_layers import (
     remove_layers,
 )
 from napari_segdino._qt.messages import NO_IMAGE
-from napari_segdino.marks import MAX_LABEL, Plane, too_high
+from napari_segdino.marks import MAX_LABEL, Plane, apply_marks, too_high
 from napari_segdino.session.mask_history import MaskState
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Annotations(QObject):  # type: ignore[misc]
     told = Signal(str)
     """Something that the user should know of a label."""
     marks_changed = Signal(object)
+    """The marks of this annotation changed, or may have."""
+    marked = Signal(object)
     """The marks of this annotation changed."""
     mask_changed = Signal(object, int)
     """This plane of the mask of this annotation changed."""
@@ -88,6 +91,7 @@ class Annotations(QObject):  # type: ignore[misc]
         self._annotations: dict[Any, Annotation] = {}
         # Masks made ahead, whose image has no annotation yet, by the image's id.
         self._fresh: dict[Any, Labels] = {}
+        self._labels = {c.label for c in session.classes}
         viewer.layers.events.removed.connect(self._on_removed)
         session.classes_changed.connect(self._recolor)
 
@@ -122,7 +126,15 @@ class Annotations(QObject):  # type: ignore[misc]
             If the image cannot be segmented.
         """
         shape = planes_of(self._viewer, image).spatial_shape
-        if find_layer(self._viewer, image, "mask", shape) is None:
+        if find_layer(self._viewer, image, "mask", shape) is not None:
+            return
+        marks = find_layer(self._viewer, image, "marks", shape)
+        data = None if marks is None else np.asarray(marks.data)
+        if data is not None and data.any():
+            # The mask was removed, what is marked was not.
+            data = apply_marks(np.zeros_like(data), data)
+            self._add_layer(image, "mask", shape, data)
+        else:
             self._fresh[image.unique_id] = self._add_layer(image, "mask", shape)
 
     def ensure(self, image: Image) -> Annotation:
@@ -259,6 +271,7 @@ class Annotations(QObject):  # type: ignore[misc]
         annotation.mask_sync.changed.connect(
             lambda: self.marks_changed.emit(annotation)
         )
+        annotation.mask_sync.marked.connect(partial(self.marked.emit, annotation))
         annotation.mask_sync.mask_changed.connect(
             partial(self.mask_changed.emit, annotation)
         )
@@ -282,9 +295,14 @@ class Annotations(QObject):  # type: ignore[misc]
         annotation.close()
 
     def _recolor(self) -> None:
+        classes = self._session.classes
+        labels = {c.label for c in classes}
+        gone, self._labels = self._labels - labels, labels
         for annotation in self:
-            color_layer(annotation.mask, "mask", self._session.classes)
-            color_layer(annotation.marks, "marks", self._session.classes)
+            color_layer(annotation.mask, "mask", classes)
+            color_layer(annotation.marks, "marks", classes)
+            if int(annotation.mask.selected_label) in gone:
+                annotation.mask.selected_label = classes[-1].label
 
     def _on_label(self, event: Any) -> None:
         """Keep the labels of mask and marks in step."""
@@ -300,7 +318,9 @@ class Annotations(QObject):  # type: ignore[misc]
                 annotation.mask.selected_label = label
             else:
                 continue
-            self.label_picked.emit(label)
+            # napari says this of every layer that is given other colours, too.
+            if event.source == self._viewer.layers.selection.active:
+                self.label_picked.emit(label)
 
     def _on_removed(self, event: Any) -> None:
         gone = event.value

@@ -12,10 +12,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.layers.image_layers import read_plane, set_pixels
 from napari_segdino._qt.layers.stroke_tracker import StrokeTracker
+from napari_segdino._qt.layers.undo import stack_of
 from napari_segdino.images.planes import Planes
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
 from napari_segdino.session.footprints import Stroke
 from napari_segdino.session.mask_history import STROKES, MaskState, PlaneHistory
+from napari_segdino.session.session import checksum
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -51,6 +53,8 @@ class MaskSync(QObject):  # type: ignore[misc]
     """
 
     changed = Signal()
+    """The marks changed, or may have: they were shown anew."""
+    marked = Signal()
     """The marks changed."""
     mask_changed = Signal(int)
     """This plane of the mask changed, whoever drew."""
@@ -81,7 +85,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         self._histories = state.histories
         self._silent = 0
         self._suspects: set[int] = set()
-        self._painted = False
+        self._painted = self._redone = False
         self._timer = QTimer(self, singleShot=True, timeout=self._scan)
         self.tracker = StrokeTracker(
             mask,
@@ -91,6 +95,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         )
         # State of each plane's history before the stroke.
         self._before: dict[int, int] = {}
+        self._note_marks()
         # The last stroke, if it confirmed planes that may not be on a slider.
         self._across: int | None = None
         # Strokes that changed some planes and confirmed others.
@@ -101,7 +106,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         self.mask.events.paint.connect(self._on_paint)
         self.mask.events.set_data.connect(self._on_refresh)
         self.marks.events.paint.connect(self._on_marks)
-        self.marks.events.set_data.connect(self._on_marks)
+        self.marks.events.set_data.connect(self._on_marks_refresh)
         self.tracker.pressed.connect(self._on_press)
         self.tracker.painted.connect(self._confirm)
         self.tracker.released.connect(self.released)
@@ -112,7 +117,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         self.mask.events.paint.disconnect(self._on_paint)
         self.mask.events.set_data.disconnect(self._on_refresh)
         self.marks.events.paint.disconnect(self._on_marks)
-        self.marks.events.set_data.disconnect(self._on_marks)
+        self.marks.events.set_data.disconnect(self._on_marks_refresh)
         self.tracker.close()
 
     @property
@@ -152,7 +157,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         marks = read_plane(self.marks, index)
         history = self._history(plane)
         start = history.now
-        after = history.see(seen, current, marks, painted)
+        after = history.see(seen, current, marks, painted, self._redone)
         self._seen[index] = current
         self._set_marks(plane, after)
         self.mask_changed.emit(plane)
@@ -169,7 +174,14 @@ class MaskSync(QObject):  # type: ignore[misc]
         mask = read_plane(self.mask, index)
         after = self._history(plane).accept(mask, marks, next(STROKES))
         self._set_marks(plane, after)
-        return int(np.count_nonzero(after != marks))
+        new = int(np.count_nonzero(after != marks))
+        if new:
+            self._end_redo()
+        return new
+
+    def _end_redo(self) -> None:
+        """Have nothing to redo after a step that napari knows nothing of."""
+        stack_of(self.mask, redo=True).clear()
 
     def dot(self, point: tuple[float, float], label: int) -> None:
         """Paint a dot (y, x) on the plane that is shown, as one step of the user's."""
@@ -187,6 +199,13 @@ class MaskSync(QObject):  # type: ignore[misc]
             marks = read_plane(self.marks, self.planes.index(plane))
             self._set_marks(plane, self._history(plane).step_confirmed(redo, marks))
         return number not in self._mixed
+
+    def step(self, redo: bool) -> None:
+        """Have napari undo or redo the next step of the mask."""
+        self._redone = redo
+        (self.mask.redo if redo else self.mask.undo)()
+        # Planes out of sight are looked at later.
+        self._redone = redo and bool(self._suspects)
 
     def drawn_with(self, plane: int) -> int | None:
         """Return the number of the probe that drew a plane, None if none did."""
@@ -242,7 +261,10 @@ class MaskSync(QObject):  # type: ignore[misc]
             set_pixels(self.marks, index, at, after.ravel()[at], plane == self.shown())
         if not at.size:
             return
+        if plane == self.shown():
+            self._note_marks()
         self.changed.emit()
+        self.marked.emit()
         if (label := int(after.ravel()[at].max()) - 1) > MAX_LABEL:
             self.too_high.emit(too_high(label))
 
@@ -260,7 +282,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         if self._suspects:
             self._timer.start(0)
         else:
-            self._painted = False
+            self._painted = self._redone = False
             self.settled.emit()
 
     def _suspect_others(self, painted: bool) -> None:
@@ -291,8 +313,29 @@ class MaskSync(QObject):  # type: ignore[misc]
             self._suspect_others(painted=False)
 
     def _on_marks(self, event: Any = None) -> None:
-        if not self._silent:
-            self.changed.emit()
+        if self._silent:
+            return
+        if self.intact:
+            self._note_marks()
+        self.changed.emit()
+        self.marked.emit()
+
+    def _on_marks_refresh(self, event: Any = None) -> None:
+        """React to undo and redo in the marks; also comes with slices and looks."""
+        if self._silent:
+            return
+        before = self._marks_seen
+        self.changed.emit()
+        now = self._note_marks() if self.intact else before
+        if now != before and now[0] == before[0]:
+            self.marked.emit()
+
+    def _note_marks(self) -> tuple[int, int]:
+        """Remember the marks on screen as they are."""
+        plane = self.shown()
+        index = self.planes.index(plane)
+        self._marks_seen = plane, checksum(read_plane(self.marks, index))
+        return self._marks_seen
 
     def _on_press(self) -> None:
         self._across = None
@@ -313,8 +356,10 @@ class MaskSync(QObject):  # type: ignore[misc]
             same = history.now == self._before.get(plane, 0)
             changed, alone = changed or not same, alone or same
             mask, marks = read_plane(self.mask, index), read_plane(self.marks, index)
-            label, step = stroke.label, number if same else None
+            label, step, now = stroke.label, number if same else None, history.now
             self._set_marks(plane, history.confirm(mask, part, label, marks, step))
+            if history.now != now:
+                self._end_redo()
         if changed and alone:
             self._mixed.add(number)
         if not flat:

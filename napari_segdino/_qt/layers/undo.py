@@ -193,7 +193,10 @@ class UndoKeys(QObject):  # type: ignore[misc]
                 self.message.emit(NOTHING[redo])
             elif self._go(layer, redo) and own and mask_sync.step_confirm(redo):
                 return
-        (layer.redo if redo else layer.undo)()
+        if own:
+            mask_sync.step(redo)
+        else:
+            (layer.redo if redo else layer.undo)()
 
     def _go(self, layer: Labels, redo: bool) -> bool:
         """Make the step that is to be taken the next; return whether a slider moved."""
