@@ -508,3 +508,32 @@ def test_a_first_guess_alone_is_no_work(user: Any, plane: Any, autosaves: Path) 
     user.segment()
     user.dock.release()
     assert not autosaves.exists()
+
+
+def test_what_is_damaged_in_a_project_is_told_and_the_rest_opens(
+    make_user: Any,
+    volume: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_popups: list[str],
+) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", volume, metadata={"axes": "ZYX"})
+    first = make_user(whole_volume=True)
+    open_file(first, tmp_path / "scan.tif")
+    first.segment()
+    correct(first)
+    save(first, tmp_path / "p.segproject", monkeypatch)
+    mask, marks = first.annotation.mask.data.copy(), first.annotation.marks.data.copy()
+    shown = first.annotation.shown()
+    first.dock.release()
+    (chunk,) = (tmp_path / "p.segproject").glob(f"content-*/0-marks.zarr/c/{shown}/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-9] + bytes(9))
+
+    second = make_user()
+    reopen(second, tmp_path / "p.segproject", monkeypatch)
+    (told,) = no_popups
+    assert told.startswith("p.segproject is damaged and was opened as far as it can be")
+    assert told.endswith(f"the marks of scan on plane {shown}.")
+    np.testing.assert_array_equal(second.annotation.mask.data, mask)
+    marks[shown] = 0
+    np.testing.assert_array_equal(second.annotation.marks.data, marks)
