@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.dock import SegmentDock
+from napari_segdino.session.report import keep_log
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -66,6 +67,7 @@ class SegDINOWidget(QWidget):  # type: ignore[misc]
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        keep_log()
         self._viewer = napari_viewer
         self._window = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.dock: SegmentDock | None = None

@@ -8,6 +8,7 @@ from napari_segdino import __version__
 from napari_segdino.cli.ablation import ablation
 from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.fewshot import fewshot
+from napari_segdino.cli.info import info
 from napari_segdino.cli.options import verbose_option
 from napari_segdino.cli.predict import predict
 from napari_segdino.cli.score import score
@@ -33,5 +34,5 @@ def main(ctx: click.Context) -> None:
         ctx.invoke(app)
 
 
-for _command in (app, demo, train, predict, score, fewshot, ablation, encoders):
+for _command in (app, demo, train, predict, score, fewshot, ablation, encoders, info):
     main.add_command(_command)

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt import keys
+from napari_segdino._qt.copy_report import copy_report
 from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
 from napari_segdino._qt.widgets.pages import Collapsible
 
@@ -116,7 +117,7 @@ NAPARI = {
 
 
 class KeysPanel(Collapsible):
-    """Lists every key; folded at first."""
+    """Lists every key, and copies a report; folded at first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Keys", "Change them in Preferences > napari-segdino", parent)
@@ -136,6 +137,13 @@ class KeysPanel(Collapsible):
             label = QLabel(text)
             label.setWordWrap(True)
             grid.addWidget(label, row, 1)
+        self.report = QPushButton("Copy report")
+        self.report.setToolTip(
+            "Put versions, device and log on the clipboard, for a report of a fault: "
+            "no pixels, no names of files"
+        )
+        self.report.clicked.connect(lambda: copy_report())
+        grid.addWidget(self.report, len(listed), 0, 1, 2)
         self.fill(inside)
         follow_keys(self, self._show_keys)
 
