@@ -144,19 +144,30 @@ class PlaneHistory:
         self._push(State(key, [edit], probe=self.states[self.now].probe))
         return after
 
-    def wrote(self, plane: Plane, update: Any = None, probe: int | None = None) -> None:
+    def wrote(
+        self,
+        plane: Plane,
+        update: Any = None,
+        probe: int | None = None,
+        added: Edit | None = None,
+    ) -> None:
         """Note that the program drew, as the update of this name, with this probe.
 
-        Without a probe it drew what was there before, or a copy of the user's.
+        Without a probe it drew what was there before, or a copy of the user's. Marks
+        that were added for it go and come with it.
         """
-        key = checksum(plane)
+        key, edits = checksum(plane), [] if added is None else [added]
         if key == self.states[self.now].key:
+            if edits:
+                here = self.states[self.now]
+                alone = next(STROKES)
+                self._push(State(key, edits, confirmed=alone, probe=here.probe))
             if probe is not None:
                 self.states[self.now].probe = probe
             return
         if probe is None and (before := self._find(key)) is not None:
             probe = self.states[before].probe
-        self._push(State(key, update=update, probe=probe))
+        self._push(State(key, edits, update=update, probe=probe))
 
     def passed(self, start: int) -> list[tuple[Any, bool]]:
         """Return the mask updates undone or redone between a state and this one.

@@ -537,3 +537,25 @@ def test_what_is_damaged_in_a_project_is_told_and_the_rest_opens(
     np.testing.assert_array_equal(second.annotation.mask.data, mask)
     marks[shown] = 0
     np.testing.assert_array_equal(second.annotation.marks.data, marks)
+
+
+def test_marks_that_a_project_brings_back_go_with_its_mask(
+    user: Any, plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.open(plane)
+    user.segment()
+    before = user.annotation.mask.data.copy()
+    correct(user)
+    mask, marks = user.annotation.mask.data.copy(), user.annotation.marks.data.copy()
+    save(user, tmp_path / "p.segproject", monkeypatch)
+    while not np.array_equal(user.annotation.mask.data, before):
+        user.annotation.mask.undo()
+    assert not user.annotation.marks.data.any()
+    reopen(user, tmp_path / "p.segproject", monkeypatch)
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)
+    np.testing.assert_array_equal(user.annotation.mask.data, mask)
+    user.annotation.mask.undo()
+    np.testing.assert_array_equal(user.annotation.mask.data, before)
+    assert not user.annotation.marks.data.any(), "they go with what they say"
+    user.annotation.mask.redo()
+    np.testing.assert_array_equal(user.annotation.marks.data, marks)

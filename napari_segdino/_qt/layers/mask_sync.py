@@ -16,7 +16,7 @@ from napari_segdino._qt.layers.undo import stack_of
 from napari_segdino.images.planes import Planes
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
 from napari_segdino.session.footprints import Stroke
-from napari_segdino.session.mask_history import STROKES, MaskState, PlaneHistory
+from napari_segdino.session.mask_history import STROKES, Edit, MaskState, PlaneHistory
 from napari_segdino.session.session import checksum
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class MaskSync(QObject):  # type: ignore[misc]
         # State of each plane's history before the stroke.
         self._before: dict[int, int] = {}
         self._note_marks()
+        # Marks that go with what is drawn next.
+        self._added: dict[int, Edit] = {}
         # The last stroke, if it confirmed planes that may not be on a slider.
         self._across: int | None = None
         # Strokes that changed some planes and confirmed others.
@@ -225,10 +227,14 @@ class MaskSync(QObject):  # type: ignore[misc]
         return any(state.probe == probe for state in ahead)
 
     def add_marks(self, plane: int, marks: Plane) -> None:
-        """Mark what was saved where nothing is marked."""
+        """Mark what was saved where nothing is marked, for what is drawn next."""
         self.sync(plane)
-        here = read_plane(self.marks, self.planes.index(plane))
-        self._set_marks(plane, np.where(here > 0, here, marks))
+        here = np.array(read_plane(self.marks, self.planes.index(plane)))
+        after = np.where(here > 0, here, marks)
+        edit = Edit.between(here, after)
+        if edit.at.size:
+            self._added[plane] = edit
+        self._set_marks(plane, after)
 
     def drew(self, plane: int, rows: slice, columns: slice) -> None:
         """Note that the program has drawn a part of a plane."""
@@ -241,7 +247,10 @@ class MaskSync(QObject):  # type: ignore[misc]
         """Note that all that was drawn of a plane is one step of a job."""
         if self.intact:
             index = self.planes.index(plane)
-            self._history(plane).wrote(read_plane(self.mask, index), update, probe)
+            added, mask = self._added.pop(plane, None), read_plane(self.mask, index)
+            self._history(plane).wrote(mask, update, probe, added)
+            if added is not None:
+                self._end_redo()
 
     def sync_all(self) -> None:
         """Look at every plane soon and emit `settled` when that is done."""
