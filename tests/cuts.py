@@ -1,8 +1,10 @@
 """Processes that end, as a power cut ends them, before the n-th change to the disk."""
 
+import errno
 import os
 import sys
 import time
+from contextlib import contextmanager
 from itertools import count
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate")
@@ -62,6 +64,29 @@ def _run_until(n, function, *args):
     os.fsync = lambda handle: (step(), sync(handle))[1]
     sys.addaudithook(hook)
     function(*args)
+
+
+@contextmanager
+def full_disk(n):
+    """Have no room on any disk for the n-th file, folder or fsync, and all after it."""
+    seen, on, sync = count(1), True, os.fsync
+
+    def step():
+        if on and next(seen) >= n:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def hook(event, given):
+        if event == "os.mkdir" or (
+            event == "open" and isinstance(given[2], int) and given[2] & WRITES
+        ):
+            step()
+
+    os.fsync = lambda handle: (step(), sync(handle))[1]
+    sys.addaudithook(hook)
+    try:
+        yield
+    finally:
+        on, os.fsync = False, sync
 
 
 def killed_after(seconds, function, *args):

@@ -1,4 +1,4 @@
-"""Power cuts and kills while a project is saved: always the old one or the new one.
+"""Power cuts, kills and full disks while a project is saved: the old one or the new.
 
 Each scene runs in a process of its own, as forked children want a parent without
 threads: ``python tests/session/test_project_cuts.py SCENE FOLDER``.
@@ -72,6 +72,38 @@ def check(folder):
     assert len(found) == 1 and probe_of(folder) == bytes(found), found
 
 
+def write_on_full_disk(n, folder):
+    """Fill the disk while a project is saved over; then there is room again."""
+    from cuts import full_disk
+
+    from napari_segdino.errors import ProjectError
+
+    write_first(folder)
+    try:
+        with full_disk(n):
+            write_again(folder)
+        folder.with_name("through").touch()
+    except ProjectError as error:
+        assert "the disk is full" in str(error), error
+    check(folder)
+    write_again(folder)
+    check(folder)
+
+
+def run_full(root):
+    """Print how often a disk was full, and how often something went wrong."""
+    from cuts import in_child
+
+    failed = 0
+    for n in range(1, 10**6):
+        shutil.rmtree(root)
+        root.mkdir()
+        failed += bool(in_child(write_on_full_disk, n, root / "p"))
+        if (root / "through").exists():
+            break
+    sys.stdout.write(f"{n - 1} {failed}\n")
+
+
 def run(scene, root):
     """Print how often it was cut, and how often what was left was not whole."""
     from cuts import cut_before, in_child, killed_after
@@ -99,7 +131,7 @@ def run(scene, root):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("scene", ["write_again", "write_twice", "killed"])
+@pytest.mark.parametrize("scene", ["write_again", "write_twice", "killed", "full"])
 def test_what_is_left_is_of_one_time(tmp_path, scene):
     path = os.pathsep.join(map(str, (TESTS, TESTS / "session", *sys.path)))
     done = subprocess.run(
@@ -116,4 +148,4 @@ def test_what_is_left_is_of_one_time(tmp_path, scene):
 if __name__ == "__main__":
     where = Path(sys.argv[2])
     where.mkdir()
-    run(sys.argv[1], where)
+    run_full(where) if sys.argv[1] == "full" else run(sys.argv[1], where)
