@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from napari_segdino._qt.mouse import click, press_key, stroke
 
@@ -109,3 +111,12 @@ def test_painting_the_marks_layer(shown: Any) -> None:
     click(shown.dock.actions.retrain)
     shown.rest()
     assert (mask.data[30, 16:29] == 0).all(), "a mark wins over the prediction"
+
+
+def test_a_report_is_copied(shown: Any) -> None:
+    keys = shown.dock.keys_list
+    click(keys.toggleButton())
+    QTest.qWait(50)
+    click(keys.report)
+    text = QApplication.clipboard().text()
+    assert text.startswith("napari-segdino ") and "\nDevice: " in text

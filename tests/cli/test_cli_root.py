@@ -41,6 +41,12 @@ def test_version(run):
     assert __version__ in run("--version").output
 
 
+def test_info_is_what_the_window_copies(run):
+    from napari_segdino.session.report import report
+
+    assert run("info").output == report()
+
+
 def test_devices_are_those_of_the_program():
     from napari_segdino import encoders
 
