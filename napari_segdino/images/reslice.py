@@ -41,14 +41,14 @@ def spacing_zyx(spacing: Spacing) -> tuple[float, float, float]:
     Raises
     ------
     InputError
-        If there are not three numbers above 0.
+        If there are not three finite numbers above 0.
     """
     if spacing is None:
         return 1.0, 1.0, 1.0
     given = np.atleast_1d(np.asarray(spacing, float))
     if given.size == 1:
         given = np.array([given[0], 1.0, 1.0])
-    if given.shape != (3,) or not (given > 0).all():
+    if given.shape != (3,) or not (np.isfinite(given) & (given > 0)).all():
         raise InputError(f"A spacing is three numbers above 0 (z, y, x): {spacing}.")
     z, y, x = (float(v) for v in given)
     return z, y, x

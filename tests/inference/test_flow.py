@@ -91,7 +91,10 @@ def test_distant_slices_say_less():
     np.testing.assert_array_equal(found[2], image[2])
 
 
-@pytest.mark.parametrize("spacing", [(0, 1, 1), (-2, 1, 1), (1, 1)])
+@pytest.mark.parametrize(
+    "spacing",
+    [(0, 1, 1), (-2, 1, 1), (1, 1), (float("nan"), 1, 1), (float("inf"), 1, 1)],
+)
 def test_a_spacing_that_is_none_is_refused_in_one_sentence(spacing):
     image = box()
     with pytest.raises(InputError, match="three numbers above 0"):

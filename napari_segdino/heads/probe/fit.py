@@ -31,8 +31,9 @@ RIDGE, MASK_RIDGE = 1 / 100, 1 / 30
 
 NEWTON_STEPS = 30
 
-MAX_LANDMARKS = 768
-"""At most this many landmarks; marked pixels may be more."""
+MAX_LANDMARKS = 384
+"""At most this many landmarks; marked pixels may be more. With 768 a refit beside a
+slice that is marked whole takes twice as long and gives the same masks to .001 Dice."""
 
 
 PREVIOUS_WEIGHT = 0.7
