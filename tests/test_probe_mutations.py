@@ -62,11 +62,11 @@ def trained(monkeypatch, tmp_path):
 
 def outcome(path, image):
     """Load and use a file: what it predicts, or the sentence."""
-    begun = time.perf_counter()
+    begun = time.thread_time()
     try:
         probe = Segmenter.load(path)
     except ModelFileError as error:
-        assert time.perf_counter() - begun < 1
+        assert time.thread_time() - begun < 1
         return str(error)
     try:
         found = probe.predict_proba(image)

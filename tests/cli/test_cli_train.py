@@ -3,7 +3,6 @@ import re
 import shlex
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from PIL import Image
 
 from napari_segdino import Segmenter, marks_from_mask
 from napari_segdino.config import CacheSettings
-from napari_segdino.heads.dense.segdino import SegDINO
 from napari_segdino.heads.mvr.mvr_head import MVRHead
 from napari_segdino.heads.probe.probe_head import ProbeHead
 from napari_segdino.io.read import read_mask
@@ -131,8 +129,6 @@ def test_a_published_protocol_is_run_as_published(
     run, folders, fake, tmp_path, monkeypatch, command
 ):
     base, shown = folders(8), []
-    short = tuple(replace(recipe, epochs=1) for recipe in SegDINO.recipes)
-    monkeypatch.setattr(SegDINO, "recipes", short)
     for path in (base / "images").iterdir():
         Image.open(path).resize((70, 48)).save(path)
         mask = base / "masks" / path.name
@@ -145,7 +141,7 @@ def test_a_published_protocol_is_run_as_published(
     monkeypatch.setattr(fake, "encode", encode)
     how = "--recipe", "segdino_published:upsample_first=True"
     last = {
-        "train": (*how, "-o", tmp_path / "p.segdino"),
+        "train": (*how, "-o", tmp_path / "p.segdino", "--epochs", 1),
         "fewshot": (*how, "--shots", 1, "--repeats", 1, "--test", 2),
     }[command]
     run(command, base, *last)
@@ -278,7 +274,6 @@ def test_ablation_adds_one_part_at_a_time(run, folders, fake, tmp_path):
     base = folders(8)
     args = ["ablation", base, "--shots", 3, "--repeats", 2, "--test", 3]
     args += ["--sides", 48, 64, "--csv", tmp_path / "a.csv"]
-    args += ["--recipe", "mvr:steps=30"]
     done = run(*args)
     names = [line[:18].strip() for line in done.stdout.splitlines()[1:6]]
     assert names == [
@@ -373,7 +368,7 @@ def test_ablation_smooths_volumes_along_z(run, fake, tmp_path):
             path = tmp_path / "set" / folder / f"case{i}.nii.gz"
             sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
     args = ["--shots", 2, "--repeats", 1, "--test", 1, "--sides", 32]
-    done = run("ablation", tmp_path / "set", *args, "--recipe", "mvr:steps=30")
+    done = run("ablation", tmp_path / "set", *args)
     assert "+ z smoothing" in done.stdout
 
 
@@ -395,7 +390,7 @@ def volumes(tmp_path):
     return data
 
 
-@pytest.mark.parametrize("recipe", [(), ("--recipe", "probe:steps=3")])
+@pytest.mark.parametrize("recipe", [(), ("--recipe", "probe")])
 def test_volumes_are_cut_with_their_spacing(run, fake, tmp_path, volumes, recipe):
     args = ("train", tmp_path / "images", tmp_path / "masks", "--slices", "Y")
     run(*args, "-o", tmp_path / "a.segdino", *recipe)
@@ -403,8 +398,7 @@ def test_volumes_are_cut_with_their_spacing(run, fake, tmp_path, volumes, recipe
     cache = CacheSettings(1 << 26, 0, tmp_path)
     known = set()
     for image, marks, spacing in volumes:
-        how = {"features": found.features, "recipe": "probe:steps=3"}
-        own = Segmenter("fake", cache=cache, **how)
+        own = Segmenter("fake", features=found.features, cache=cache)
         own.fit(image, marks, volume=True, spacing=spacing)
         known |= set(own.samples_)
     assert set(found.samples_) <= known

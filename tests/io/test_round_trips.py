@@ -1,11 +1,13 @@
 """Any scan that another library wrote: read here, its mask lies on it for a third."""
 
+from ast import literal_eval
 from pathlib import Path
 from tempfile import mkdtemp
 
 import imagecodecs
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 import tifffile
@@ -189,3 +191,139 @@ def test_imagecodecs_to_pillow(tmp_path, picture):
     mask = (np.arange(np.prod(scan.spatial_shape)) % 3).reshape(scan.spatial_shape)
     with Image.open(write_mask(tmp_path / "m.png", mask, like=scan)) as found:
         assert np.array_equal(np.asarray(found), mask)
+
+
+@pytest.mark.parametrize("kind_of_pair", [nib.Nifti1Pair, nib.Spm99AnalyzeImage])
+@examples(10)
+@given(SHAPES, st.sampled_from(["u1", "i2", "f4"]), STEPS, PLACES)
+def test_pair_to_simpleitk(tmp_path, kind_of_pair, shape, kind, steps, place):
+    """Header and voxels in two files; that of ANALYZE has no place but its middle."""
+    folder = Path(mkdtemp(dir=tmp_path))
+    data, affine = pixels(shape, kind), np.diag([*steps, 1.0])
+    affine[:3, 3] = place
+    nib.save(kind_of_pair(data, affine), folder / "s.img")
+    wanted = nib.load(folder / "s.img").affine
+    scan = read_scan(folder / "s.hdr")
+    assert np.array_equal(scan.data, data.T)
+    assert np.array_equal(read_scan(folder / "s.img").data, data.T)
+    mask = mask_of(scan)
+    found = sitk.ReadImage(str(write_mask(folder / "m.nii", mask, like=scan)))
+    assert np.array_equal(sitk.GetArrayFromImage(found), mask)
+    corner = np.array(found.TransformIndexToPhysicalPoint((0, 0, 0))) * [-1, -1, 1]
+    far = tuple(n - 1 for n in shape)
+    end = np.array(found.TransformIndexToPhysicalPoint(far)) * [-1, -1, 1]
+    assert np.allclose(corner, wanted[:3, 3], atol=1e-3)
+    assert np.allclose(end, (wanted @ [*far, 1])[:3], atol=1e-3)
+
+
+@examples(15)
+@given(SHAPES, st.sampled_from(["u1", "u2", "f4"]), STEPS)
+def test_imagej_to_pillow(tmp_path, shape, kind, steps):
+    data, (z, y, x) = pixels(shape, kind), steps
+    about = {"axes": "ZYX", "spacing": z, "unit": "um"}
+    place = tmp_path / "s.tif"
+    tifffile.imwrite(
+        place, data, imagej=True, resolution=(1 / x, 1 / y), metadata=about
+    )
+    scan = read_scan(place)
+    assert np.array_equal(scan.data, data)
+    assert scan.axes == "ZYX"
+    assert scan.spacing == pytest.approx(steps, rel=1e-3)
+    mask = mask_of(scan)
+    with Image.open(write_mask(tmp_path / "m.tif", mask, like=scan)) as found:
+        for number, plane in enumerate(mask):
+            found.seek(number)
+            assert np.array_equal(np.asarray(found), plane)
+
+
+@examples(20)
+@given(
+    hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
+    | hnp.array_shapes(min_dims=3, max_dims=3, min_side=5, max_side=9),
+    st.sampled_from(["?", "u1", ">i2", "<u4", "f2", ">f8"]),
+    st.booleans(),
+)
+def test_numpy_to_plain_bytes(tmp_path, shape, kind, fortran):
+    """The mask is read by what the format's description says, without numpy.load."""
+    data = pixels(shape, kind)
+    place = tmp_path / "s.npy"
+    np.save(place, np.asfortranarray(data) if fortran else data)
+    axes = "ZYX"[-len(shape) :]
+    scan = read_scan(place, axes=axes)
+    assert np.array_equal(scan.data, data)
+    assert np.array_equal(read_scan(place, axes=axes, lazy=True).data, data)
+    mask = mask_of(scan)
+    content = write_mask(tmp_path / "m.npy", mask, like=scan).read_bytes()
+    head = 10 + int.from_bytes(content[8:10], "little")
+    about = literal_eval(content[10:head].decode())
+    assert about == {"descr": "|u1", "fortran_order": False, "shape": mask.shape}
+    assert content[head:] == mask.tobytes()
+
+
+FRAMES = st.tuples(st.integers(2, 4), st.integers(3, 6), st.integers(3, 6))
+"""pydicom does not unpack frames of less than 8 pixels of one bit."""
+
+
+@examples(8)
+@given(FRAMES, STEPS, PLACES, st.integers(1, 3), st.randoms())
+def test_highdicom_and_back_to_pydicom(tmp_path, shape, steps, place, count, chance):
+    """A segmentation of highdicom's is read as a mask; ours is read by pydicom."""
+    folder = Path(mkdtemp(dir=tmp_path))
+    (folder / "scan").mkdir()
+    spacing = [round(step, 6) for step in steps[1::-1]]
+    for k, plane in enumerate(pixels(shape, "u2")):
+        at = (*place[:2], place[2] + k * steps[2])
+        make_slice(folder / "scan" / f"{k}.dcm", plane, at, PixelSpacing=spacing)
+    scan = read_scan(folder / "scan")
+    mask = mask_of(scan) % (count + 1)
+    mask.flat[: count + 1] = range(count + 1)
+    path = write_mask(folder / "m.dcm", mask, like=scan)
+    tags = pydicom.dcmread(path)
+    found = np.zeros_like(mask)
+    bottom = place[2]
+    frames = np.atleast_3d(tags.pixel_array).reshape(-1, *shape[1:])
+    for frame, about in zip(frames, tags.PerFrameFunctionalGroupsSequence, strict=True):
+        z = about.PlanePositionSequence[0].ImagePositionPatient[2]
+        # Of a single segment it is told once for all frames.
+        group = about if count > 1 else tags.SharedFunctionalGroupsSequence[0]
+        number = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        found[round((float(z) - bottom) / steps[2])][frame > 0] = number
+    assert np.array_equal(found, mask)
+    sources = [pydicom.dcmread(name) for name in scan.files]
+    chance.shuffle(sources)
+    theirs = segmentation(sources, [mask[scan_place(s, place, steps)] for s in sources])
+    theirs.save_as(folder / "theirs.dcm")
+    again = read_scan(folder / "theirs.dcm")
+    assert np.array_equal(again.data, mask)
+    assert np.allclose(again.affine, scan.affine, atol=1e-3)
+
+
+def scan_place(tags, place, steps):
+    """Which slice of its scan a file is."""
+    return round((float(tags.ImagePositionPatient[2]) - place[2]) / steps[2])
+
+
+def segmentation(sources, planes):
+    """A DICOM-SEG as highdicom writes it, slices in the order given."""
+    hd = pytest.importorskip("highdicom")
+    code = hd.sr.CodedConcept("85756007", "SCT", "Tissue")
+    about = hd.seg.SegmentDescription
+    labels = np.stack(planes)
+    return hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=labels,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[
+            about(n, f"class {n}", code, code, hd.seg.SegmentAlgorithmTypeValues.MANUAL)
+            for n in range(1, int(labels.max()) + 1)
+        ],
+        series_instance_uid=hd.UID(),
+        series_number=2,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="x",
+        manufacturer_model_name="x",
+        software_versions="1",
+        device_serial_number="1",
+        omit_empty_frames=False,
+    )
