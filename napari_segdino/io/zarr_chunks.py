@@ -20,6 +20,14 @@ MOST_CHUNKS, LARGEST_CHUNK = 2**22, 2**31
 _BLOSC_HEADER = 16
 _SLACK = 1 << 20
 
+_MOST_DEFLATED = 1032
+"""Bytes that one byte of deflated content can become."""
+
+_GZIP_OR_ZLIB = 47
+"""What makes zlib look at the header for which of the two it is."""
+
+_PART = 1 << 20
+
 
 def lazy_array(array: Any, path: Path) -> Any:
     """Return a Zarr array as a dask array of its chunks.
@@ -55,13 +63,16 @@ class _Checked:
     def __init__(self, array: Any, name: str) -> None:
         self.array, self.name = array, name
         self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-        self._blosc = _ends_in_blosc(array)
+        self._check = _CHECKS.get(_last_codec(array))
+        # A filter may have made numbers wider.
+        self._most = 8 * math.prod(array.chunks) + _SLACK
 
     def __getitem__(self, key: Any) -> Any:
         try:
-            if self._blosc:
+            if self._check is not None:
                 for file in _files(self.array, key):
-                    _check_blosc(file, self.array)
+                    if file.is_file():
+                        self._check(file, self._most)
             return self.array[key]
         except ScanError as error:
             raise ScanError(f"{self.name} {error}.") from error
@@ -72,13 +83,13 @@ class _Checked:
             ) from error
 
 
-def _ends_in_blosc(array: Any) -> bool:
-    """Whether each file of an array begins with blosc's header."""
+def _last_codec(array: Any) -> str:
+    """Name of what a file of an array has to be decoded with first."""
     if array.metadata.zarr_format == 2:
-        about = array.metadata.compressor
-        return getattr(about, "codec_id", "") == "blosc"
+        return str(getattr(array.metadata.compressor, "codec_id", ""))
     names = [type(one).__name__ for one in array.metadata.codecs]
-    return "BloscCodec" in names[-2:] and names[-1] in ("BloscCodec", "Crc32cCodec")
+    last = names[-2] if names[-1] == "Crc32cCodec" else names[-1]
+    return last.removesuffix("Codec").lower()
 
 
 def _files(array: Any, key: tuple[Any, ...]) -> Iterator[Path]:
@@ -93,24 +104,68 @@ def _files(array: Any, key: tuple[Any, ...]) -> Iterator[Path]:
         yield root / array.metadata.encode_chunk_key(at)
 
 
-def _check_blosc(file: Path, array: Any) -> None:
+def _check_blosc(file: Path, most: int) -> None:
     """See that a chunk is as long as it says: blosc reads on where it was cut.
 
     Raises
     ------
     ValueError
-        It is shorter, or claims to hold far more than a chunk.
+        It is shorter, or claims to hold more than `most` bytes.
     """
-    if not file.is_file():
-        return
     with file.open("rb") as opened:
         header = opened.read(_BLOSC_HEADER)
     claimed = int.from_bytes(header[4:8], "little")
     stored = int.from_bytes(header[12:16], "little")
-    # A filter may have made its numbers wider.
-    if (
-        stored < _BLOSC_HEADER
-        or stored > file.stat().st_size
-        or claimed > 8 * math.prod(array.chunks) + _SLACK
-    ):
+    if not _BLOSC_HEADER <= stored <= file.stat().st_size or claimed > most:
         raise ValueError(f"{file.name} holds {stored} bytes of blosc for {claimed}")
+
+
+def _check_deflated(file: Path, most: int) -> None:
+    """See that a chunk becomes no more than `most` bytes; its header does not tell.
+
+    Raises
+    ------
+    ValueError
+        It does.
+    """
+    if file.stat().st_size * _MOST_DEFLATED <= most:
+        return
+    total = 0
+    inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+    with file.open("rb") as opened:
+        while part := opened.read(_PART):
+            while part:
+                total += len(inflate.decompress(part, _PART))
+                if total > most:
+                    raise ValueError(f"{file.name} becomes more than {most} bytes")
+                part = inflate.unconsumed_tail
+                if inflate.eof:
+                    part = inflate.unused_data
+                    inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+
+
+def _check_zstd(file: Path, most: int) -> None:
+    """See that a chunk does not claim to hold more than `most` bytes (RFC 8878, 3.1.1).
+
+    Raises
+    ------
+    ValueError
+        It does. What does not say how many is decoded as it is.
+    """
+    with file.open("rb") as opened:
+        header = opened.read(18)
+    about = header[4] if len(header) > 4 else 0
+    single, length = about >> 5 & 1, (0, 2, 4, 8)[about >> 6]
+    length = length or single
+    start = 5 + (1 - single) + (0, 1, 2, 4)[about & 3]
+    claimed = int.from_bytes(header[start : start + length], "little")
+    if length and claimed > most:
+        raise ValueError(f"{file.name} claims {claimed} bytes, of at most {most}")
+
+
+_CHECKS = {
+    "blosc": _check_blosc,
+    "gzip": _check_deflated,
+    "zlib": _check_deflated,
+    "zstd": _check_zstd,
+}

@@ -14,13 +14,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_encoder import FakeEncoder
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
+
+from napari_segdino import Segmenter
+from napari_segdino.config import CacheSettings
 
 IMAGES = 20
 ROUNDS = 500
 LEVEL = 100
 """Rounds after which the cache is full and every image was worked on."""
+
+BUDGET = 4 << 20
+"""Bytes of features that are held: less than those of all images."""
 
 MOST = 100 << 20
 """Bytes that the rest of the day may add."""
@@ -56,8 +63,12 @@ def worked(user: Any, number: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
-def test_a_long_day_levels_off(make_user: Any, probe_maker: Any, plane: Any) -> None:
-    user = make_user(maker=probe_maker)
+def test_a_long_day_levels_off(
+    make_user: Any, plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = FakeEncoder().installed(monkeypatch)
+    cache = CacheSettings(BUDGET, 0, tmp_path / "day")
+    user = make_user(maker=lambda **_: Segmenter("fake", cache=cache))
     random = np.random.default_rng(0)
     for number in range(IMAGES):
         noise = random.integers(0, 20, plane.shape).astype(np.uint8)
@@ -68,6 +79,7 @@ def test_a_long_day_levels_off(make_user: Any, probe_maker: Any, plane: Any) -> 
         if (number + 1) % LEVEL == 0:
             seen[number + 1] = needed()
             sys.stdout.write(f"{number + 1}: {seen[number + 1]}\n")
+    assert encoder.planes_encoded > ROUNDS, "features are dropped and made again"
     first, last = seen[LEVEL], seen[ROUNDS]
     assert last["bytes"] - first["bytes"] < MOST
     for what in ("threads", "widgets", "files"):

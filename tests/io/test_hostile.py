@@ -6,6 +6,7 @@ import os
 import tracemalloc
 
 import nibabel as nib
+import numcodecs
 import numpy as np
 import pydicom
 import pytest
@@ -191,3 +192,43 @@ def test_a_chunk_of_blosc_that_is_cut_or_claims_more_is_damaged(tmp_path, zarr_f
         chunk.write_bytes(fault)
         with pytest.raises(ScanError, match="a part of it is damaged"):
             read_scan(path).data.compute()
+
+
+def compressed(codec, content):
+    """A chunk as a codec of Zarr 2 writes it."""
+    return numcodecs.get_codec({"id": codec}).encode(content)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("codec", ["gzip", "zlib", "zstd"])
+def test_a_chunk_that_becomes_far_more_than_a_chunk_is_damaged(
+    tmp_path, codec, zarr_format
+):
+    if zarr_format == 2:
+        how = numcodecs.get_codec({"id": codec})
+    elif codec == "zlib":
+        how = zarr.codecs.numcodecs.Zlib()
+    else:
+        how = {"gzip": zarr.codecs.GzipCodec(), "zstd": zarr.codecs.ZstdCodec()}[codec]
+    pixels = np.random.default_rng(0).integers(0, 50, (64, 64), np.int16)
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), data=pixels, compressors=how, zarr_format=zarr_format)
+    np.testing.assert_array_equal(read_scan(path).data.compute(), pixels)
+    chunk = path / ("0.0" if zarr_format == 2 else "c/0/0")
+    chunk.write_bytes(compressed(codec, bytes(1 << 28)))
+    tracemalloc.start()
+    with pytest.raises(ScanError, match="a part of it is damaged"):
+        read_scan(path).data.compute()
+    assert tracemalloc.get_traced_memory()[1] < 2e7
+    tracemalloc.stop()
+
+
+def test_members_of_a_gzip_chunk_are_counted_together(tmp_path):
+    path = make_zarr(tmp_path / "a.ome.zarr")
+    meta = json.loads((path / "0" / ".zarray").read_text())
+    meta["compressor"] = {"id": "gzip", "level": 1}
+    (path / "0" / ".zarray").write_text(json.dumps(meta))
+    chunk = next(p for p in (path / "0").iterdir() if not p.name.startswith("."))
+    chunk.write_bytes(compressed("gzip", bytes(1 << 19)) * 40)
+    with pytest.raises(ScanError, match="a part of it is damaged"):
+        read_scan(path).data.compute()
