@@ -21,6 +21,7 @@ from napari_segdino.errors import WeightsError
 
 OWN_WAY = {
     "Load probe...",
+    "Copy report",
     "Open project...",
     "+ Add class",
     "Slice",
