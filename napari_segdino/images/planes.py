@@ -31,7 +31,7 @@ def guess_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:
     shape : tuple of int
         Shape of the image.
     volume : bool, optional
-        True: the image has a Z axis; False: it has none; None: guess.
+        True: the image has a Z axis; False: it has none; None: found from the shape.
 
     Returns
     -------

@@ -152,7 +152,7 @@ class Flow:
         Predicts planes: takes their indices, gives Progress and
         :class:`PlaneResult`, whose probabilities have not flowed.
     marks : mapping of int to numpy.ndarray
-        Marks (Y, X) of planes that have any: 0 not said, 1 background, 2.. classes.
+        Marks (Y, X) of planes that have any: 0 unlabelled, 1 background, 2.. classes.
     temperature : float
         Over which logits are divided after all.
     device : torch.device

@@ -147,8 +147,11 @@ def iter_carry(
     Progress
     """
     classes = len(next(iter(maps.values())))
-    total, done = 2 * len(span), 0
-    for order in (span, span[::-1]):
+    # Beyond the last plane that is wanted nothing is carried to anybody.
+    orders = range(span.start, max(maps) + 1), range(span.stop - 1, min(maps) - 1, -1)
+    total, done = sum(map(len, orders)), 0
+    slices: dict[int, _Slice] = {}
+    for order in orders:
         carried: Map | None = None
         last: _Slice | None = None
         for index in order:
@@ -156,7 +159,9 @@ def iter_carry(
             done += 1
             if carried is None and index not in marks:
                 continue
-            here = _Slice.of(cells(index))
+            if index not in slices:
+                slices[index] = _Slice.of(cells(index))
+            here = slices[index]
             if carried is not None and last is not None:
                 carried = _carry(carried, here, last)
                 if index in maps:

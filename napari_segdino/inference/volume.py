@@ -36,7 +36,7 @@ def iter_volume(
     wanted: Iterable[int],
     text: str,
 ) -> Steps[None]:
-    """Predict a whole volume across each axis and join what was said.
+    """Predict a whole volume across each axis and join the predictions.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def recheck(
 
     It is asked at the pixels that were kept of each stroke, without
     regularisation along the image and without the marks as sources. No image has
-    to be open, and no encoder runs. The first guess, which no user made, is left
+    to be open, and no encoder runs. The unsupervised mask, which no user made, is left
     out.
 
     Parameters

@@ -216,7 +216,9 @@ def test_the_whole_has_a_limit(hub: HubServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(download, "_LEAST", 0)  # every drip counts
     monkeypatch.setattr(download, "_GRACE_S", 0.5)
     monkeypatch.setattr(download, "_SLOWEST", 1 << 40)
-    refused("does not answer|sends next to nothing")
+    started = time.monotonic()
+    assert OFFERS in refused("does not answer|sends next to nothing")
+    assert 0.5 <= time.monotonic() - started < 5
 
 
 def test_the_token_goes_to_the_hub_alone(hub: HubServer) -> None:

@@ -223,8 +223,7 @@ class SessionController(QObject):  # type: ignore[misc]
             QTimer.singleShot(EVENT_LOOP_PAUSE_MS, then)
 
     def _prepared(self) -> None:
-        image = self._preparing
-        act = self._stop_preparing()
+        image, act = self._preparing, self._stop_preparing()
         annotation = None if image is None else self.annotations.get(image)
         if act is not None and annotation is not None:
             bind(self.viewer, annotation.image)

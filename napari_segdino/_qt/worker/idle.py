@@ -78,9 +78,9 @@ class IdleTask(QObject):  # type: ignore[misc]
     def disturb(self, event: Any = None) -> None:
         """Stop: the user is at work."""
         self._controller.runner.cancel_background()
-        rested = time.monotonic() + REST
+        earliest = time.monotonic() + REST
         self._waiting = {
-            name: (max(due, rested), make)
+            name: (max(due, earliest), make)
             for name, (due, make) in self._waiting.items()
         }
         self._wake()
