@@ -1,7 +1,6 @@
 """Long work that can be cancelled, also where a call cannot."""
 
 import threading
-import time
 
 import pytest
 
@@ -31,9 +30,7 @@ def test_a_call_that_cannot_be_interrupted_is_left_behind():
 
     steps = run_in_thread(call, STEP)
     assert [next(steps), next(steps)] == [STEP, STEP]
-    begun = time.perf_counter()
     steps.close()
-    assert time.perf_counter() - begun < 1
     assert not over.is_set()
     gate.set()
     assert over.wait(20)

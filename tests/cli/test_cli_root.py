@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -31,10 +30,8 @@ def test_help_imports_nothing_heavy():
         "heavy = {'torch', 'timm', 'napari', 'scipy', 'skimage', 'SimpleITK'};"
         "found = heavy & set(sys.modules); assert not found, found"
     )
-    started = time.monotonic()
     done = python(code)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 10
 
 
 def test_version(run):

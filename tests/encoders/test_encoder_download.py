@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import socket
+import threading
 import time
 from collections import namedtuple
 from concurrent.futures import Future
@@ -34,6 +35,7 @@ SOURCE = Source(
 FILE = "timm/test/resolve/main/model.safetensors"
 BODY = bytes(range(256)) * 12_000  # 3 MB: many chunks
 OFFERS = "built-in encoder efficientnet_lite0, give a local file, or try again"
+SOON = 10  # seconds on a loaded machine; what hangs here hangs for minutes
 
 
 def kept() -> list[str]:
@@ -166,7 +168,7 @@ def test_cancel(hub: HubServer) -> None:
         pass
     started = time.monotonic()
     steps.close()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < SOON
     assert "test.safetensors" not in kept()
     hub.drips = False
     assert drive(iter_fetch(SOURCE)).read_bytes() == BODY
@@ -175,19 +177,22 @@ def test_cancel(hub: HubServer) -> None:
 def test_nobody_listens() -> None:
     started = time.monotonic()
     text = refused("127.0.0.1 does not answer")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < SOON
     assert OFFERS in text
 
 
 def test_look_up_hangs(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
+    over = threading.Event()
+
     def hang(*_: Any, **__: Any) -> None:
-        time.sleep(3)
+        over.wait(60)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
     started = time.monotonic()
     refused("hub.invalid does not answer")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < SOON
+    over.set()
 
 
 def test_a_silent_hub(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
@@ -206,7 +211,7 @@ def test_a_silent_or_dripping_store(
     setattr(hub, fault, True)
     started = time.monotonic()
     assert OFFERS in refused("does not answer|sends next to nothing")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < SOON
     setattr(hub, fault, False)
     assert drive(iter_fetch(SOURCE)).read_bytes() == BODY
 
@@ -218,7 +223,7 @@ def test_the_whole_has_a_limit(hub: HubServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(download, "_SLOWEST", 1 << 40)
     started = time.monotonic()
     assert OFFERS in refused("does not answer|sends next to nothing")
-    assert 0.5 <= time.monotonic() - started < 5
+    assert 0.5 <= time.monotonic() - started < SOON
 
 
 def test_the_token_goes_to_the_hub_alone(hub: HubServer) -> None:
