@@ -97,6 +97,7 @@ class FeatureSettings:
             name = self.intensity
             raise InputError(unknown_name("intensity preset", name, INTENSITIES))
         if self.squash not in SQUASHES:
+            # Without the first, which is empty and would be listed as nothing.
             raise InputError(unknown_name("squash", self.squash, SQUASHES[1:]))
         low, high = self.percentiles
         for name, fits in (

@@ -80,6 +80,19 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 def close_name(name: object, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'probe'?)"``, or nothing where no name is close."""
+    """Return ``" (did you mean 'probe'?)"``, or nothing where no name is close.
+
+    Parameters
+    ----------
+    name : object
+        What was given.
+    known : iterable of str
+        What there is.
+
+    Returns
+    -------
+    str
+        With the space before it, to be appended.
+    """
     near = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -55,6 +55,16 @@ def reason(error: OSError) -> str:
     """Say in a few words why the system refused a file.
 
     An error without a number is numpy's, for a file that took only a part.
+
+    Parameters
+    ----------
+    error : OSError
+        As the system or numpy raised it.
+
+    Returns
+    -------
+    str
+        A clause, without capital and full stop.
     """
     if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full"
@@ -88,6 +98,8 @@ def shortened(name: str, most: int = MOST_BYTES) -> str:
     content = name.encode(errors="surrogateescape")
     if len(content) <= most:
         return name
+    # The cut may go through a letter of several bytes, hence "ignore"; 9 bytes are the
+    # dash and eight digits.
     begin = content[: most - 9].decode(errors="ignore")
     return f"{begin}-{zlib.crc32(content):08x}"
 
@@ -97,29 +109,52 @@ def safe_name(text: str) -> str:
 
     What is neither letter, digit, ``_`` nor ``.`` becomes ``-``; never hidden, and
     short enough.
+
+    Parameters
+    ----------
+    text : str
+        Any; may be empty.
+
+    Returns
+    -------
+    str
+        At most :data:`MOST_BYTES` bytes long, and empty if nothing of it can stay.
     """
     return shortened(re.sub(r"[^\w.]+", "-", text).strip("-."))
 
 
-def temporary_name(path: Path) -> Path:
+def _temporary_name(path: Path) -> Path:
     """Name for a file in the making: hidden, same folder, same suffix."""
     stem, suffix = split_suffix(path)
     return path.with_name(f".{shortened(stem)}.{new_token()}.part{suffix}")
 
 
 def parts_of(path: Path) -> re.Pattern[str]:
-    """Return what :func:`temporary_name` calls files in the making of a path."""
+    """Return what :func:`_temporary_name` calls files in the making of a path.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file or folder that was to be written.
+
+    Returns
+    -------
+    re.Pattern
+        Matches whole names in the same folder.
+    """
     stem, suffix = split_suffix(path)
     begin, end = re.escape(shortened(stem)), re.escape(suffix)
     return re.compile(rf"\.{begin}\.[0-9a-f]{{8}}\.part{end}")
 
 
-def sweep_parts(path: Path) -> None:
+def _sweep_parts(path: Path) -> None:
     """Remove what writers of a file left that were killed.
 
     Only files that this program names so, and that nobody wrote to for
     :data:`ABANDONED_S`: another writer may be at work.
     """
+    # By age and not by process, since the writer may be on another machine of a
+    # cluster.
     ours, before = parts_of(path), time.time() - ABANDONED_S
     with suppress(OSError):
         for left in path.parent.iterdir():
@@ -142,7 +177,14 @@ def _claim(temporary: Path, mode: int | None) -> int:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
+    """Wait until a file's content is on the disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file that may be written to.
+    """
+    # For writing as well: Windows refuses fsync on what is open for reading only.
     handle = os.open(path, os.O_RDWR)
     try:
         os.fsync(handle)
@@ -150,7 +192,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Wait until new names in a folder are on the disk, where the system can."""
     with suppress(OSError):  # Windows opens no folders
         handle = os.open(folder, os.O_RDONLY)
@@ -191,20 +233,21 @@ def atomic_path(
         full, `path` is a folder. Other errors of the block pass unchanged.
     """
     path = Path(path)
+    # os.replace would put the file in the place of a link instead of what it points to.
     target = Path(os.path.realpath(path))
-    temporary = temporary_name(target)
+    temporary = _temporary_name(target)
     try:
         if target.is_dir():
             raise error(f"{path.name} cannot be written: a folder has that name.")
         mode = target.stat().st_mode & 0o777 if target.exists() else None
         mode = _claim(temporary, mode)
-        sweep_parts(target)
+        _sweep_parts(target)
         yield temporary
         sync(temporary)
         # Some libraries make the file anew, for its owner only.
         os.chmod(temporary, mode)
         os.replace(temporary, target)
-        sync_folder(target.parent)
+        _sync_folder(target.parent)
     except OSError as cause:
         _log.error("writing %s failed", path, exc_info=cause)
         raise error(f"{path.name} cannot be written: {reason(cause)}.") from cause
@@ -250,6 +293,11 @@ def settle_folder(target: Path) -> None:
 
     Where `target` is there, what was moved aside is removed: it was replaced.
 
+    Parameters
+    ----------
+    target : pathlib.Path
+        A folder, or where one was; its parent is there.
+
     Raises
     ------
     OSError
@@ -269,6 +317,13 @@ def swap_folder(new: Path, target: Path) -> None:
 
     Where it is cut off between its two steps, :func:`settle_folder` undoes the first.
 
+    Parameters
+    ----------
+    new : pathlib.Path
+        A whole folder, on the same file system.
+    target : pathlib.Path
+        Where it is to be.
+
     Raises
     ------
     OSError
@@ -277,7 +332,8 @@ def swap_folder(new: Path, target: Path) -> None:
     if not target.exists():
         os.rename(new, target)
         return
-    old = temporary_name(target)
+    # No system replaces a folder that is not empty in one step, so there are two.
+    old = _temporary_name(target)
     os.rename(target, old)
     try:
         os.rename(new, target)

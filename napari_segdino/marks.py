@@ -27,6 +27,11 @@ def too_high(label: int, way_out: str = MERGE) -> str:
         In a mask.
     way_out : str
         What to do where the numbers are not meant as classes.
+
+    Returns
+    -------
+    str
+        One sentence.
     """
     return (
         f"There is a class {label}, and {MAX_LABEL} is the highest: number the classes "
@@ -60,12 +65,24 @@ def marks_from_mask(mask: ArrayLike) -> NDArray[np.integer]:
         raise InputError(f"A mask holds whole numbers, not {mask.dtype}.")
     if mask.size and mask.min() < 0:
         raise InputError("A mask holds no negative labels.")
+    # The type is chosen for mask + 1: in uint8, label 255 would wrap round to 0,
+    # unlabelled.
     top = int(mask.max(initial=0)) + 1
     return mask.astype(np.promote_types(np.uint8, np.min_scalar_type(top))) + 1
 
 
 def as_codes(marks: Any) -> NDArray[np.uint8]:
     """Return marks as they are learned from.
+
+    Parameters
+    ----------
+    marks : array of int, bool
+        0 unlabelled, 1 background, 2.. classes; any shape.
+
+    Returns
+    -------
+    numpy.ndarray of uint8
+        Of the same shape; `marks` itself if it is of that type.
 
     Raises
     ------
@@ -110,6 +127,7 @@ def corrections(baseline: Plane, current: Plane, marks: Plane) -> Plane:
 
 def _marked(marks: Plane, where: NDArray[np.bool_], mask: Plane) -> Plane:
     """Add ``mask + 1`` to marks, which are never cut to fewer bits."""
+    # In 64 bits, since label + 1 may be one more than the mask's own type holds.
     codes = mask[where].astype(np.int64) + 1
     out: Plane = marks.astype(type_for(codes, marks.dtype))
     out[where] = codes
@@ -117,7 +135,20 @@ def _marked(marks: Plane, where: NDArray[np.bool_], mask: Plane) -> Plane:
 
 
 def type_for(values: Plane, kind: np.dtype[Any]) -> np.dtype[Any]:
-    """Return a number type, or a wider one if it cannot hold some values."""
+    """Return a number type, or a wider one if it cannot hold some values.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of int
+        What is to be held; may be empty.
+    kind : numpy.dtype
+        The type preferred.
+
+    Returns
+    -------
+    numpy.dtype
+        `kind`, or the narrowest integer type that holds it and the values.
+    """
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
     if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
         return kind
@@ -203,10 +234,14 @@ def strokes_of(marks: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """
     from scipy import ndimage
 
+    # Class by class: strokes of two classes that touch are two strokes.
     for code in np.unique(marks[marks > 0]):
         labelled, count = ndimage.label(marks == code)
         flat = np.flatnonzero(labelled)
         number = labelled.ravel()[flat]
+        # Stable, so that the pixels of a stroke stay in order of rows. The split by
+        # sorted numbers is one pass, where a comparison for each stroke is one pass a
+        # stroke.
         order = np.argsort(number, kind="stable")
         ends = np.cumsum(np.bincount(number, minlength=count + 1)[1:])[:-1]
         for pixels in np.split(flat[order], ends):

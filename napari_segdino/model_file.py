@@ -93,6 +93,7 @@ def _checksum(meta: str, tensors: Mapping[str, torch.Tensor]) -> str:
     import torch
 
     digest = hashlib.blake2b(meta.encode(), digest_size=16)
+    # Sorted, since safetensors lays tensors out in an order of its own.
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         content = tensor.contiguous().reshape(-1).view(torch.uint8)

@@ -22,14 +22,9 @@ from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
 from napari_segdino.heads.registry import make_head
 from napari_segdino.images.channels import GREY, count_channels, join_channels
+from napari_segdino.images.neighbours import cuts_of, marks_of
 from napari_segdino.images.planes import Planes
-from napari_segdino.images.reslice import (
-    Spacing,
-    cuts_of,
-    has_depth,
-    marks_of,
-    slice_distance,
-)
+from napari_segdino.images.reslice import Spacing, has_depth, slice_distance
 from napari_segdino.inference.predict import iter_planes
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted

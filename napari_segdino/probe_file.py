@@ -6,13 +6,13 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, unknown_name
 from napari_segdino.heads.registry import make_head
 from napari_segdino.model_file import ModelFile
-from napari_segdino.schema import check_types, hints_of
+from napari_segdino.schema import check_types
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ def _settings(group: type[T], stored: Mapping[str, Any], newer: bool) -> T:
         If the file has a setting that there is not: masks would be others without
         it. What a newer version added is left out, and logged.
     """
-    hints = hints_of(group)
+    hints = get_type_hints(group)
     for name in stored.keys() - hints.keys():
         text = unknown_name("setting of a probe", name, hints)
         if not newer:

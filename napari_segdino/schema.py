@@ -5,8 +5,9 @@ from __future__ import annotations
 import numbers
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
+# JSON writes 1.0 as 1 where another program made it, so a float may be whole.
 _KINDS: dict[Any, Any] = {int: numbers.Integral, float: numbers.Real}
 
 
@@ -19,6 +20,10 @@ def matches(value: Any, hint: Any) -> bool:
         What was read.
     hint : type
         An annotation: of plain types, tuples, lists, mappings, literals, unions.
+
+    Returns
+    -------
+    bool
     """
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any:
@@ -27,6 +32,7 @@ def matches(value: Any, hint: Any) -> bool:
         return value in args
     if origin in (Union, types.UnionType):
         return any(matches(value, one) for one in args)
+    # tuple[int, int] has a fixed length; tuple[int, ...] is a list of any.
     if origin is tuple and args[-1] is not Ellipsis:
         sized = isinstance(value, list | tuple) and len(value) == len(args)
         return sized and all(map(matches, value, args))
@@ -37,6 +43,8 @@ def matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(
             matches(k, args[0]) and matches(v, args[1]) for k, v in value.items()
         )
+    # numbers.Integral lets numpy's integers pass. JSON's true is an int to Python, but
+    # no number to a user.
     if hint in _KINDS:
         return isinstance(value, _KINDS[hint]) and not isinstance(value, bool)
     return isinstance(value, hint)
@@ -60,8 +68,3 @@ def check_types(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     for name in values.keys() & hints.keys():
         if not matches(values[name], hints[name]):
             raise TypeError(f"{name} is {values[name]!r:.80}, not {hints[name]}")
-
-
-def hints_of(group: type) -> dict[str, Any]:
-    """Return the types of a dataclass's fields."""
-    return get_type_hints(group)

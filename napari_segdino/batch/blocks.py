@@ -10,13 +10,9 @@ from napari_segdino.batch.writer import BlockWriter
 from napari_segdino.config import FeatureSettings
 from napari_segdino.errors import InputError
 from napari_segdino.images.lazy import LazyPlanes
+from napari_segdino.images.neighbours import with_neighbours
 from napari_segdino.images.planes import Planes, as_planes
-from napari_segdino.images.reslice import (
-    Spacing,
-    has_depth,
-    slice_distance,
-    with_neighbours,
-)
+from napari_segdino.images.reslice import Spacing, has_depth, slice_distance
 from napari_segdino.inference.blend import cut_plane
 from napari_segdino.inference.predict import (
     BlockResult,

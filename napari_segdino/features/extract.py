@@ -17,8 +17,8 @@ from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import local_features, smooth_colour
 from napari_segdino.features.views import LEAST_SIDE, View, grows, show
+from napari_segdino.images.neighbours import Neighbours
 from napari_segdino.images.planes import Planes
-from napari_segdino.images.reslice import Neighbours
 
 if TYPE_CHECKING:
     import torch

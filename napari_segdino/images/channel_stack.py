@@ -40,7 +40,18 @@ class Part:
         return shape[: self.axis] + kept + shape[self.axis + 1 :]
 
     def read(self, index: tuple[Any, ...]) -> NDArray[Any]:
-        """Read a part of the channel, and no more of the array than that."""
+        """Read a part of the channel, and no more of the array than that.
+
+        Parameters
+        ----------
+        index : tuple of int, slice
+            Of the first axes of the channel, as :attr:`shape` has them.
+
+        Returns
+        -------
+        numpy.ndarray
+            Copied where the array is not in memory.
+        """
         if self.axis == 0:
             return np.asarray(self.array[(self.at, *index)])
         if self.axis is not None:

@@ -63,6 +63,8 @@ class LazyPlane:
             return LazyPlane(self.image, self.index, x)
         if y.step not in (None, 1) or self._too_large(y):
             return self._read(y, x)
+        # Tiles come row by row: the whole width is read once and each tile cut from it,
+        # since a chunk of a file usually spans several tiles.
         if self._band is None or self._band[0] != y:
             self._band = y, self._read(y, slice(None))
         return self._band[1][:, x]
@@ -77,6 +79,8 @@ class LazyPlane:
         data = data if self.image.axes.endswith("C") else data[..., None]
         if not isinstance(array, np.memmap):
             return data[..., self.channels]
+        # Copied before the pages go. What was read of a map counts as this process's
+        # memory until then, and a long image would add up to all of it.
         copied = data[..., self.channels].copy()
         forget_pages(array)
         return copied
@@ -86,7 +90,13 @@ class LazyPlanes(Planes):
     """An image whose planes are read where they are indexed."""
 
     def read(self, plane: int) -> Any:
-        """Return a :class:`LazyPlane`; nothing is read yet."""
+        """Return a :class:`LazyPlane`; nothing is read yet.
+
+        Parameters
+        ----------
+        plane : int
+            Flat index over the leading axes.
+        """
         return LazyPlane(self, plane)
 
 
@@ -95,6 +105,11 @@ def load(array: Any) -> NDArray[Any]:
 
     There, its own tasks would go to the cluster, which cannot open files that
     are already open here.
+
+    Parameters
+    ----------
+    array : array
+        numpy, zarr or dask.
     """
     if hasattr(array, "dask"):
         array = array.compute(scheduler="threads")
@@ -106,6 +121,11 @@ def forget_pages(array: Any) -> None:
 
     The file keeps what was written. Copy-on-write maps are left alone, as
     theirs is nowhere else.
+
+    Parameters
+    ----------
+    array : array
+        Any; only memory-mapped ones are touched.
     """
     pages = getattr(array, "_mmap", None)
     if pages is None or getattr(array, "mode", "c") not in ("r", "r+", "w+"):

@@ -62,6 +62,8 @@ def guess_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:
     if volume is not None:
         return "ZYX" if volume else "YXC"
     side, last = min(shape[:2]), shape[-1]
+    # Up to four are grey, grey with alpha, RGB or RGBA, whatever the sides. More are
+    # channels only of an image that is much wider than they are many.
     channels = last <= 4 or (last <= MAX_CHANNELS and side >= 4 * last)
     if channels and last >= MIN_WIDTH:
         raise InputError(
@@ -73,6 +75,13 @@ def guess_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:
 
 def check_axes(axes: str, ndim: int) -> str:
     """Return `axes` in capitals if they can name `ndim` axes of an image.
+
+    Parameters
+    ----------
+    axes : str
+        One letter an axis; small ones are taken as well.
+    ndim : int
+        Axes of the image.
 
     Raises
     ------
@@ -133,7 +142,18 @@ class Planes:
         return math.prod(self.lead_shape)
 
     def index(self, plane: int) -> tuple[int, ...]:
-        """Position of a plane on the leading axes."""
+        """Position of a plane on the leading axes.
+
+        Parameters
+        ----------
+        plane : int
+            Flat index, in C order.
+
+        Returns
+        -------
+        tuple of int
+            As long as :attr:`lead_shape`.
+        """
         return tuple(int(i) for i in np.unravel_index(plane, self.lead_shape))
 
     def read(self, plane: int) -> NDArray[Any]:
@@ -246,6 +266,18 @@ def dtype_of_channels(dtype: np.dtype[Any], count: int) -> np.dtype[Any]:
     """Return the number type to hold channels that are no colours.
 
     Four of 8 bits would be taken for RGBA, and the last one left out as alpha.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the channels as they are.
+    count : int
+        Channels.
+
+    Returns
+    -------
+    numpy.dtype
+        `dtype`, or uint16 for four channels of uint8.
     """
     rgba = dtype == np.uint8 and count == 4
     return np.dtype(np.uint16) if rgba else dtype
@@ -260,6 +292,11 @@ def check_marks(marks: Any, planes: Planes) -> Any:
         0 unlabelled, 1 background, 2.. classes; numpy, dask or zarr.
     planes : Planes
         The image they belong to.
+
+    Returns
+    -------
+    array
+        `marks`; in memory, of uint8.
 
     Raises
     ------
@@ -283,6 +320,22 @@ def pair_up(
     images: Any, marks: Any, volume: bool | None, axes: str | None
 ) -> list[tuple[Planes, Any]]:
     """Read images and their marks, one array or a list of them.
+
+    Parameters
+    ----------
+    images : array or list of arrays
+        See :func:`as_planes`.
+    marks : array or list of arrays
+        See :func:`check_marks`; as many as images.
+    volume : bool, optional
+        See :func:`guess_axes`.
+    axes : str, optional
+        See :func:`as_planes`.
+
+    Returns
+    -------
+    list of (Planes, array)
+        An image and its marks each.
 
     Raises
     ------

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.images.neighbours import put_back
 from napari_segdino.images.planes import Planes
-from napari_segdino.images.reslice import Spacing, put_back
+from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.flow import REACH, Flow, Volume
 from napari_segdino.inference.fuse import Fusion, certainty
 from napari_segdino.inference.predict import (

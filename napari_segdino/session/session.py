@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 from psygnal import Signal
@@ -19,7 +19,7 @@ from psygnal import Signal
 from napari_segdino.errors import DAMAGE, InputError, ProjectError
 from napari_segdino.heads.registry import head_class
 from napari_segdino.marks import MAX_LABEL, Plane, too_high
-from napari_segdino.schema import check_types, hints_of
+from napari_segdino.schema import check_types
 from napari_segdino.session.settings import Settings, first_encoder
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ class Session:
         """
         try:
             for one in state["classes"]:
-                check_types(asdict(LabelClass(**one)), hints_of(LabelClass))
+                check_types(asdict(LabelClass(**one)), get_type_hints(LabelClass))
                 if one["label"] < 1:
                     raise ValueError(f"no class has the label {one['label']}")
             self.settings.restored(state["settings"])

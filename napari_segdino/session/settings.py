@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_type_hints
 
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER, find_weights
 from napari_segdino.encoders.table import get_spec
 from napari_segdino.errors import unknown_name
 from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
-from napari_segdino.schema import check_types, hints_of
+from napari_segdino.schema import check_types
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ class Settings:
             values["features"] = from_json(FeatureSettings, values["features"])
         if "predicting" in values:
             values["predicting"] = from_json(PredictSettings, values["predicting"])
-        check_types(values, hints_of(type(self)))
+        check_types(values, get_type_hints(type(self)))
         made_for(values.get("head", self.head), values.get("recipe", self.recipe))
         return replace(self, **values)
 
@@ -106,7 +106,7 @@ class Settings:
 def from_json(group: type[T], saved: Mapping[str, Any]) -> T:
     """Make a group of settings of what JSON made of it; leave out what is unknown."""
     values = _known(group, saved)
-    check_types(values, hints_of(group))
+    check_types(values, get_type_hints(group))
     return group(
         **{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
     )

@@ -13,8 +13,8 @@ from napari_segdino.features.extract import Views, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.heads.dense.augment import augmented
+from napari_segdino.images.neighbours import cuts_of
 from napari_segdino.images.planes import as_planes
-from napari_segdino.images.reslice import cuts_of
 from napari_segdino.io.cases import Case
 from napari_segdino.marks import as_codes
 from napari_segdino.pipeline import Pipeline

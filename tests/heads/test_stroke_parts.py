@@ -5,8 +5,8 @@ import pytest
 
 from napari_segdino.features.tiles import Tile
 from napari_segdino.heads.probe.stroke_parts import ALONE, share_cuts, share_tiles
+from napari_segdino.images.neighbours import cuts_of
 from napari_segdino.images.planes import as_planes
-from napari_segdino.images.reslice import cuts_of
 
 LEFT, RIGHT = Tile(0, 8, 0, 6), Tile(0, 8, 4, 10)
 

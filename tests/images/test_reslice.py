@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 from napari_segdino.config import FeatureSettings
 from napari_segdino.errors import InputError
 from napari_segdino.features.intensity import measure_intensity
-from napari_segdino.images.planes import as_planes
-from napari_segdino.images.reslice import (
-    LEARNED_PLANES,
+from napari_segdino.images.neighbours import (
     Neighbours,
     cuts_of,
     marks_of,
     put_back,
+    with_neighbours,
+)
+from napari_segdino.images.planes import as_planes
+from napari_segdino.images.reslice import (
+    LEARNED_PLANES,
     spacing_zyx,
     stretch_rows,
     turn,
-    with_neighbours,
 )
 
 VOLUME = np.arange(2 * 3 * 4).reshape(2, 3, 4)

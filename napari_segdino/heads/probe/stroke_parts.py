@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from napari_segdino.features.tiles import Tile
 from napari_segdino.heads.probe.samples import Parts, is_whole
+from napari_segdino.images.neighbours import marks_of
 from napari_segdino.images.planes import Planes
-from napari_segdino.images.reslice import marks_of
 from napari_segdino.marks import strokes_of
 
 

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from napari_segdino.errors import DAMAGE, ProjectError
 from napari_segdino.heads.registry import current_names
 from napari_segdino.images.planes import Planes
-from napari_segdino.schema import check_types, hints_of
+from napari_segdino.schema import check_types
 
 PROJECT_FILE = "project.json"
 FORMAT = "napari-segdino project"
@@ -293,7 +293,7 @@ def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
     if min(entry.shape) < 1 or len(entry.shape) < 2:
         raise ValueError(f"no image has the shape {entry.shape}")
     for channel in entry.channels:
-        check_types(asdict(channel), hints_of(ChannelEntry))
+        check_types(asdict(channel), get_type_hints(ChannelEntry))
     moved = Path(os.path.normpath(folder / near)) if near else None
     if moved is not None and moved.exists():
         return replace(entry, path=str(moved))
