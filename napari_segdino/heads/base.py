@@ -58,6 +58,7 @@ class Recipe:
     head: str
     sides: tuple[int, ...] = (256,)
     flips: bool = False
+    # Pairs and not a dict: a recipe is frozen and can be hashed.
     options: tuple[tuple[str, Any], ...] = ()
     intensity: str = "auto"
     squash: Literal["", "bilinear", "bicubic"] = ""
@@ -314,4 +315,23 @@ class Head(Protocol):
     def from_tensors(
         self, tensors: Tensors, meta: dict[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
-        """Undo :meth:`to_tensors`."""
+        """Undo :meth:`to_tensors`.
+
+        Parameters
+        ----------
+        tensors : dict of str to torch.Tensor
+            As read from a file: nothing about them is certain.
+        meta : dict
+            As read from its header.
+
+        Returns
+        -------
+        model : model
+        samples : dict of str to sample
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError, RuntimeError
+            If something is missing or does not fit. Whoever reads the file turns them
+            into one sentence.
+        """

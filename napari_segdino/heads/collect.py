@@ -73,6 +73,8 @@ def iter_collect(
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), TEXT)
         marked = as_codes(marks[image.index(index)])
+        # Planes without marks are read all the same once there are samples: their marks
+        # may have been erased.
         if not samples and not marked.any():
             continue
         plane = image.read(index)
@@ -96,6 +98,8 @@ def iter_collect(
             ):
                 if not sampled and key in marked_now:
                     continue  # a plane of the same pixels without marks of its own
+                # Also where the marks are new: fewer copies may be wanted than there
+                # were.
                 for old in [k for k in samples if k.partition(COPY)[0] == key]:
                     del samples[old]
                 samples.update(sampled)
@@ -118,12 +122,21 @@ def number_of(image: Planes, read: Mapping[int, NDArray[Any]]) -> int:
     digest = hashlib.blake2b(repr(image.spatial_shape).encode(), digest_size=7)
     for index in sorted({0, len(image) // 2}):
         plane = read[index] if index in read else image.read(index)
+        # blake2b reads whole buffers only; a plane may be a view with strides.
         digest.update(np.ascontiguousarray(plane).data)
     return int.from_bytes(digest.digest())
 
 
 def learned_views(head: Head, settings: FeatureSettings) -> tuple[Views, ...]:
-    """Return the views that a head learns from: all, or the first alone."""
+    """Return the views that a head learns from: all, or the first alone.
+
+    Parameters
+    ----------
+    head : Head
+        Says which.
+    settings : FeatureSettings
+        Sizes and flips.
+    """
     views = views_of(settings)
     return views[:1] if head.learns_from_one_view else views
 
@@ -149,6 +162,7 @@ def _sample_tile(
         sampled = {key: head.sample(grid, marks, seed, samples.get(key), parts)}
         if count := head.copies(marks):
             scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
+            # The copies are made of scaled intensities, so they are not scaled again.
             unit = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
             for number, (image, marked) in enumerate(
                 augmented(scaled, marks, count, seed)
@@ -194,6 +208,8 @@ def sample_bytes(
         for views in learned_views(head, feature_settings):
             for view in views:
                 cells = np.prod(view_size(tile.shape, view, spec.multiple))
+                # A level counts in cells of its stride, whatever the size that is
+                # shown.
                 of_levels = sum(
                     spec.channels[n] * cells / spec.strides[n] ** 2
                     for n in head.levels(spec)

@@ -44,6 +44,8 @@ def checked(
     found = [sizes.setdefault(d, n) for d, n in zip(dims, tensor.shape, strict=False)]
     if tensor.dim() != len(dims) or found != list(tensor.shape):
         raise ValueError(f"({dims}) of {sizes}, not of {tuple(tensor.shape)}")
+    # Another precision is welcome, another kind is not: `to` would turn floats into
+    # labels without a word.
     kinds = [(d.is_floating_point, d.is_complex, d == torch.bool) for d in both]
     if kinds[0] != kinds[1]:
         raise ValueError(f"{dtype}, not {tensor.dtype}")
@@ -51,6 +53,7 @@ def checked(
     if not dtype.is_floating_point:
         if not torch.equal(made.to(tensor.dtype), tensor):
             raise ValueError(f"not all of them are {dtype}")
+    # Put so that NaN fails as well: any comparison with it is false.
     elif made.numel() and not float(made.abs().max()) <= LARGEST:
         raise ValueError("not all of them are finite")
     return made
@@ -60,6 +63,13 @@ def load_weights(module: nn.Module, tensors: Tensors) -> None:
     """Give a network that was made on the meta device its weights.
 
     Nothing is allocated for sizes that only the settings of a file claim.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the meta device; changed in place.
+    tensors : dict of str to torch.Tensor
+        Those of its weights begin with :data:`WEIGHTS`; others are left alone.
 
     Raises
     ------
@@ -73,14 +83,23 @@ def load_weights(module: nn.Module, tensors: Tensors) -> None:
         if name.startswith(WEIGHTS)
     }
     for name in named.keys() & wanted.keys():
+        # One letter an axis: `checked` then compares the whole shape.
         axes = "".join(chr(ord("a") + i) for i in range(wanted[name].dim()))
         sizes = dict(zip(axes, wanted[name].shape, strict=True))
         named[name] = checked(named[name], wanted[name].dtype, axes, sizes)
+    # assign: tensors on the meta device cannot be copied into.
     module.load_state_dict(named, assign=True)
 
 
 def check_count(tensors: Tensors, keys: object) -> list[str]:
     """Return the keys of the samples of a file, if it has a sample for each.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        Those of sample `i` begin with ``memory.<i>.``.
+    keys : list of str
+        As the header says; anything, until it is checked.
 
     Raises
     ------

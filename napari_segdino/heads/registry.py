@@ -76,12 +76,19 @@ FORMER_NAMES = {"mvr": "probe", "mvr_quick": "probe_quick"}
 """What heads and recipes were called in files before ``mvr`` became DINO-MVR."""
 
 
+# cache calls a function once for each message.
 log_once = cache(logging.getLogger(__name__).warning)
 """Many files may hold the same former name."""
 
 
 def current_name(name: str) -> str:
-    """Return what a head or a recipe of such a file, with options, is called now."""
+    """Return what a head or a recipe of such a file, with options, is called now.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"mvr"`` or ``"mvr:steps=100"``.
+    """
     base, colon, given = name.partition(":")
     now = FORMER_NAMES.get(base, base)
     if now != base:
@@ -105,7 +112,13 @@ def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def first_name(name: str) -> str:
-    """Return what a head or a recipe was called first: undo :func:`current_name`."""
+    """Return what a head or a recipe was called first: undo :func:`current_name`.
+
+    Parameters
+    ----------
+    name : str
+        As it is called now.
+    """
     base, colon, given = name.partition(":")
     first = {now: former for former, now in FORMER_NAMES.items()}
     return first.get(base, base) + colon + given
@@ -200,6 +213,7 @@ def get_recipe(name: str) -> Recipe:
 def _value(text: str) -> int | float | bool | str:
     if text in ("True", "False"):
         return text == "True"
+    # int first: float would make 512.0 of 512, which no layer takes for a width.
     if text.isdigit():
         return int(text)
     try:

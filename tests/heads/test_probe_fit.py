@@ -46,7 +46,7 @@ def fitted(samples, n_classes, joint=True, before=None):
 
 
 def scored(probe, one, tile=""):
-    vectors = probe.basis.project(one.features.split([3, 1], 1))
+    vectors = probe.basis.project(one.features)
     return probe.on(tile).probabilities(vectors)
 
 
@@ -60,15 +60,15 @@ def test_blocks_count_the_same():
     one = sample([1, 2])
     one.context[:, :3] *= 100
     basis = fit_basis([one], joint=False)
-    vectors = basis.project(one.context.split([3, 1], 1))
+    vectors = basis.project(one.context)
     norms = [v.square().sum(1).mean() for v in vectors.split([3, 1], 1)]
     assert np.allclose(norms, 1, atol=0.01)
 
 
 def test_a_rotation_keeps_distances():
     one = sample([1, 2])
-    blocks = one.context.split([3, 1], 1)
-    joint, plain = (fit_basis([one], joint).project(blocks) for joint in (True, False))
+    bases = (fit_basis([one], joint) for joint in (True, False))
+    joint, plain = (basis.project(one.context) for basis in bases)
     assert torch.allclose(
         (joint - joint[0]).norm(dim=1), (plain - plain[0]).norm(dim=1), atol=1e-4
     )
@@ -185,10 +185,9 @@ def test_a_share_of_the_last_probe_stays_with_each_new_stroke(new):
     before, fresh = fitted([few], 2), fitted([all_of_them], 2)
     found = fitted([all_of_them], 2, before=before)
     assert (before.strokes, found.strokes) == (6, 6 + new)
-    blocks = all_of_them.features.split([3, 1], 1)
 
     def marked(probe):
-        return probe.on("0").scores(probe.basis.project(blocks))
+        return probe.on("0").scores(probe.basis.project(all_of_them.features))
 
     kept = PREVIOUS_WEIGHT**new
     wanted = kept * marked(before) + (1 - kept) * marked(fresh)

@@ -16,6 +16,7 @@ from napari_segdino.batch.work import read_probe, warm_segmenter
 from napari_segdino.config import CacheSettings
 from napari_segdino.encoders.base import IMAGENET_MEAN, IMAGENET_STD
 from napari_segdino.errors import ModelFileError
+from napari_segdino.heads.dense.released import read_released
 
 LEVELS = (2, 5, 8, 11)
 WIDTHS = (96, 192, 384, 768)
@@ -163,6 +164,28 @@ def test_pictures_of_any_shape_are_squashed(backbone: Tensors, tmp_path: Path) -
     wanted = Image.fromarray(probe.predict_proba(np.asarray(square))[1])
     near = np.asarray(wanted.resize((160, 90), Image.Resampling.BILINEAR))
     assert np.abs(wide - near).mean() < 0.02
+
+
+def test_what_is_read_is_what_a_probe_file_holds(
+    backbone: Tensors, tmp_path: Path
+) -> None:
+    head = second_version(192, 64)
+    path = tmp_path / "best.pth"
+    torch.save({f"backbone.{n}": t for n, t in backbone.items()} | head, path)
+    meta, tensors = read_released(path)
+    assert (meta["encoder"], meta["n_classes"]) == (str(path.resolve()), 2)
+    assert (meta["head"], meta["recipe"]) == (
+        "segdino_v2",
+        "segdino_v2_published:width=64",
+    )
+    assert meta["features"]["squash"] == "bilinear"
+    assert meta["learned"]["channels"] == [192] * 4
+    assert meta["learned"]["memory"] == []
+    kept = tensors["head.intra.2.body.0.weight"]
+    assert torch.equal(kept, head["decoder.sad_intra_3.depthwise.weight"])
+    assert tensors["head.inter.0.body.4.gamma"].shape == ()
+    assert torch.equal(tensors["head.scale_0"], torch.ones(192)), "nothing is scaled"
+    assert all(t.dtype == torch.float32 for t in tensors.values())
 
 
 @pytest.mark.parametrize("fault", ["none", "refined", "two logits", "part"])

@@ -82,7 +82,7 @@ def test_mapping_and_reading_commute():
         means = tuple(torch.randn(d, generator=random) for d in (5, 3, 4))
         maps = tuple(torch.randn(d, 2, generator=random) for d in (5, 3, 4))
         basis = Basis(means, maps, stacked)
-        read = basis.project(gather(grid, *cell_positions(grid)))
+        read = basis.project(torch.cat(gather(grid, *cell_positions(grid)), 1))
         assert torch.allclose(basis.vectors(grid), read, atol=1e-4)
 
 

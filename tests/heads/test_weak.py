@@ -20,8 +20,8 @@ from napari_segdino.heads.probe.weak import (
 class Plain:
     """A basis that leaves features as they are."""
 
-    def project(self, blocks: list[torch.Tensor]) -> torch.Tensor:
-        return torch.cat(list(blocks), 1)
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        return features.float()
 
 
 def sample(features: list[float], codes: list[int]) -> Sample:
@@ -78,7 +78,7 @@ def share_of_class(marked: dict[str, Sample], pixels: torch.Tensor) -> float:
     basis = fit_basis(list(marked.values()))
     probe = fit_kernel(marked, basis, torch.tensor([True, True]))
     rows = torch.stack([pixels, torch.zeros_like(pixels)], 1)
-    vectors = basis.project(rows.split([1, 1], 1))
+    vectors = basis.project(rows)
     return float((probe.on("tile").probabilities(vectors)[:, 1] > 0.5).float().mean())
 
 

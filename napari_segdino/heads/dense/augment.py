@@ -47,21 +47,18 @@ def augmented(
         images and masks with 0, which means background there).
     """
     for copy in range(n):
+        # A generator a copy: asking for more copies leaves the first ones as they are.
         rng = np.random.default_rng((seed, copy))
-        feature_settings, marked = image.astype(np.float32), marks
+        changed, marked = image.astype(np.float32), marks
         for axis in (0, 1):
             if rng.random() < CHANCE:
-                feature_settings, marked = (
-                    np.flip(feature_settings, axis),
-                    np.flip(marked, axis),
-                )
+                changed, marked = np.flip(changed, axis), np.flip(marked, axis)
         if rng.random() < CHANCE:
-            feature_settings, marked = turn(
-                feature_settings, marked, rng.uniform(-MAX_ANGLE, MAX_ANGLE)
-            )
+            angle = rng.uniform(-MAX_ANGLE, MAX_ANGLE)
+            changed, marked = turn(changed, marked, angle)
         if rng.random() < CHANCE:
-            feature_settings = jitter(feature_settings, rng)
-        yield np.ascontiguousarray(feature_settings), np.ascontiguousarray(marked)
+            changed = jitter(changed, rng)
+        yield np.ascontiguousarray(changed), np.ascontiguousarray(marked)
 
 
 def turn(
@@ -87,6 +84,7 @@ def turn(
 
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.array([[cos, -sin], [sin, cos]])
+    # affine_transform turns about the corner; the offset moves that to the middle.
     middle = (np.array(marks.shape) - 1) / 2
     offset = middle - matrix @ middle
     channels = [
@@ -114,6 +112,7 @@ def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
         In [0, 1].
     """
     amounts = [rng.uniform(-a, a) for a in (BRIGHTNESS, CONTRAST, SATURATION, HUE)]
+    # In random order, as torchvision's ColorJitter.
     for kind in rng.permutation(4):
         amount = amounts[kind]
         if kind == 0:

@@ -58,8 +58,12 @@ def epoch_batches(
     """
     groups: dict[tuple[bool, int], list[int]] = {}
     for i, image in enumerate(images):
+        # The flag keeps an example without an image apart from the image of the same
+        # number.
         key = (True, image) if image >= 0 else (False, i)
         groups.setdefault(key, []).append(i)
+    # Of the epoch and not of what was drawn before: training that is resumed sees the
+    # same minibatches. The prime keeps epochs of neighbouring seeds apart.
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     views = list(groups.values())
     order = torch.randperm(len(views), generator=generator).tolist()
@@ -119,6 +123,7 @@ def standardise(
     for level in zip(*(e.levels for e in examples), strict=True):
         count = sum(cells[0].numel() for cells in level)
         mean = sum(cells.detach().double().sum((1, 2)) for cells in level) / count
+        # In double: the mean of squares less the square of the mean cancels in float32.
         square = sum(cells.detach().double().square().sum((1, 2)) for cells in level)
         spread = torch.as_tensor(square / count - mean**2).clamp_min(0).sqrt()
         means.append(torch.as_tensor(mean))

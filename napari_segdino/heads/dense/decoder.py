@@ -17,6 +17,7 @@ from napari_segdino.errors import InputError
 N_LEVELS = 4
 """Levels that the published decoders read."""
 
+# Not by the rule of the others, which gives (5, 11, 17, 23).
 _PUBLISHED_LEVELS = {24: (4, 11, 17, 23)}
 
 
@@ -71,6 +72,7 @@ def resize(
         maps,
         size,
         mode="bilinear",
+        # torch has no antialiasing with aligned corners.
         align_corners=align_corners and not shrinks,
         antialias=shrinks,
     )
@@ -91,6 +93,7 @@ def probabilities(logits: torch.Tensor) -> torch.Tensor:
     """
     if logits.shape[1] > 1:
         return logits.softmax(1)
+    # 1 - sigmoid(x) would lose small probabilities to rounding; sigmoid(-x) does not.
     return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], 1)
 
 
@@ -129,6 +132,8 @@ class Decoder(nn.Module, ABC):
         self.n_classes = n_classes
         self.n_logits = 1 if n_classes == 2 else n_classes
         for i, depth in enumerate(self.channels):
+            # Buffers, so that they are filed with the weights; a list of tensors would
+            # not be.
             self.register_buffer(f"mean_{i}", torch.zeros(depth))
             self.register_buffer(f"scale_{i}", torch.ones(depth))
 
@@ -183,7 +188,13 @@ class Decoder(nn.Module, ABC):
     def set_standardisation(
         self, means: Sequence[torch.Tensor], scales: Sequence[torch.Tensor]
     ) -> None:
-        """Set what is taken off and multiplied, level by level, each (D_i,)."""
+        """Set what is taken off and multiplied, level by level, each (D_i,).
+
+        Parameters
+        ----------
+        means, scales : sequence of torch.Tensor, each (D_i,)
+            What is taken off, and what is then multiplied, level by level.
+        """
         for i, (mean, scale) in enumerate(zip(means, scales, strict=True)):
             self.get_buffer(f"mean_{i}").copy_(mean)
             self.get_buffer(f"scale_{i}").copy_(scale)
@@ -195,14 +206,28 @@ class Decoder(nn.Module, ABC):
     def draw(
         self, module: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator
     ) -> None:
-        """Initialise a convolution by torch's own rule, without the global seed."""
+        """Initialise a convolution by torch's own rule, without the global seed.
+
+        Parameters
+        ----------
+        module : torch.nn.Conv2d or torch.nn.ConvTranspose2d
+            Changed in place.
+        generator : torch.Generator
+            On the CPU.
+        """
         nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
         if module.bias is not None:
             bound = 1 / math.sqrt(max(1, module.weight[0].numel()))
             nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights anew from one generator on the CPU."""
+        """Draw all weights anew from one generator on the CPU.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            On the CPU.
+        """
         self.set_standardisation(
             [torch.zeros(depth) for depth in self.channels],
             [torch.ones(depth) for depth in self.channels],
@@ -254,6 +279,7 @@ def make_decoder(
     except TypeError as error:
         given = ", ".join(f"{name}={value}" for name, value in options.items())
         raise InputError(f"{kind.__name__} cannot be made with {given}.") from error
+    # to_empty leaves buffers unset as well: `initialise` sets both.
     decoder = decoder.to_empty(device="cpu").float()
     decoder.initialise(torch.Generator().manual_seed(seed))
     return decoder
@@ -267,16 +293,39 @@ class Scale(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Multiply a tensor of any shape."""
+        """Multiply a tensor of any shape.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Of any shape, which stays.
+        """
         return self.gamma * x
 
 
 def same_resolution(levels: Sequence[torch.Tensor]) -> bool:
-    """Whether all levels have one resolution, as a ViT's have."""
+    """Whether all levels have one resolution, as a ViT's have.
+
+    Parameters
+    ----------
+    levels : sequence of torch.Tensor, each (B, D, h, w)
+        Of one tile.
+    """
     return len({level.shape[-2:] for level in levels}) == 1
 
 
 def grid_size(levels: Sequence[torch.Tensor]) -> tuple[int, int]:
-    """(h, w) of cells of 16 pixels: of a ViT's level, of a pyramid's last but one."""
+    """Return the cells of 16 pixels: of a ViT's level, of a pyramid's last but one.
+
+    Parameters
+    ----------
+    levels : sequence of torch.Tensor, each (B, D, h, w)
+        From fine to coarse.
+
+    Returns
+    -------
+    tuple of int
+        (h, w).
+    """
     level = levels[-2] if len(levels) > 1 else levels[-1]
     return level.shape[-2], level.shape[-1]

@@ -89,6 +89,11 @@ class DenseHead(Head):
             masks.
         device : torch.device or str
             Where, such as ``"cpu"`` or ``"cuda:0"``.
+
+        Returns
+        -------
+        DenseRecipe
+            The one that was given, if there is one.
         """
         if self._recipe is not None:
             return self._recipe
@@ -99,6 +104,8 @@ class DenseHead(Head):
 
     def copies(self, marks: NDArray[Any]) -> int:
         """As many as the recipe says, of whole masks."""
+        # Recipes for CPU and GPU make the same number of copies, so the device does not
+        # matter here.
         strokes = bool(np.count_nonzero(marks) < marks.size / 2)
         return self.choose_recipe(strokes, "cpu").views
 
@@ -112,6 +119,7 @@ class DenseHead(Head):
     ) -> DenseExample:
         """Keep the levels and the marks."""
         marked = torch.from_numpy(np.ascontiguousarray(marks, np.uint8))
+        # The levels are shared with the cache, not copied.
         return DenseExample(grid.levels, marked)
 
     def unsupervised_sample(self, groups: Any, tiles: Sequence[Any]) -> None:
@@ -127,6 +135,8 @@ class DenseHead(Head):
     ) -> Steps[Decoder]:
         """Train by the recipe; see :func:`iter_fit_dense`."""
         tiles = [key.partition(COPY)[0] for key in samples]
+        # dict.fromkeys and not set: numbers, and with them the batches, follow the
+        # order of the samples.
         number = {tile: i for i, tile in enumerate(dict.fromkeys(tiles))}
         examples = [
             dataclasses.replace(example, image=number[tile])

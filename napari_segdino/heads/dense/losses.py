@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from napari_segdino.errors import InputError
+from napari_segdino.heads.base import ONE_CLASS
 from napari_segdino.heads.dense.recipes import DenseRecipe
 
 
@@ -38,10 +39,7 @@ def class_counts(maps: Sequence[torch.Tensor], n_classes: int) -> torch.Tensor:
             raise InputError(f"A mark is higher than {n_classes}, the last class.")
         counts += found
     if int((counts[1:] > 0).sum()) < 2:
-        raise InputError(
-            "Only one class is marked: mark at least two (background counts; "
-            "erasing marks background)."
-        )
+        raise InputError(ONE_CLASS)
     return counts
 
 
@@ -66,6 +64,7 @@ def mark_weights(counts: torch.Tensor, recipe: DenseRecipe) -> torch.Tensor:
     weights[0] = 0
     if recipe.balance == "classes" or sparse:
         seen = int((marked > 0).sum())
+        # The mean weight stays 1, so that one learning rate suits both.
         weights[1:] *= marked.sum() / (seen * marked.clamp_min(1))
     return weights
 
@@ -93,6 +92,8 @@ def cross_entropy_sums(
             logits[:, 0], (marks == 2).float(), reduction="none"
         )
     else:
+        # Unlabelled pixels count as background here; their weight of 0 takes them out
+        # again.
         classes = (marks - 1).clamp_min(0)
         nll = functional.cross_entropy(logits, classes, reduction="none")
     return (weights[marks] * nll).sum((1, 2))

@@ -26,7 +26,13 @@ class ChannelNorm(nn.Module):
         self.norm = nn.LayerNorm(width, eps=EPS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise maps of shape (B, D, h, w)."""
+        """Normalise maps.
+
+        Parameters
+        ----------
+        x : torch.Tensor, shape (B, D, h, w)
+            Maps.
+        """
         normed: torch.Tensor = self.norm(x.permute(0, 2, 3, 1))
         return normed.permute(0, 3, 1, 2)
 
@@ -80,6 +86,7 @@ class MedDINODecoder(Decoder):
             raise InputError(f"The width is 0 or at least 16, not {width}.")
         self.width = width
         total = sum(self.channels)
+        # Identity and not None: names of the weights are the same either way.
         self.reduce = nn.Conv2d(total, width, 1) if width else nn.Identity()
         stages, depth = [], width or total
         for _ in range(STAGES):
@@ -92,7 +99,7 @@ class MedDINODecoder(Decoder):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Arguments of ``__init__`` beside channels and classes."""
+        """See :attr:`Decoder.options`."""
         return {"width": self.width, "two_logits": self.two_logits, "he": self.he}
 
     def draw(
@@ -102,6 +109,7 @@ class MedDINODecoder(Decoder):
         if not self.he:
             super().draw(module, generator)
             return
+        # torch counts the fan_in of a transposed convolution over its output channels.
         nn.init.kaiming_normal_(module.weight, a=SLOPE, generator=generator)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -29,6 +29,8 @@ def _from_one(name: str) -> Callable[[re.Match[str]], str]:
 # Names of arXiv 2509.00833's code, and of arXiv 2606.17972's, in ours.
 _V1: Rules = (
     (r"^head\.projects\.", "branches."),
+    # Rules apply in order, each to what those before it made of a name: this one is for
+    # the line above.
     (r"^(branches\.\d)\.", r"\1.0."),
     (r"^head\.scratch\.layer(\d)_rn\.", _from_one("branches.{}.1.")),
     (r"^head\.scratch\.output_conv\.", "classify."),
@@ -83,6 +85,8 @@ def read_released(path: Path) -> tuple[dict[str, Any], Tensors]:
             "SegDINO: give it as the encoder."
         )
     logits = len(own["classify.weight"])
+    # The released code has one logit for two classes; two logits are of a variant that
+    # is not read.
     n_classes = 2 if logits == 1 else logits
     missing = [n for i in range(N_LEVELS) if (n := first.format(i)) not in own]
     if missing or logits == 2:

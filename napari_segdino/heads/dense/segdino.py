@@ -76,6 +76,7 @@ class SegDINODecoder(Decoder):
                 self.channels, WIDTHS[-len(self.channels) :], strict=True
             )
         )
+        # None keeps its weights out of files, by which the two variants are told apart.
         self.upsample = (
             nn.ConvTranspose2d(HIDDEN, HIDDEN, UPSAMPLING, UPSAMPLING, bias=False)
             if upsample_first
@@ -86,7 +87,7 @@ class SegDINODecoder(Decoder):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Arguments of ``__init__`` beside channels and classes."""
+        """See :attr:`Decoder.options`."""
         upsample_first = self.upsample is not None
         return {"upsample_first": upsample_first, "activation": self.activation}
 

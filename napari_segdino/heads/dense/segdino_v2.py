@@ -22,8 +22,15 @@ class CellNorm(nn.GroupNorm):
     """A group norm that takes one cell alone, which torch's refuses."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Normalise maps of shape (B, width, h, w)."""
+        """Normalise maps.
+
+        Parameters
+        ----------
+        input : torch.Tensor, shape (B, width, h, w)
+            Maps; h and w may be 1.
+        """
         how = self.num_groups, self.weight, self.bias, self.eps
+        # functional.group_norm refuses a group of one value.
         return torch.group_norm(input, *how)
 
 
@@ -47,7 +54,13 @@ class ScaleAwareBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Refine maps of shape (B, width, h, w)."""
+        """Refine maps.
+
+        Parameters
+        ----------
+        x : torch.Tensor, shape (B, width, h, w)
+            Maps.
+        """
         refined: torch.Tensor = self.body(x)
         return x + refined
 
@@ -101,11 +114,22 @@ class SegDINOv2Decoder(Decoder):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Arguments of ``__init__`` beside channels and classes."""
+        """See :attr:`Decoder.options`."""
         return {"width": self.width}
 
     def pyramid(self, levels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Adapt tokens: levels to maps of (B, width, h, w), fine to coarse."""
+        """Adapt tokens to a pyramid.
+
+        Parameters
+        ----------
+        levels : sequence of torch.Tensor, each (B, D, h, w)
+            See :meth:`Decoder.decode`.
+
+        Returns
+        -------
+        list of torch.Tensor, each (B, width, h, w)
+            From fine to coarse.
+        """
         h, w = grid_size(levels)
         maps = []
         for i, factor in enumerate(FACTORS[-len(levels) :]):

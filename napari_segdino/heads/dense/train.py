@@ -159,6 +159,7 @@ class _Trainer:
         )
         self.per_epoch = len(self._batches(0))
         self.total = recipe.steps or recipe.epochs * self.per_epoch
+        # Rounded up: the last epoch of a budget of steps may be a part of one.
         self.epochs = -(-self.total // self.per_epoch)
         self.epoch, self.best_epoch, self.best_score = 0, -1, -1.0
         self.best: dict[str, torch.Tensor] = {}
@@ -190,6 +191,8 @@ class _Trainer:
         self._give_up_device()
         self.weights = self.weights.cpu()
         for slots in self.optimiser.state.values():
+            # The moments of AdamW stay on the device that they were made on, whatever
+            # the weights do.
             slots.update({name: value.cpu() for name, value in slots.items()})
         yield from self._descend(done, batch)
 
@@ -224,6 +227,8 @@ class _Trainer:
         levels, marks = self._stack(piece)
         with torch.enable_grad():
             logits = self.head(levels, marks.shape[1:])
+            # Over the marked pixels of the whole minibatch, so that pieces of it add up
+            # to its mean.
             loss = cross_entropy_sums(logits, marks, self.weights).sum() / marked
             if self.recipe.loss == "dice_ce":
                 loss = loss + dice_losses(logits, marks).sum() / n_images
@@ -244,6 +249,7 @@ class _Trainer:
             yield Progress(self._done, self.total, "Validating")
             scores.append(self._score(example))
         score = sum(scores) / len(scores)
+        # Not >=: of equal epochs the first one stays.
         if score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
             self.best = _copied(self.head)
@@ -281,6 +287,7 @@ class _Trainer:
             slots.setdefault(int(i), {})[key] = value.clone()
         try:
             self.head.load_state_dict(_under("model.", state.tensors))
+            # Rates and decays are the recipe's; only the moments are stored.
             groups = self.optimiser.state_dict()["param_groups"]
             self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
         except (RuntimeError, ValueError) as error:

@@ -143,6 +143,7 @@ class MVRHead(Head):
         self, model: BlockPerceptrons, device: torch.device | str
     ) -> BlockPerceptrons:
         """Return the copy of a model on a device; the last one is kept."""
+        # Tiles come by the hundred with one model: it travels to the device once.
         if self._moved is None or self._moved[:2] != (model, device):
             self._moved = model, device, copy.deepcopy(model).to(device)
         return self._moved[2]
@@ -158,7 +159,7 @@ class MVRHead(Head):
         sample: Sample,
         strokes: Sequence[tuple[int, NDArray[Any]]],
     ) -> list[float]:
-        """Ask at the pixels that were sampled; regions of a whole mask share one."""
+        """See :func:`share_right`."""
         blocks = sample.features.split(sample.widths.tolist(), 1)
         return share_right((model.at(blocks).argmax(0) + 1).numpy(), sample, strokes)
 
@@ -196,6 +197,7 @@ class MVRHead(Head):
             or not 0 <= present[0] <= present[-1] < n_classes
         ):
             raise ValueError(f"{present} are not labels of {n_classes} classes")
+        # On the meta device: sizes are a file's claim until its tensors fit.
         with torch.device("meta"):
             model = BlockPerceptrons(meta["widths"], present, n_classes, meta["hidden"])
         load_weights(model, tensors)

@@ -36,7 +36,20 @@ class BlockPerceptron(nn.Module):
         self.output = nn.Linear(hidden, n_logits)
 
     def forward(self, tokens: torch.Tensor, drop: Drop | None = None) -> torch.Tensor:
-        """Logits (N, n_logits) of tokens (N, width); `drop` leaves units out."""
+        """Score tokens.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor, shape (N, width)
+            Of one block.
+        drop : callable, optional
+            Leaves hidden units out; None keeps all.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, n_logits)
+            Logits.
+        """
         units = functional.gelu(self.hidden(self.norm(tokens)))
         logits: torch.Tensor = self.output(units if drop is None else drop(units))
         return logits
@@ -118,7 +131,13 @@ class BlockPerceptrons(nn.Module):
         return found
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights by torch's own rule, without the global seed."""
+        """Draw all weights by torch's own rule, without the global seed.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            On the CPU.
+        """
         for module in self.modules():
             if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
@@ -131,7 +150,13 @@ class BlockPerceptrons(nn.Module):
 def make_perceptrons(
     widths: Sequence[int], present: Sequence[int], n_classes: int, hidden: int
 ) -> BlockPerceptrons:
-    """Make perceptrons without drawing from torch's global seed; weights are unset."""
+    """Make perceptrons without drawing from torch's global seed; weights are unset.
+
+    Parameters
+    ----------
+    widths, present, n_classes, hidden
+        See :class:`BlockPerceptrons`.
+    """
     with torch.device("meta"):
         made = BlockPerceptrons(widths, present, n_classes, hidden)
     return made.to_empty(device="cpu").float()
@@ -176,11 +201,14 @@ def iter_fit_perceptrons(
     targets = torch.searchsorted(present, labels)
     chance = _chances(samples, targets)
     generator = torch.Generator().manual_seed(seed)
+    # Logits only for classes with marks: a logit that is never the target would still
+    # take probability.
     model = make_perceptrons(widths, present.tolist(), n_classes, options.hidden)
     model.initialise(generator)
     model.to(device)
 
     def drop(units: torch.Tensor) -> torch.Tensor:
+        # Drawn on the CPU: the same seed gives the same units on any device.
         kept = torch.rand(units.shape, generator=generator) >= options.dropout
         return units * kept.to(units.device) / (1 - options.dropout)
 
@@ -233,4 +261,5 @@ def _draw(
     if len(chance) <= count:
         return torch.arange(len(chance)), chance
     rows = torch.multinomial(chance, count, True, generator=generator)
+    # Drawn by their weights, so each of them weighs the same now.
     return rows, torch.full((count,), 1 / count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +44,7 @@ def _corners(
     positions of a large one are read hundreds of times faster.
     """
     h, w = block.shape[1:]
+    # Cell centres lie half a cell inside, as for grid_sample with align_corners=False.
     down = ((y + 0.5) * (h / extent[0]) - 0.5).clamp(0, h - 1)
     right = ((x + 0.5) * (w / extent[1]) - 0.5).clamp(0, w - 1)
     top, left = down.long(), right.long()
@@ -63,6 +63,7 @@ def _blocks(
     """Levels and local features with the pixels (Y, X) that they span."""
     step = grid_step(grid.shape)
     whole = float(grid.shape[0]), float(grid.shape[1])
+    # Local features reach over the border where the step does not divide the tile.
     over = float(grid.cells[0] * step), float(grid.cells[1] * step)
     return [*((level, whole) for level in grid.levels), (grid.local, over)]
 
@@ -77,7 +78,17 @@ def _sample(
 
 
 def cell_positions(grid: FeatureGrid) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres of the cells of the regular grid, in pixels, row by row."""
+    """Centres of the cells of the regular grid, in pixels, row by row.
+
+    Parameters
+    ----------
+    grid : FeatureGrid
+        Features of the tile.
+
+    Returns
+    -------
+    y, x : torch.Tensor, shape (gy * gx,)
+    """
     step = grid_step(grid.shape)
     y, x = (torch.arange(n) * step + (step - 1) / 2 for n in grid.cells)
     return y.repeat_interleave(len(x)), x.repeat(len(y))
@@ -102,12 +113,29 @@ class Basis:
     stacked: bool
 
     def fits(self, grid: FeatureGrid) -> bool:
-        """Whether a tile has the widths that this basis was made for."""
+        """Whether a tile has the widths that this basis was made for.
+
+        Parameters
+        ----------
+        grid : FeatureGrid
+            Features of the tile.
+        """
         widths = [len(block) for block, _ in _blocks(grid)]
         return widths == [len(mean) for mean in self.means]
 
-    def project(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bring gathered features, each (N, D), to vectors, shape (N, J)."""
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Bring gathered features to vectors.
+
+        Parameters
+        ----------
+        features : torch.Tensor, shape (N, D)
+            All blocks side by side, as a :class:`Sample` stores them; any float type.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, J), float32
+        """
+        blocks = features.split([len(mean) for mean in self.means], 1)
         parts = zip(blocks, self.means, self.maps, strict=True)
         return self._join([(b.float() - m) @ p for b, m, p in parts])
 
@@ -116,6 +144,11 @@ class Basis:
 
         The map is linear and so is interpolation: each block is mapped at its
         own resolution before it is read between cells.
+
+        Parameters
+        ----------
+        grid : FeatureGrid
+            Features of the tile.
 
         Returns
         -------
@@ -126,6 +159,8 @@ class Basis:
         for (block, extent), mean, matrix in zip(
             _blocks(grid), self.means, self.maps, strict=True
         ):
+            # The mean is taken off after the map, so that no centred copy of a whole
+            # level is made.
             flat = matrix.T @ block.flatten(1).float() - (mean @ matrix)[:, None]
             mapped = flat.unflatten(1, block.shape[1:])
             read = [
@@ -152,7 +187,19 @@ class VectorStore:
         self._stored: OrderedDict[str, torch.Tensor] = OrderedDict()
 
     def vectors(self, basis: Basis, grid: FeatureGrid) -> torch.Tensor:
-        """Vectors of a tile, made anew when the basis is another."""
+        """Vectors of a tile, made anew when the basis is another.
+
+        Parameters
+        ----------
+        basis : Basis
+            Compared by identity: a basis is made anew only for other tiles.
+        grid : FeatureGrid
+            Features of the tile.
+
+        Returns
+        -------
+        torch.Tensor, shape (gy * gx, J), float32
+        """
         if basis is not self._basis:
             self._stored.clear()
             self._basis = basis
@@ -160,6 +207,8 @@ class VectorStore:
             self._stored[grid.key] = basis.vectors(grid)
         self._stored.move_to_end(grid.key)
         found = self._stored[grid.key]
+        # Tiles of one image are of about one size: counting them is near enough. The
+        # last one stays, however large.
         while len(self._stored) * found.nbytes > STORED_BYTES and len(self._stored) > 1:
             self._stored.popitem(last=False)
         return found

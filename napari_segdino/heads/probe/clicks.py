@@ -47,11 +47,27 @@ class ClickedGroups:
         return self.groups.basis
 
     def on(self, tile: str) -> ClickedGroups:
-        """Return the groups for a tile, the same for all."""
+        """Return the groups for a tile, the same for all.
+
+        Parameters
+        ----------
+        tile : str
+            Its key.
+        """
         return self
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Add up what the groups of each class say of vectors (N, J): (N, K)."""
+        """Add up what the groups of each class say.
+
+        Parameters
+        ----------
+        vectors : torch.Tensor, shape (N, J)
+            See :meth:`Basis.vectors`.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, K)
+        """
         found = torch.zeros(len(vectors), self.n_classes)
         return found.index_add_(1, self.owners, self.groups.probabilities(vectors))
 
@@ -74,14 +90,16 @@ def give_groups(groups: Groups, samples: Sequence[Sample]) -> ClickedGroups:
     """
     from scipy.optimize import linear_sum_assignment
 
-    blocks = [s.features.float().split(s.widths.tolist(), 1) for s in samples]
-    vectors = torch.cat([groups.basis.project(b) for b in blocks])
+    vectors = torch.cat([groups.basis.project(s.features) for s in samples])
     codes = torch.cat([s.codes for s in samples]).long()
     inside = groups.probabilities(vectors)
     classes = codes[codes > 1].unique()
+    # How much of the clicks of each class (rows) each group (columns) holds.
     won = torch.stack([inside[codes == c].mean(0) for c in classes])
     if bool((codes == 1).any()):
         won = won - inside[codes == 1].mean(0)
+    # The best assignment in all: greedily, one class could take the only group of
+    # another.
     rows, columns = linear_sum_assignment(-won.numpy())
     owners = torch.zeros(inside.shape[1], dtype=torch.int64)
     owners[torch.from_numpy(columns)] = classes[torch.from_numpy(rows)] - 1

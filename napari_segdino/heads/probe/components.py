@@ -38,6 +38,7 @@ def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
     Basis
     """
     rows = max(1, CONTEXT_ROWS // len(samples))
+    # double: directions of little variance are lost in float32 beside those of much.
     context = [s.context[:rows].double() for s in samples]
     weights = torch.cat([torch.full((len(c),), 1 / len(c)) for c in context])
     weights = weights.double() / len(samples)
@@ -57,6 +58,7 @@ def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
     )
     _, directions = torch.linalg.eigh((vectors.T * weights) @ vectors)
     widths = [p.shape[1] for p in maps]
+    # Rows of the rotation that belong to each block: blocks then need not be stacked.
     rotations = directions.flip(1)[:, :JOINT_COMPONENTS].split(widths)
     return Basis(
         tuple(m.float() for m in means),
@@ -67,6 +69,7 @@ def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
 
 def _principal(covariance: torch.Tensor) -> torch.Tensor:
     """Leading directions, scaled to a mean squared norm of 1 in all."""
+    # eigh sorts by rising value, hence the flips.
     values, vectors = torch.linalg.eigh(covariance)
     total = values.flip(0)[:LEVEL_COMPONENTS].clamp_min(0).sum().sqrt()
     leading: torch.Tensor = vectors.flip(1)[:, :LEVEL_COMPONENTS] / (total + 1e-6)
@@ -76,6 +79,7 @@ def _principal(covariance: torch.Tensor) -> torch.Tensor:
 def _standard(covariance: torch.Tensor) -> torch.Tensor:
     """Each feature over its own spread, to a mean squared norm of 1 in all."""
     spread = covariance.diagonal().clamp_min(0).sqrt()
+    # A constant feature (colour, of a grey image) is left out, not blown up.
     scale = torch.where(spread > 1e-4, 1 / spread.clamp_min(1e-4), 0.0)
     scale = scale / max(1, int((spread > 1e-4).sum())) ** 0.5
     return torch.diag(scale)

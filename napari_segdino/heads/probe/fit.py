@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from napari_segdino.errors import InputError
 from napari_segdino.features.extract import kind_of, tile_of
@@ -15,10 +14,10 @@ from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import (
     TILE_WEIGHT,
     KernelProbe,
-    NetworkProbe,
     Probe,
     gaussian_kernel,
 )
+from napari_segdino.heads.probe.network import iter_fit_network
 from napari_segdino.heads.probe.samples import UNSUPERVISED, Sample
 from napari_segdino.progress import Progress, Steps
 
@@ -45,9 +44,6 @@ HARD_EXAMPLE_WEIGHT, HARD_EXAMPLE_ROUNDS = 3.0, 2
 NETWORK_FROM, NETWORK_FROM_SLICES = 3, 5
 """From this many whole masks on, perceptrons do better than the kernel; the second of
 one volume."""
-
-HIDDEN, BATCH, MEMBERS, GAIN = 64, 1024, 2, 3.0
-"""Perceptrons: hidden units, pixels a step, members, input scale."""
 
 
 def iter_fit_probe(
@@ -97,7 +93,7 @@ def iter_fit_probe(
         raise InputError(ONE_CLASS)
     one_image = len(set(_images(samples))) == 1
     if count_masks(samples) >= (NETWORK_FROM_SLICES if one_image else NETWORK_FROM):
-        return (yield from _iter_fit_network(listed, basis, present, seed, steps))
+        return (yield from iter_fit_network(listed, basis, present, seed, steps))
     yield Progress(0, 1, "Training")
     return fit_kernel(samples, basis, present, previous)
 
@@ -160,6 +156,7 @@ def fit_kernel(
     )
     strokes = count_strokes(samples)
     share, expressed = _previous_part(previous, samples, present, design, strokes)
+    # In several views one tile is still one.
     painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
     rounds = 1 if len(painted) == 1 else 1 + HARD_EXAMPLE_ROUNDS
     for _ in range(rounds):
@@ -172,6 +169,7 @@ def fit_kernel(
     return KernelProbe(
         basis,
         landmarks[0],
+        # The part that all images share; KernelProbe.on adds an image's own.
         (1 - TILE_WEIGHT) * (back @ betas).float(),
         present,
         scale,
@@ -194,7 +192,9 @@ def _previous_part(
     expressed = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
     if previous is None or not torch.equal(previous.present, present):
         return 0.0, expressed
+    # Its landmarks were others: what it says at the marked pixels is what can stay.
     expressed[:, present] = _express(design, _scores(previous, samples))
+    # After several strokes at once as little stays as after a refit for each of them.
     return PREVIOUS_WEIGHT ** max(1, strokes - previous.strokes), expressed
 
 
@@ -216,16 +216,31 @@ def _one_against_rest(
 
 
 def count_strokes(samples: Mapping[str, Sample], code: int | None = None) -> int:
-    """How many strokes were painted; a whole mask is one, an unsupervised one none.
+    """Count the strokes that were painted.
 
     With a code, only strokes of that class count.
+
+    A whole mask is one; one found without labels is none.
+
+    Parameters
+    ----------
+    samples : mapping of str to Sample
+        By the key of their tile.
+    code : int, optional
+        Mark of the class whose strokes count; None counts all.
     """
     marked = (sample for key, sample in samples.items() if key != UNSUPERVISED)
     return round(sum(_painted(sample, code) for sample in marked))
 
 
 def count_masks(samples: Mapping[str, Sample]) -> int:
-    """How many whole masks there are."""
+    """Count whole masks.
+
+    Parameters
+    ----------
+    samples : mapping of str to Sample
+        By the key of their tile.
+    """
     return round(sum(_painted(sample) for sample in samples.values() if sample.whole))
 
 
@@ -249,6 +264,7 @@ def _scores(probe: KernelProbe, samples: Mapping[str, Sample]) -> torch.Tensor:
 def _express(design: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """The smallest function that has given values at the rows, nearly."""
     square = design.T @ design
+    # Least squares need some ridge: two landmarks may be nearly one.
     square.diagonal().add_(1e-3)
     solved: torch.Tensor = torch.linalg.solve(square, design.T @ values)
     return solved
@@ -285,6 +301,7 @@ def _kernel(
 def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
     """Choose the pixels that become landmarks: some of every stroke."""
     ranks = []
+    # Not the user's seed: the probe from strokes shall depend on the strokes alone.
     random = np.random.default_rng(0)
     for sample in samples:
         order = random.permutation(len(sample.codes))
@@ -294,6 +311,8 @@ def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
             mine = order[strokes == stroke]
             rank[mine] = np.arange(len(mine))
         ranks.append(rank)
+    # First of each stroke, then second of each, ...: long strokes take no place from
+    # short ones.
     first = np.argsort(np.concatenate(ranks), kind="stable")[:MAX_LANDMARKS]
     return torch.from_numpy(np.sort(first))
 
@@ -311,14 +330,14 @@ def _whiten(
         Turns weights of the functions into weights of the landmarks.
     """
     values, vectors = torch.linalg.eigh(of_landmarks)
+    # Directions in which the landmarks repeat each other would be divided by nearly 0.
     kept = values > values[-1] * 1e-7
     back = vectors[:, kept] / values[kept].sqrt()
     return kernel @ back, back
 
 
 def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
-    features = torch.cat([s.features for s in samples])
-    return basis.project(features.split(samples[0].widths.tolist(), 1))
+    return basis.project(torch.cat([s.features for s in samples]))
 
 
 def _logistic(
@@ -329,9 +348,11 @@ def _logistic(
 ) -> torch.Tensor:
     """Ridge logistic regression with both sides weighing the same."""
     inside, outside = weights @ target, weights @ (1 - target)
+    # Each side weighs half of what both weighed together: the ridge keeps its meaning.
     weights = weights * torch.where(target > 0, 1 / inside, 1 / outside)
     weights = weights * (inside + outside) / 2
     beta = torch.zeros(design.shape[1], dtype=torch.float64)
+    # The ridge makes it strictly convex: the optimum is unique, wherever one starts.
     for _ in range(NEWTON_STEPS):
         p = torch.sigmoid(design @ beta)
         hessian = (design.T * (weights * p * (1 - p))) @ design
@@ -342,53 +363,3 @@ def _logistic(
         if float(step.abs().max()) < 1e-4:
             break
     return beta
-
-
-def _iter_fit_network(
-    samples: Sequence[Sample],
-    basis: Basis,
-    present: torch.Tensor,
-    seed: int,
-    steps: int,
-) -> Steps[NetworkProbe]:
-    """Train perceptrons on pixels drawn by weight, with dropout."""
-    x = _vectors(samples, basis) * GAIN
-    classes = torch.cat([s.codes for s in samples]).long() - 1
-    chance = torch.cat([s.weights for s in samples])
-    random = torch.Generator().manual_seed(seed)
-    weights = _initial(x.shape[1], len(present), random)
-    with torch.enable_grad():
-        optimiser = torch.optim.AdamW(weights, 3e-3, weight_decay=1e-2)
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
-        for step in range(steps):
-            yield Progress(step, steps, "Training")
-            drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
-            rows = drawn.view(MEMBERS, -1)
-            features = _drop(x[rows], 0.1, random)
-            units = functional.gelu(features @ weights[0] + weights[1])
-            logits = _drop(units, 0.3, random) @ weights[2] + weights[3]
-            loss = functional.cross_entropy(logits.flatten(0, 1), classes[drawn])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            rate.step()
-    hidden, hidden_bias, output, output_bias = (w.detach() for w in weights)
-    output_bias[..., ~present] = -torch.inf
-    return NetworkProbe(basis, hidden * GAIN, hidden_bias, output, output_bias)
-
-
-def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.Tensor]:
-    """Weights and biases of both layers of all members."""
-    hidden = torch.empty(MEMBERS, width, HIDDEN)
-    output = torch.empty(MEMBERS, HIDDEN, n_classes)
-    for layer in (hidden, output):
-        bound = layer.shape[1] ** -0.5
-        layer.uniform_(-bound, bound, generator=random)
-    biases = torch.zeros(MEMBERS, 1, HIDDEN), torch.zeros(MEMBERS, 1, n_classes)
-    layers = [hidden, biases[0], output, biases[1]]
-    return [w.requires_grad_() for w in layers]
-
-
-def _drop(x: torch.Tensor, share: float, random: torch.Generator) -> torch.Tensor:
-    kept = torch.rand(x.shape, generator=random) > share
-    return x * kept / (1 - share)

@@ -35,10 +35,27 @@ class VectorModel(Protocol):
         """Temperature that calibrates the regularised probabilities."""
 
     def on(self, tile: str) -> VectorModel:
-        """Return the model for a tile, by its key."""
+        """Return the model for a tile.
+
+        Parameters
+        ----------
+        tile : str
+            Its key.
+        """
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Vectors (N, J) to probabilities (N, K)."""
+        """Classify vectors.
+
+        Parameters
+        ----------
+        vectors : torch.Tensor, shape (N, J)
+            See :meth:`Basis.vectors`.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, K)
+            They sum to 1.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +121,30 @@ class KernelProbe:
         """
         if tile not in self.tiles:
             return self
+        # A file of before 'images': each tile is an image of its own.
         images = torch.tensor(self.images or range(len(self.tiles)))
         image = images[self.tiles.index(tile)]
         here = (images[self.landmark_tiles] == image)[:, None]
         return replace(
-            self, weight=torch.where(here, self.weight / (1 - TILE_WEIGHT), self.weight)
+            # Weights are stored times 1 - TILE_WEIGHT, the kernel of landmarks of other
+            # images; within an image it is 1.
+            self,
+            weight=torch.where(here, self.weight / (1 - TILE_WEIGHT), self.weight),
         )
 
     def scores(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Logits of vectors (N, J) for the classes with marks, each by itself."""
+        """Score the classes with marks, each by itself.
+
+        Parameters
+        ----------
+        vectors : torch.Tensor, shape (N, J)
+            See :meth:`Basis.vectors`.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, classes with marks)
+            Logits.
+        """
         active = self.weight[:, self.present]
         parts = vectors.split(CHUNK)
         at = self.landmarks, self.length_scale
@@ -132,6 +164,7 @@ class KernelProbe:
         torch.Tensor, shape (N, K), float32
             They sum to 1; 0 for classes without marks.
         """
+        # One sigmoid a class and not a softmax: each class was fitted against the rest.
         each = torch.sigmoid(self.scores(vectors))
         result = torch.zeros(len(vectors), len(self.present))
         result[:, self.present] = each / each.sum(1, keepdim=True).clamp_min(1e-9)
@@ -166,7 +199,13 @@ class NetworkProbe:
         return self.output.shape[-1]
 
     def on(self, tile: str) -> NetworkProbe:
-        """Return the probe for a tile, the same for all."""
+        """Return the probe for a tile, the same for all.
+
+        Parameters
+        ----------
+        tile : str
+            Its key.
+        """
         return self
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -184,8 +223,23 @@ Probe = KernelProbe | NetworkProbe
 def gaussian_kernel(
     a: torch.Tensor, b: torch.Tensor, length_scale: float
 ) -> torch.Tensor:
-    """Gaussian kernel of vectors (N, J) and (M, J): shape (N, M)."""
+    """Evaluate a Gaussian kernel between two sets of vectors.
+
+    Parameters
+    ----------
+    a, b : torch.Tensor, shapes (N, J) and (M, J)
+        Vectors.
+    length_scale : float
+        In the vectors' unit.
+
+    Returns
+    -------
+    torch.Tensor, shape (N, M)
+        ``exp(-|a - b|^2 / (2 length_scale^2))``.
+    """
     scale = 1 / length_scale**2
+    # |a - b|^2 expanded: one matrix product does most of the work. Rounding can bring
+    # it below 0, hence the clamp.
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1)
     exponent = torch.addmm(squares, a, b.T, beta=-scale / 2, alpha=scale)
     return exponent.clamp_max_(0).exp_()

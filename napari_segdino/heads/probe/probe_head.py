@@ -84,6 +84,8 @@ class ProbeHead(Head):
         self._steps = STEPS if recipe is None else recipe.head_options["steps"]
         if type(self._steps) is not int or self._steps < 1:
             raise InputError(f"steps is a number above 0, not {self._steps!r}.")
+        # Kept between fits: a basis of other tiles rotates all vectors, and those that
+        # are stored would be made anew.
         self._basis: Basis | None = None
         self._fitted_on: tuple[frozenset[str], bool] | None = None
         self._stored: VectorStore | None = None
@@ -152,6 +154,8 @@ class ProbeHead(Head):
             alone = not any((s.codes == BACKGROUND).any() for s in marked.values())
             if alone and UNSUPERVISED not in samples:
                 first = background_everywhere(next(iter(marked.values())))
+                # It stays in the samples, so that a file or a later stroke goes on from
+                # the same.
                 samples[UNSUPERVISED] = first
             if UNSUPERVISED in samples:
                 weak = samples[UNSUPERVISED], basis, n_classes, FADE**behind
@@ -166,6 +170,8 @@ class ProbeHead(Head):
         from napari_segdino.heads.probe.components import fit_basis
 
         listed = list(samples.values())
+        # Perceptrons read the blocks side by side; only the kernel gains from fewer
+        # components.
         fitted_on = frozenset(samples), not any(s.whole for s in listed)
         if self._basis is None or self._fitted_on != fitted_on:
             self._basis = fit_basis(listed, joint=fitted_on[1])
@@ -190,6 +196,7 @@ class ProbeHead(Head):
         else:
             vectors = model.basis.vectors(grid)
         found = model.on(grid.key).probabilities(vectors)
+        # Vectors are in the order of `cell_positions`, row by row.
         return found.T.reshape(-1, *grid.cells)
 
     def temperature(self, model: VectorModel) -> float:
@@ -203,9 +210,8 @@ class ProbeHead(Head):
         sample: Sample,
         strokes: Sequence[tuple[int, NDArray[Any]]],
     ) -> list[float]:
-        """Ask at the pixels that were sampled; regions of a whole mask share one."""
-        blocks = sample.features.split(sample.widths.tolist(), 1)
-        vectors = model.basis.project(blocks)
+        """See :func:`share_right`."""
+        vectors = model.basis.project(sample.features)
         predicted = model.on(tile).probabilities(vectors).argmax(1) + 1
         return share_right(predicted.numpy(), sample, strokes)
 

@@ -51,7 +51,8 @@ class Sample:
         Marks of these pixels.
     weights : torch.Tensor, shape (N,), float32
         They sum to 1 over each stroke, or to :data:`MASK_WEIGHT` over a whole mask,
-        in all views, tiles and cuts together; see :mod:`~.training.parts`.
+        in all views, tiles and cuts together; see
+        :mod:`~napari_segdino.heads.probe.stroke_parts`.
     strokes : torch.Tensor, shape (N,), int64
         Number of the stroke of each pixel; -1 in a whole mask.
     parts : torch.Tensor, shape (N,), float32
@@ -111,7 +112,13 @@ class Picked:
 
 
 def is_whole(marks: NDArray[Any]) -> bool:
-    """Whether the marks (Y, X) of a tile are a whole mask."""
+    """Whether the marks of a tile are a whole mask.
+
+    Parameters
+    ----------
+    marks : numpy.ndarray of int, shape (Y, X)
+        0 unlabelled.
+    """
     return bool(np.count_nonzero(marks) >= WHOLE_MASK * marks.size)
 
 
@@ -135,6 +142,7 @@ def pick_from_strokes(
     chosen = [np.zeros(0, np.intp)]
     for _, pixels in strokes_of(marks):
         if len(pixels) > per_stroke:
+            # Evenly and not by chance: the same stroke always gives the same samples.
             even = np.linspace(0, len(pixels) - 1, per_stroke).astype(int)
             pixels = pixels[even]
         chosen.append(pixels)
@@ -224,6 +232,8 @@ def take_sample(
         weights *= torch.from_numpy(parts.weights.ravel()[picked.pixels])
     return Sample(
         torch.from_numpy(np.ascontiguousarray(marks, np.uint8)),
+        # Levels are float16 in the cache already; a float32 copy would only double the
+        # file.
         torch.cat(blocks, 1).half(),
         torch.from_numpy(marks.ravel()[picked.pixels].astype(np.uint8)),
         weights,
@@ -261,6 +271,7 @@ def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:
     import torch
 
     random = np.random.default_rng(seed)
+    # In random order, so that the first few of them are spread over the tile as well.
     spread = random.permutation(grid.shape[0] * grid.shape[1])[:CONTEXT_PIXELS]
     return torch.cat(_read(grid, spread), 1).half()
 

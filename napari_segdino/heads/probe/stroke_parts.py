@@ -56,6 +56,7 @@ def share_cuts(image: Planes, cuts: Mapping[str, Planes], marks: Any) -> list[Cu
     marks : array of int
         All marks of the volume.
     """
+    # The volume as it lies: counting strokes would read all marks for nothing.
     if set(cuts) == {"Z"}:
         return [ALONE]
     painted = _count_by_code(image, marks)
@@ -63,6 +64,7 @@ def share_cuts(image: Planes, cuts: Mapping[str, Planes], marks: Any) -> list[Cu
     for cut in cuts.values():
         here = _count_by_code(cut, marks_of(cut, marks))
         weights = {c: painted[c] / count / len(cuts) for c, count in here.items()}
+        # Counted in the first cut alone: `not shares` is true once.
         shares.append(CutShare(not shares, weights))
     return shares
 
@@ -133,6 +135,7 @@ def _part_of_stroke(marked: NDArray[Any], tiles: Sequence[Tile]) -> NDArray[np.f
     for tile in tiles:
         here = number[tile.slices].ravel()
         for _, pixels in strokes_of(marked[tile.slices]):
+            # Connected pixels of a piece are of one stroke: its first pixel says which.
             pieces[here[pixels[0]]] += 1
     parts: NDArray[np.float64] = (1 / np.maximum(pieces, 1))[number]
     return parts

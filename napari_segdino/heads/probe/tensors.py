@@ -107,12 +107,21 @@ def probe_to_tensors(probe: Probe) -> tuple[Tensors, dict[str, Any]]:
     previous = getattr(probe, "previous", None)
     if previous is not None:
         tensors, meta["before"] = probe_to_tensors(previous)
+        # safetensors refuses tensors that share memory, and the two probes may share a
+        # basis.
         named |= {PREVIOUS + name: tensor.clone() for name, tensor in tensors.items()}
     return named, meta
 
 
 def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     """Undo :func:`probe_to_tensors`; other tensors are left alone.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        By name; those of the corrected probe begin with :data:`PREVIOUS`.
+    meta : dict
+        As :func:`probe_to_tensors` gave it, or read from a file.
 
     Raises
     ------
@@ -126,6 +135,8 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     values: dict[str, Any] = {}
     for name in _tensors_of(kind):
         found = tensors[_filed(name)]
+        # Classes without marks have a bias of minus infinity, the only number that may
+        # not be finite.
         never = found == -torch.inf if name == "output_bias" else torch.tensor(False)
         made = checked(found.masked_fill(never, 0), *LAYOUT[name], sizes)
         values[name] = made.masked_fill(never, -torch.inf) if never.any() else made
@@ -183,7 +194,13 @@ def _check_kernel(
 
 
 def samples_to_tensors(samples: Mapping[str, Sample]) -> Tensors:
-    """Turn samples into tensors by name; their keys are filed apart, in order."""
+    """Turn samples into tensors by name; their keys are filed apart, in order.
+
+    Parameters
+    ----------
+    samples : mapping of str to Sample
+        By the key of their tile.
+    """
     return {
         f"memory.{i}.{field.name}": tensor
         for i, sample in enumerate(samples.values())
@@ -196,6 +213,15 @@ def samples_from_tensors(
     tensors: Tensors, keys: Sequence[str], n_classes: int
 ) -> dict[str, Sample]:
     """Undo :func:`samples_to_tensors`; other tensors are left alone.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        By name.
+    keys : sequence of str
+        Of the samples, in order.
+    n_classes : int
+        Classes with background; no mark may be higher.
 
     Raises
     ------
@@ -211,6 +237,7 @@ def samples_from_tensors(
             if name not in LATER or f"memory.{i}.{name}" in tensors
         }
         if "parts" not in stored:
+            # Before parts were counted a tile had its strokes to itself.
             stored["parts"] = stored["weights"].new_ones(len(stored["weights"]))
         sample = Sample(**stored)
         widths, codes = sample.widths.tolist(), sample.codes.tolist()
@@ -228,7 +255,13 @@ def samples_from_tensors(
 
 
 def with_colour(sample: Sample) -> Sample:
-    """Add what earlier files lack: features of colour in grey, which are 0."""
+    """Add what earlier files lack: features of colour in grey, which are 0.
+
+    Parameters
+    ----------
+    sample : Sample
+        As read; returned as it is if it lacks nothing.
+    """
     missing = _missing_colour(int(sample.widths[-1]))
     if not missing:
         return sample

@@ -18,6 +18,7 @@ from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.components import fit_basis
+from napari_segdino.heads.probe.kmeans import kmeans, scatter_of
 from napari_segdino.heads.probe.model import VectorModel
 from napari_segdino.heads.probe.samples import Sample, take_sample
 from napari_segdino.images.planes import Planes
@@ -50,10 +51,6 @@ LEAST_BACKGROUND = 0.25
 EXTRA_GROUPS = 3
 """Groups beside those asked for where they separate it badly."""
 
-MAX_CELLS = 20_000
-ROUNDS = 30
-STARTS = 5
-
 
 @dataclass(frozen=True, slots=True)
 class Groups:
@@ -79,11 +76,27 @@ class Groups:
     temperature: ClassVar[float] = 1.0
 
     def on(self, tile: str) -> Groups:
-        """Return the groups for a tile, the same for all."""
+        """Return the groups for a tile, the same for all.
+
+        Parameters
+        ----------
+        tile : str
+            Its key.
+        """
         return self
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Assign vectors (N, J) softly, shape (N, K)."""
+        """Assign vectors softly to classes.
+
+        Parameters
+        ----------
+        vectors : torch.Tensor, shape (N, J)
+            See :meth:`Basis.vectors`; only the leading directions are read.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, K)
+        """
         distance = torch.cdist(vectors[:, : self.centres.shape[1]], self.centres)
         found = (-(distance**2) / (2 * self.scatter)).softmax(1)
         classes = torch.zeros(len(vectors), int(self.owners.max()) + 1)
@@ -108,8 +121,20 @@ class Place:
 
     @classmethod
     def of(cls, grid: FeatureGrid, tile: Tile, plane_shape: tuple[int, int]) -> Place:
-        """Find the frame and the depth in a tile of a plane."""
+        """Find the frame and the depth in a tile of a plane.
+
+        Parameters
+        ----------
+        grid : FeatureGrid
+            Features of the tile.
+        tile : Tile
+            Where it lies.
+        plane_shape : tuple of int
+            (Y, X) of the plane in pixels.
+        """
         at_edge = np.pad(np.zeros(grid.cells, bool), 1)
+        # A rim of one cell round the tile, true where the plane ends: what is flat and
+        # connected with it is frame.
         at_edge[0], at_edge[-1] = tile.y0 == 0, tile.y1 == plane_shape[0]
         at_edge[:, 0] |= tile.x0 == 0
         at_edge[:, -1] |= tile.x1 == plane_shape[1]
@@ -117,6 +142,7 @@ class Place:
         flat = np.pad(spread < FLAT_SPREAD, 1) | at_edge
         labels, _ = ndimage.label(flat)
         outside = np.isin(labels, np.unique(labels[at_edge]))
+        # A tile inside the plane has no border: all of it is deep.
         depth = np.full(outside.shape, np.inf, np.float32)
         if outside.any():
             depth = ndimage.distance_transform_edt(~outside)
@@ -159,21 +185,23 @@ def find_groups(
     frame, depth = (
         torch.cat([getattr(place, n) for place in places]) for n in ("frame", "depth")
     )
+    # An image that is flat in most places (nuclei on black) has no frame but a
+    # background.
     if frame.float().mean() > MAX_FRAME_SHARE:
         frame = torch.zeros_like(frame)
     inside = cells[~frame]
-    centres = _kmeans(inside, n_groups, seed)
+    centres = kmeans(inside, n_groups, seed)
     nearest = torch.cdist(inside, centres).argmin(1)
     order = _order(nearest, depth[~frame] <= 1, n_groups)
     total = (inside - inside.mean(0)).square().sum().clamp_min(1e-9)
-    separated = float(1 - _scatter(inside, centres) / total) > SEPARATION
+    separated = float(1 - scatter_of(inside, centres) / total) > SEPARATION
     if separated and (nearest == order[0]).float().mean() > LEAST_BACKGROUND:
         centres, owners = centres[order], torch.arange(n_groups)
     else:
-        centres = _kmeans(inside, n_groups + EXTRA_GROUPS, seed)
+        centres = kmeans(inside, n_groups + EXTRA_GROUPS, seed)
         nearest = torch.cdist(inside, centres).argmin(1)
         owners = _central(nearest, depth[~frame], len(centres), n_groups)
-    scatter = _scatter(inside, centres) / inside.numel()
+    scatter = scatter_of(inside, centres) / inside.numel()
     if frame.any():
         centres = torch.cat([centres, cells[frame].mean(0, keepdim=True)])
         owners = torch.cat([owners, owners.new_zeros(1)])
@@ -183,17 +211,20 @@ def find_groups(
 def part_cells(
     samples: Sequence[Sample], grids: Sequence[FeatureGrid], n_groups: int, seed: int
 ) -> Groups:
-    """Group the cells of some tiles by k-means, each group by itself."""
+    """Group the cells of some tiles by k-means, each group by itself.
+
+    Parameters
+    ----------
+    samples, grids : sequences
+        The same tiles, sampled and whole.
+    n_groups, seed : int
+        See :func:`find_groups`.
+    """
     basis = fit_basis(samples)
     cells = torch.cat([basis.vectors(g)[:, :COMPONENTS] for g in grids])
-    centres = _kmeans(cells, n_groups, seed)
-    scatter = (_scatter(cells, centres) / cells.numel()).clamp_min(1e-6)
+    centres = kmeans(cells, n_groups, seed)
+    scatter = (scatter_of(cells, centres) / cells.numel()).clamp_min(1e-6)
     return Groups(basis, centres, float(scatter), torch.arange(n_groups))
-
-
-def _scatter(x: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """Sum of squared distances to the nearest centre."""
-    return torch.cdist(x, centres).amin(1).square().sum()
 
 
 def sample_groups(groups: VectorModel, samples: Sequence[Sample]) -> Sample:
@@ -215,14 +246,14 @@ def sample_groups(groups: VectorModel, samples: Sequence[Sample]) -> Sample:
         Its marks are a single row: those of its pixels.
     """
     context = torch.cat([s.context for s in samples])
-    widths = samples[0].widths
-    vectors = groups.basis.project(context.split(widths.tolist(), 1))
+    vectors = groups.basis.project(context)
     found = groups.probabilities(vectors)
     sure, group = found.max(1)
     best = [
         torch.nonzero(group == g)[:, 0][sure[group == g].argsort(descending=True)]
         for g in range(found.shape[1])
     ]
+    # The surer half of each group, thinned to at most 64 pixels.
     best = [rows[: -(-len(rows) // 2)][:: len(rows) // 64 + 1] for rows in best]
     rows = torch.cat(best)
     codes = (group[rows] + 1).to(torch.uint8)
@@ -235,7 +266,7 @@ def sample_groups(groups: VectorModel, samples: Sequence[Sample]) -> Sample:
         group[rows],
         torch.ones(len(rows)),
         samples[0].context,
-        widths,
+        samples[0].widths,
     )
 
 
@@ -281,6 +312,7 @@ def iter_find_groups(
     """
     text = "Looking at the image"
     intensity = find_intensity(image, settings, extractor.encoder.spec)
+    # unique: of fewer planes than MAX_PLANES, linspace repeats some.
     picks = np.unique(np.linspace(0, len(planes) - 1, MAX_PLANES).astype(int))
     tiles = _some_tiles(
         cut_tiles(image.plane_shape, settings.longest_tile, settings.overlap), centre
@@ -314,43 +346,9 @@ def _some_tiles(tiles: list[Tile], centre: tuple[float, float] | None) -> list[T
     return list(dict.fromkeys([nearest, *spread]))[:MAX_TILES_WAITED]
 
 
-def _kmeans(x: torch.Tensor, groups: int, seed: int) -> torch.Tensor:
-    """Centres with the least scatter over several seeded starts."""
-    random = torch.Generator().manual_seed(seed)
-    if len(x) > MAX_CELLS:
-        x = x[torch.randperm(len(x), generator=random)[:MAX_CELLS]]
-    best, least = x[:1].expand(groups, -1), float("inf")
-    for _ in range(STARTS):
-        centres = _spread_out(x, groups, random)
-        for _ in range(ROUNDS):
-            nearest = torch.cdist(x, centres).argmin(1)
-            members = torch.nn.functional.one_hot(nearest, groups).to(x.dtype)
-            count = members.sum(0)[:, None]
-            centres = torch.where(
-                count > 0, members.T @ x / count.clamp_min(1), centres
-            )
-        scatter = float(_scatter(x, centres))
-        if scatter < least:
-            best, least = centres, scatter
-    return best
-
-
-def _spread_out(x: torch.Tensor, groups: int, random: torch.Generator) -> torch.Tensor:
-    """Choose starting centres by k-means++ [1]_.
-
-    References
-    ----------
-    .. [1] D. Arthur and S. Vassilvitskii, k-means++: the advantages of careful
-       seeding, SODA 2007.
-    """
-    picks = [int(torch.randint(len(x), (1,), generator=random))]
-    for _ in range(groups - 1):
-        distance = torch.cdist(x, x[picks]).amin(1).square() + 1e-12
-        picks.append(int(torch.multinomial(distance, 1, generator=random)))
-    return x[picks].clone()
-
-
 def _order(nearest: torch.Tensor, border: torch.Tensor, groups: int) -> list[int]:
+    # By count and not by share: a small group that only touches the border is no
+    # background.
     on_border = torch.bincount(nearest[border], minlength=groups)
     size = torch.bincount(nearest, minlength=groups)
     background = int(on_border.argmax())
@@ -363,6 +361,7 @@ def _central(
 ) -> torch.Tensor:
     """Class of each group: the deepest ones, larger first, else 0; shape (G,)."""
     size = torch.bincount(nearest, minlength=groups).clamp_min(1)
+    # Infinite depths would make all means infinite and the order arbitrary.
     finite = depth.clamp_max(depth[depth.isfinite()].max()) if len(depth) else depth
     mean = torch.bincount(nearest, finite, minlength=groups) / size
     deepest = mean.argsort(descending=True, stable=True)[: n_classes - 1]

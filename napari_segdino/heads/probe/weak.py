@@ -81,6 +81,7 @@ def add_weak_marks(
     .. [1] C. Elkan and K. Noto, Learning classifiers from only positive and unlabeled
        data, KDD 2008.
     """
+    # Before weak marks are added: these must not count as marked.
     marked = torch.cat([s.codes for s in samples.values()]).unique()
     classes = marked[marked != BACKGROUND].long()
     vectors = _context_vectors(samples, basis, pixels)
@@ -100,6 +101,8 @@ def add_weak_marks(
         for key, rows in vectors.items():
             likely = probe.on(key).probabilities(rows)
             likely_marked[key] = likely[:, classes - 1].sum(1)
+        # See LEAST_SHARE: with one class some background always stays, with several it
+        # may all go.
         bound = float(torch.cat(list(likely_marked.values())).quantile(LEAST_SHARE))
         bound = max(0.5, bound) if len(classes) < 2 else 0.5 * (bound <= 0.5)
         left = {k: torch.where(likely_marked[k] <= bound, weak[k], 0) for k in weak}
@@ -138,6 +141,8 @@ def add_background(
         return dict(samples)
     weight = max(0.5 ** (strokes + 1), LEAST_WEIGHT) * min(1.0, needed)
     everywhere = background_everywhere(next(iter(samples.values())))
+    # One pass: more took two to three times as long in a round
+    # (docs/benchmarks/interactive.md).
     how = weight, BACKGROUND_PIXELS, 1
     return add_weak_marks(samples, everywhere, basis, n_classes, *how)
 
@@ -150,6 +155,7 @@ def background_everywhere(sample: Sample) -> Sample:
     sample : Sample
         A marked tile.
     """
+    # The context is in random order, so its first rows are spread over the tile.
     rows = sample.context[:BACKGROUND_PIXELS]
     codes = torch.full((len(rows),), BACKGROUND, dtype=sample.codes.dtype)
     return dataclasses.replace(
@@ -169,11 +175,7 @@ def _context_vectors(
 ) -> dict[str, torch.Tensor]:
     """Vectors of some pixels from all over each tile, so many in all."""
     each = max(1, pixels // len(samples))
-    return {k: _project(s.context[:each], s, basis) for k, s in samples.items()}
-
-
-def _project(rows: torch.Tensor, sample: Sample, basis: Basis) -> torch.Tensor:
-    return basis.project(rows.float().split(sample.widths.tolist(), 1))
+    return {k: basis.project(s.context[:each]) for k, s in samples.items()}
 
 
 def _confirmed(
@@ -185,7 +187,7 @@ def _confirmed(
     """Marked classes that the first mask has on most of what is marked of them."""
     listed = list(samples.values())
     near = torch.cat(
-        [_nearest(_project(s.features, s, basis), unsupervised, basis) for s in listed]
+        [_nearest(basis.project(s.features), unsupervised, basis) for s in listed]
     )
     codes = torch.cat([s.codes for s in listed])
     weights = torch.cat([s.weights for s in listed])
@@ -198,7 +200,7 @@ def _confirmed(
 
 def _nearest(vectors: torch.Tensor, unsupervised: Sample, basis: Basis) -> torch.Tensor:
     """Codes that the first mask gives to pixels."""
-    known = _project(unsupervised.features, unsupervised, basis)
+    known = basis.project(unsupervised.features)
     return unsupervised.codes[torch.cdist(vectors, known).argmin(1)]
 
 
@@ -228,6 +230,8 @@ def _with_rows(
     for key, sample in samples.items():
         rows = weak[key].nonzero()[:, 0]
         new = weak[key][rows]
+        # Numbers after those of real strokes, one a class: weak marks never count as
+        # part of one.
         number = int(sample.strokes.max()) + 1
         more = {
             "features": sample.context[rows],

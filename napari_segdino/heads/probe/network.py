@@ -1,0 +1,96 @@
+"""Training the perceptrons of a probe from whole masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.model import NetworkProbe
+from napari_segdino.heads.probe.samples import Sample
+from napari_segdino.progress import Progress, Steps
+
+HIDDEN, BATCH, MEMBERS, GAIN = 64, 1024, 2, 3.0
+"""Hidden units, pixels a step, members, input scale; tried in
+docs/benchmarks/interactive.md."""
+
+
+def iter_fit_network(
+    samples: Sequence[Sample],
+    basis: Basis,
+    present: torch.Tensor,
+    seed: int,
+    steps: int,
+) -> Steps[NetworkProbe]:
+    """Train perceptrons on pixels drawn by weight, with dropout.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Marked pixels; their weights are how often they are drawn.
+    basis : Basis
+        Makes vectors of features.
+    present : torch.Tensor, shape (K,), bool
+        Classes with marks.
+    seed : int
+        The same seed gives the same perceptrons; torch's own seed is neither read nor
+        changed.
+    steps : int
+        Steps of descent.
+
+    Yields
+    ------
+    Progress
+        Before each step.
+
+    Returns
+    -------
+    NetworkProbe
+    """
+    features = torch.cat([s.features for s in samples])
+    # A block's mean squared norm is 1 over all its components: each of them is small.
+    x = basis.project(features) * GAIN
+    classes = torch.cat([s.codes for s in samples]).long() - 1
+    chance = torch.cat([s.weights for s in samples])
+    random = torch.Generator().manual_seed(seed)
+    weights = _initial(x.shape[1], len(present), random)
+    # Callers may hold inference mode or no_grad: without this nothing would be learned.
+    with torch.enable_grad():
+        optimiser = torch.optim.AdamW(weights, 3e-3, weight_decay=1e-2)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
+        for step in range(steps):
+            yield Progress(step, steps, "Training")
+            drawn = torch.multinomial(chance, BATCH * MEMBERS, True, generator=random)
+            rows = drawn.view(MEMBERS, -1)
+            features = _drop(x[rows], 0.1, random)
+            units = functional.gelu(features @ weights[0] + weights[1])
+            logits = _drop(units, 0.3, random) @ weights[2] + weights[3]
+            loss = functional.cross_entropy(logits.flatten(0, 1), classes[drawn])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            rate.step()
+    hidden, hidden_bias, output, output_bias = (w.detach() for w in weights)
+    output_bias[..., ~present] = -torch.inf
+    # The input scale goes into the first layer, so that vectors are read as they are.
+    return NetworkProbe(basis, hidden * GAIN, hidden_bias, output, output_bias)
+
+
+def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.Tensor]:
+    """Weights and biases of both layers of all members."""
+    hidden = torch.empty(MEMBERS, width, HIDDEN)
+    output = torch.empty(MEMBERS, HIDDEN, n_classes)
+    for layer in (hidden, output):
+        bound = layer.shape[1] ** -0.5
+        layer.uniform_(-bound, bound, generator=random)
+    biases = torch.zeros(MEMBERS, 1, HIDDEN), torch.zeros(MEMBERS, 1, n_classes)
+    layers = [hidden, biases[0], output, biases[1]]
+    return [w.requires_grad_() for w in layers]
+
+
+def _drop(x: torch.Tensor, share: float, random: torch.Generator) -> torch.Tensor:
+    # functional.dropout takes no generator: it would draw from torch's own seed.
+    kept = torch.rand(x.shape, generator=random) > share
+    return x * kept / (1 - share)
