@@ -21,7 +21,8 @@ from napari_segdino.marks import (
     too_high,
 )
 from napari_segdino.progress import drive
-from napari_segdino.session.session import LabelClass, Session
+from napari_segdino.session.classes import LabelClass
+from napari_segdino.session.session import Session
 from napari_segdino.study.labels import decide
 
 labels = st.integers(-3, 1 << 33)

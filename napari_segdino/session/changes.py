@@ -76,6 +76,7 @@ def iter_difference(
     for done, part in enumerate(parts):
         yield Progress(done, len(parts), "Comparing")
         before, after = part.before.array(), part.after.array()
+        # Without background, which gains what the classes lose.
         for change in compare(before, after)[1:]:
             label = change.label
             found.gained[label] = found.gained.get(label, 0) + change.gained
@@ -88,6 +89,7 @@ def iter_difference(
 
 
 def _guard(trained: Trained) -> Guard | None:
+    # A probe before its first fit has none of it, and nothing was corrected yet.
     needed: set[Any] = {"model_", "samples_"}
     if not needed <= trained.before.keys() or not needed <= trained.after.keys():
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_segdino.config import GIB
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
-from napari_segdino.progress import Progress, Steps, T
+from napari_segdino.progress import Progress, Steps, T, relay
 
 LONG = 60.0
 """Seconds of waiting that are worth a sentence."""
@@ -46,30 +46,27 @@ def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> St
         Seconds.
     """
     begun: tuple[int, float, int] | None = None
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            yield step
-            if not isinstance(step, Progress) or not step.total:
-                continue
-            now = clock()
-            if begun is None or begun[0] != step.total:
-                begun = step.total, now, step.done
-            rest = _rest(step, begun, now)
-            if rest > LONG:
-                minutes = round(rest / 60) or 1
-                yield Notice(
-                    f"This will take about {minutes} min. Cancel stops it; what was "
-                    "learned before stays."
-                )
-                break
-        return (yield from steps)
-    finally:
-        steps.close()
+    told = False
+
+    def each(step: Any) -> Iterator[Any]:
+        nonlocal begun, told
+        yield step
+        if told or not isinstance(step, Progress) or not step.total:
+            return
+        now = clock()
+        # Another total is another part of the work, which has a pace of its own.
+        if begun is None or begun[0] != step.total:
+            begun = step.total, now, step.done
+        rest = _rest(step, begun, now)
+        if rest > LONG:
+            told = True
+            minutes = round(rest / 60) or 1
+            yield Notice(
+                f"This will take about {minutes} min. Cancel stops it; what was "
+                "learned before stays."
+            )
+
+    return relay(steps, each)
 
 
 def _rest(step: Progress, begun: tuple[int, float, int], now: float) -> float:

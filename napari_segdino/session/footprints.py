@@ -26,16 +26,44 @@ class Section:
     axes: tuple[int, int]
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Return the section's own shape of that of the mask."""
+        """Return the section's own shape of that of the mask.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the mask.
+        """
         return shape[self.axes[0]], shape[self.axes[1]]
 
     def read(self, mask: Any) -> NDArray[Any]:
-        """Return a copy of the mask's pixels on the section."""
+        """Return a copy of the mask's pixels on the section.
+
+        Parameters
+        ----------
+        mask : array of int
+            The whole mask; numpy, dask or zarr.
+
+        Returns
+        -------
+        numpy.ndarray, shape (rows, columns)
+            Of the two axes on screen.
+        """
         at = [slice(None) if i in self.axes else n for i, n in enumerate(self.position)]
         return np.array(mask[tuple(at)])
 
     def plane(self, shape: tuple[int, ...]) -> int:
-        """Return the flat index of the plane of its position."""
+        """Return the flat index of the plane of its position.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the mask.
+
+        Returns
+        -------
+        int
+            Over the leading axes of the mask.
+        """
         return int(_flat_index(np.array(self.position[:-2])[:, None], shape, 1)[0])
 
     def split(
@@ -121,10 +149,13 @@ def stroke_footprint(
     numpy.ndarray of bool, shape (Y, X)
     """
     out = np.zeros(shape, bool)
+    # As in napari's Labels.paint and interpolate_coordinates: one pixel more or less,
+    # and what the brush confirmed would not be what it painted.
     radius = np.floor(brush_size / 2) + 0.5
     norm = np.abs(np.asarray(scale, float))
     norm = norm / norm.min()
     reach = np.floor(radius / norm).astype(int)
+    # The first point is joined with itself: a click is a stroke of one dab.
     for start, end in zip([points[0], *points], points, strict=False):
         steps = round(float(np.abs(end - start).max()) / brush_size * 4) + 1
         for point in np.unique(np.round(np.linspace(start, end, steps)), axis=0):
@@ -155,6 +186,7 @@ def polygon_footprint(points: ArrayLike, shape: tuple[int, int]) -> NDArray[np.b
     from PIL import Image, ImageDraw
 
     image = Image.new("1", shape[::-1])
+    # PIL counts x first; napari cuts corners to whole pixels, too.
     corners = [(int(x), int(y)) for y, x in np.asarray(points, int)]
     ImageDraw.Draw(image).polygon(corners, outline=1, fill=1)
     return np.array(image, bool)

@@ -47,16 +47,34 @@ class Edit:
 
     @classmethod
     def between(cls, before: Plane, after: Plane) -> Edit:
-        """Return what turns one plane of marks into another."""
+        """Return what turns one plane of marks into another.
+
+        Parameters
+        ----------
+        before, after : numpy.ndarray of int, shape (Y, X)
+            Marks.
+        """
         at = np.flatnonzero(before != after)
         return cls(at, before.ravel()[at], after.ravel()[at])
 
     def redo(self, marks: Plane) -> None:
-        """Do it, in place, where marks are as they were."""
+        """Do it, in place, where marks are as they were.
+
+        Parameters
+        ----------
+        marks : numpy.ndarray of int, shape (Y, X)
+            Changed where the step changed them.
+        """
         _swap(marks, self.at, self.before, self.after)
 
     def undo(self, marks: Plane) -> None:
-        """Take it back, in place, where marks are as it left them."""
+        """Take it back, in place, where marks are as it left them.
+
+        Parameters
+        ----------
+        marks : numpy.ndarray of int, shape (Y, X)
+            Changed where the step changed them.
+        """
         _swap(marks, self.at, self.after, self.before)
 
 
@@ -64,6 +82,7 @@ def _swap(
     marks: Plane, at: NDArray[np.intp], old: NDArray[Any], new: NDArray[Any]
 ) -> None:
     flat = marks.reshape(-1)
+    # A mark that was changed since then is newer than the step, and stays.
     same = flat[at] == old
     flat[at[same]] = new[same]
 
@@ -136,6 +155,7 @@ class PlaneHistory:
             The marks now.
         """
         key = checksum(current)
+        # A mask that is painted back by hand looks like undo, but is a correction.
         target = None if painted else self._find(key, redone)
         if target is not None:
             return self._go(target, marks)
@@ -155,6 +175,17 @@ class PlaneHistory:
 
         Without a probe it drew what was there before, or a copy of the user's. Marks
         that were added for it go and come with it.
+
+        Parameters
+        ----------
+        plane : numpy.ndarray of int, shape (Y, X)
+            The mask as it is now.
+        update : object, optional
+            Names the update, such as a :class:`MaskUpdate`.
+        probe : int, optional
+            Number of the probe that drew it.
+        added : Edit, optional
+            Marks that the program set for it.
         """
         key, edits = checksum(plane), [] if added is None else [added]
         if key == self.states[self.now].key:
@@ -165,6 +196,8 @@ class PlaneHistory:
             if probe is not None:
                 self.states[self.now].probe = probe
             return
+        # A copy of an earlier state, such as one that the history shows, is of the
+        # probe that drew it then.
         if probe is None and (before := self._find(key)) is not None:
             probe = self.states[before].probe
         self._push(State(key, edits, update=update, probe=probe))
@@ -201,7 +234,7 @@ class PlaneHistory:
         Parameters
         ----------
         current, footprint, label, marks
-            As for :func:`~napari_segdino.session.session.confirmations`.
+            As for :func:`~napari_segdino.marks.confirmations`.
         alone : int, optional
             Number of the stroke if it changed nothing else of this plane, so that
             napari cannot undo it.
@@ -233,23 +266,45 @@ class PlaneHistory:
         return after
 
     def confirmed(self, redo: bool) -> int | None:
-        """Return the number of the confirming stroke to undo or redo next, if any."""
+        """Return the number of the confirming stroke to undo or redo next, if any.
+
+        Parameters
+        ----------
+        redo : bool
+            The stroke ahead, else the last one.
+
+        Returns
+        -------
+        int or None
+            See :attr:`State.confirmed`.
+        """
         at = self.now + redo
         return self.states[at].confirmed if at < len(self.states) else None
 
     def step_confirmed(self, redo: bool, marks: Plane) -> Plane:
-        """Undo or redo that stroke; return the marks now."""
+        """Undo or redo that stroke; return the marks now.
+
+        Parameters
+        ----------
+        redo : bool
+            Redo the stroke ahead, else undo the last one.
+        marks : numpy.ndarray of int, shape (Y, X)
+            The marks so far, which stay as they are.
+        """
         return self._go(self.now + (1 if redo else -1), marks)
 
     def _find(self, key: int, redone: bool = False) -> int | None:
         back = range(self.now - 1, -1, -1)
         ahead = range(self.now + 1, len(self.states))
+        # The nearest first: a mask can look the same at several times, with other
+        # marks.
         order = (*ahead, *back) if redone else (*back, *ahead)
         return next((i for i in order if self.states[i].key == key), None)
 
     def _go(self, target: int, marks: Plane) -> Plane:
         out: Plane = marks.copy()
         for state in reversed(self.states[target + 1 : self.now + 1]):
+            # In reverse, since a later edit may lie on top of an earlier one.
             for edit in reversed(state.edits):
                 edit.undo(out)
         for state in self.states[self.now + 1 : target + 1]:
@@ -286,12 +341,26 @@ class MaskState:
 
     @classmethod
     def of(cls, mask: Labels, fresh: bool = False) -> MaskState:
-        """Return the state of a mask that nobody has watched yet."""
+        """Return the state of a mask that nobody has watched yet.
+
+        Parameters
+        ----------
+        mask : napari.layers.Labels
+            Its pixels are copied.
+        fresh : bool
+            It is new and empty.
+        """
         # np.zeros takes no memory until it is written to.
         new = np.zeros(mask.data.shape, mask.data.dtype) if fresh else None
         return cls(mask.unique_id, np.array(mask.data) if new is None else new, fresh)
 
     def fits(self, mask: Labels) -> bool:
-        """Whether this is what was seen of a layer."""
+        """Whether this is what was seen of a layer.
+
+        Parameters
+        ----------
+        mask : napari.layers.Labels
+            As it is now.
+        """
         same = self.layer == mask.unique_id
         return bool(same and self.seen.shape == tuple(mask.data.shape))

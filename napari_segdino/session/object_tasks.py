@@ -78,15 +78,21 @@ class Found:
 def iter_objects(asked: Asked) -> Steps[Found]:
     """Find the objects of a mask and measure them.
 
-    Yields
-    ------
-    Progress
+    Parameters
+    ----------
+    asked : Asked
+        The mask, where, and how.
 
     Returns
     -------
     Found
+
+    Yields
+    ------
+    Progress
     """
     yield Progress(0, 0, "Finding objects")
+    # A copy: the user may paint while this runs.
     mask = np.array(asked.mask[asked.region])
     image = np.asarray(asked.planes.array[asked.region])
     maps = yield from _iter_maps(asked, mask)
@@ -118,6 +124,7 @@ def _iter_maps(asked: Asked, mask: NDArray[Any]) -> Steps[NDArray[np.float16] | 
     segmenter = asked.segmenter
     if segmenter is None or not segmenter.is_fitted or not asked.settings.split:
         return None
+    # Two bytes each, as float16.
     if segmenter.n_classes_ * mask.size * 2 > MAX_MAPS:
         return None
     depth = int(np.prod(mask.shape[:-2]))

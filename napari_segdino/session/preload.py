@@ -1,6 +1,6 @@
 """Import torch and timm in a worker's thread without freezing the window.
 
-Three things would freeze it, or worse (measured: README of docs/benchmarks):
+Three things would freeze it, or worse (``tests/_qt/measure_gap.py`` measures it):
 
 - Python holds its lock while it opens a shared library; torch's take 0.2 to
   0.4 s each. Opened through the C library's own ``dlopen``, which ctypes calls

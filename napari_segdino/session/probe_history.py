@@ -85,10 +85,24 @@ class ProbeHistory:
         """Note that learning begins."""
         if self._session.segmenter is not self._owner:
             self._clear()
+        # Before anything is learned: what it is now belongs to the state before.
         self._checksums = self._learned()
 
     def trained(self, image: Hashable, trained: Trained) -> MaskUpdate:
-        """Note that learning is over; return the step that the mask is to show."""
+        """Note that learning is over; return the step that the mask is to show.
+
+        Parameters
+        ----------
+        image : hashable
+            Where Retrain was pressed.
+        trained : Trained
+            The probe before and after.
+
+        Returns
+        -------
+        MaskUpdate
+            From its state before to that after; the same where nothing was learned.
+        """
         if not self._shows(trained.before):
             self._record(ProbeState(trained.before, image, self._checksums))
         before = self.number
@@ -99,7 +113,17 @@ class ProbeHistory:
     def add_masks(
         self, image: Hashable, update: MaskUpdate, parts: Sequence[PlaneUpdate]
     ) -> None:
-        """Note the masks before and after a step."""
+        """Note the masks before and after a step.
+
+        Parameters
+        ----------
+        image : hashable
+            Whose masks.
+        update : MaskUpdate
+            The step that drew them.
+        parts : sequence of PlaneUpdate
+            Each plane before and after.
+        """
         for number, side in ((update.before, "before"), (update.after, "after")):
             index = self._index(number)
             if index is not None:
@@ -121,7 +145,15 @@ class ProbeHistory:
         self._replace(self._session.forget)
 
     def switch(self, segmenter: Any, **changes: Any) -> None:
-        """Go on with another segmenter; the one there was can be gone back to."""
+        """Go on with another segmenter; the one there was can be gone back to.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            Its encoder is loaded.
+        **changes : object
+            See :meth:`Session.switch`.
+        """
         self._replace(partial(self._session.switch, segmenter, **changes))
 
     def _replace(self, act: Callable[[], None]) -> None:
@@ -129,6 +161,7 @@ class ProbeHistory:
         self.note()
         followed = self._session.owns(self._owner) and self.states
         act()
+        # A probe that has learned nothing is nothing to go back to.
         if not followed:
             return
         self._owner = self._session.segmenter
@@ -137,6 +170,8 @@ class ProbeHistory:
 
     def _record(self, state: ProbeState) -> None:
         """Add a state after the one that is shown; what lay ahead is dropped."""
+        # Numbers never come again, so that a mask cannot be taken for one of a dropped
+        # state.
         state = replace(state, number=self._count)
         self._count += 1
         self.states = [*self.states[: self.now + 1], state]
@@ -173,14 +208,30 @@ class ProbeHistory:
         return saved, self.now - span.start
 
     def load(self, states: Sequence[ProbeState], now: int) -> None:
-        """Take up a history that was saved; the session has its probe already."""
+        """Take up a history that was saved; the session has its probe already.
+
+        Parameters
+        ----------
+        states : sequence of ProbeState
+            Oldest first.
+        now : int
+            Index of the one that is the probe; -1 if there are none.
+        """
         self._clear()
         for state in states:
             self._record(state)
+        # The last one was recorded as the present one; limits may have dropped some
+        # before it.
         self.now += now - (len(states) - 1)
 
     def rename(self, old: Hashable, new: Hashable) -> None:
-        """Call an image by another name from now on."""
+        """Call an image by another name from now on.
+
+        Parameters
+        ----------
+        old, new : hashable
+            Names of the image.
+        """
         self.states = [_renamed(state, old, new) for state in self.states]
 
     def around(self, max_bytes: int) -> range:
@@ -215,6 +266,8 @@ class ProbeHistory:
     def present(self) -> int:
         """Number of the probe that there is, if it was noted."""
         if self._session.is_fitted and self._session.owns(self._owner):
+            # By the model itself: a probe that learns in this moment is of no state
+            # yet.
             model = self._session.segmenter.model_
             for state in reversed(self.states):
                 if state.fitted.get("model_") is model:
@@ -254,7 +307,18 @@ class ProbeHistory:
         return target if all(state.image == image for state in passed) else None
 
     def go(self, index: int) -> ProbeState:
-        """Put the session's probe into a state; its masks are for others to draw."""
+        """Put the session's probe into a state; its masks are for others to draw.
+
+        Parameters
+        ----------
+        index : int
+            In :attr:`states`.
+
+        Returns
+        -------
+        ProbeState
+            That state.
+        """
         state = self.states[index]
         self.now = index
         self._session.put_back(state.restore, state.checksums)
@@ -262,6 +326,11 @@ class ProbeHistory:
 
     def step(self, by: int) -> tuple[MaskUpdate, Masks] | None:
         """Go to the state before (-1) or after (1).
+
+        Parameters
+        ----------
+        by : int
+            -1 or 1.
 
         Returns
         -------

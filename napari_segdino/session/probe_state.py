@@ -41,6 +41,16 @@ def fitted_state(segmenter: Segmenter) -> dict[str, Any]:
     """Return the fitted attributes of a segmenter, which a refit replaces.
 
     The parameters that they depend on go with them; empty before the first fit.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Fitted or not.
+
+    Returns
+    -------
+    dict of str to object
+        Shares models and samples with the segmenter.
     """
     fitted = _attributes(segmenter, FITTED)
     if fitted:
@@ -91,8 +101,16 @@ class ProbeState:
         return sum(self.sizes.values()) + masks
 
     def same_as(self, fitted: Mapping[str, Any]) -> bool:
-        """Whether a segmenter with these fitted attributes is in this state."""
+        """Whether a segmenter with these fitted attributes is in this state.
+
+        Parameters
+        ----------
+        fitted : mapping of str to object
+            Of :func:`fitted_state`.
+        """
         mine = self.fitted
+        # By identity: a fit makes a new model, and comparing gigabytes of samples would
+        # take longer than the fit.
         if mine.get("model_") is not fitted.get("model_"):
             return False
         tiles, others = mine.get("samples_", {}), fitted.get("samples_", {})
@@ -101,19 +119,32 @@ class ProbeState:
         )
 
     def restore(self, segmenter: Segmenter) -> None:
-        """Put a segmenter into this state."""
+        """Put a segmenter into this state.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            Changed in place; it may load another encoder later.
+        """
         if made_with := self.fitted.get(PARAMS):
             segmenter.set_params(**made_with)
         for name in FITTED:
             if name in self.fitted:
                 value = self.fitted[name]
                 setattr(segmenter, name, dict(value) if name == "samples_" else value)
+            # Whether a segmenter is fitted is told by the attributes that are there.
             elif hasattr(segmenter, name):
                 delattr(segmenter, name)
 
 
 def bytes_of(states: Iterable[ProbeState]) -> int:
-    """Return the bytes that states hold; what they share counts once."""
+    """Return the bytes that states hold; what they share counts once.
+
+    Parameters
+    ----------
+    states : iterable of ProbeState
+        May share tensors and masks.
+    """
     sizes: dict[int, int] = {}
     for state in states:
         sizes.update(state.sizes)
@@ -132,6 +163,8 @@ def _measure(thing: Any, sizes: dict[int, int]) -> None:
         for value in thing:
             _measure(value, sizes)
     elif hasattr(thing, "state_dict"):
+        # With keep_vars the tensors are the module's own; otherwise each call makes new
+        # ones, which would be counted again in each state that shares them.
         _measure(thing.state_dict(keep_vars=True), sizes)
     elif hasattr(thing, "__dataclass_fields__"):
         _measure([getattr(thing, name) for name in thing.__dataclass_fields__], sizes)

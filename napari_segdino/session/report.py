@@ -44,6 +44,7 @@ PLACES = 8
 """Places in the code that are told of an error, the innermost last."""
 
 _ROOT = Path(__file__).parents[1]
+# What names come in: quotes, slashes, or a dot and a suffix.
 _NAME = re.compile(r"""['"/\\]|\w\.[A-Za-z]""")
 
 
@@ -55,8 +56,15 @@ class ReportLog(logging.Handler):
         self.lines: deque[str] = deque(maxlen=LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what a record says, not what was filled in."""
+        """Keep what a record says, not what was filled in.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            Its arguments, which may name files, are left out.
+        """
         when = time.strftime("%H:%M:%S", time.localtime(record.created))
+        # Not getMessage, which fills in the names.
         text = str(record.msg)
         error = getattr(record, "error", None) or (record.exc_info or (None, None))[1]
         if error is not None:
@@ -75,7 +83,18 @@ def keep_log() -> None:
 
 
 def without_names(error: BaseException) -> str:
-    """Say what an error is and where it was raised, without names of files."""
+    """Say what an error is and where it was raised, without names of files.
+
+    Parameters
+    ----------
+    error : BaseException
+        Raised, so that it has a traceback.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     places = [
         f"{Path(frame.filename).relative_to(_ROOT)}:{frame.lineno}"

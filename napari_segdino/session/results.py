@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from napari_segdino.compressed import Compressed
 
+FULL = 255
+"""Uncertainty is kept in 8 bits; this is 1."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -119,3 +122,8 @@ class Proposal:
 
     plane: int
     labels: NDArray[np.unsignedinteger]
+
+
+def in_bytes(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return uncertainty from 0 to 1 as 0 to 255."""
+    return np.round(uncertainty * FULL).astype(np.uint8)

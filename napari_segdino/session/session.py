@@ -1,15 +1,14 @@
 """What one window knows: its classes, its probe and what the probe has learned.
 
-No Qt and no napari here: the dock shows this and changes it, tests use it as it
-is. What counts as a correction is decided by the small functions below.
+No Qt and no napari here: the dock shows this and changes it, tests use it as it is.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -17,89 +16,29 @@ import numpy as np
 from psygnal import Signal
 
 from napari_segdino.errors import DAMAGE, InputError, ProjectError
-from napari_segdino.heads.registry import head_class
-from napari_segdino.marks import MAX_LABEL, Plane, too_high
+from napari_segdino.marks import MAX_LABEL, Plane
 from napari_segdino.schema import check_types
+from napari_segdino.session.classes import FIRST_CLASSES, LabelClass, default_class
 from napari_segdino.session.settings import Settings, first_encoder
 
 if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
 
-BACKGROUND_MARK = 1
-COLORS = (
-    "#ff7f0e",
-    "#17becf",
-    "#e377c2",
-    "#bcbd22",
-    "#2ca02c",
-    "#9467bd",
-    "#d62728",
-    "#8c564b",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelClass:
-    """A class that the user names.
-
-    Parameters
-    ----------
-    label : int
-        Its value in the mask, 1 or more; its mark is ``label + 1``.
-    name : str
-        For people.
-    color : str
-        ``"#rrggbb"``.
-
-    Raises
-    ------
-    InputError
-        If the label is above :data:`~napari_segdino.marks.MAX_LABEL`.
-    """
-
-    label: int
-    name: str
-    color: str
-
-    def __post_init__(self) -> None:
-        if self.label > MAX_LABEL:
-            raise InputError(too_high(self.label))
-
-
-FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
-"""Those of a new session."""
-
 
 def checksum(plane: Plane) -> int:
-    """Return a number that changes when a plane does."""
-    return zlib.crc32(np.ascontiguousarray(plane).data)
-
-
-def why_not_trainable(codes: Iterable[int], head: str | None = None) -> str | None:
-    """Say what is missing before a probe can learn, or None.
+    """Return a number that changes when a plane does.
 
     Parameters
     ----------
-    codes : iterable of int
-        The mark codes there are, 0 ignored.
-    head : str, optional
-        For some one class is enough: what is unlike its strokes is background. None
-        is one for which it is not.
+    plane : numpy.ndarray of int, shape (Y, X)
+        Of a mask or marks.
+
+    Returns
+    -------
+    int
+        CRC-32 of its bytes; another number type gives another one.
     """
-    marked = set(codes) - {0}
-    if (top := max(marked, default=0) - 1) > MAX_LABEL:
-        return too_high(int(top))
-    if not marked:
-        return "Nothing is marked yet: paint over what is wrong in the mask first."
-    if marked == {BACKGROUND_MARK}:
-        return "Only background is marked: paint some of a class as well."
-    alone = BACKGROUND_MARK not in marked and len(marked) == 1
-    if alone and (head is None or not head_class(head).one_class_is_enough):
-        return "Only one class is marked: erase or paint some background as well."
-    return None
-
-
-# -- the window's session --------------------------------------------------
+    return zlib.crc32(np.ascontiguousarray(plane).data)
 
 
 class Session:
@@ -142,6 +81,11 @@ class Session:
     def add_class(self, name: str = "", color: str = "") -> LabelClass:
         """Add a class under the lowest label that is free.
 
+        Parameters
+        ----------
+        name, color : str
+            Empty for the next of those there are; the colour is ``"#rrggbb"``.
+
         Raises
         ------
         InputError
@@ -151,14 +95,19 @@ class Session:
         label = next(n for n in range(1, len(used) + 2) if n not in used)
         if label > MAX_LABEL:
             raise InputError(f"A mask holds at most {MAX_LABEL} classes.")
-        color = color or COLORS[(label - 1) % len(COLORS)]
-        new = LabelClass(label, name or f"Class {label}", color)
+        new = default_class(label)
+        new = replace(new, name=name or new.name, color=color or new.color)
         self.classes = tuple(sorted((*self.classes, new), key=lambda c: c.label))
         self.classes_changed.emit()
         return new
 
     def remove_class(self, label: int) -> None:
         """Remove a class; the last one stays.
+
+        Parameters
+        ----------
+        label : int
+            One that there is not changes nothing.
 
         Raises
         ------
@@ -171,7 +120,15 @@ class Session:
         self.classes_changed.emit()
 
     def change_class(self, label: int, name: str = "", color: str = "") -> None:
-        """Rename or recolour a class."""
+        """Rename or recolour a class.
+
+        Parameters
+        ----------
+        label : int
+            Of the class.
+        name, color : str
+            Empty to keep what it has.
+        """
 
         def changed(c: LabelClass) -> LabelClass:
             if c.label != label:
@@ -199,7 +156,13 @@ class Session:
         return self._segmenter
 
     def owns(self, segmenter: Any) -> bool:
-        """Whether this is the window's probe, and no earlier one."""
+        """Whether this is the window's probe, and no earlier one.
+
+        Parameters
+        ----------
+        segmenter : Segmenter, optional
+            None is no probe.
+        """
         return segmenter is not None and segmenter is self._segmenter
 
     @property
@@ -222,8 +185,17 @@ class Session:
         return self.segmenter.unfitted(**parameters)
 
     def switch(self, segmenter: Any, **changes: Any) -> None:
-        """Go on with a segmenter that was made with these changes of settings."""
+        """Go on with a segmenter that was made with these changes of settings.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            From :meth:`candidate`.
+        **changes : object
+            Fields of :class:`Settings`, as :meth:`candidate` was given.
+        """
         self.settings = replace(self.settings, **changes)
+        # Settings that a probe is not bound to may have changed while it was made.
         segmenter.set_params(**self.settings.parameters())
         self._start(segmenter)
         self.settings_changed.emit()
@@ -235,13 +207,20 @@ class Session:
             self._segmenter.set_params(**changes)
 
     def adopt(self, segmenter: Any) -> None:
-        """Go on with a probe that was loaded from a file."""
+        """Go on with a probe that was loaded from a file.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            Fitted; its classes without a name are given one.
+        """
         self.settings = self.settings.taking(segmenter)
         if named := segmenter.class_info_:
             self.classes = tuple(LabelClass(**info) for info in named)
+        # A probe that was trained on the command line or by a script names no classes.
         have = {c.label for c in self.classes}
         missing = [n for n in range(1, segmenter.n_classes_) if n not in have]
-        self.classes += tuple(_default_class(n) for n in missing)
+        self.classes += tuple(default_class(n) for n in missing)
         self._start(segmenter)
         self.classes_changed.emit()
         self.settings_changed.emit()
@@ -267,12 +246,18 @@ class Session:
         self._start(None)
         if segmenter is not None:
             self.adopt(segmenter)
+        # After the probe: the window's classes may be newer than those in its file.
         self.classes = tuple(LabelClass(**one) for one in state["classes"])
         self.classes_changed.emit()
         self.settings_changed.emit()
 
     def check(self, state: Mapping[str, Any]) -> None:
         """See that :meth:`restore` can go back to it.
+
+        Parameters
+        ----------
+        state : mapping
+            From :meth:`state`, after JSON.
 
         Raises
         ------
@@ -289,7 +274,13 @@ class Session:
             raise ProjectError("The settings of the project are damaged.") from error
 
     def save(self, path: str | Path) -> Path:
-        """Write the probe to a file, with the classes' names and colours."""
+        """Write the probe to a file, with the classes' names and colours.
+
+        Parameters
+        ----------
+        path : path
+            Where to; an older file is replaced.
+        """
         saved: Path = self.snapshot().save(path)
         return saved
 
@@ -309,12 +300,32 @@ class Session:
         self.probe_changed.emit()
 
     def load(self, path: str | Path) -> Any:
-        """Read a probe file; :meth:`adopt` then takes it."""
+        """Read a probe file; :meth:`adopt` then takes it.
+
+        Parameters
+        ----------
+        path : path
+            The probe file.
+
+        Returns
+        -------
+        Segmenter
+            Fitted; the session's own stays as it is.
+        """
+        # The device is the window's, not the one it was trained on.
         loaded = type(self.segmenter).load(path, device=self.settings.device)
         return loaded.set_params(**self._machine)
 
     def note_learned(self, image: Hashable, checksums: Mapping[int, int]) -> None:
-        """Remember that the probe knows these planes' marks now."""
+        """Remember that the probe knows these planes' marks now.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        checksums : mapping of int to int
+            By plane; 0 where its marks are gone.
+        """
         self.learned.setdefault(image, {}).update(checksums)
         self.probe_changed.emit()
 
@@ -339,32 +350,6 @@ class Session:
             self.settings_changed.emit()
         self.learned = {image: dict(checksums) for image, checksums in learned.items()}
         self.probe_changed.emit()
-
-    def changed_planes(
-        self, image: Hashable, checksums: Mapping[int, int]
-    ) -> Sequence[int]:
-        """Planes whose marks the probe does not know yet.
-
-        Parameters
-        ----------
-        image : hashable
-            Names the image.
-        checksums : mapping of int to int
-            Checksum of the marks of each plane that has any, now.
-
-        Returns
-        -------
-        list of int
-            Planes with new marks, and planes whose marks are gone.
-        """
-        known = self.learned.get(image, {})
-        new = [p for p, mark in checksums.items() if known.get(p) != mark]
-        gone = [p for p, mark in known.items() if p not in checksums and mark]
-        return sorted(new + gone)
-
-
-def _default_class(label: int) -> LabelClass:
-    return LabelClass(label, f"Class {label}", COLORS[(label - 1) % len(COLORS)])
 
 
 def _make_segmenter(**parameters: Any) -> Segmenter:

@@ -67,12 +67,20 @@ class Settings:
         return {name: getattr(self, name) for name in names}
 
     def taking(self, segmenter: Any) -> Self:
-        """Return these settings with what a probe was trained with."""
+        """Return these settings with what a probe was trained with.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            Fitted or not.
+        """
         features, made = segmenter.features, made_for(segmenter.head, segmenter.recipe)
         return replace(
             self,
             encoder=segmenter.encoder,
             head=segmenter.head,
+            # None where they are the head's own, so that another head may choose its
+            # own.
             features=None if features == made else features,
             predicting=segmenter.predicting,
             recipe=segmenter.recipe,
@@ -99,12 +107,31 @@ class Settings:
         if "predicting" in values:
             values["predicting"] = from_json(PredictSettings, values["predicting"])
         check_types(values, get_type_hints(type(self)))
+        # Only to refuse heads and recipes that there are not.
         made_for(values.get("head", self.head), values.get("recipe", self.recipe))
         return replace(self, **values)
 
 
 def from_json(group: type[T], saved: Mapping[str, Any]) -> T:
-    """Make a group of settings of what JSON made of it; leave out what is unknown."""
+    """Make a group of settings of what JSON made of it; leave out what is unknown.
+
+    Parameters
+    ----------
+    group : type
+        A dataclass of settings.
+    saved : mapping of str to object
+        Of :func:`dataclasses.asdict`, after JSON.
+
+    Returns
+    -------
+    object
+        A `group`; what was not saved has its default.
+
+    Raises
+    ------
+    TypeError
+        If a value is of another type.
+    """
     values = _known(group, saved)
     check_types(values, get_type_hints(group))
     return group(
@@ -121,7 +148,20 @@ def _known(group: type[Any], saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def made_for(head: str, recipe: str | None = None) -> FeatureSettings:
-    """Return how a head's tiles are shown unless the user says otherwise."""
+    """Return how a head's tiles are shown unless the user says otherwise.
+
+    Parameters
+    ----------
+    head : str
+        Its name.
+    recipe : str, optional
+        One of its recipes.
+
+    Raises
+    ------
+    InputError
+        If there is no such head or recipe.
+    """
     return make_head(head, recipe).default_features()
 
 

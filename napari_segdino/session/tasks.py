@@ -3,157 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.compressed import Compressed
-from napari_segdino.errors import ChannelsError, InputError
+from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.inference.interpolate import interpolate_mask
 from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.inference.uncertainty import entropy
 from napari_segdino.marks import apply_marks
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.session.eta import foretell, memory_notice
+from napari_segdino.session.classes import why_not_trainable
+from napari_segdino.session.eta import foretell
+from napari_segdino.session.learning import Marked, fits, iter_learn, take_snapshot
 from napari_segdino.session.probe_state import fitted_state
 from napari_segdino.session.results import (
     Learned,
-    LeftOut,
     PlaneUpdate,
     Proposal,
     Switched,
     Trained,
     UncertainPart,
+    in_bytes,
 )
-from napari_segdino.session.session import checksum, why_not_trainable
-
-FULL = 255
-"""Uncertainty is kept in 8 bits; this is 1."""
-
-
-@dataclass(frozen=True)
-class Marked:
-    """An image with marks.
-
-    Parameters
-    ----------
-    image : hashable
-        Names the image in the session.
-    planes : Planes
-        The image.
-    marks : array of int
-        Its marks, live: the user may go on painting in them.
-    learned : mapping of int to int
-        Checksums of the marks that the probe has learned.
-    spacing : tuple of float, optional
-        Distances along z, y and x in mm.
-    """
-
-    image: Hashable
-    planes: Planes
-    marks: Any
-    learned: Mapping[int, int]
-    spacing: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Marks as they were at one moment.
-
-    Parameters
-    ----------
-    marks : numpy.ndarray of int
-        All of them: cuts across other axes than z need them.
-    changed : list of int
-        Planes to learn.
-    checksums : dict of int to int
-        Checksums of these planes.
-    codes : set of int
-        All codes that are marked anywhere in the image.
-    """
-
-    marks: NDArray[Any]
-    changed: list[int]
-    checksums: dict[int, int]
-    codes: set[int]
-
-
-def take_snapshot(marked: Marked) -> Snapshot:
-    """Copy the planes whose marks the probe does not know yet."""
-    copy = np.zeros(marked.planes.spatial_shape, np.asarray(marked.marks[:0]).dtype)
-    checksums: dict[int, int] = {}
-    codes: set[int] = set()
-    for plane in range(len(marked.planes)):
-        index = marked.planes.index(plane)
-        now = np.array(marked.marks[index])
-        key = checksum(now) if now.any() else 0
-        if key:
-            codes |= set(np.flatnonzero(np.bincount(now.ravel())).tolist())
-            copy[index] = now
-        if key != marked.learned.get(plane, 0):
-            checksums[plane] = key
-    return Snapshot(copy, sorted(checksums), checksums, codes - {0})
-
-
-def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Steps[None]:
-    """Learn every mark that is new, of images that can share a probe with one.
-
-    Yields
-    ------
-    Progress, Learned, LeftOut, Notice
-
-    Raises
-    ------
-    InputError
-        If the marks do not suffice to learn from.
-    """
-    yield Progress(0, 0, "Reading the marks")
-    fitting = [m for m in images if fits(segmenter, m.planes, target.planes, anew=True)]
-    others = [m for m in images if m not in fitting]
-    left = tuple(m.image for m in others if take_snapshot(m).codes)
-    if left:
-        yield LeftOut(left)
-    images = fitting
-    snapshots = [take_snapshot(m) for m in images]
-    codes = set().union(*(s.codes for s in snapshots))
-    reason = why_not_trainable(codes, segmenter.head)
-    helped = segmenter.is_fitted or (codes and segmenter.has_unsupervised)
-    if reason and not helped:
-        raise InputError(reason)
-    both = zip(images, snapshots, strict=True)
-    segmenter.check_channels([m.planes for m, s in both if s.changed and s.codes])
-    new = [
-        (m.planes, s.marks, s.changed) for m, s in zip(images, snapshots, strict=True)
-    ]
-    if notice := memory_notice(segmenter, new):
-        yield notice
-    for marked, snapshot in zip(images, snapshots, strict=True):
-        if not snapshot.changed:
-            continue
-        steps = segmenter.iter_partial_fit(
-            marked.planes.array,
-            snapshot.marks,
-            axes=marked.planes.axes,
-            planes=snapshot.changed,
-            spacing=marked.spacing,
-        )
-        yield from foretell(steps)
-        yield Learned(marked.image, snapshot.checksums)
-
-
-def fits(segmenter: Any, image: Planes, *others: Planes, anew: bool = False) -> bool:
-    """Whether a probe, or a new one, can learn from all of these images.
-
-    They need the channels that it learned from, or all the same.
-    """
-    try:
-        segmenter.check_channels([image, *others], anew=anew)
-    except ChannelsError:
-        return False
-    return True
 
 
 def iter_retrain(
@@ -239,6 +114,7 @@ def iter_switch(
         # Marks of one class alone, say: it begins as a new probe does.
         learned.clear()
     yield Switched(candidate, changes)
+    # Only now: taking over clears what the session knows to be learned.
     yield from learned
     if candidate.is_fitted and target is not None:
         yield Trained(before, fitted_state(candidate))
@@ -269,6 +145,7 @@ def _iter_update_mask(
             yield step
             continue
         index = image.index(step.index)
+        # Before its first part comes: parts are drawn into the live mask.
         if step.index not in first:
             first[step.index] = np.array(mask[index])
         if isinstance(step, PartResult):
@@ -284,15 +161,16 @@ def _iter_update_mask(
             yield UncertainPart(step.index, in_bytes(entropy(step.probabilities)))
 
 
-def in_bytes(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return uncertainty from 0 to 1 as 0 to 255."""
-    return np.round(uncertainty * FULL).astype(np.uint8)
-
-
 def iter_unpack(
     masks: Mapping[tuple[Hashable, int], Compressed],
 ) -> Steps[None]:
-    """Yield Progress, and (image, plane, labels) for each compressed mask."""
+    """Yield Progress, and (image, plane, labels) for each compressed mask.
+
+    Parameters
+    ----------
+    masks : mapping of (hashable, int) to Compressed
+        By image and plane.
+    """
     for done, ((image, plane), compressed) in enumerate(masks.items()):
         yield Progress(done, len(masks), "Going back")
         yield image, plane, compressed.array()
@@ -307,6 +185,21 @@ def iter_segment(
     spacing: tuple[float, ...] | None = None,
 ) -> Steps[None]:
     """Draw planes: with the probe, or by grouping if there is none yet.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Fitted or not.
+    target : Planes
+        The image.
+    planes : sequence of int
+        Planes to draw.
+    n_groups : int
+        Groups to look for without a probe, background among them.
+    centre : tuple of float, optional
+        Pixel that is looked at.
+    spacing : tuple of float, optional
+        Distances along z, y and x in mm.
 
     Yields
     ------

@@ -19,15 +19,13 @@ from napari_segdino.review.suggest import (
     iter_rank_images,
     iter_uncertainty,
 )
-from napari_segdino.session.results import UncertainPart
+from napari_segdino.session.results import FULL, UncertainPart, in_bytes
 from napari_segdino.session.session import checksum
-from napari_segdino.session.tasks import FULL, in_bytes
 
 if TYPE_CHECKING:
     from napari_segdino.session.session import Session
 
 UNRANKED = -1
-
 """Is no checksum."""
 
 
@@ -78,7 +76,7 @@ def iter_uncertain_planes(
 
     Yields
     ------
-    Progress, Looked
+    Progress, UncertainPlane
     """
     for plane in (p for p in wanted if p in known):
         marked = np.array(marks[planes.index(plane)])
@@ -98,7 +96,13 @@ def iter_uncertain_planes(
 
 
 def unranked(found: UncertainPart) -> UncertainPlane:
-    """Return what Retrain found on a plane; its places are ranked when asked for."""
+    """Return what Retrain found on a plane; its places are ranked when asked for.
+
+    Parameters
+    ----------
+    found : UncertainPart
+        Of one plane.
+    """
     return UncertainPlane(found.plane, UNRANKED, found.uncertainty, Ranking((), ()))
 
 
@@ -164,7 +168,7 @@ class UncertainPlaces:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._model: Any = None
-        self._as_uncertain: dict[Hashable, dict[int, UncertainPlane]] = {}
+        self._planes: dict[Hashable, dict[int, UncertainPlane]] = {}
         self._visited: list[tuple[Hashable, Place]] = []
         self._visited_slices: set[tuple[Hashable, int]] = set()
         self.images: list[tuple[str, float]] = []
@@ -179,33 +183,82 @@ class UncertainPlaces:
         if model is self._model:
             return False
         self._model = model
-        self._as_uncertain, self.images = {}, []
+        self._planes, self.images = {}, []
         self._visited_slices.clear()
         return True
 
     def found(self, image: Hashable) -> dict[int, UncertainPlane]:
-        """Return what was found on the planes of an image, to be added to."""
-        return self._as_uncertain.setdefault(image, {})
+        """Return what was found on the planes of an image, to be added to.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image in the session.
+
+        Returns
+        -------
+        dict of int to UncertainPlane
+            By plane; empty before anything was found.
+        """
+        return self._planes.setdefault(image, {})
 
     def covers(self, image: Hashable, checksums: Mapping[int, int]) -> bool:
-        """Whether planes with marks of these checksums were looked at."""
+        """Whether planes with marks of these checksums were looked at.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        checksums : mapping of int to int
+            By plane, of its marks.
+        """
         known = self.found(image)
         return all(
             p in known and known[p].checksum == now for p, now in checksums.items()
         )
 
     def places(self, image: Hashable, planes: Collection[int]) -> tuple[Place, ...]:
-        """Places of some planes, most uncertain first."""
+        """Places of some planes, most uncertain first.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        planes : collection of int
+            Those that were not looked at are passed over.
+        """
         known = self.found(image)
         return join([known[p].ranking for p in planes if p in known]).places
 
     def slices(self, image: Hashable, depth: int = 1) -> tuple[Slice, ...]:
-        """Slices that were looked at, in the order of :func:`by_gain`."""
+        """Slices that were looked at, in the order of :func:`by_gain`.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        depth : int
+            Planes of a volume, between which certainty carries over; 1 where planes do
+            not lie behind one another.
+        """
         found = join([x.ranking for x in self.found(image).values()])
         return by_gain(found.slices, depth)
 
     def next_place(self, image: Hashable, planes: Collection[int]) -> Place | None:
-        """Return the first place not visited; after the last, the first again."""
+        """Return the first place not visited; after the last, the first again.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        planes : collection of int
+            Where to look.
+
+        Returns
+        -------
+        Place or None
+            None where there is none at all.
+        """
         places = self.places(image, planes)
         fresh = [p for p in places if not self._was_visited(image, p)]
         if places and not fresh:
@@ -213,11 +266,32 @@ class UncertainPlaces:
         return next(iter(fresh or places), None)
 
     def visit(self, image: Hashable, place: Place) -> None:
-        """Note that the user has seen a place."""
+        """Note that the user has seen a place.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        place : Place
+            As :meth:`next_place` gave it.
+        """
         self._visited.append((image, place))
 
     def next_slice(self, image: Hashable, depth: int = 1) -> Slice | None:
-        """Return the first slice not visited, and count it as visited."""
+        """Return the first slice not visited, and count it as visited.
+
+        Parameters
+        ----------
+        image : hashable
+            Names the image.
+        depth : int
+            See :meth:`slices`.
+
+        Returns
+        -------
+        Slice or None
+            None where there is none at all.
+        """
         slices = self.slices(image, depth)
         fresh = [s for s in slices if (image, s.plane) not in self._visited_slices]
         if slices and not fresh:
@@ -231,6 +305,7 @@ class UncertainPlaces:
         return any(
             key == image
             and seen.plane == place.plane
+            # After a retrain a place comes back a few pixels off, with another shape.
             and math.hypot(seen.y - place.y, seen.x - place.x) <= place.radius
             for key, seen in self._visited
         )

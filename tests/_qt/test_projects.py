@@ -360,7 +360,7 @@ from napari_segdino._qt.controllers import autosave
 from napari_segdino._qt.controllers import projects as project
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino.session.preload import preload
-from napari_segdino.session.session import Session
+from napari_segdino.session.session import (Session)
 from napari_segdino.session.settings import Settings
 from pathlib import Path
 

@@ -18,18 +18,16 @@ from napari_segdino.errors import ProjectError
 from napari_segdino.images.planes import as_planes
 from napari_segdino.session.project import (
     PROJECT_FILE,
-    Autosave,
     ImageEntry,
     ImageState,
     ProjectWriter,
     SavedProbe,
     State,
-    find_left,
-    read_labels,
-    read_project,
 )
 from napari_segdino.session.project.about import image_print
+from napari_segdino.session.project.autosave import Autosave, find_left
 from napari_segdino.session.project.probes import probe_path, read_masks
+from napari_segdino.session.project.read import read_labels, read_project
 from napari_segdino.session.project.write import MOST_CHANGES
 
 __all__ = ["Path"]

@@ -11,12 +11,8 @@ from hypothesis.extra.numpy import arrays
 from napari_segdino.config import CacheSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.marks import MAX_LABEL, apply_marks, confirmations, corrections
-from napari_segdino.session.session import (
-    BACKGROUND_MARK,
-    Session,
-    checksum,
-    why_not_trainable,
-)
+from napari_segdino.session.classes import BACKGROUND_MARK, why_not_trainable
+from napari_segdino.session.session import Session, checksum
 from napari_segdino.session.settings import Settings
 
 masks = arrays(np.uint8, (4, 5), elements=st.integers(0, 3))
@@ -175,17 +171,6 @@ def test_a_candidate_keeps_what_belongs_to_the_machine() -> None:
     session = Session(machine={"device": "cuda", "cache": CacheSettings(ram_bytes=7)})
     new = session.candidate(head="segdino")
     assert (new.head, new.device, new.cache.ram_bytes) == ("segdino", "cuda", 7)
-
-
-def test_changed_planes(session: Session) -> None:
-    assert session.changed_planes("a", {3: 7, 1: 8}) == [1, 3]
-    session.note_learned("a", {3: 7, 1: 8})
-    assert session.changed_planes("a", {3: 7, 1: 8}) == []
-    assert session.changed_planes("a", {3: 9, 1: 8}) == [3]
-    assert session.changed_planes("a", {1: 8}) == [3], "its marks are gone"
-    session.note_learned("a", {3: 0})
-    assert session.changed_planes("a", {1: 8}) == []
-    assert session.changed_planes("b", {1: 8}) == [1]
 
 
 def test_adopting_a_probe_brings_its_classes(session: Session) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from napari_segdino._qt.worker.drawing import Drawing
     from napari_segdino._qt.worker.idle import IdleTask
     from napari_segdino.review.guard import Guard
+    from napari_segdino.session.classes import LabelClass
     from napari_segdino.session.probe_history import MaskUpdate
-    from napari_segdino.session.session import LabelClass
 
 
 class HistoryNavigator(QObject):  # type: ignore[misc]

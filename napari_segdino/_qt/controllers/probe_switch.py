@@ -9,8 +9,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers.image_layers import title
 from napari_segdino._qt.worker.runner import Job
+from napari_segdino.session.classes import BACKGROUND_MARK
 from napari_segdino.session.results import LeftOut, Switched
-from napari_segdino.session.session import BACKGROUND_MARK
 from napari_segdino.session.tasks import iter_switch
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from napari_segdino._qt.controllers.autosave import Autosaver
 from napari_segdino._qt.controllers.project_state import take_state
 from napari_segdino._qt.controllers.recovery import Recovery, Restorer
 from napari_segdino._qt.worker.runner import Job
+from napari_segdino.session.classes import FIRST_CLASSES
 from napari_segdino.session.project import PROJECT_FILE, ProjectWriter
 from napari_segdino.session.project.autosave import autosave_root
-from napari_segdino.session.session import FIRST_CLASSES
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController

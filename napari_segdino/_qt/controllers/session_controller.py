@@ -26,9 +26,10 @@ from napari_segdino.errors import ChannelsError, InputError, SegDINOError
 from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.eta import Notice
+from napari_segdino.session.learning import Marked
 from napari_segdino.session.preload import start_for_layers
 from napari_segdino.session.results import LeftOut
-from napari_segdino.session.tasks import Marked, iter_retrain, iter_segment, iter_start
+from napari_segdino.session.tasks import iter_retrain, iter_segment, iter_start
 
 if TYPE_CHECKING:
     from napari.layers import Image

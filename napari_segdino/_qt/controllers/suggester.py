@@ -20,8 +20,8 @@ from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import depth_of
 from napari_segdino.review.places import Place, Slice
+from napari_segdino.session.learning import fits
 from napari_segdino.session.session import checksum
-from napari_segdino.session.tasks import fits
 from napari_segdino.session.uncertainty import (
     UncertainPlaces,
     UncertainPlane,

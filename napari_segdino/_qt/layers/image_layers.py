@@ -15,8 +15,8 @@ from napari_segdino.images.channel_stack import ChannelStack, Part
 from napari_segdino.images.planes import Planes, as_planes
 from napari_segdino.io.tiff import tiff_axes
 from napari_segdino.marks import type_for
+from napari_segdino.session.classes import BACKGROUND_MARK, LabelClass
 from napari_segdino.session.project.about import image_print
-from napari_segdino.session.session import BACKGROUND_MARK, LabelClass
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

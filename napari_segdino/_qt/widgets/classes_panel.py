@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt.layers.image_layers import BACKGROUND_COLOR
 from napari_segdino._qt.widgets.panels import heading
-from napari_segdino.session.session import LabelClass, Session
+from napari_segdino.session.classes import LabelClass
+from napari_segdino.session.session import Session
 
 ROW_HEIGHT = 28
 ROWS_SHOWN = 5

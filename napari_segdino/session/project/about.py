@@ -183,7 +183,20 @@ def _middle(length: int) -> tuple[int, int]:
 
 
 def to_json(project: Project, folder: Path) -> dict[str, Any]:
-    """Return plain values; paths relative to the project's folder come first."""
+    """Return plain values; paths relative to the project's folder come first.
+
+    Parameters
+    ----------
+    project : Project
+        What to write.
+    folder : pathlib.Path
+        Of the project.
+
+    Returns
+    -------
+    dict of str to object
+        With a checksum of all the rest.
+    """
     values = asdict(project)
     del values["unchanged"]
     for image in values["images"]:
@@ -194,6 +207,8 @@ def to_json(project: Project, folder: Path) -> dict[str, Any]:
 
 def _checksum(values: Mapping[str, Any]) -> int:
     """Return a number for all but itself, whatever JSON does to keys."""
+    # Through JSON once, which makes keys strings and tuples lists, as they are when
+    # read.
     rest = {k: v for k, v in values.items() if k != "checksum"}
     plain = json.loads(json.dumps(rest))
     return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
@@ -201,6 +216,13 @@ def _checksum(values: Mapping[str, Any]) -> int:
 
 def from_json(values: dict[str, Any], folder: Path) -> Project:
     """Make a project from :func:`to_json`'s answer.
+
+    Parameters
+    ----------
+    values : dict of str to object
+        After JSON.
+    folder : pathlib.Path
+        Of the project, for images that lie relative to it.
 
     Raises
     ------
@@ -216,7 +238,9 @@ def from_json(values: dict[str, Any], folder: Path) -> Project:
             )
         images = tuple(_entry(dict(one), folder) for one in values["images"])
         probes, now = _probes(values, images)
+        # Only to see that it is a time.
         datetime.fromisoformat(values["saved"])
+        # By the version, too: a file cannot pass for an old one by losing its checksum.
         told = "checksum" in values or values["version"] >= FIRST_WITH_CHECKSUMS
         return Project(
             _session(values),
@@ -294,6 +318,8 @@ def _entry(values: dict[str, Any], folder: Path) -> ImageEntry:
         raise ValueError(f"no image has the shape {entry.shape}")
     for channel in entry.channels:
         check_types(asdict(channel), get_type_hints(ChannelEntry))
+    # First where it lies from the project: a folder that was copied with its images
+    # means the copies, not the originals.
     moved = Path(os.path.normpath(folder / near)) if near else None
     if moved is not None and moved.exists():
         return replace(entry, path=str(moved))

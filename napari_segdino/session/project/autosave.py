@@ -37,6 +37,7 @@ class AutosaveFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # Not of one thread: a worker takes it and the window lets it go.
         self._lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
 
     def take(self) -> bool:
@@ -78,6 +79,11 @@ class Autosave(AutosaveFolder):
 
     def write(self, state: State) -> None:
         """Write what changed; nothing before something is marked or learned.
+
+        Parameters
+        ----------
+        state : State
+            The session.
 
         Raises
         ------

@@ -83,6 +83,8 @@ def _write(content: Path, probe: SavedProbe, numbers: Mapping[Any, int]) -> Prob
         for (key, plane), compressed in probe.masks.items()
         if key in numbers
     }
+    # Unlike its probe, what a state has drawn grows: the name tells one content from
+    # another, and is its checksum when it is read.
     drawn = f"{MASKS}{probe.number}-{_content_of(masks):08x}.safetensors"
     save_masks = partial(write_compressed, arrays=masks) if masks else None
     return ProbeEntry(
@@ -111,7 +113,15 @@ def _content_of(masks: Mapping[str, Compressed]) -> int:
 
 
 def sweep_probes(content: Path, entries: Sequence[ProbeEntry]) -> None:
-    """Remove the files of probes that are no longer kept."""
+    """Remove the files of probes that are no longer kept.
+
+    Parameters
+    ----------
+    content : pathlib.Path
+        Folder of the project's files.
+    entries : sequence of ProbeEntry
+        Those that are still named.
+    """
     kept = {name for one in entries for name in (one.probe, one.masks)}
     for file in (*content.glob(PROBE + "*"), *content.glob(MASKS + "*")):
         if file.name not in kept:
@@ -119,7 +129,17 @@ def sweep_probes(content: Path, entries: Sequence[ProbeEntry]) -> None:
 
 
 def probe_path(folder: Path, project: Project, entry: ProbeEntry) -> Path | None:
-    """Return where a probe is, None where nothing was learned yet."""
+    """Return where a probe is, None where nothing was learned yet.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The project's.
+    project : Project
+        As read.
+    entry : ProbeEntry
+        One of its probes.
+    """
     return folder / project.content / entry.probe if entry.probe else None
 
 
@@ -127,6 +147,15 @@ def read_masks(
     folder: Path, project: Project, entry: ProbeEntry
 ) -> dict[tuple[int, int], Compressed]:
     """Read the masks that a probe drew.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The project's.
+    project : Project
+        As read.
+    entry : ProbeEntry
+        One of its probes.
 
     Returns
     -------

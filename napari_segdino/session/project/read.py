@@ -63,6 +63,7 @@ def read_project(folder: Path | str) -> Project:
     project = from_json(values, folder)
     content = folder / project.content
     for one in (path, content, *content.rglob("*")):
+        # Pipes and devices too, which would block whoever reads them.
         if one.is_symlink() or (one.exists() and not (one.is_file() or one.is_dir())):
             raise ProjectError(
                 f"{folder.name} holds a link, {one.name}: a project never does, so "
@@ -72,7 +73,13 @@ def read_project(folder: Path | str) -> Project:
 
 
 def project_folder(path: Path | str) -> Path:
-    """Return the folder of a project that was named by folder or file."""
+    """Return the folder of a project that was named by folder or file.
+
+    Parameters
+    ----------
+    path : path
+        The folder, or its ``project.json``.
+    """
     path = Path(path)
     return path.parent if path.name == PROJECT_FILE else path
 
@@ -86,6 +93,12 @@ def read_labels(
     ----------
     missing : list of str, optional
         What cannot be read is left empty and noted here; None refuses it.
+    folder : pathlib.Path
+        The project's.
+    project : Project
+        As read.
+    image : ImageEntry
+        One of its images.
 
     Returns
     -------
@@ -152,6 +165,8 @@ def _read_array(
         found = zarr.open_array(str(content / name), mode="r")
         chunks = (1,) * (len(image.shape) - 2)
         chunks += tuple(min(BLOCK, n) for n in image.shape[-2:])
+        # Before anything is inflated: metadata may claim any size, and codecs that
+        # _read_chunk does not undo.
         codecs = [type(one).__name__ for one in found.metadata.codecs]
         if (
             (found.shape, found.chunks) != (image.shape, chunks)
@@ -167,6 +182,7 @@ def _read_array(
     lost = set()
     each = len(list(regions(image.shape[-2:])))
     for number, region in enumerate(regions(image.shape)):
+        # A block without a checksum is all 0, and has no chunk.
         if sums is not None and number not in sums:
             continue
         try:

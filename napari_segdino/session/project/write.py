@@ -122,11 +122,22 @@ class ProjectWriter:
         self._now = -1
 
     def write(self, state: State) -> None:
-        """Write what changed; see :meth:`iter_write`."""
+        """Write what changed; see :meth:`iter_write`.
+
+        Parameters
+        ----------
+        state : State
+            The session.
+        """
         drive(self.iter_write(state))
 
     def iter_write(self, state: State) -> Steps[None]:
         """Write what changed.
+
+        Parameters
+        ----------
+        state : State
+            The session; its arrays are only read.
 
         Yields
         ------
@@ -138,7 +149,7 @@ class ProjectWriter:
         ProjectError
             If the folder holds something else, or the system refuses.
         """
-        check_free(self.folder)
+        _check_free(self.folder)
         try:
             (self.folder / self._content).mkdir(parents=True, exist_ok=True)
             found: dict[Block, int] = dict(self._checksums)
@@ -154,11 +165,13 @@ class ProjectWriter:
                 content = self.folder / self._content
                 self._probes = yield from iter_probes(content, state.probes, numbers)
                 self._now = state.now
+            # Last, in one step: until then the project on disk is the one before.
             self._write_about(state, changes, found)
             self._moved = frozenset(blocks) | self._moved
             self._changes, self._checksums = changes, found
             self._arrays |= arrays
             self._whole = True
+            # Only what is no longer named on disk.
             self._sweep()
         except OSError as error:
             _log.error("writing %s failed", self.folder, exc_info=error)
@@ -166,11 +179,13 @@ class ProjectWriter:
                 f"{self.folder.name} cannot be written: {reason(error)}."
             ) from error
         finally:
+            # Nothing names this folder before the first project.json.
             if not self._whole:
                 shutil.rmtree(self.folder / self._content, ignore_errors=True)
 
     def _number(self, key: Any) -> int:
         if key not in self._numbers:
+            # Numbers of images that went stay taken as long as their arrays are there.
             used = {int(name.split("-")[0]) for name in self._arrays}
             used.update(self._numbers.values())
             self._numbers[key] = max(used, default=-1) + 1
@@ -210,11 +225,15 @@ class ProjectWriter:
                         blocks[at] = Compressed.of(block)
                     else:
                         array[region] = block
+                # One file takes the place of all: what they hold of unchanged blocks
+                # goes along.
                 elif self._merges and at in self._moved:
                     blocks[at] = Compressed.of(block)
                 found[at] = now
                 yield
             if array is not None:
+                # zarr does not wait for the disk, and project.json must not be there
+                # before its chunks.
                 for file in (self.folder / self._content / name).rglob("*"):
                     if file.is_file():
                         sync(file)
@@ -291,11 +310,19 @@ class ProjectWriter:
 
 
 def array_name(number: int, role: str) -> str:
-    """Name of the array of an image's mask or marks."""
+    """Name of the array of an image's mask or marks.
+
+    Parameters
+    ----------
+    number : int
+        Of the image in the project.
+    role : {"mask", "marks"}
+        Which of its two arrays.
+    """
     return f"{number}-{role}.zarr"
 
 
-def check_free(folder: Path) -> None:
+def _check_free(folder: Path) -> None:
     """See that a project can be written to a folder.
 
     Raises
@@ -314,7 +341,18 @@ def check_free(folder: Path) -> None:
 
 
 def regions(shape: tuple[int, ...]) -> Iterator[Region]:
-    """Return the blocks of an array of a shape, as it is chunked."""
+    """Return the blocks of an array of a shape, as it is chunked.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a mask.
+
+    Yields
+    ------
+    tuple of int, slice
+        Plane by plane, each in rows of blocks; the last ones may reach over.
+    """
     for lead in np.ndindex(*shape[:-2]):
         for y in range(0, shape[-2], BLOCK):
             for x in range(0, shape[-1], BLOCK):

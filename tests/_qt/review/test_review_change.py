@@ -16,8 +16,8 @@ from napari_segdino.compressed import Compressed
 from napari_segdino.progress import drive
 from napari_segdino.review.guard import Guard, StrokeScore
 from napari_segdino.session.changes import Difference, Painted, iter_difference
+from napari_segdino.session.classes import LabelClass
 from napari_segdino.session.results import PlaneUpdate
-from napari_segdino.session.session import LabelClass
 from napari_segdino.session.settings import made_for
 
 

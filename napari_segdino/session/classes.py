@@ -1,0 +1,89 @@
+"""Classes that the user names, and whether marks of them suffice to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from napari_segdino.errors import InputError
+from napari_segdino.heads.registry import head_class
+from napari_segdino.marks import MAX_LABEL, too_high
+
+BACKGROUND_MARK = 1
+COLORS = (
+    "#ff7f0e",
+    "#17becf",
+    "#e377c2",
+    "#bcbd22",
+    "#2ca02c",
+    "#9467bd",
+    "#d62728",
+    "#8c564b",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """A class that the user names.
+
+    Parameters
+    ----------
+    label : int
+        Its value in the mask, 1 or more; its mark is ``label + 1``.
+    name : str
+        For people.
+    color : str
+        ``"#rrggbb"``.
+
+    Raises
+    ------
+    InputError
+        If the label is above :data:`~napari_segdino.marks.MAX_LABEL`.
+    """
+
+    label: int
+    name: str
+    color: str
+
+    def __post_init__(self) -> None:
+        if self.label > MAX_LABEL:
+            raise InputError(too_high(self.label))
+
+
+FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
+"""Those of a new session."""
+
+
+def default_class(label: int) -> LabelClass:
+    """Return a class as it is called and coloured until the user says otherwise.
+
+    Parameters
+    ----------
+    label : int
+        Its value in the mask.
+    """
+    return LabelClass(label, f"Class {label}", COLORS[(label - 1) % len(COLORS)])
+
+
+def why_not_trainable(codes: Iterable[int], head: str | None = None) -> str | None:
+    """Say what is missing before a probe can learn, or None.
+
+    Parameters
+    ----------
+    codes : iterable of int
+        The mark codes there are, 0 ignored.
+    head : str, optional
+        For some one class is enough: what is unlike its strokes is background. None
+        is one for which it is not.
+    """
+    marked = set(codes) - {0}
+    if (top := max(marked, default=0) - 1) > MAX_LABEL:
+        return too_high(int(top))
+    if not marked:
+        return "Nothing is marked yet: paint over what is wrong in the mask first."
+    if marked == {BACKGROUND_MARK}:
+        return "Only background is marked: paint some of a class as well."
+    alone = BACKGROUND_MARK not in marked and len(marked) == 1
+    if alone and (head is None or not head_class(head).one_class_is_enough):
+        return "Only one class is marked: erase or paint some background as well."
+    return None
