@@ -63,7 +63,13 @@ class Dataset:
     channel_names: tuple[str, ...] = ()
 
     def of(self, split: Split) -> tuple[Case, ...]:
-        """Cases that the data set puts into a split."""
+        """Cases that the data set puts into a split.
+
+        Parameters
+        ----------
+        split : {"", "train", "validation", "test"}
+            Which one.
+        """
         return tuple(c for c in self.cases if c.split == split)
 
 
@@ -91,7 +97,15 @@ SPLIT_WORDS: dict[str, Split] = {
 
 
 def child(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the subfolder of one of these names, capitals or not."""
+    """Return the subfolder of one of these names, capitals or not.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to look; it may be missing.
+    names : tuple of str
+        In small letters; the first that is there counts.
+    """
     if not folder.is_dir():
         return None
     children = {p.name.lower(): p for p in folder.iterdir() if p.is_dir()}
@@ -99,8 +113,17 @@ def child(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def split_of(path: Path, root: Path) -> Split:
-    """Read a split from the names of the folders of a file."""
+    """Read a split from the names of the folders of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file below `root`; its own name does not count.
+    root : pathlib.Path
+        The data set.
+    """
     for part in path.relative_to(root).parts[:-1]:
+        # A digit ends a word as well: train2017 is train.
         for word in re.split(r"[^a-z0-9]+|(?<=[a-z])(?=\d)", part.lower()):
             if word in SPLIT_WORDS:
                 return SPLIT_WORDS[word]

@@ -38,6 +38,7 @@ _FOLDERS: tuple[tuple[str, str, Split], ...] = (
     ("imagesVa", "labelsVa", "validation"),
     ("imagesTs", "labelsTs", "test"),
 )
+# How nnU-Net numbers the files of a case, one for each channel.
 _CHANNEL = re.compile(r"_\d{4}$")
 _PATIENT_KEYS = ("patient", "patient_id", "subject", "subject_id", "group")
 Reader = Callable[[Path], Dataset | None]
@@ -145,7 +146,17 @@ def narrowed(
 def dataset_of(
     pairs: list[tuple[Path, Path]], root: Path, group_regex: str | None = None
 ) -> Dataset:
-    """Make a data set of pairs of image and mask; see :func:`open_dataset`."""
+    """Make a data set of pairs of image and mask; see :func:`open_dataset`.
+
+    Parameters
+    ----------
+    pairs : list of (pathlib.Path, pathlib.Path)
+        Image and mask.
+    root : pathlib.Path
+        What errors name.
+    group_regex : str, optional
+        See :func:`open_dataset`.
+    """
     cases = tuple(Case(key_of(image), (image,), mask) for image, mask in pairs)
     return _grouped(_unique(Dataset(root, "pairs", cases)), group_regex)
 
@@ -244,6 +255,7 @@ def _tr_folders(root: Path) -> Dataset | None:
         return None
     meta = _read_json(root / "dataset.json")
     patients = _patients(meta)
+    # A Ts folder mostly has images only: then nothing is held out by the data set.
     alone = all(c.split == "train" for c in cases)
     cases = [
         replace(c, group=patients.get(c.name, ""), split="" if alone else c.split)
@@ -264,6 +276,7 @@ def _channel_cases(images: Path, masks: Path, split: Split) -> Iterator[Case]:
     by_case: dict[str, list[Path]] = {}
     for path in list_images(images):
         stem = stem_of(path)
+        # The whole name first: amos_0001 is a case and not a channel of amos.
         name = stem if stem in truths else _CHANNEL.sub("", stem)
         by_case.setdefault(name, []).append(path)
     alone = [paths[0] for name, paths in by_case.items() if name not in truths]
@@ -277,6 +290,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
+        # Some editors begin a file with a byte order mark, which json refuses.
         meta = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error

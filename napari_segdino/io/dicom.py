@@ -37,12 +37,24 @@ MOST_TOLD = 10
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM files do."""
+    """Whether a file starts as DICOM files do.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file.
+
+    Raises
+    ------
+    OSError
+        If the system refuses to read it.
+    """
     with open(path, "rb") as file:
+        # The standard leaves 128 bytes free before the four that name it.
         return file.read(132)[128:] == b"DICM"
 
 
-def choose_series(found: list[Series], series: str | int | None) -> Series:
+def _choose_series(found: list[Series], series: str | int | None) -> Series:
     """Pick a series by UID, description or number, or the largest.
 
     Raises
@@ -94,7 +106,7 @@ def iter_read_dicom(path: Path, options: ReadOptions) -> Steps[Scan]:
     """
     found = yield from iter_series(path)
     try:
-        chosen = choose_series(found, options.series)
+        chosen = _choose_series(found, options.series)
     except ScanError as error:
         raise ScanError(f"{path.name} {error}.") from error
     scan = yield from _iter_read_series(chosen, path)
@@ -122,6 +134,7 @@ def _iter_read_series(series: Series, path: Path) -> Steps[Scan]:
     files = series.files
     yield Progress(0, len(files), f"Reading {series.title}")
     tags, first = read_values(files[0])
+    # The element may be there and empty, as many here may.
     frames = int(tags.get("NumberOfFrames") or 1)
     about: dict[str, Any] = {
         "path": path,
@@ -224,6 +237,7 @@ def _read_single(
 
 def _plane_spacing(tags: Any) -> tuple[float, float]:
     """Between rows and between columns, mm; 1 where the file does not say."""
+    # From what holds in the patient to what holds at the detector or on a scanned film.
     for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         found = tags.get(name)
         if found is not None and len(found) == 2 and min(map(float, found)) > 0:
@@ -244,6 +258,7 @@ def _grid(series: Series, spacing: tuple[float, ...], step: float = 0.0) -> Geom
             Geometry.plain(size[::-1]), spacing=(*spacing[::-1], step or 1.0)
         )
     row, column = np.array(series.orientation, float).reshape(2, 3)
+    # The rows' direction is that of x: from one column to the next.
     direction = np.stack([row, column, normal], axis=1)
     if len(positions) > 1:
         step = float(np.median(np.diff(positions @ normal)))

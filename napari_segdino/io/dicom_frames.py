@@ -62,7 +62,13 @@ class Stack:
     slices: tuple[Slice, ...]
 
     def fits(self, other: Stack) -> bool:
-        """Whether two lie in the same planes, but for rounding."""
+        """Whether two lie in the same planes, but for rounding.
+
+        Parameters
+        ----------
+        other : Stack
+            Another one.
+        """
         pairs = [(self.orientation, other.orientation, 5e-3)]
         pairs.append((self.spacing, other.spacing, 1e-3 * min(self.spacing or (0,))))
         return all(
@@ -72,20 +78,32 @@ class Stack:
 
 
 def numbers(tags: Any, name: str, count: int) -> Numbers | None:
-    """Read an element of so many numbers; None where it is not."""
+    """Read an element of so many numbers; None where it is not.
+
+    Parameters
+    ----------
+    tags : pydicom.Dataset
+        Of a file, or an item of a sequence.
+    name : str
+        Keyword of the element.
+    count : int
+        How many numbers it has to have.
+    """
     value = tags.get(name)
+    # A single value is no list in pydicom; of a string, len would count the letters.
     if value is None or isinstance(value, str) or len(value) != count:
         return None
     return tuple(float(v) for v in value)
 
 
-def sort_slices(
+def _sort_slices(
     slices: Iterable[Slice], orientation: Numbers | None
 ) -> tuple[Slice, ...]:
     """Sort by place along the normal, then by time and instance number."""
 
     def place(one: Slice) -> tuple[float, int, int, str, int]:
         along = 0.0 if normal is None else float(np.dot(one.position or (), normal))
+        # Rounded, so that slices of one place are sorted by time.
         return round(along, 5), one.time, one.number, one.path, one.frame
 
     found = tuple(slices)
@@ -102,6 +120,7 @@ def _positive(spacing: Numbers | None) -> Numbers | None:
 
 def _kind(echo: Any, types: Any) -> str:
     parts = [] if echo is None else [f"echo {float(echo):g} ms"]
+    # The first two values of an image type say how it was made: ORIGINAL, PRIMARY.
     return " ".join([*parts, *map(str, (types or ())[2:])])
 
 
@@ -150,7 +169,7 @@ def stacks_of(tags: Any, path: str) -> list[Stack]:
         Slice(path, (x, y, z), number, i, time, kind)
         for i, (x, y, z) in enumerate(places.tolist())
     ]
-    return [Stack(orientation, spacing, sort_slices(slices, orientation))]
+    return [Stack(orientation, spacing, _sort_slices(slices, orientation))]
 
 
 def _offsets(tags: Any, count: int) -> NDArray[np.float64] | None:
@@ -167,6 +186,7 @@ def _of_groups(groups: Any, tags: Any, path: str, number: int) -> list[Stack]:
     shared = tuple(tags.get("SharedFunctionalGroupsSequence") or ())
 
     def of(frame: Any, group: str, name: str) -> Any:
+        # What all frames have in common is written once, what differs with each.
         for one in (frame, *shared):
             if found := one.get(f"{group}Sequence"):
                 return found[0].get(name)
@@ -190,7 +210,13 @@ def _of_groups(groups: Any, tags: Any, path: str, number: int) -> list[Stack]:
 
 
 def gather(parts: Iterable[Stack]) -> list[Stack]:
-    """Put together what lies in the same planes, each stack sorted."""
+    """Put together what lies in the same planes, each stack sorted.
+
+    Parameters
+    ----------
+    parts : iterable of Stack
+        In any order.
+    """
     found: list[tuple[Stack, list[Slice]]] = []
     for one in parts:
         fitting = (slices for stack, slices in found if stack.fits(one))
@@ -200,6 +226,6 @@ def gather(parts: Iterable[Stack]) -> list[Stack]:
             found.append((one, slices))
         slices.extend(one.slices)
     return [
-        Stack(first.orientation, first.spacing, sort_slices(slices, first.orientation))
+        Stack(first.orientation, first.spacing, _sort_slices(slices, first.orientation))
         for first, slices in found
     ]

@@ -113,6 +113,7 @@ def _header(path: Path) -> Any | None:
 
     try:
         tags = read_tags(path, stop_before_pixels=True, specific_tags=list(TAGS))
+        # The key is made to see that its elements are numbers.
         whole = "Rows" in tags and "Columns" in tags and _group_key(tags, path)
     except (pydicom.errors.InvalidDicomError, *DAMAGED) as error:
         _log.debug("%s is no DICOM file", path, exc_info=error)
@@ -169,7 +170,7 @@ def _series(uid: str, kind: str, stack: Stack, first: Any) -> Series:
     )
 
 
-def iter_index(files: list[Path]) -> Steps[list[Series]]:
+def _iter_index(files: list[Path]) -> Steps[list[Series]]:
     """Sort DICOM files into series.
 
     Parameters
@@ -201,18 +202,25 @@ def iter_index(files: list[Path]) -> Steps[list[Series]]:
             met[key[0]] += 1
             uid = key[0] if met[key[0]] == 1 else f"{key[0]}#{met[key[0]]}"
             found.append(_series(uid, kind, stack, tags))
+    # The UID, too, so that numbers of series are the same on every machine.
     return sorted(found, key=lambda one: (-one.shape[0], one.uid))
 
 
 def iter_series(folder: Path | str) -> Steps[list[Series]]:
-    """Yield :class:`Progress` while doing what :func:`list_series` does."""
+    """Yield :class:`Progress` while doing what :func:`list_series` does.
+
+    Parameters
+    ----------
+    folder : path
+        A folder, or one DICOM file.
+    """
     folder = Path(folder)
     if folder.is_file():
-        return iter_index([folder])
+        return _iter_index([folder])
     paths = (
         Path(root, one) for root, _folders, names in os.walk(folder) for one in names
     )
-    return iter_index(sorted(path for path in paths if path.is_file()))
+    return _iter_index(sorted(path for path in paths if path.is_file()))
 
 
 def list_series(folder: Path | str) -> list[Series]:
@@ -296,6 +304,7 @@ def faults(series: Series) -> tuple[str, ...]:
             "taken and are not sheared back."
         )
     usual = float(np.median(across))
+    # A step of three times the usual one lacks two slices.
     missing = int(np.sum(np.maximum(np.rint(across / max(usual, 1e-9)) - 1, 0)))
     uneven = bool(np.any(np.abs(across - usual) > GAP_SHARE * abs(usual)))
     if missing:

@@ -98,11 +98,13 @@ def read_values(path: Path | str) -> tuple[Any, NDArray[Any]]:
         raise _damaged(path, error) from error
     names = ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")
     claimed = math.prod(int(tags.get(name) or 1) for name in names)
+    # Before anything is decoded, which would take the memory that is claimed.
     check_claim(path, claimed * int(tags.get("BitsAllocated") or 8) // 8)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             stored = tags.pixel_array
+            # torch takes no array in the other byte order.
             native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
             return tags, _meant(tags, native)
     except NO_DECODER as error:
@@ -131,6 +133,7 @@ def _by_simpleitk(path: Path, tags: Any) -> NDArray[Any]:
                 "supported, or it is damaged."
             ) from error
         values: NDArray[Any] = sitk.GetArrayFromImage(image)
+    # GDCM gives a single slice a third axis.
     return values[0] if int(tags.get("NumberOfFrames") or 1) == 1 else values
 
 
@@ -205,5 +208,6 @@ def rescaled(
     for kind in (np.dtype(f"{kinds}{size}") for size in (1, 2, 4, 8)):
         if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
             break
+    # In 64 bits: stored values of 16 bits times a slope may need more on the way.
     wide = stored.astype(np.int64) * int(slope) + int(intercept)
     return wide.astype(kind)

@@ -34,6 +34,16 @@ def videos(root: Path) -> Dataset | None:
     """List frames: ``train/images/a`` as ViSha has them, or VMD-D's ``a/JPEGImages``.
 
     Frames of one video are one group.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The data set.
+
+    Returns
+    -------
+    Dataset or None
+        None where the folder has another layout, here and below.
     """
     cases: list[Case] = []
     for images in sorted(p for p in root.rglob("*") if p.name.lower() in IMAGE_FOLDERS):
@@ -55,6 +65,16 @@ def case_folders(root: Path) -> Dataset | None:
     """List scans in folders: BraTS's ``*_flair`` and ``*_seg``, KiTS's ``imaging``.
 
     Files that differ in their last word are channels, which that word names.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The data set.
+
+    Raises
+    ------
+    InputError
+        If the scans do not all have the same channels.
     """
     folders: dict[Path, list[Path]] = {}
     for path in _files(root):
@@ -70,11 +90,13 @@ def case_folders(root: Path) -> Dataset | None:
             names = tuple(sorted(images))
             channels.add(names)
             found = tuple(images[name] for name in names)
+            # It reads the folders of a file, so it is given one.
             split = split_of(folder / "file", root)
             cases.append(Case(folder.name, found, masks[0], split, folder.name))
     if not cases:
         return None
     if len(channels) > 1:
+        # The shortest and the longest list.
         few, many = sorted(channels, key=len)[:: len(channels) - 1]
         raise InputError(
             f"The scans in {root} differ in their channels: {', '.join(many)} and "
@@ -89,6 +111,11 @@ def numbered(root: Path) -> Dataset | None:
     """Pair images and masks by number: ``volume-0`` and ``segmentation-0``.
 
     Images without a mask are left out, such as those of a test that others score.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The data set.
     """
     found: dict[bool, dict[tuple[str, Split], Path]] = {True: {}, False: {}}
     for path in _files(root):
@@ -96,6 +123,7 @@ def numbered(root: Path) -> Dataset | None:
         word = match[1].lower() if match else ""
         if match and word in (*_IMAGE_WORDS, *_MASK_WORDS):
             of_kind, key = found[word in _MASK_WORDS], (match[2], split_of(path, root))
+            # Two files of one number are of another layout.
             if key in of_kind:
                 return None
             of_kind[key] = path

@@ -18,7 +18,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_segdino.files import split_suffix
-from napari_segdino.io import dicom, itk, nifti, npy, omezarr, photo, seg, tiff
+from napari_segdino.io import (
+    dicom,
+    dicom_pixels,
+    itk,
+    nifti,
+    npy,
+    omezarr,
+    photo,
+    seg,
+    tiff,
+)
 from napari_segdino.io.scan import Header, ReadOptions, Scan
 from napari_segdino.progress import Steps
 
@@ -85,6 +95,12 @@ def _itk(
     )
 
 
+def _picture(name: str, *suffixes: str, **more: Any) -> Format:
+    return Format(
+        name=name, suffixes=suffixes, read=photo.read_photo, napari=False, **more
+    )
+
+
 FORMATS = (
     Format(
         name="NIfTI",
@@ -111,29 +127,15 @@ FORMATS = (
         write_maps=tiff.write_tiff_maps,
         several=True,
     ),
-    Format(
-        name="PNG",
-        suffixes=(".png",),
-        read=photo.read_photo,
+    _picture(
+        "PNG",
+        ".png",
         mask_suffixes=(".png",),
         write=photo.write_png,
-        napari=False,
         needs="one plane, labels up to 65535",
     ),
-    Format(
-        name="JPEG",
-        suffixes=(".jpg", ".jpeg"),
-        read=photo.read_photo,
-        proposed=".png",
-        napari=False,
-    ),
-    Format(
-        name="BMP",
-        suffixes=(".bmp",),
-        read=photo.read_photo,
-        proposed=".png",
-        napari=False,
-    ),
+    _picture("JPEG", ".jpg", ".jpeg", proposed=".png"),
+    _picture("BMP", ".bmp", proposed=".png"),
     Format(
         name="NPY",
         suffixes=(".npy",),
@@ -146,7 +148,7 @@ FORMATS = (
     ),
     Format(
         name="DICOM",
-        suffixes=(".dcm", ".dicom", ".ima"),
+        suffixes=dicom_pixels.SUFFIXES,
         read=dicom.iter_read_dicom,
         proposed=".nii.gz",
         several=True,
@@ -223,7 +225,10 @@ def _of_folder(path: Path) -> Format | None:
         if not name.startswith(".")
     )
     series = _BY_NAME["DICOM"]
+    # Not all: napari asks on its GUI thread, and a folder may hold thousands of files.
     for file in islice(walk, MAX_LOOKED_AT):
+        # Scanners leave out the suffix, or what follows the last dot is a part of a
+        # UID.
         plain = file.suffix == "" or file.suffix[1:].isdigit()
         known = file.suffix.lower() in series.suffixes
         if file.is_file() and (known or (plain and dicom.is_dicom(file))):
@@ -232,12 +237,24 @@ def _of_folder(path: Path) -> Format | None:
 
 
 def mask_format(suffix: str) -> Format | None:
-    """Say which format masks of a suffix are written in."""
+    """Say which format masks of a suffix are written in.
+
+    Parameters
+    ----------
+    suffix : str
+        In small letters, with its dot.
+    """
     return _WRITERS.get(suffix)
 
 
 def instead_of(suffix: str) -> str:
-    """Suffix of masks of a format that is read but not written; empty if none."""
+    """Suffix of masks of a format that is read but not written; empty if none.
+
+    Parameters
+    ----------
+    suffix : str
+        In small letters, with its dot.
+    """
     found = _BY_SUFFIX.get(suffix)
     if found is None:
         return ""

@@ -95,7 +95,18 @@ class Geometry:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Geometry:
-        """Make one from :meth:`to_dict`'s answer."""
+        """Make one from :meth:`to_dict`'s answer.
+
+        Parameters
+        ----------
+        values : dict of str to list
+            As JSON has it.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If something is missing, or is no number.
+        """
         return cls(
             tuple(int(n) for n in values["size"]),
             tuple(float(n) for n in values["spacing"]),
@@ -144,6 +155,8 @@ def view_frame(geometry: Geometry) -> tuple[Matrix, Matrix]:
     from scipy.optimize import linear_sum_assignment
 
     matrix, origin = geometry.matrix, np.array(geometry.origin[::-1], float)
+    # All axes at once: the nearest of each alone may be the same for two in oblique
+    # scans.
     columns, rows = linear_sum_assignment(-np.abs(matrix).T)
     order = rows[np.argsort(columns)]
     sign = np.ones(len(order))
@@ -181,6 +194,7 @@ def layer_transform(
     direction, origin = direction[-ndim:, -ndim:], origin[-ndim:]
     across = np.concatenate([direction[0, 1:], direction[1:, 0]])
     tilted = ndim > 2 and not np.allclose(across, 0, atol=tolerance)
+    # napari slices along world axes only: flips are kept, leaning is not.
     if tilted or ndim < geometry.ndim:
         direction = np.diag(np.where(np.diag(direction) < 0, -1.0, 1.0))
     if np.allclose(direction, np.eye(ndim), atol=tolerance):

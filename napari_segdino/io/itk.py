@@ -108,6 +108,13 @@ def _check_header(path: Path, kind: str) -> None:
 def check_inside(path: Path, name: str) -> None:
     """See that a name in a file's header is of a plain file in its folder.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file with the header.
+    name : str
+        As the header has it; may be a pattern of printf.
+
     Raises
     ------
     ScanError
@@ -155,7 +162,7 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
         If the file is damaged, or not what its name says.
     """
     _check_header(path, kind)
-    image = read_image(path, kind)
+    image = _read_image(path, kind)
     with quiet_itk() as sitk:
         data = sitk.GetArrayFromImage(image)
     components = image.GetNumberOfComponentsPerPixel()
@@ -183,7 +190,7 @@ def read_itk_file(kind: str, path: Path, options: ReadOptions) -> Scan:
     ).channels_first()
 
 
-def read_image(path: Path, kind: str) -> Any:
+def _read_image(path: Path, kind: str) -> Any:
     """Read a SimpleITK image, or say in one sentence why not.
 
     Raises
@@ -198,6 +205,7 @@ def read_image(path: Path, kind: str) -> Any:
             reader.ReadImageInformation()
             if path.suffix.lower() in (".nrrd", ".mha"):  # the others are two files
                 parts = reader.GetNumberOfComponents()
+                # Only an image tells the bytes of a number, not the reader.
                 one = sitk.Image([1, 1], reader.GetPixelID(), parts)
                 values = parts * math.prod(reader.GetSize())
                 check_claim(path, values * one.GetSizeOfPixelComponent())
@@ -248,17 +256,33 @@ def itk_image(array: NDArray[Any], header: Header | None) -> Any:
     ]
     image = sitk.JoinSeries(parts)
     assert header is not None
+    # ITK refuses a spacing of 0.
     image.SetSpacing((*grid.spacing, header.spacing[header.axes.index("T")] or 1.0))
     return image
 
 
 def mask_grid(shape: tuple[int, ...], header: Header | None) -> Geometry:
-    """Give the scan's voxel grid in millimetres; a pixel counts as one."""
+    """Give the scan's voxel grid in millimetres; a pixel counts as one.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Spatial shape of the mask, without time.
+    header : Header, optional
+        Of the scan.
+
+    Returns
+    -------
+    Geometry
+        At the origin with straight axes where the scan's grid is not known.
+    """
     if header is None:
         return Geometry.plain(shape)
     units = dict(zip(header.spatial_axes, header.units, strict=True))
     factors = [MILLIMETRES.get(units.get(axis, "mm"), 1.0) for axis in "XYZ"]
     grid = header.geometry
+    # By voxels and not by axes: a mask (Y, X) of a single slice lies on a grid of
+    # three.
     if grid is None or np.prod(grid.size) != np.prod(shape):
         grid = Geometry.plain(shape, header.plane_spacing)
     return replace(
@@ -281,6 +305,16 @@ def write_itk(
     """Write NRRD or MetaImage, and read it again to be sure.
 
     ITK does not notice that a disk is full, so what was written is compared.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        NRRD or MetaImage, by its suffix.
+    labels : numpy.ndarray of int, shape ([T,] [Z,] Y, X)
+    header : Header, optional
+        Of the scan.
+    names : tuple of str
+        Of classes 1, 2 ...; become ``Segment1_Name`` and on.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_segdino.errors import ScanError
 from napari_segdino.files import reason, settle_folder, split_suffix, swap_folder, sync
 from napari_segdino.io.formats import FORMATS
-from napari_segdino.io.omezarr import (
+from napari_segdino.io.omezarr_labels import (
     create_labels,
     finish_labels,
     open_labels,
@@ -119,8 +119,10 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         if self.path.parent.name == "labels":
             self.path.parent.mkdir(exist_ok=True)
         self._folder.mkdir()
+        # An earlier one may have been cut off between the two renames of its end.
         settle_folder(self.path)
         self._array = self._create(again=False)
+        # Last: what has no such note is not gone on with.
         note.write_text(about)
 
     def _read_done(self) -> set[int]:
@@ -165,6 +167,7 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         at = np.unravel_index(index, self.shape[:-2])
         try:
             self._array[tuple(int(i) for i in at)] = plane.astype(self.dtype)
+            # After the plane: what is noted is on the disk.
             self._note(index)
         except OSError as error:
             self._refused(error)

@@ -69,7 +69,13 @@ def read_layers(path: Paths, series: str | None = None) -> list[LayerData]:
 
 
 def wants_lazy(path: Path) -> bool:
-    """Whether a file is too large to be read as a whole."""
+    """Whether a file is too large to be read as a whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file; folders decide for themselves.
+    """
     return path.is_file() and path.stat().st_size > LAZY_BYTES
 
 
@@ -82,7 +88,13 @@ def _layer(path: Path, series: str | None) -> LayerData:
 
 
 def is_mask(scan: Scan) -> bool:
-    """Whether a scan is a mask: by its format, or its name and whole numbers."""
+    """Whether a scan is a mask: by its format, or its name and whole numbers.
+
+    Parameters
+    ----------
+    scan : Scan
+        As read.
+    """
     if scan.format == "DICOM-SEG":
         return True
     whole = np.dtype(scan.data.dtype).kind in "ui" and "C" not in scan.axes
@@ -112,6 +124,7 @@ def layer_header(data: Any, meta: dict[str, Any]) -> Header:
             return header
     ndim = data.ndim
     labels = "".join(str(a) for a in meta.get("axis_labels") or ()).upper()
+    # napari's own labels are numbers, which say nothing.
     axes = labels if labels in ("TYX", "TZYX", "ZYX", "YX") else "TZYX"[-ndim:]
     axes = axes if len(axes) == ndim else "TZYX"[-ndim:]
     scale = tuple(float(s) for s in _given(meta.get("scale"), 1.0, ndim))
@@ -122,6 +135,7 @@ def layer_header(data: Any, meta: dict[str, Any]) -> Header:
     straight = tuple(np.eye(len(place)).ravel().tolist())
     grid = Geometry(
         tuple(int(data.shape[i]) for i in place[::-1]),
+        # The spacing of a flipped layer is negative, that of files never.
         tuple(abs(scale[i]) for i in place[::-1]),
         tuple(origin[i] for i in place[::-1]),
         straight,

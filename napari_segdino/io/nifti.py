@@ -99,6 +99,8 @@ def _pixels(image: Any) -> NDArray[Any]:
     data: NDArray[Any] = image.dataobj.get_unscaled()
     slope, intercept = image.dataobj.slope, image.dataobj.inter
     if (slope, intercept) != (1, 0):
+        # float32 has 24 bits of precision: enough for scaled values of 16, at half the
+        # memory.
         narrow = stored.itemsize <= 2 or stored.kind == "f" and stored.itemsize <= 4
         scaled = data.astype(np.float64) * slope + intercept
         data = scaled.astype(np.float32 if narrow else np.float64)
@@ -155,6 +157,7 @@ def _grid(
         return Geometry.plain(tuple(size[::-1])), (
             "The file does not say where its voxels lie: spacing is not known.",
         )
+    # Of columns of length 1: where two point the same way, a singular value is near 0.
     left, values, right = np.linalg.svd(axes / spacing)
     if values.min() < np.cos(np.radians(90 - SHEAR_DEGREES)):
         return Geometry.plain(tuple(size[::-1]), tuple(spacing[:n][::-1])), (
@@ -170,6 +173,8 @@ def _grid(
     )
     if (off := grid.shear) > SHEAR_DEGREES:
         return grid, (SHEARED.format(off),)
+    # The nearest matrix with right angles (its polar decomposition): files hold
+    # directions in 32 bits, and ITK refuses what is a little off.
     straight = (left @ right)[:n, :n]
     return replace(grid, direction=tuple(float(v) for v in straight.ravel())), ()
 
@@ -220,7 +225,19 @@ def write_nifti(
 def write_nifti_maps(
     path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
 ) -> None:
-    """Write probabilities, shape (K, ...), along the fifth axis; as the masks."""
+    """Write probabilities, shape (K, ...), along the fifth axis; as the masks.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to.
+    maps : numpy.ndarray of float32, shape (K, [T,] [Z,] Y, X)
+        Of `K` classes.
+    header : Header, optional
+        See :func:`write_nifti`.
+    names : tuple of str
+        Have no place in it.
+    """
     spatial = maps.shape[2:] if _timed(header) else maps.shape[1:]
     grid = mask_grid(spatial, header)
     times = maps.shape[1] if _timed(header) else 1
@@ -253,6 +270,8 @@ def _write(
         matrix[:n, :n], matrix[:n, 3] = straight, grid.origin
         matrix[:3] = FLIP @ matrix[:3]
         image = kind(data, matrix, dtype=data.dtype)
+        # Both, as some programs heed the one and some the other; 1 is the scanner's
+        # frame.
         image.set_sform(matrix, 1)
         image.set_qform(matrix, 1)
         image.header.set_xyzt_units("mm", "sec")
@@ -260,7 +279,9 @@ def _write(
             step = header.spacing[header.axes.replace("C", "").index("T")] or 1.0
             zooms = image.header.get_zooms()
             image.header.set_zooms((*zooms[:3], step, *zooms[4:]))
+    # Without the intent the fifth axis is not read as components.
     image.header.set_intent("vector" if vectors else "none")
+    # The scan's header may rescale, and labels must not be.
     image.header.set_slope_inter(1, 0)
     nib.save(image, path)
 

@@ -67,6 +67,19 @@ def read_npy(path: Path, options: ReadOptions) -> Scan:
 def write_npy(
     path: Path, array: NDArray[Any], header: Header | None, names: tuple[str, ...]
 ) -> None:
-    """Write an array as it is; spacing and names have no place in it."""
+    """Write an array as it is; spacing and names have no place in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to.
+    array : numpy.ndarray
+        A mask, or probabilities.
+    header : Header, optional
+        Of the scan; not used.
+    names : tuple of str
+        Of the classes; not used.
+    """
+    # An open file, since np.save adds a suffix to names.
     with open(path, "wb") as file:
         np.save(file, array, allow_pickle=False)

@@ -1,13 +1,12 @@
-"""OME-Zarr: images read lazily through zarr and dask, labels out.
+"""OME-Zarr in: images read lazily through zarr and dask.
 
-Labels are written as OME-Zarr 0.4 (zarr format 2), which most programs read today;
-inside an image's group in that image's version. The ``ome-zarr`` package would do as
-well, but brings cloud clients with it and, as of 0.18, holds pydantic back.
+Masks are written by ``omezarr_labels``.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,7 @@ from napari_segdino.errors import InputError, ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.images.planes import check_axes, guess_axes
 from napari_segdino.io.geometry import Geometry
-from napari_segdino.io.omezarr_meta import (
-    channel_names,
-    named_axes,
-    not_applied,
-    transform,
-)
-from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Header, ReadOptions, Scan
+from napari_segdino.io.scan import PIXEL, SHORT_UNITS, ReadOptions, Scan
 from napari_segdino.io.zarr_chunks import lazy_array
 
 _log = logging.getLogger(__name__)
@@ -35,17 +28,18 @@ GROUP_FILES = ("zarr.json", ".zattrs", ".zgroup")
 MOST_TOLD = 10
 """Images that are named in an error."""
 
-CHUNK = 512
-"""Side of a chunk in Y and X, pixels; one plane deep."""
-
-SMALLEST = 256
-"""Levels are halved until their longer side is no longer than this."""
-
-LONG_UNITS = {short: long for long, short in SHORT_UNITS.items()}
+APPLIED = ("scale", "translation", "identity")
+"""Kinds of transforms that are applied."""
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr group or array."""
+    """Whether a folder is a Zarr group or array.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A folder; it may be missing.
+    """
     return any((path / name).is_file() for name in GROUP_FILES)
 
 
@@ -134,7 +128,7 @@ def _plain(array: Any, path: Path) -> Scan:
     ).channels_first()
 
 
-def ome_attributes(group: Any) -> dict[str, Any]:
+def _ome_attributes(group: Any) -> dict[str, Any]:
     """Return OME's part of a group's attributes: 0.5 has it under ``ome``."""
     attributes = dict(group.attrs)
     inner = attributes.get("ome")
@@ -143,7 +137,7 @@ def ome_attributes(group: Any) -> dict[str, Any]:
 
 def _titles(group: Any) -> dict[str, str]:
     """Titles of the images of a group that holds several, by their names."""
-    about = ome_attributes(group)
+    about = _ome_attributes(group)
     if "plate" in about:
         wells = [str(well["path"]) for well in about["plate"]["wells"]]
         return {name: f"well {name}" for name in wells}
@@ -153,21 +147,21 @@ def _titles(group: Any) -> dict[str, str]:
     if "multiscales" in about:
         return {}
     names = (name for name in group.group_keys() if name.isdecimal())
-    found = [name for name in names if "multiscales" in ome_attributes(group[name])]
+    found = [name for name in names if "multiscales" in _ome_attributes(group[name])]
     titles = {}
     for name in sorted(found, key=int):
-        title = ome_attributes(group[name])["multiscales"][0].get("name")
+        title = _ome_attributes(group[name])["multiscales"][0].get("name")
         titles[name] = str(title or f"image {name}")
     return titles
 
 
 def _image(group: Any, name: str, titles: dict[str, str]) -> tuple[Any, dict[str, Any]]:
     """Find the image's group; of a well it is the first field."""
-    about = ome_attributes(group)
+    about = _ome_attributes(group)
     if "multiscales" in about:
         return group, about
     if name in group:
-        about = ome_attributes(group[name])
+        about = _ome_attributes(group[name])
         if "well" in about:
             return _image(group[name], str(about["well"]["images"][0]["path"]), {})
         if "multiscales" in about:
@@ -184,13 +178,14 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     first = image["datasets"][0]
     n = group[first["path"]].ndim
     # Versions 0.1 and 0.2 have five axes and do not name them.
-    axes, units = named_axes(image.get("axes") or list("tczyx"[-n:]))
-    whole = transform(image, "scale", n, 1.0)
-    own = transform(first, "scale", n, 1.0)
+    axes, units = _named_axes(image.get("axes") or list("tczyx"[-n:]))
+    whole = _transform(image, "scale", n, 1.0)
+    own = _transform(first, "scale", n, 1.0)
     steps = [a * b or 1.0 for a, b in zip(own, whole, strict=True)]
-    moved = transform(first, "translation", n, 0.0)
-    further = transform(image, "translation", n, 0.0)
+    moved = _transform(first, "translation", n, 0.0)
+    further = _transform(image, "translation", n, 0.0)
     origin = [a * s + b for a, s, b in zip(moved, whole, further, strict=True)]
+    # Version 0.4 has channels after time; here they come first.
     order = "".join(axis for axis in "CTZYX" if axis in axes)
     levels = (lazy_array(group[one["path"]], path) for one in image["datasets"])
     arrays = [level.transpose([axes.index(axis) for axis in order]) for level in levels]
@@ -211,152 +206,62 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
             tuple(origin[at[axis]] for axis in place),
             tuple(np.diag([np.sign(steps[at[axis]]) for axis in place]).ravel()),
         ),
-        channel_names=channel_names(about),
+        channel_names=_channel_names(about),
         path=path,
         format="OME-Zarr",
         name=split_suffix(path)[0],
-        warnings=not_applied(image, first),
+        warnings=_not_applied(image, first),
     )
 
 
-# -- out --------------------------------------------------------------------
+def _transform(one: dict[str, Any], kind: str, count: int, plain: float) -> list[float]:
+    """Read a scale or translation, `plain` where there is none or it is no number."""
+    for step in one.get("coordinateTransformations", []):
+        if step.get("type") == kind and kind in step:
+            values = [float(v) for v in step[kind]]
+            return [v if math.isfinite(v) else plain for v in values]
+    return [plain] * count
 
 
-def image_group(target: Path) -> Path | None:
-    """Find the group of the image that a label at `target` belongs to."""
-    if target.parent.name != "labels":
-        return None
-    group = target.parent.parent
-    return group if is_zarr(group) else None
-
-
-def _version(target: Path) -> int:
-    group = image_group(target)  # its own version, else 2
-    return 3 if group is not None and (group / "zarr.json").is_file() else 2
-
-
-def _array(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    chunks = (1,) * (len(shape) - 2) + tuple(min(CHUNK, n) for n in shape[-2:])
-    more: dict[str, Any] = {}
-    if group.metadata.zarr_format == 2:
-        more["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
-    return group.create_array(
-        name, shape=shape, dtype=dtype, chunks=chunks, fill_value=0, **more
+def _not_applied(*described: dict[str, Any]) -> tuple[str, ...]:
+    """Say which transforms are not read: those in arrays, and other kinds."""
+    steps = [s for one in described for s in one.get("coordinateTransformations", [])]
+    kinds = {
+        str(step.get("type"))
+        for step in steps
+        if step.get("type") not in APPLIED or "path" in step
+    }
+    listed = ", ".join(sorted(kinds))
+    return (f"The place is not sure: {listed} of the file is not applied.",) * bool(
+        kinds
     )
 
 
-def create_labels(content: Path, target: Path, like: Header, dtype: Any) -> Any:
-    """Make the group and its finest level, zeros of the spatial shape of a scan.
+def _named_axes(axes: list[Any]) -> tuple[str, list[str]]:
+    """Letters and units of the axes, by their types, else by their names.
 
-    Parameters
-    ----------
-    content, target : pathlib.Path
-        The group in the making, and where it will lie, which decides the version.
-    like : Header
-        The scan.
-    dtype : dtype
-        Of the labels.
+    Version 0.3 has bare names, and no types.
     """
-    import zarr
+    plain = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
+    names = [str(axis["name"]).upper() for axis in plain]
+    kinds = [axis.get("type") for axis in plain]
+    free = [c for c in "ZYX"[-kinds.count("space") :] if c not in names]
 
-    group = zarr.open_group(str(content), mode="w", zarr_format=_version(target))
-    return _array(group, "0", like.spatial_shape, dtype)
+    def letter(name: str, kind: Any) -> str:
+        if name not in "ZYX" and kind == "space" and free:
+            return free.pop(0)
+        return {"channel": "C", "time": "T"}.get(str(kind), name[:1])
 
-
-def open_labels(content: Path) -> Any:
-    """Open the finest level of a group in the making, to go on with it."""
-    import zarr
-
-    return zarr.open_group(str(content), mode="r+")["0"]
-
-
-def _add_levels(group: Any) -> list[int]:
-    """Write coarser levels band by band, taking every second pixel."""
-    factors, fine = [1], group["0"]
-    while max(fine.shape[-2:]) > SMALLEST:
-        shape = (*fine.shape[:-2], *((n + 1) // 2 for n in fine.shape[-2:]))
-        name = str(len(factors))
-        if name in group:
-            del group[name]
-        coarse = _array(group, name, shape, fine.dtype)
-        for lead in np.ndindex(*shape[:-2]):
-            for y in range(0, shape[-2], CHUNK):
-                band = fine[(*lead, slice(2 * y, 2 * (y + CHUNK)))]
-                coarse[(*lead, slice(y, y + CHUNK))] = band[::2, ::2]
-        factors.append(factors[-1] * 2)
-        fine = coarse
-    return factors
+    letters = "".join(letter(*pair) for pair in zip(names, kinds, strict=True))
+    if not set(letters) <= set("TCZYX") or len(set(letters)) != len(letters):
+        named = ", ".join(str(axis["name"]) for axis in plain)
+        raise ScanError(f"has axes {named}, which cannot be named T, C, Z, Y, X")
+    units = [str(axis.get("unit", "")) for axis in plain]
+    return letters, [SHORT_UNITS.get(unit, unit or PIXEL) for unit in units]
 
 
-def _axes(like: Header) -> list[dict[str, str]]:
-    axes = []
-    for axis, unit in zip(like.spatial_axes, like.units, strict=True):
-        one = {"name": axis.lower(), "type": "time" if axis == "T" else "space"}
-        if unit != PIXEL:
-            one["unit"] = LONG_UNITS.get(unit, unit)
-        axes.append(one)
-    return axes
-
-
-def _datasets(like: Header, factors: list[int]) -> list[dict[str, Any]]:
-    lead = len(like.spacing) - 2
-    straight = like.geometry is not None and len(like.plane_spacing) == (
-        like.geometry.ndim
-    )
-    origin = like.geometry.origin[::-1] if straight and like.geometry else ()
-    moved = [0.0] * (len(like.spacing) - len(origin)) + [float(v) for v in origin]
-    # Axes that run backwards have a negative scale.
-    signs = np.sign(np.diag(like.geometry.matrix)) if origin and like.geometry else ()
-    plain = [1.0] * (len(like.spacing) - len(signs))
-    signed = [
-        s * (g or 1.0) for s, g in zip(like.spacing, [*plain, *signs], strict=True)
-    ]
-    datasets = []
-    for level, factor in enumerate(factors):
-        scale = [s * (factor if i >= lead else 1) for i, s in enumerate(signed)]
-        steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if any(moved):
-            steps.append({"type": "translation", "translation": moved})
-        datasets.append({"path": str(level), "coordinateTransformations": steps})
-    return datasets
-
-
-def finish_labels(content: Path, like: Header, names: tuple[str, ...]) -> None:
-    """Add the coarser levels and OME's description; `names` are of classes 1, 2 ..."""
-    import zarr
-
-    group = zarr.open_group(str(content), mode="r+")
-    new = group.metadata.zarr_format == 3
-    multiscale: dict[str, Any] = {
-        "name": content.parent.name.strip("."),
-        "axes": _axes(like),
-        "datasets": _datasets(like, _add_levels(group)),
-    }
-    label: dict[str, Any] = {
-        "properties": [
-            {"label-value": i, "class": name} for i, name in enumerate(names, 1)
-        ]
-    }
-    if new:
-        about = {"version": "0.5", "multiscales": [multiscale], "image-label": label}
-        group.attrs["ome"] = about
-        return
-    multiscale["version"] = label["version"] = "0.4"
-    group.attrs.update({"multiscales": [multiscale], "image-label": label})
-
-
-def register_label(target: Path) -> None:
-    """Enter a label into its image's list of labels, if it lies in an image."""
-    import zarr
-
-    if image_group(target) is None:
-        return
-    version: Any = _version(target)
-    labels = zarr.open_group(str(target.parent), mode="a", zarr_format=version)
-    about = dict(labels.attrs.get("ome", {})) if version == 3 else dict(labels.attrs)
-    names = [name for name in about.get("labels", []) if name != target.name]
-    about["labels"] = [*names, target.name]
-    if version == 3:
-        labels.attrs["ome"] = {**about, "version": "0.5"}
-    else:
-        labels.attrs.update(about)
+def _channel_names(about: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the channels, if all have one."""
+    channels = about.get("omero", {}).get("channels", [])
+    names = tuple(str(channel.get("label", "")) for channel in channels)
+    return names if all(names) else ()

@@ -8,30 +8,50 @@ from pathlib import Path
 
 from napari_segdino.errors import InputError
 from napari_segdino.files import safe_name, shortened, split_suffix
+from napari_segdino.io.dicom_pixels import SUFFIXES
 from napari_segdino.io.read import can_read
 
 _MASK_WORDS = re.compile(
     r"[_\-. ]?(segmentation|seg|masks?|labels?|gt|groundtruth|annotation)$", re.I
 )
 _SAME_FORMAT = (".nii.gz", ".nii", ".nrrd", ".mha")
-_SERIES = (".dcm", ".dicom", ".ima", "")
+_SERIES = (*SUFFIXES, "")
 _NAMED = 5
 """Files named in an error; more make no sentence."""
 
 
 def stem_of(path: Path) -> str:
-    """File name without its endings, double ones such as ``.nii.gz`` included."""
+    """File name without its endings, double ones such as ``.nii.gz`` included.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Only its last part counts.
+    """
     return split_suffix(path)[0]
 
 
 def key_of(path: Path) -> str:
-    """What an image and its mask have in common: ``a`` of ``a_mask.png``."""
+    """What an image and its mask have in common: ``a`` of ``a_mask.png``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An image or a mask.
+    """
     stem = stem_of(path)
+    # A file that is called mask.png has its whole name as key.
     return _MASK_WORDS.sub("", stem) or stem
 
 
 def is_mask_name(path: Path) -> bool:
-    """Whether a name ends in a word such as ``_mask`` or ``_segmentation``."""
+    """Whether a name ends in a word such as ``_mask`` or ``_segmentation``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Only its last part counts.
+    """
     return key_of(path) != stem_of(path)
 
 
@@ -63,6 +83,7 @@ def list_images(path: Path, leave_out: Collection[str] = ()) -> list[Path]:
     visible = (p for p in path.iterdir() if not p.name.startswith("."))
     found = sorted(p for p in visible if p.name not in leave_out and can_read(p))
     files = [p for p in found if p.is_file()]
+    # Slices of a series are one image together, and each could be read alone.
     one_series = bool(files) and all(p.suffix.lower() in _SERIES for p in files)
     if (one_series or not found or _is_zarr(path)) and can_read(path):
         return [path]

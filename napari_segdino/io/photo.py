@@ -41,6 +41,7 @@ def turned_upright(data: Any, orientation: int, axis: int = 0) -> Any:
     -------
     numpy or dask array
     """
+    # TIFF 6.0, Orientation: from 5 on rows and columns are exchanged, before any flip.
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
     if 5 <= orientation <= 8:
         data = data.swapaxes(axis, axis + 1)
@@ -75,6 +76,8 @@ def looked_up(data: Any, table: NDArray[Any]) -> Any:
 def _deep_png(path: Path, photo: Any) -> NDArray[Any] | None:
     """Decode colours of 16 bits, which Pillow cuts to 8; None for all else."""
     with open(path, "rb") as file:
+        # Bits a channel and colour type, in the header chunk that every PNG begins
+        # with.
         depth, kind = file.read(26)[24:]
     if depth != 16 or kind not in (2, 4, 6):
         return None
@@ -107,13 +110,7 @@ def _pixels(path: Path, keep_palette: bool) -> NDArray[Any]:
         raise ScanError(
             f"{path.name} is too large for a photo format: save it as TIFF."
         ) from error
-    except (
-        UnidentifiedImageError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        RuntimeError,
-    ) as error:
+    except (UnidentifiedImageError, SyntaxError, *DAMAGED) as error:
         _log.error("reading %s failed", path, exc_info=error)
         raise ScanError(
             f"{path.name} cannot be read: it is damaged or not a picture."
@@ -159,6 +156,16 @@ def write_png(
     path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
 ) -> None:
     """Write the labels of one plane; spacing and names have no place in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to.
+    labels : numpy.ndarray of uint8 or uint16, shape (Y, X)
+    header : Header, optional
+        Of the scan; not used.
+    names : tuple of str
+        Of the classes; not used.
 
     Raises
     ------

@@ -91,7 +91,16 @@ def iter_read_scan(
     channels_last: bool = False,
     axes: str | None = None,
 ) -> Steps[Scan]:
-    """Yield :class:`Progress` while doing what :func:`read_scan` does."""
+    """Yield :class:`Progress` while doing what :func:`read_scan` does.
+
+    Parameters
+    ----------
+    path : path
+        As for :func:`read_scan`, and so on.
+    series : str or int, optional
+    lazy, channels_last : bool
+    axes : str, optional
+    """
     options = ReadOptions(series=series, lazy=lazy, axes=axes)
     scan = yield from _iter_read(Path(path), options)
     return scan.channels_last() if channels_last else scan
@@ -104,6 +113,7 @@ def _iter_read(path: Path, options: ReadOptions) -> Steps[Scan]:
         scan = yield from _iter_read_format(path, options)
     except OSError as error:
         _log.error("reading %s failed", path, exc_info=error)
+        # Without a number it is a library's word for a damaged file, not the system's.
         if path.exists() and error.errno is None:
             raise ScanError(f"{path.name} cannot be read: it is damaged.") from error
         raise ScanError(f"{path.name} cannot be read: {reason(error)}.") from error
@@ -191,6 +201,7 @@ def _whole(data: NDArray[Any], path: Path) -> NDArray[Any]:
         if data.size and data.min() < 0:
             raise ScanError(f"{path.name} holds negative values, so it is not a mask.")
         return data
+    # NaN is no label: as -1 it is refused below.
     whole = np.nan_to_num(data, nan=-1).astype(np.int64)
     if data.dtype.kind != "f" or not (whole == data).all() or whole.min() < 0:
         raise ScanError(f"{path.name} holds fractions, so it is not a mask.")

@@ -82,11 +82,11 @@ def sample_scan(name: str) -> Scan:
     """
     scan = read_scan(sample_path(name))
     if scan.axes == "TZYX":
-        scan = first_time(scan)
+        scan = _first_time(scan)
     return replace(scan, name=name)
 
 
-def first_time(scan: Scan) -> Scan:
+def _first_time(scan: Scan) -> Scan:
     """Return the first time point of a scan whose first axis is time."""
     return replace(
         scan,

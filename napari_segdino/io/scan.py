@@ -240,12 +240,19 @@ class Header:
     def from_dict(cls, values: dict[str, Any]) -> Header:
         """Make one from :meth:`to_dict`'s answer.
 
+        Parameters
+        ----------
+        values : dict of str to object
+            As JSON or a layer's metadata has it.
+
         Raises
         ------
         ScanError
             If it is something else.
         """
         try:
+            # Layers outlive versions: what a newer one added is left out, what is
+            # missing has its default.
             known = {f.name: values[f.name] for f in fields(Header) if f.name in values}
             for key, value in known.items():
                 known[key] = tuple(value) if isinstance(value, list) else value

@@ -25,7 +25,13 @@ SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
 
 def is_seg(tags: Any) -> bool:
-    """Whether a file is a DICOM-SEG."""
+    """Whether a file is a DICOM-SEG.
+
+    Parameters
+    ----------
+    tags : pydicom.Dataset
+        Of the file.
+    """
     return str(tags.get("SOPClassUID", "")) in SOP_CLASSES
 
 
@@ -56,7 +62,8 @@ def join_segments(
     groups = tags.PerFrameFunctionalGroupsSequence
     numbers = [_segment(groups[one.frame]) for one in series.slices]
     if tags.get("SegmentationType") == "FRACTIONAL":
-        frames = frames * 2 >= int(tags.get("MaximumFractionalValue") or 1)
+        # Halved and not doubled, which in 8 bits makes 0 of 128.
+        frames = frames >= int(tags.get("MaximumFractionalValue") or 1) / 2
     assert series.positions is not None
     assert series.normal is not None
     at, places = _places(series.positions, series.normal)
@@ -85,11 +92,13 @@ def _places(
     positions: NDArray[np.float64], normal: NDArray[np.float64]
 ) -> tuple[list[int], list[list[float]]]:
     """Which slice each frame is of, and where the slices lie; gaps are closed."""
+    # To a micrometre: frames of one slice may differ by rounding.
     along = (positions @ normal).round(3)
     known, first, at = np.unique(along, return_index=True, return_inverse=True)
     gaps = np.diff(known)
     step = gaps.min() if len(gaps) else 1.0
     index = (known - known[0]) / step
+    # Uneven slices: there is no knowing how many are missing between two.
     if np.abs(index - index.round()).max() > 0.1:
         return at.tolist(), positions[first].tolist()
     index = index.round().astype(int)

@@ -38,6 +38,16 @@ def napari_axes(axes: str) -> str:
     ``S`` (samples of a pixel) becomes ``C``; pages that the file does not name
     become ``Z``, or ``T`` when there is a Z already.
 
+    Parameters
+    ----------
+    axes : str
+        Of tifffile, such as ``"QYX"``.
+
+    Returns
+    -------
+    str
+        As long as `axes`.
+
     Raises
     ------
     ScanError
@@ -77,6 +87,7 @@ def _palette(tif: Any, series: Any) -> NDArray[Any] | None:
     colours = series.keyframe.colormap
     if colours is None or series.keyframe.photometric != 3 or tif.is_imagej:
         return None
+    # TIFF has 16 bits a colour.
     table: NDArray[Any] = (np.asarray(colours) >> 8).astype(np.uint8).T
     return table[:, 0] if (table == table[:, :1]).all() else table
 
@@ -171,6 +182,7 @@ def read_tiff(path: Path, options: ReadOptions) -> Scan:
             try:
                 scan = _read_open(tif, path, options)
             finally:
+                # Lazy arrays go on reading from the open file.
                 if not options.lazy:
                     tif.close()
         if any("zeroed" in one for one in messages):
@@ -193,6 +205,13 @@ def read_tiff(path: Path, options: ReadOptions) -> Scan:
 @lru_cache(maxsize=64)
 def tiff_axes(path: str, shape: tuple[int, ...]) -> str:
     """Name the axes of the image of a TIFF that has this shape.
+
+    Parameters
+    ----------
+    path : str
+        A file of any kind.
+    shape : tuple of int
+        Of the image that is meant.
 
     Returns
     -------
@@ -247,6 +266,7 @@ def _read_open(tif: Any, path: Path, options: ReadOptions) -> Scan:
     tag = series.keyframe.tags.get(ORIENTATION)
     orientation = int(tag.value) if tag is not None else 1
     arrays = [turned_upright(array, orientation, order.index("Y")) for array in arrays]
+    # Rows and columns were exchanged, and their distances with them.
     if orientation >= 5 and steps:
         steps = {**steps, "X": steps["Y"], "Y": steps["X"]}
     spatial = order.replace("C", "")
@@ -325,6 +345,7 @@ def write_tiff(
 
     axes = header.spatial_axes if header is not None else "TZYX"[-labels.ndim :]
     ome = ".ome." in split_suffix(path)[1]
+    # ImageJ knows no whole numbers of 32 bits, and its files end at 4 GB.
     small = labels.dtype != np.uint32 and labels.nbytes < 2**31
     if ome or not small:
         about = _ome_metadata(header, axes)

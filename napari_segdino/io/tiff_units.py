@@ -26,7 +26,13 @@ Steps = dict[str, tuple[float, str]]
 
 
 def plain_unit(unit: str) -> str:
-    """Spell a unit as pint and napari do; ``"pixel"`` if it is not known."""
+    """Spell a unit as pint and napari do; ``"pixel"`` if it is not known.
+
+    Parameters
+    ----------
+    unit : str
+        As a file has it.
+    """
     small = UNITS.get(unit.strip().lower(), unit.strip())
     return small if small in KNOWN_UNITS else PIXEL
 
@@ -82,6 +88,7 @@ def _imagej_steps(tif: Any, page: Any) -> Steps:
     unit = plain_unit(str(about.get("unit", "")))
     steps = _page_steps(page, unit)
     if "spacing" in about and steps:
+        # It may be negative, or 0.
         steps["Z"] = (abs(float(about["spacing"])) or 1.0, unit)
     if about.get("finterval"):
         steps["T"] = (float(about["finterval"]), plain_unit(about.get("tunit", "s")))
@@ -89,7 +96,22 @@ def _imagej_steps(tif: Any, page: Any) -> Steps:
 
 
 def names_and_steps(tif: Any, index: int) -> tuple[tuple[str, ...], Steps]:
-    """Read the names of the channels and the spacing of one image of a file."""
+    """Read the names of the channels and the spacing of one image of a file.
+
+    Parameters
+    ----------
+    tif : tifffile.TiffFile
+        Open.
+    index : int
+        Which of its images.
+
+    Returns
+    -------
+    names : tuple of str
+        Of the channels; empty where not all have one.
+    steps : dict of str to (float, str)
+        Spacing and unit by axis letter; axes that are not known are missing.
+    """
     if tif.is_ome:
         pixels = _ome_image(tif, index)["Pixels"]
         return _ome_channels(pixels), _ome_steps(pixels)

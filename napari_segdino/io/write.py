@@ -13,10 +13,11 @@ from napari_segdino.errors import ScanError, close_name
 from napari_segdino.files import atomic_path, split_suffix
 from napari_segdino.io.formats import FORMATS, Format, instead_of, mask_format
 from napari_segdino.io.mask_writer import MaskWriter
+from napari_segdino.io.read import read_scan
 from napari_segdino.io.scan import PIXEL, Header, Scan
 
 
-def as_labels(mask: Any) -> NDArray[np.integer[Any]]:
+def _as_labels(mask: Any) -> NDArray[np.integer[Any]]:
     """Return a mask in the smallest of uint8, uint16 and uint32 that holds it.
 
     Raises
@@ -37,7 +38,7 @@ def as_labels(mask: Any) -> NDArray[np.integer[Any]]:
     raise ScanError(f"A mask with label {top} cannot be written.")
 
 
-def header_of(like: Header | Path | str | None) -> Header | None:
+def _header_of(like: Header | Path | str | None) -> Header | None:
     """Read the header of a scan given as a path.
 
     Raises
@@ -47,12 +48,10 @@ def header_of(like: Header | Path | str | None) -> Header | None:
     """
     if like is None or isinstance(like, Header):
         return like
-    from napari_segdino.io.read import read_scan
-
     return read_scan(like, lazy=True).header
 
 
-def check_fit(shape: tuple[int, ...], like: Header) -> None:
+def _check_fit(shape: tuple[int, ...], like: Header) -> None:
     """See that a mask has the spatial shape of its scan.
 
     Raises
@@ -104,9 +103,9 @@ def write_mask(
     """
     path = Path(path)
     kind = _format_for(path)
-    labels, header = as_labels(mask), header_of(like)
+    labels, header = _as_labels(mask), _header_of(like)
     if header is not None:
-        check_fit(labels.shape, header)
+        _check_fit(labels.shape, header)
     if not 2 <= labels.ndim <= 4:
         raise ScanError(f"{path.name} cannot be written: {labels.ndim} axes.")
     names = tuple(class_names or ())
@@ -190,9 +189,9 @@ def write_probabilities(
     maps = np.asarray(probabilities, np.float32)
     if not 3 <= maps.ndim <= 5:
         raise ScanError(f"{path.name} cannot be written: {maps.ndim} axes.")
-    header = header_of(like)
+    header = _header_of(like)
     if header is not None:
-        check_fit(maps.shape[1:], header)
+        _check_fit(maps.shape[1:], header)
     names = ("background", *(class_names or ()))
     assert kind.write_maps is not None
     with atomic_path(path) as temporary:

@@ -4,7 +4,9 @@ import pytest
 from PIL import Image
 
 from napari_segdino.errors import InputError
+from napari_segdino.io.cases import Case, Dataset, child, split_of
 from napari_segdino.io.datasets import dataset_of, narrowed, open_dataset
+from napari_segdino.io.folder_layouts import case_folders, numbered, videos
 
 
 def touch(root, *names):
@@ -281,3 +283,51 @@ def test_pairs_are_a_data_set_and_names_are_unique(tmp_path):
     files += [(tmp_path / "b/a.png", tmp_path / "m.png")]
     with pytest.raises(InputError, match="two images named"):
         dataset_of(files, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train2017/a.png", "train"),
+        ("ISIC2018_Task1_Training_Input/a.png", "train"),
+        ("valid/x/a.png", "validation"),
+        ("x/TESTING/a.png", "test"),
+        ("contest/a.png", ""),
+        ("x/train.png", ""),
+    ],
+)
+def test_a_split_is_read_from_words_of_folders(tmp_path, name, split):
+    assert split_of(tmp_path / name, tmp_path) == split
+
+
+def test_a_subfolder_is_found_whatever_its_capitals(tmp_path):
+    (tmp_path / "Masks").mkdir()
+    (tmp_path / "labels").touch()
+    assert child(tmp_path, ("mask", "masks")) == tmp_path / "Masks"
+    assert child(tmp_path, ("labels",)) is None, "it is a file"
+    assert child(tmp_path / "nowhere", ("masks",)) is None
+
+
+def test_the_cases_of_a_split(tmp_path):
+    cases = [Case(n, (), tmp_path, s) for n, s in (("a", "train"), ("b", "test"))]
+    found = Dataset(tmp_path, "any", tuple(cases))
+    assert [c.name for c in found.of("test")] == ["b"]
+    assert found.of("validation") == ()
+
+
+def test_numbers_pair_images_and_masks(tmp_path):
+    touch(tmp_path, "img0001.nii", "img0002.nii", "label0001.nii", "readme.txt")
+    found = numbered(tmp_path)
+    assert shown(found) == {"img0001": ("", "img0001.nii", "label0001.nii", "")}
+    touch(tmp_path, "label0003.nii")
+    assert numbered(tmp_path) is None, "a mask without an image is another layout"
+
+
+def test_frames_of_a_video_are_one_group(tmp_path):
+    for video in "ab":
+        touch(tmp_path, f"train/images/{video}/1.png", f"train/labels/{video}/1.png")
+    assert shown(videos(tmp_path)) == {
+        "a/1": ("train", "1.png", "1.png", "a"),
+        "b/1": ("train", "1.png", "1.png", "b"),
+    }
+    assert case_folders(touch(tmp_path / "flat", "a.png")) is None

@@ -10,7 +10,13 @@ from pydicom.data import get_testdata_file
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import can_read, list_series, read_scan
+from napari_segdino.io.dicom import is_dicom, iter_read_dicom
+from napari_segdino.io.dicom_frames import Slice
+from napari_segdino.io.dicom_index import Series, faults, regular_slices
+from napari_segdino.io.dicom_pixels import rescaled
 from napari_segdino.io.read import iter_read_scan
+from napari_segdino.io.scan import ReadOptions
+from napari_segdino.progress import Progress, drive
 
 
 def test_a_series_is_sorted_by_position_and_rescaled(dicom_folder):
@@ -370,3 +376,71 @@ def test_what_no_library_decodes_is_not_called_damaged(dicom_folder, capfd):
     ):
         read_scan(path)
     assert capfd.readouterr() == ("", "")
+
+
+def series_at(*heights, leaning=0.0):
+    """Axial slices at these heights in mm, each moved by `leaning` in y a mm."""
+    places = [(0.0, leaning * z, float(z)) for z in heights]
+    slices = tuple(Slice(f"{i}.dcm", at, i) for i, at in enumerate(places))
+    axial = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    return Series("1.2", "", "CT", (len(slices), 4, 4), axial, slices)
+
+
+def test_a_file_is_told_by_the_word_after_its_preamble(tmp_path, dicom_slice):
+    dicom_slice(tmp_path / "a", np.zeros((2, 2)), (0, 0, 0))
+    (tmp_path / "b").write_bytes(b"DICM" + bytes(200))
+    (tmp_path / "c").write_bytes(bytes(128))
+    assert [is_dicom(tmp_path / name) for name in "abc"] == [True, False, False]
+
+
+def test_a_folder_is_read_in_steps(dicom_folder):
+    steps = []
+    scan = drive(iter_read_dicom(dicom_folder, ReadOptions()), steps.append)
+    assert all(isinstance(step, Progress) for step in steps)
+    assert [(s.done, s.total) for s in steps] == [(i, 5) for i in range(5)] * 2
+    assert np.asarray(scan.data)[:, 0, 0].tolist() == [-1000, -800, -600, -400, -200]
+
+
+def test_places_that_come_back_are_times(tmp_path):
+    chosen, repeats, notes = regular_slices(series_at(0, 0, 2, 2, 4))
+    assert (chosen.tolist(), repeats) == ([[0, 2], [1, 3]], 2)
+    assert notes == (
+        "Left out: 1 of 5 slices, whose places are not shown 2 times as the others.",
+    )
+    chosen, repeats, notes = regular_slices(series_at(0, 2, 2, 4, 6))
+    assert (chosen.tolist(), repeats) == ([[0, 1, 3, 4]], 1)
+    assert notes == ("Left out: 1 of 5 slices, whose places are shown twice.",)
+
+
+@pytest.mark.parametrize(
+    ("series", "words"),
+    [
+        (series_at(0, 2, 4), None),
+        (series_at(0, 2, 8, 10), "About 2 of the slices are missing"),
+        (series_at(0, 2, 4.5), "varies from 2.00 to 2.50 mm; 2.25 mm is used"),
+        (series_at(0, 2, 4, leaning=1.0), "tilted by 45.0 degrees"),
+        (series_at(0), None),
+    ],
+)
+def test_what_is_wrong_with_slices_is_said(series, words):
+    found = faults(series)
+    assert len(found) == (words is not None)
+    assert all(words in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "limits", "kind", "values"),
+    [
+        (1, 0, (0, 4095), "u2", [0, 10]),
+        (2, -1000, (0, 4095), "i2", [-1000, -980]),
+        (1, 5, (0, 255), "u2", [5, 15]),
+        (0.5, 0, (0, 4095), "f8", [0, 5]),
+        (-1, 0, (0, 65535), "i4", [0, -10]),
+    ],
+)
+def test_the_type_holds_all_that_a_file_could_say(
+    slope, intercept, limits, kind, values
+):
+    found = rescaled(np.array([0, 10], np.uint16), slope, intercept, limits)
+    assert found.dtype == kind
+    assert found.tolist() == values

@@ -6,6 +6,7 @@ import pytest
 from dicom_slices import make_enhanced, make_frames, make_slice
 
 from napari_segdino.io import list_series, read_scan
+from napari_segdino.io.dicom_frames import Slice, Stack, gather, numbers
 
 FRAMES = np.arange(4)[:, None, None] * 10 + np.zeros((4, 3, 5))
 
@@ -167,3 +168,40 @@ def test_a_table_of_values_is_looked_up(tmp_path):
 def test_zero_spacing_is_not_believed(tmp_path):
     make_slice(tmp_path / "a.dcm", np.eye(3), (0, 0, 0), PixelSpacing=[0, 0])
     assert read_scan(tmp_path / "a.dcm").spacing == (1, 1)
+
+
+AXIAL, CORONAL = (1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0, -1)
+
+
+def stack_at(*heights, orientation=AXIAL, spacing=(0.5, 0.5)):
+    slices = tuple(Slice(f"{z}", (0.0, 0.0, float(z)), 0) for z in heights)
+    return Stack(orientation, spacing, slices)
+
+
+def test_stacks_fit_but_for_rounding():
+    one = stack_at(0)
+    assert one.fits(stack_at(1, orientation=(1, 1e-3, 0, 0, 1, 0)))
+    assert one.fits(stack_at(1, spacing=(0.5002, 0.5)))
+    assert not one.fits(stack_at(1, spacing=(0.51, 0.5)))
+    assert not one.fits(stack_at(1, orientation=CORONAL))
+    assert not one.fits(stack_at(1, orientation=None))
+
+
+def test_stacks_of_one_orientation_are_gathered_and_sorted():
+    parts = [stack_at(4), stack_at(1, orientation=CORONAL), stack_at(2), stack_at(0)]
+    found = gather(parts)
+    assert [[one.path for one in stack.slices] for stack in found] == [
+        ["0", "2", "4"],
+        ["1"],
+    ]
+
+
+def test_elements_of_other_than_so_many_numbers_are_none():
+    tags = pydicom.Dataset()
+    tags.PixelSpacing = [0.5, 0.25]
+    tags.SliceThickness = 2
+    tags.SeriesDescription = "ab"
+    assert numbers(tags, "PixelSpacing", 2) == (0.5, 0.25)
+    assert numbers(tags, "PixelSpacing", 3) is None
+    assert numbers(tags, "SeriesDescription", 2) is None
+    assert numbers(tags, "ImagePositionPatient", 3) is None

@@ -15,7 +15,9 @@ from dicom_slices import make_slice
 from numcodecs import Blosc
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import read_scan
+from napari_segdino.io import read_scan, zarr_chunks
+from napari_segdino.io.itk import check_inside
+from napari_segdino.io.zarr_chunks import lazy_array
 
 VOLUME = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
 
@@ -232,3 +234,26 @@ def test_members_of_a_gzip_chunk_are_counted_together(tmp_path):
     chunk.write_bytes(compressed("gzip", bytes(1 << 19)) * 40)
     with pytest.raises(ScanError, match="a part of it is damaged"):
         read_scan(path).data.compute()
+
+
+@pytest.mark.parametrize("name", ["a.raw", "./a.raw", "not_there.raw", "slice%03d.raw"])
+def test_names_of_files_beside_a_header_are_taken(tmp_path, name):
+    (tmp_path / "a.raw").touch()
+    check_inside(tmp_path / "a.mhd", name)
+    with pytest.raises(ScanError, match="points at pixels outside of its folder"):
+        check_inside(tmp_path / "a.mhd", f"../{name}")
+
+
+def test_chunks_are_counted_before_any_is_read(tmp_path, monkeypatch):
+    array = zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=(3, 5), chunks=(2, 2), dtype="u1"
+    )
+    array[...] = np.arange(15).reshape(3, 5)
+    # Two rows of three chunks, the last ones cut at the border.
+    monkeypatch.setattr(zarr_chunks, "MOST_CHUNKS", 6)
+    lazy = lazy_array(array, tmp_path / "a.zarr")
+    assert lazy.chunks == ((2, 1), (2, 2, 1))
+    assert np.array_equal(lazy[1:, 3:].compute(), array[1:, 3:])
+    monkeypatch.setattr(zarr_chunks, "MOST_CHUNKS", 5)
+    with pytest.raises(ScanError, match="its chunks are too small or too large"):
+        lazy_array(array, tmp_path / "a.zarr")

@@ -7,6 +7,8 @@ import SimpleITK as sitk
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import read_mask, read_scan, write_mask, write_probabilities
+from napari_segdino.io.nifti import read_nifti, write_nifti, write_nifti_maps
+from napari_segdino.io.scan import ReadOptions
 
 DATA = np.arange(7 * 6 * 5, dtype=np.int16).reshape(7, 6, 5)
 STRAIGHT = np.diag([0.5, 0.75, 3.0, 1.0])
@@ -264,3 +266,36 @@ def test_probabilities_keep_the_place_of_their_scan(tmp_path):
     image = sitk.ReadImage(str(written))
     assert image.GetNumberOfComponentsPerPixel() == 2
     assert np.array_equal(np.moveaxis(sitk.GetArrayFromImage(image), -1, 0), maps)
+
+
+def test_a_file_of_any_program_counts_x_first_and_lies_in_ras(tmp_path):
+    values = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    matrix = np.diag([2.0, 3.0, 4.0, 1.0])
+    matrix[:3, 3] = 10, 20, 30
+    image = nib.Nifti1Image(values, matrix)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, tmp_path / "a.nii")
+    scan = read_nifti(tmp_path / "a.nii", ReadOptions())
+    assert (scan.axes, scan.shape, scan.spacing) == ("ZYX", (4, 3, 2), (4, 3, 2))
+    assert scan.data[3, 2, 1] == values[1, 2, 3]
+    assert scan.geometry.origin == (-10, -20, 30), "left and posterior are positive"
+    assert scan.geometry.direction == (-1, 0, 0, 0, -1, 0, 0, 0, 1)
+
+
+def test_a_mask_without_a_scan_is_read_back_in_its_place(tmp_path):
+    labels = np.zeros((2, 3, 4), np.uint8)
+    labels[1, 2, 3] = 7
+    write_nifti(tmp_path / "m.nii.gz", labels, None, ("ignored",))
+    again = read_nifti(tmp_path / "m.nii.gz", ReadOptions())
+    assert np.array_equal(again.data, labels)
+    assert (again.spacing, again.warnings) == ((1, 1, 1), ())
+    assert np.allclose(again.affine, np.eye(4))
+
+
+def test_maps_lie_on_the_fifth_axis(tmp_path):
+    maps = np.stack([np.full((3, 4), 0.25), np.full((3, 4), 0.75)]).astype(np.float32)
+    write_nifti_maps(tmp_path / "p.nii", maps, None, ())
+    found = nib.load(tmp_path / "p.nii")
+    assert found.shape == (4, 3, 1, 1, 2)
+    assert found.header.get_intent()[0] == "vector"
+    assert np.asarray(found.dataobj)[0, 0, 0, 0].tolist() == [0.25, 0.75]

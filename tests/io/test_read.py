@@ -14,7 +14,9 @@ from PIL import Image
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io import can_read, read_mask, read_scan
-from napari_segdino.io.scan import Header
+from napari_segdino.io.npy import read_npy, write_npy
+from napari_segdino.io.photo import looked_up, read_photo, turned_upright
+from napari_segdino.io.scan import Header, ReadOptions
 
 VOLUME = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
 ITK_NAMES = ["a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a.mhd"]
@@ -377,3 +379,54 @@ def test_distances_of_voxels_in_mm(axes, units, wanted):
     header = Header(shape=(3,) * len(axes), axes=axes, spacing=steps, units=units)
     found = header.voxel_mm
     assert found is None if wanted is None else found == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shown"),
+    [
+        (1, [[1, 2], [3, 4]]),
+        (2, [[2, 1], [4, 3]]),
+        (3, [[4, 3], [2, 1]]),
+        (4, [[3, 4], [1, 2]]),
+        (5, [[1, 3], [2, 4]]),
+        (6, [[3, 1], [4, 2]]),
+        (7, [[4, 2], [3, 1]]),
+        (8, [[2, 4], [1, 3]]),
+        (9, [[1, 2], [3, 4]]),
+    ],
+)
+def test_an_orientation_turns_and_mirrors(orientation, shown):
+    held = np.array([[1, 2], [3, 4]])
+    assert turned_upright(held, orientation).tolist() == shown
+    assert turned_upright(held[None], orientation, axis=1)[0].tolist() == shown
+
+
+def test_a_palette_gives_colours_on_a_new_axis():
+    table = np.array([[0, 0, 0], [10, 20, 30]], np.uint8)
+    assert looked_up(np.array([[1, 0]]), table).tolist() == [[[10, 20, 30], [0, 0, 0]]]
+    assert looked_up(np.array([[1, 0]]), table[:, 0]).tolist() == [[10, 0]]
+
+
+def test_a_palette_picture_read_as_a_mask_gives_its_numbers(tmp_path):
+    from PIL import Image
+
+    picture = Image.fromarray(np.array([[0, 2], [1, 0]], np.uint8), "P")
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    picture.save(tmp_path / "p.png")
+    mask = read_photo(tmp_path / "p.png", ReadOptions(as_mask=True))
+    assert (mask.axes, mask.data.tolist()) == ("YX", [[0, 2], [1, 0]])
+    shown = read_photo(tmp_path / "p.png", ReadOptions())
+    assert (shown.axes, shown.data[0, 1].tolist()) == ("YXC", [0, 255, 0])
+
+
+def test_an_array_is_mapped_where_that_is_asked_for(tmp_path):
+    path, array = tmp_path / "a.npy", np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    write_npy(path, array, None, ())
+    whole = read_npy(path, ReadOptions(axes="zyx"))
+    assert (whole.axes, whole.spacing, whole.units[0]) == ("ZYX", (1, 1, 1), "pixel")
+    assert np.array_equal(whole.data, array)
+    assert not isinstance(whole.data, np.memmap)
+    mapped = read_npy(path, ReadOptions(axes="ZYX", lazy=True))
+    assert isinstance(mapped.data, np.memmap)
+    with pytest.raises(ScanError, match="does not name 3 different axes"):
+        read_npy(path, ReadOptions(axes="YX"))

@@ -9,6 +9,7 @@ from dicom_slices import make_enhanced
 from napari_segdino.errors import ScanError
 from napari_segdino.io import read_mask, read_scan, write_mask, write_probabilities
 from napari_segdino.io.napari_plugin import is_mask
+from napari_segdino.io.seg import is_seg, write_seg
 
 hd = pytest.importorskip("highdicom")
 
@@ -72,6 +73,55 @@ def test_slices_that_another_program_left_out(dicom_folder, tmp_path, mask):
     seg.NumberOfFrames = len(keep)
     seg.save_as(path)
     assert np.array_equal(read_mask(path), mask[1:])
+
+
+def test_a_pixel_is_of_a_fractional_segment_from_half_on(dicom_folder, tmp_path):
+    import pydicom
+    from pydicom.sr.codedict import codes
+
+    scan = read_scan(dicom_folder)
+    shares = np.zeros((5, 6, 7), np.float32)
+    shares[1, 2, :5] = 0, 0.4, 0.51, 0.9, 1
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name="any", version="1", family=codes.cid7162.ArtificialIntelligence
+    )
+    segment = hd.seg.SegmentDescription(
+        segment_number=1,
+        segment_label="any",
+        segmented_property_category=codes.SCT.Tissue,
+        segmented_property_type=codes.SCT.Tissue,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+    )
+    made = hd.seg.Segmentation(
+        source_images=[pydicom.dcmread(name) for name in scan.files],
+        pixel_array=shares,
+        segmentation_type=hd.seg.SegmentationTypeValues.FRACTIONAL,
+        segment_descriptions=[segment],
+        series_instance_uid=hd.UID(),
+        series_number=1,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="any",
+        manufacturer_model_name="any",
+        software_versions="1",
+        device_serial_number="0",
+        omit_empty_frames=False,
+    )
+    assert made.MaximumFractionalValue == 255
+    made.save_as(tmp_path / "fractions.dcm")
+    again = read_mask(tmp_path / "fractions.dcm")
+    assert again[1, 2].tolist() == [0, 0, 1, 1, 1, 0, 0]
+    assert again.sum() == 3
+
+
+def test_a_segmentation_is_told_by_its_class(dicom_folder, tmp_path, mask):
+    import pydicom
+
+    header = read_scan(dicom_folder).header
+    write_seg(tmp_path / "m.dcm", mask.astype(np.uint8), header, ())
+    assert is_seg(pydicom.dcmread(tmp_path / "m.dcm"))
+    assert not is_seg(pydicom.dcmread(header.files[0]))
 
 
 def test_a_mask_of_frames_that_were_sorted_lies_on_them(tmp_path):

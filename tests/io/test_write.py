@@ -17,6 +17,9 @@ from scipy.spatial.transform import Rotation
 from napari_segdino.errors import ScanError
 from napari_segdino.io import Scan, read_mask, read_scan, write_mask
 from napari_segdino.io.formats import own_suffix
+from napari_segdino.io.geometry import Geometry
+from napari_segdino.io.itk import itk_image, mask_grid
+from napari_segdino.io.scan import Header
 
 MASK = np.zeros((2, 3, 4), np.uint8)
 MASK[1, 2, 3], MASK[0, 1, 1] = 1, 2
@@ -305,3 +308,35 @@ def test_itk_that_writes_something_else_is_noticed(tmp_path, monkeypatch):
     with pytest.raises(ScanError, match="disk is full"):
         write_mask(tmp_path / "m.nrrd", MASK)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_grid_of_a_mask_is_in_millimetres():
+    grid = Geometry((4, 3), (500.0, 250.0), (1000.0, 0.0), (1.0, 0.0, 0.0, 1.0))
+    header = Header(
+        shape=(3, 4),
+        axes="YX",
+        spacing=(250.0, 500.0),
+        units=("um", "um"),
+        geometry=grid,
+    )
+    found = mask_grid((3, 4), header)
+    assert (found.spacing, found.origin) == ((0.5, 0.25), (1.0, 0.0))
+    assert mask_grid((3, 4), None) == Geometry.plain((3, 4))
+    other = mask_grid((6, 8), header)
+    assert (other.size, other.origin) == ((8, 6), (0.0, 0.0)), "it is no mask of this"
+
+
+def test_time_is_the_last_axis_of_an_itk_image():
+    plain = Geometry.plain((3, 4))
+    header = Header(
+        shape=(2, 3, 4),
+        axes="TYX",
+        spacing=(5.0, 1.0, 1.0),
+        units=("s", "mm", "mm"),
+        geometry=plain,
+    )
+    labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    image = itk_image(labels, header)
+    assert image.GetSize() == (4, 3, 2)
+    assert image.GetSpacing() == (1.0, 1.0, 5.0)
+    assert image.GetPixel(3, 2, 1) == labels[1, 2, 3]

@@ -13,6 +13,14 @@ import zarr
 from napari_segdino.errors import ScanError
 from napari_segdino.io import Scan, can_read, read_scan, write_mask
 from napari_segdino.io.mask_writer import MaskWriter
+from napari_segdino.io.omezarr import is_zarr, read_zarr
+from napari_segdino.io.omezarr_labels import (
+    create_labels,
+    finish_labels,
+    open_labels,
+    register_label,
+)
+from napari_segdino.io.scan import Header, ReadOptions
 
 AXES = [
     {"name": "c", "type": "channel"},
@@ -415,3 +423,36 @@ def test_a_cut_between_the_steps_of_replacing_a_mask_loses_none(
         raise KeyboardInterrupt
     assert (np.asarray(read_scan(path).data) == step).all()
     assert sorted(p.name for p in tmp_path.iterdir()) == [mine.name, path.name]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_label_is_made_of_the_version_of_its_image(tmp_path, version):
+    image = make_image(tmp_path / "a.ome.zarr", version)
+    like = read_zarr(image, ReadOptions()).header
+    making, target = image / "labels" / "making", image / "labels" / "cells"
+    labels = create_labels(making, target, like, np.uint8)
+    assert labels.shape == (3, 16, 20)
+    labels[0, 2, 3] = 5
+    assert open_labels(making)[0, 2, 3] == 5
+    finish_labels(making, like, ("cell",))
+    shutil.move(making, target)
+    register_label(target)
+    register_label(target)
+    group = zarr.open_group(str(image / "labels"), mode="r")
+    about = dict(group.attrs)
+    about = about if version == "0.4" else about["ome"]
+    assert about["labels"] == ["cells"], "entered once"
+    assert group.metadata.zarr_format == (2 if version == "0.4" else 3)
+    again = read_zarr(target, ReadOptions())
+    assert again.spacing == like.spacing
+    assert again.geometry.origin == like.geometry.origin
+    assert np.argwhere(np.asarray(again.data)).tolist() == [[0, 2, 3]]
+
+
+def test_a_folder_is_zarr_by_its_own_files(tmp_path):
+    header = Header(shape=(4, 4), axes="YX", spacing=(1, 1), units=("pixel",) * 2)
+    create_labels(tmp_path / "m.zarr", tmp_path / "m.ome.zarr", header, np.uint8)
+    assert is_zarr(tmp_path / "m.zarr")
+    assert not is_zarr(tmp_path)
+    register_label(tmp_path / "m.zarr")
+    assert not (tmp_path / "zarr.json").exists(), "it lies in no image"
