@@ -1,10 +1,10 @@
-"""What an estimator is made of, what it keeps, and how that is saved."""
+"""What an estimator is made of, how it learns, and how that is saved."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +19,16 @@ from napari_segdino.errors import (
     NotFittedError,
     unknown_name,
 )
+from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.heads.registry import DEFAULT_HEAD, make_head
 from napari_segdino.images.channels import check_channels
-from napari_segdino.images.planes import Planes
+from napari_segdino.images.planes import (
+    Planes,
+    pair_up,
+    planes_of_each,
+    spacing_of_each,
+)
+from napari_segdino.images.reslice import Spacing
 from napari_segdino.model_file import DAMAGED, read_model, write_model
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import FittedState, from_model_file, to_model_file
@@ -34,12 +41,26 @@ LOADED_FOR = ("encoder", "device", "cache")
 
 HEAD = ("head", "recipe")
 
+Spacings = Spacing | list[Spacing]
+"""Of one image, of all, or a list with one each."""
+
 
 class Params:
     """As in scikit-learn: what ``__init__`` is given, stored under the same names."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters given to ``__init__``."""
+        """Return the parameters given to ``__init__``.
+
+        Parameters
+        ----------
+        deep : bool
+            Read by scikit-learn alone: no parameter is an estimator.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        # As scikit-learn does: clone and set_params then work without a list of names.
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         return {name: getattr(self, name) for name in names}
 
@@ -197,6 +218,8 @@ class Estimator(Params):
                 other.random_state,
             )
             loaded = {name: self._pipeline_for[name] for name in LOADED_FOR}
+            # Compared with the parameters of what is loaded: iter_pipeline then loads
+            # anew if they were changed.
             other._pipeline_for = other.get_params() | loaded
         return other
 
@@ -219,6 +242,49 @@ class Estimator(Params):
         """
         known = self.channels_ if self.is_fitted and not anew else None
         return check_channels(images, known, self.feature_settings.neighbours)
+
+    def _iter_learn(
+        self,
+        samples: dict[str, Any],
+        images: Any,
+        marks: Any,
+        volume: bool | None,
+        axes: str | None,
+        planes: Iterable[Any] | None,
+        spacing: Spacings,
+    ) -> Steps[Self]:
+        # Shapes and channels are checked before an encoder is loaded, which may take
+        # minutes.
+        pairs = pair_up(images, marks, volume, axes)
+        channels = self.check_channels([p for p, _ in pairs], anew=not samples)
+        pipeline = yield from self.iter_pipeline()
+        # Changed on a copy: a fit that fails or is cancelled leaves what was learned as
+        # it was.
+        samples = dict(samples)
+        if not self.is_fitted and not pipeline.unsupervised_fits(channels):
+            samples.pop(UNSUPERVISED, None)
+        wanted = planes_of_each(planes, images, pairs)
+        spacings = spacing_of_each(spacing, images, pairs)
+        yield from pipeline.iter_learn(samples, pairs, wanted, spacings)
+        if not set(samples) - {UNSUPERVISED}:
+            raise InputError("Nothing is marked: paint on the image first.")
+        n_classes = max(int(kept.marks.max()) for kept in samples.values())
+        last = (self.model_, self.samples_) if self.is_fitted else None
+        device = pipeline.extractor.encoder.device
+        model = yield from pipeline.head.iter_fit(
+            samples, n_classes, self.random_state, device, last
+        )
+        self.samples_, self.model_ = samples, model
+        self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
+        self.encoder_key_ = pipeline.extractor.encoder.key
+        self.channels_ = channels
+        return self
+
+    @property
+    def has_unsupervised(self) -> bool:
+        """Whether a mask found without labels stands in for missing strokes."""
+        pipeline = getattr(self, "_pipeline", None)
+        return pipeline is not None and pipeline.unsupervised is not None
 
     # -- files -------------------------------------------------------------
 
@@ -276,6 +342,7 @@ class Estimator(Params):
         file = read_model(path)
         try:
             params, fitted = from_model_file(file)
+            # The device is this machine's affair and no part of a file.
             self = cls(**params, device=device)
         except DAMAGE as error:
             _log.error("Reading %s failed", path, exc_info=True)

@@ -7,11 +7,8 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.encoders import iter_load_encoder
-from napari_segdino.errors import InputError
 from napari_segdino.features.cache import FeatureCache, cache_folder
 from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.extract import Extractor, views_of
@@ -20,8 +17,7 @@ from napari_segdino.heads.base import Head
 from napari_segdino.heads.collect import iter_collect
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
-from napari_segdino.heads.registry import make_head
-from napari_segdino.images.channels import GREY, count_channels, join_channels
+from napari_segdino.images.channels import GREY, join_channels
 from napari_segdino.images.neighbours import cuts_of, marks_of
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import Spacing, has_depth, slice_distance
@@ -33,6 +29,8 @@ from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
     from napari_segdino.heads.probe.model import VectorModel
+
+_Found = tuple["VectorModel", list[Sample]]
 
 
 @dataclass
@@ -56,6 +54,8 @@ class Pipeline:
     ----------
     unsupervised : object
         What the head keeps of the last mask found without labels.
+    unsupervised_channels : int
+        Channels of the image that it was found on.
     """
 
     extractor: Extractor
@@ -64,8 +64,7 @@ class Pipeline:
     predicting: PredictSettings
     seed: int
     unsupervised: Any = field(default=None, init=False)
-    _unsupervised_channels: int = field(default=GREY, init=False)
-    _grouping: Head = field(default_factory=lambda: make_head("probe"), init=False)
+    unsupervised_channels: int = field(default=GREY, init=False)
 
     def with_settings(
         self,
@@ -76,8 +75,18 @@ class Pipeline:
     ) -> Pipeline:
         """Return one with other settings over the same encoder and cache.
 
-        Another head takes the place of this one's; None keeps it.
+        Parameters
+        ----------
+        head : Head, optional
+            Takes the place of this one's; None leaves that.
+        features : FeatureSettings, optional
+            None is what the head is made for.
+        predicting : PredictSettings
+            How predictions are made.
+        seed : int
+            Of all that is done by chance.
         """
+        # A shallow copy: encoder and cache are shared, so nothing is encoded anew.
         other = copy(self)
         if head is not None:
             other.head = head
@@ -85,6 +94,7 @@ class Pipeline:
             other.extractor = replace(self.extractor, levels=levels)
         other.feature_settings = features or other.head.default_features()
         other.predicting, other.seed = predicting, seed
+        # A mask found with other features cannot be learned from.
         if head is not None or other.feature_settings != self.feature_settings:
             other.unsupervised = None
         return other
@@ -95,16 +105,28 @@ class Pipeline:
         return Smoothing(self.predicting.z_sigma, self.predicting.z_unit)
 
     def unsupervised_fits(self, channels: int | None) -> bool:
-        """Whether the last unsupervised mask was of an image of such channels."""
+        """Whether the last unsupervised mask was of an image of such channels.
+
+        Parameters
+        ----------
+        channels : int, optional
+            Of the image; None where they are not known.
+        """
         if self.unsupervised is None or channels is None:
             return False
         neighbours = self.feature_settings.neighbours
         return (
-            join_channels(channels, self._unsupervised_channels, neighbours) is not None
+            join_channels(channels, self.unsupervised_channels, neighbours) is not None
         )
 
     def smooths(self, image: Planes) -> bool:
-        """Whether an image is smoothed along z; a series over time never is."""
+        """Whether an image is smoothed along z; a series over time never is.
+
+        Parameters
+        ----------
+        image : Planes
+            Nothing of it is read.
+        """
         return self.predicting.z_sigma > 0 and has_depth(image)
 
     def iter_learn(
@@ -114,7 +136,23 @@ class Pipeline:
         planes: Sequence[Sequence[int] | None],
         spacings: Sequence[Spacing],
     ) -> Steps[None]:
-        """Keep what is marked on some images, and planes of each, in `samples`."""
+        """Keep what is marked on some images, and planes of each, in `samples`.
+
+        Parameters
+        ----------
+        samples : dict of str to object
+            What is stored, by the key of the tile; changed in place.
+        pairs : iterable of (Planes, array of int)
+            Images and their marks.
+        planes : sequence of (sequence of int, optional)
+            Planes of each image to look at; None is all.
+        spacings : sequence
+            Of each image; see :func:`~napari_segdino.images.neighbours.cuts_of`.
+
+        Yields
+        ------
+        Progress
+        """
         each = zip(pairs, planes, spacings, strict=True)
         for (image, marks), wanted, spacing in each:
             cuts = self._cuts(image, spacing)
@@ -126,6 +164,8 @@ class Pipeline:
                     self.extractor.seeing(cut),
                     cut,
                     marks_of(cut, marks),
+                    # Planes are counted across z; a stroke on one of them crosses all
+                    # planes of the other cuts.
                     wanted if axis == "Z" else None,
                     self.feature_settings,
                     self.seed,
@@ -150,30 +190,68 @@ class Pipeline:
         spacing: Spacing = None,
         centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
-        """Yield Progress and a PlaneResult for each plane.
+        """Predict planes.
 
-        `spacing` is the distance of slices in mm, or all three of z, y and x.
         Smoothing along z reads the neighbours of the planes, so that each is as it
         is in the whole volume. Cuts across several axes are joined where the whole
-        volume is asked for. `centre` is the pixel whose neighbourhood is wanted
-        first.
+        volume is asked for.
+
+        Parameters
+        ----------
+        image : Planes
+            As it lies.
+        model, samples
+            A trained head, and what it learned from.
+        planes : iterable of int, optional
+            Planes in the order wanted; None is all.
+        text : str
+            For the progress.
+        spacing : float or tuple of float, optional
+            Distance of slices in mm, or of voxels along z, y and x.
+        centre : tuple of float, optional
+            Pixel (y, x) whose neighbourhood is wanted first.
+
+        Yields
+        ------
+        Progress, PartResult, PlaneResult
         """
         wanted = list(range(len(image)) if planes is None else planes)
         cuts = self._cuts(image, spacing)
+        # For a few planes the other cuts would have to be predicted whole.
         if "Z" in cuts and len(set(wanted)) < len(image):
             cuts = {"Z": cuts["Z"]}
-        how = self.head, model, samples, wanted, text
-        yield from self._iter_smoothed(image, cuts, how, spacing, centre)
+        trained = self.head, model, samples
+        return self.iter_draw(image, cuts, *trained, wanted, text, spacing, centre)
 
-    def _iter_smoothed(
+    def iter_draw(
         self,
         image: Planes,
         cuts: Mapping[str, Planes],
-        how: tuple[Head, Any, Mapping[str, Any], list[int], str],
-        spacing: Spacing,
-        centre: tuple[float, float] | None,
+        head: Head,
+        model: Any,
+        samples: Mapping[str, Any],
+        wanted: list[int],
+        text: str,
+        spacing: Spacing = None,
+        centre: tuple[float, float] | None = None,
     ) -> Steps[None]:
-        head, model, samples, wanted, text = how
+        """Predict planes from given cuts, with a head that need not be its own.
+
+        Parameters
+        ----------
+        image, samples, text, spacing, centre
+            See :meth:`iter_score`.
+        cuts : mapping of str to Planes
+            The image cut across some axes.
+        head, model
+            What predicts, and what it trained.
+        wanted : list of int
+            Planes of the image, in the order wanted.
+
+        Yields
+        ------
+        Progress, PartResult, PlaneResult
+        """
         made = image, cuts, head, model, samples
         if not self.smooths(image):
             yield from self._iter_cuts(*made, wanted, text, spacing, centre)
@@ -198,6 +276,7 @@ class Pipeline:
         spacing: Spacing,
         centre: tuple[float, float] | None,
     ) -> Steps[None]:
+        # Any cut will do: intensities are measured on the image as it lies.
         score = self.scorer(next(iter(cuts.values())), model, samples, head=head)
         settings, fusion = self.feature_settings, self.predicting.fusion
         alone = set(cuts) == {"Z"}
@@ -219,7 +298,15 @@ class Pipeline:
         return predict(score, indices, centre)
 
     def flows(self, image: Planes, score: TileScorer) -> bool:
-        """Whether marks are carried from slice to slice; never along time."""
+        """Whether marks are carried from slice to slice; never along time.
+
+        Parameters
+        ----------
+        image : Planes
+            Nothing of it is read.
+        score : TileScorer
+            Of a head.
+        """
         return (
             self.predicting.regularise and has_depth(image) and score.head.regularised
         )
@@ -250,6 +337,7 @@ class Pipeline:
         settings, extractor = self.feature_settings, self.extractor
         intensity = find_intensity(image, settings, extractor.encoder.spec)
         if not keep:
+            # A cache of no bytes stores nothing and reads nothing.
             extractor = replace(extractor, cache=FeatureCache(0))
         return TileScorer(
             extractor.seeing(image),
@@ -262,74 +350,6 @@ class Pipeline:
             measure_edges(image, intensity, settings),
         )
 
-    def iter_group(
-        self,
-        image: Planes,
-        n_groups: int,
-        planes: Iterable[int] | None,
-        centre: tuple[float, float] | None = None,
-    ) -> Steps[None]:
-        """Yield Progress and a PlaneResult for each plane, nothing learned."""
-        from napari_segdino.heads.probe.unsupervised import iter_find_groups
-
-        wanted = list(range(len(image)) if planes is None else planes)
-        cuts = cuts_of(image, "Z", self.feature_settings.neighbours)
-        cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
-        groups, samples = yield from iter_find_groups(
-            cut, wanted, extractor, self.feature_settings, n_groups, self.seed, centre
-        )
-        yield from self._iter_draw_groups(image, cuts, groups, samples, wanted, centre)
-
-    def iter_from_clicks(
-        self,
-        image: Planes,
-        marks: Any,
-        planes: Iterable[int] | None,
-        centre: tuple[float, float] | None = None,
-    ) -> Steps[None]:
-        """Yield Progress and a PlaneResult for each plane, drawn after a few marks."""
-        from napari_segdino.heads.probe.clicks import EXTRA_CLUSTERS, give_groups
-        from napari_segdino.heads.probe.unsupervised import iter_find_groups
-
-        wanted = list(range(len(image)) if planes is None else planes)
-        cuts = cuts_of(image, "Z", self.feature_settings.neighbours)
-        marked = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
-        cut, extractor = cuts["Z"], self.extractor.seeing(cuts["Z"])
-        clicked: dict[str, Any] = {}
-        how = cut, marks, marked, self.feature_settings, self.seed
-        yield from iter_collect(clicked, self._grouping, extractor, *how)
-        codes = {int(c) for kept in clicked.values() for c in kept.codes}
-        if not codes - {1}:
-            raise InputError("No class is marked: click on an object of it first.")
-        n_groups = len(codes - {1}) + EXTRA_CLUSTERS
-        groups, samples = yield from iter_find_groups(
-            cut,
-            wanted,
-            extractor,
-            self.feature_settings,
-            n_groups,
-            self.seed,
-            classes=False,
-        )
-        given = give_groups(groups, list(clicked.values()))
-        yield from self._iter_draw_groups(image, cuts, given, samples, wanted, centre)
-
-    def _iter_draw_groups(
-        self,
-        image: Planes,
-        cuts: Mapping[str, Planes],
-        groups: VectorModel,
-        samples: Sequence[Sample],
-        wanted: list[int],
-        centre: tuple[float, float] | None,
-    ) -> Steps[None]:
-        """Draw groups, and keep a sample of what they say."""
-        self.unsupervised = self.head.unsupervised_sample(groups, samples)
-        self._unsupervised_channels = count_channels(image)
-        nothing: dict[str, Any] = {}
-        how = self._grouping, groups, nothing, wanted, "Grouping"
-        yield from self._iter_smoothed(image, cuts, how, None, centre)
-
 
 def iter_make_pipeline(
     encoder: str,
@@ -340,7 +360,25 @@ def iter_make_pipeline(
     predicting: PredictSettings,
     seed: int,
 ) -> Steps[Pipeline]:
-    """Load the encoder and yield Progress while it is fetched and read.
+    """Load an encoder and join it with a head.
+
+    Parameters
+    ----------
+    encoder, device : str
+        See :func:`~napari_segdino.encoders.load_encoder`.
+    cache : CacheSettings
+        How many features are stored, and where.
+    head : Head
+        What is trained.
+    features : FeatureSettings, optional
+        None is what the head is made for.
+    predicting, seed
+        See :class:`Pipeline`.
+
+    Yields
+    ------
+    Progress
+        While the encoder is fetched and read.
 
     Returns
     -------

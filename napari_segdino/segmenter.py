@@ -8,21 +8,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.errors import InputError
-from napari_segdino.estimator import Estimator
+from napari_segdino.estimator import Estimator, Spacings
+from napari_segdino.grouping import iter_from_clicks, iter_group
 from napari_segdino.heads.probe.samples import UNSUPERVISED
-from napari_segdino.images.planes import (
-    as_planes,
-    pair_up,
-    planes_of_each,
-    spacing_of_each,
-)
+from napari_segdino.images.planes import as_planes, pair_up
 from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
-
-Spacings = Spacing | list[Spacing]
-"""Of one image, of all, or a list with one each."""
 
 
 class Segmenter(Estimator):
@@ -66,6 +58,15 @@ class Segmenter(Estimator):
         old probe file does not say.
     class_info_ : object
         Names and colours, or whatever else JSON can hold: kept in probe files.
+
+    Examples
+    --------
+    >>> from napari_segdino import Segmenter
+    >>> segmenter = Segmenter("efficientnet_lite0", device="cpu")
+    >>> segmenter.fit(image, marks)  # marks: 1 background, 2 an object, 0 neither
+    >>> labels = segmenter.predict(another_image)
+    >>> path = segmenter.save("nuclei.segdino")
+    >>> labels = Segmenter.load(path).predict(volume, axes="ZYX")
     """
 
     # -- learning ----------------------------------------------------------
@@ -113,8 +114,9 @@ class Segmenter(Estimator):
         WeightsError
             If the encoder cannot be loaded.
         """
-        how: Any = {"volume": volume, "axes": axes, "spacing": spacing}
-        return drive(self.iter_fit(images, marks, **how))
+        return drive(
+            self.iter_fit(images, marks, volume=volume, axes=axes, spacing=spacing)
+        )
 
     def partial_fit(
         self,
@@ -126,11 +128,23 @@ class Segmenter(Estimator):
     ) -> Self:
         """Learn from more marks; earlier ones still count.
 
-        Marks of a plane that was seen before replace its earlier marks. See
-        :meth:`fit` for the parameters.
+        Marks of a plane that was seen before replace its earlier marks.
+
+        Parameters
+        ----------
+        images, marks, volume, axes, spacing
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        Segmenter
+            Itself.
         """
-        how: Any = {"volume": volume, "axes": axes, "spacing": spacing}
-        return drive(self.iter_partial_fit(images, marks, **how))
+        return drive(
+            self.iter_partial_fit(
+                images, marks, volume=volume, axes=axes, spacing=spacing
+            )
+        )
 
     def iter_fit(
         self,
@@ -141,7 +155,22 @@ class Segmenter(Estimator):
         axes: str | None = None,
         spacing: Spacings = None,
     ) -> Steps[Self]:
-        """Yield :class:`Progress` while doing what :meth:`fit` does."""
+        """Do what :meth:`fit` does step by step; closing it cancels.
+
+        Parameters
+        ----------
+        images, marks, volume, axes, spacing
+            As for :meth:`fit`.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        Segmenter
+            Itself.
+        """
         return self._iter_learn({}, images, marks, volume, axes, None, spacing)
 
     def iter_partial_fit(
@@ -154,14 +183,25 @@ class Segmenter(Estimator):
         planes: Iterable[Any] | None = None,
         spacing: Spacings = None,
     ) -> Steps[Self]:
-        """Yield :class:`Progress` while doing what :meth:`partial_fit` does.
+        """Do what :meth:`partial_fit` does step by step; closing it cancels.
 
         Parameters
         ----------
+        images, marks, volume, axes, spacing
+            As for :meth:`fit`.
         planes : iterable of int, optional
             Only look at these planes' marks (flat indices over the leading
             axes), one such for each image of a list; None looks at all. Where a
             volume is cut across other axes, all of its marks must be given.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        Segmenter
+            Itself.
 
         Notes
         -----
@@ -171,45 +211,6 @@ class Segmenter(Estimator):
         first = self._pipeline.unsupervised if self.has_unsupervised else None
         samples = getattr(self, "samples_", {UNSUPERVISED: first} if first else {})
         return self._iter_learn(samples, images, marks, volume, axes, planes, spacing)
-
-    def _iter_learn(
-        self,
-        samples: dict[str, Any],
-        images: Any,
-        marks: Any,
-        volume: bool | None,
-        axes: str | None,
-        planes: Iterable[Any] | None,
-        spacing: Spacings,
-    ) -> Steps[Self]:
-        pairs = pair_up(images, marks, volume, axes)
-        channels = self.check_channels([p for p, _ in pairs], anew=not samples)
-        pipeline = yield from self.iter_pipeline()
-        samples = dict(samples)
-        if not self.is_fitted and not pipeline.unsupervised_fits(channels):
-            samples.pop(UNSUPERVISED, None)
-        wanted = planes_of_each(planes, images, pairs)
-        spacings = spacing_of_each(spacing, images, pairs)
-        yield from pipeline.iter_learn(samples, pairs, wanted, spacings)
-        if not set(samples) - {UNSUPERVISED}:
-            raise InputError("Nothing is marked: paint on the image first.")
-        n_classes = max(int(kept.marks.max()) for kept in samples.values())
-        last = (self.model_, self.samples_) if self.is_fitted else None
-        device = pipeline.extractor.encoder.device
-        model = yield from pipeline.head.iter_fit(
-            samples, n_classes, self.random_state, device, last
-        )
-        self.samples_, self.model_ = samples, model
-        self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
-        self.encoder_key_ = pipeline.extractor.encoder.key
-        self.channels_ = channels
-        return self
-
-    @property
-    def has_unsupervised(self) -> bool:
-        """Whether a mask found without labels stands in for missing strokes."""
-        pipeline = getattr(self, "_pipeline", None)
-        return pipeline is not None and pipeline.unsupervised is not None
 
     # -- predicting --------------------------------------------------------
 
@@ -262,7 +263,12 @@ class Segmenter(Estimator):
         axes: str | None = None,
         spacing: Spacing = None,
     ) -> NDArray[np.floating]:
-        """Predict probabilities; see :meth:`predict` for the parameters.
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        image, volume, axes, spacing
+            As for :meth:`predict`.
 
         Returns
         -------
@@ -346,7 +352,7 @@ class Segmenter(Estimator):
         """
         source = as_planes(image, volume, axes)
         pipeline = yield from self.iter_pipeline()
-        yield from pipeline.iter_group(source, n_classes, planes, centre)
+        yield from iter_group(pipeline, source, n_classes, planes, centre)
 
     def iter_from_clicks(
         self,
@@ -381,4 +387,4 @@ class Segmenter(Estimator):
         """
         ((source, marked),) = pair_up([image], [marks], volume, axes)
         pipeline = yield from self.iter_pipeline()
-        yield from pipeline.iter_from_clicks(source, marked, planes, centre)
+        yield from iter_from_clicks(pipeline, source, marked, planes, centre)

@@ -12,7 +12,7 @@ from napari_segdino.features.edges import measure_edges
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
 from napari_segdino.images.planes import as_planes
-from napari_segdino.inference.regularise import _diffuse
+from napari_segdino.inference.diffusion import diffuse
 from napari_segdino.io.sample import sample_scan
 
 STEP, SIDE, WIDE = 6, 1026, 1920
@@ -37,7 +37,7 @@ def flowed(image, x0, edges):
     columns = slice(x0 // STEP, x0 // STEP + brown.shape[1])
     marked = np.clip(brown + noise[:, columns], 0.02, 0.98).astype(np.float32)
     trust = (2 * marked - 1) ** 2 + np.float32(0.02)
-    return _diffuse(colour, marked[None], trust, edges)[0]
+    return diffuse(colour, marked[None], trust, edges)[0]
 
 
 def main():

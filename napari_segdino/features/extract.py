@@ -127,10 +127,8 @@ class Extractor:
         import torch
 
         multiple = self.encoder.spec.multiple
-        feature_settings = torch.stack(
-            [show(t, view, multiple) for t in triples(image)]
-        )
-        encoded = self.encoder.encode(feature_settings, self.levels)
+        batch = torch.stack([show(t, view, multiple) for t in triples(image)])
+        encoded = self.encoder.encode(batch, self.levels)
         return [level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded]
 
 

@@ -31,7 +31,18 @@ class Cut:
         return len(self.rows) * len(self.columns)
 
     def around(self, centre: tuple[float, float]) -> list[tuple[int, int]]:
-        """Rows and columns of all tiles, those nearest to pixel (y, x) first."""
+        """Order the tiles by their distance to a pixel.
+
+        Parameters
+        ----------
+        centre : tuple of float
+            (y, x) in pixels of the plane; it may lie outside.
+
+        Returns
+        -------
+        list of (row, column)
+            All tiles, the nearest first.
+        """
 
         def distance(at: tuple[int, int]) -> float:
             y, x = self.rows[at[0]], self.columns[at[1]]
@@ -41,13 +52,27 @@ class Cut:
         return sorted(np.ndindex(len(self.rows), len(self.columns)), key=distance)
 
     def tile(self, row: int, column: int) -> Tile:
-        """Return one of the tiles."""
+        """Return one of the tiles.
+
+        Parameters
+        ----------
+        row, column : int
+            Which.
+        """
         y, x = self.rows[row], self.columns[column]
         return Tile(y.start, y.stop, x.start, x.stop)
 
 
 def cut_plane(shape: tuple[int, ...], settings: FeatureSettings) -> Cut:
-    """Cut a plane of `shape` (Y, X, ...) as :func:`cut_tiles` does."""
+    """Cut a plane as :func:`cut_tiles` does.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the plane in pixels; more axes may follow.
+    settings : FeatureSettings
+        Size and overlap of the tiles.
+    """
     tiles = cut_tiles((shape[0], shape[1]), settings.longest_tile, settings.overlap)
     rows = sorted({(tile.y0, tile.y1) for tile in tiles})
     columns = sorted({(tile.x0, tile.x1) for tile in tiles})
@@ -93,6 +118,7 @@ class Blender:
         y, x = self.cut.rows[row], self.cut.columns[column]
         weights = y.weights[:, None] * x.weights
         block: NDArray[np.float32] = part[:, y.inner, x.inner] * weights
+        # Columns first: what is then handed to the row below is complete along x.
         block = self._join_left(column, block)
         return self._join_above(row, x.first, block)
 
@@ -105,7 +131,10 @@ class Blender:
         self._left = None
         if column + 1 == len(columns):
             return block
+        # From here on the next tile counts as well: it is held back until that one
+        # comes.
         stop = columns[column + 1].first - columns[column].first
+        # A copy, so that the whole block is not held by a view of its seam.
         self._left = block[:, :, stop:].copy()
         return block[:, :, :stop]
 
@@ -121,6 +150,8 @@ class Blender:
         stop = rows[row + 1].first - rows[row].first
         if self._above is None:
             width = self.cut.columns[-1].stop
+            # Allocated once a plane: all rows of tiles share as much with the next one,
+            # or less.
             shape = len(block), block.shape[1] - stop, width
             self._above = np.zeros(shape, np.float32)
         self._above[:, :, here] = block[:, stop:]

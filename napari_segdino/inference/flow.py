@@ -2,12 +2,7 @@
 
 What is marked on one slice speaks for the next ones as far as no edge stands between,
 and slices that the probe is sure of speak for those that it is not: the linear system
-of :mod:`napari_segdino.inference.regularise` with edges along z as well.
-
-References
-----------
-L. Grady, "Random walks for image segmentation", IEEE TPAMI 28(11), 2006, and
-"Multilabel random walker image segmentation using prior models", CVPR 2005.
+of :mod:`napari_segdino.inference.diffusion` with edges along z as well.
 """
 
 from __future__ import annotations
@@ -25,24 +20,22 @@ from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import Spacing, spacing_zyx
+from napari_segdino.inference.diffusion import (
+    VOLUME_STEPS,
+    iter_diffuse_volume,
+    marks_on_cells,
+    put_marks,
+    trust_in,
+)
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.inference.registration import iter_carry
-from napari_segdino.inference.regularise import (
-    PAINTED,
-    SMOOTHNESS,
-    UNSURE,
-    guide,
-    marks_on_cells,
-)
+from napari_segdino.inference.regularise import guide
 from napari_segdino.inference.smoothing import neighbourhood
 from napari_segdino.inference.uncertainty import temper
 from napari_segdino.progress import Progress, Steps, relay
 
 if TYPE_CHECKING:
     import torch
-
-EDGE = 7.0
-"""How fast neighbours part, in the volume's mean squared difference within slices."""
 
 SIGMA = 0.6
 """Least smoothing of the slices whose edges count, in pixels."""
@@ -53,14 +46,8 @@ ACROSS = 2.0
 FLATTEST, TALLEST = 1 / 25, 4.0
 """Between these, the side of a cell over the distance of slices changes that weight."""
 
-LEAK = 1e-3
-"""Part of a neighbour's weight that no edge stops."""
-
 RADIUS = 1
 """Of the guided filter where a cell is a pixel; a wider one blurs small planes."""
-
-STEPS = 60
-"""Conjugate-gradient steps; more change next to nothing."""
 
 UNSCORED = 1e-3
 """Weight of a cell on a slice that was not predicted: it only passes on."""
@@ -110,11 +97,31 @@ class Volume:
         return grid_step(self.image.plane_shape)
 
     def pixels(self, index: int) -> Map:
-        """Return a plane's intensities, shape (C, Y, X)."""
+        """Return the intensities of a plane.
+
+        Parameters
+        ----------
+        index : int
+            Flat index of the plane.
+
+        Returns
+        -------
+        numpy.ndarray, shape (C, Y, X), float32
+        """
         return self.intensity.apply(np.asarray(self.image.read(index)))
 
     def cells(self, index: int) -> Map:
-        """Return a plane as its edges count, shape (C, gy, gx)."""
+        """Return a plane as its edges count.
+
+        Parameters
+        ----------
+        index : int
+            Flat index of the plane.
+
+        Returns
+        -------
+        numpy.ndarray, shape (C, gy, gx), float32
+        """
         return smooth_colour(self.pixels(index), self.step, SIGMA)
 
     def edges(self) -> float:
@@ -128,6 +135,8 @@ class Volume:
         for index in np.unique(picks):
             cells = self.cells(int(index))
             for axis in (1, 2):
+                # Within slices only: how far apart slices lie is what `across` accounts
+                # for.
                 squares = np.diff(cells, axis=axis) ** 2
                 total += float(squares.sum())
                 count += int(squares[0].size)
@@ -193,6 +202,7 @@ class Flow:
 
         yield from relay(self.predict(sorted(set(wanted))), take)
         flowed: dict[int, Map] = {}
+        # Marks are looked for, planes between are not encoded: they only pass on.
         around = [i for i in neighbourhood(wanted, depth, REACH) if i in self.marks]
         first, last = min([*maps, *around]), max([*maps, *around])
         marked = {i: marks_on_cells(self.marks[i], self.volume.step) for i in around}
@@ -201,6 +211,7 @@ class Flow:
         for start, stop in slabs(first, last + 1, self._slab_planes()):
             needed = [i for i in dict.fromkeys(wanted) if start <= i < stop]
             if needed:
+                # Slabs overlap, so that what is marked beyond a seam speaks across it.
                 span = range(max(first, start - HALO), min(last + 1, stop + HALO))
                 found = yield from self._iter_slab(span, maps, edges)
                 flowed |= {i: found[:, i - span.start] for i in needed}
@@ -218,29 +229,26 @@ class Flow:
         """Let the planes of a slab flow; shape (K, Z, gy, gx)."""
         import torch
 
-        yield Progress(0, STEPS, TEXT)
+        yield Progress(0, VOLUME_STEPS, TEXT)
         guides = np.stack([self.volume.cells(i) for i in span], 1)
         classes = len(next(iter(maps.values())))
         evidence = np.full((classes, *guides.shape[1:]), 1 / classes, np.float32)
         trust = np.full(guides.shape[1:], UNSCORED, np.float32)
         for at, index in enumerate(span):
             if index in maps:
-                evidence[:, at] = maps[index]
-                best = np.sort(maps[index], 0)
-                trust[at] = (best[-1] - best[-2]) ** 2 + np.float32(UNSURE)
+                evidence[:, at], trust[at] = maps[index], trust_in(maps[index])
             if index in self.marks:
                 marked = marks_on_cells(self.marks[index], self.volume.step)
-                at_marks = marked > 0
-                codes = np.arange(1, classes + 1)[:, None]
-                evidence[:, at, at_marks] = codes == marked[at_marks]
-                trust[at, at_marks] = PAINTED
+                put_marks(evidence[:, at], trust[at], marked)
+        # Of two classes one is the rest of the other: solved once.
         free = slice(1, None) if classes == 2 else slice(None)
-        flowed = yield from iter_diffuse(
+        flowed = yield from iter_diffuse_volume(
             torch.from_numpy(guides).to(self.device),
             torch.from_numpy(evidence[free]).to(self.device),
             torch.from_numpy(trust).to(self.device),
             edges,
             self.volume.across(),
+            TEXT,
         )
         return flowed.cpu().numpy()
 
@@ -251,6 +259,7 @@ class Flow:
             return maps
         k, y, x = maps.shape
         room = (0, 0), (0, -y % step), (0, -x % step)
+        # The last cells may reach over the border; zeros there would lower their means.
         padded = np.pad(maps, room, mode="edge")
         parts = padded.reshape(k, padded.shape[1] // step, step, -1, step)
         mean: Map = parts.mean((2, 4))
@@ -261,6 +270,8 @@ class Flow:
         import torch
 
         grey = torch.from_numpy(self.volume.pixels(index)).mean(0)
+        # Where a cell is a pixel the filter has nothing to bring to a finer grid, only
+        # edges to follow.
         radius = None if self.volume.step > 1 else RADIUS
         fine = guide(torch.from_numpy(flowed), grey, radius).clamp(0, 1)
         if len(fine) == 1:
@@ -271,109 +282,19 @@ class Flow:
 
 
 def slabs(first: int, stop: int, planes: int) -> list[tuple[int, int]]:
-    """Cut planes from `first` to before `stop` into equal runs of at most `planes`."""
+    """Cut planes into equal runs.
+
+    Parameters
+    ----------
+    first, stop : int
+        The planes, end excluded.
+    planes : int
+        Longest run.
+
+    Returns
+    -------
+    list of (start, stop)
+    """
     count = -(-(stop - first) // planes)
     ends = np.linspace(first, stop, count + 1).round().astype(int)
     return [(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)]
-
-
-def resemblance(guides: torch.Tensor) -> torch.Tensor:
-    """Return how much each slice resembles the next one, shape (Z - 1,).
-
-    Parameters
-    ----------
-    guides : torch.Tensor, shape (C, Z, Y, X)
-        Intensities of the slices.
-
-    Returns
-    -------
-    torch.Tensor
-        Pearson correlation, 0 where it is negative: pictures that have nothing to do
-        with each other say nothing about each other. 1 where both are of one tone.
-    """
-    import torch
-
-    from_mean = guides - guides.mean((2, 3), keepdim=True)
-    spread = (from_mean**2).sum((0, 2, 3))
-    common = (from_mean[:, 1:] * from_mean[:, :-1]).sum((0, 2, 3))
-    both = (spread[1:] * spread[:-1]).sqrt()
-    flat = torch.maximum(spread[1:], spread[:-1]) < 1e-9
-    return torch.where(flat, 1.0, common / both.clamp_min(1e-12)).clamp(0, 1)
-
-
-def iter_diffuse(
-    guides: torch.Tensor,
-    evidence: torch.Tensor,
-    trust: torch.Tensor,
-    edges: float,
-    across: float,
-) -> Steps[torch.Tensor]:
-    """Minimise trust-weighted distance to the evidence plus edge-weighted steps.
-
-    Parameters
-    ----------
-    guides : torch.Tensor, shape (C, Z, Y, X)
-        Their differences are edges.
-    evidence : torch.Tensor, shape (S, Z, Y, X)
-        Maps from 0 to 1, each by itself.
-    trust : torch.Tensor, shape (Z, Y, X)
-        Weight of the evidence, above 0.
-    edges : float
-        Mean squared difference of neighbours that counts as usual.
-    across : float
-        Weight of neighbours along z against those in the slice.
-
-    Yields
-    ------
-    Progress
-
-    Returns
-    -------
-    torch.Tensor, shape (S, Z, Y, X)
-        Between the least and the largest of the evidence.
-    """
-    import torch
-
-    links = []
-    for axis in range(3):
-        squares = (guides.diff(dim=axis + 1) ** 2).sum(0)
-        link = torch.exp(squares * (-EDGE / (edges + 1e-12)))
-        if axis == 0:
-            link = across * (link + LEAK * resemblance(guides)[:, None, None])
-        else:
-            link = link + LEAK
-        links.append(SMOOTHNESS * link)
-    diagonal = trust.clone()
-    for axis, link in enumerate(links):
-        size = diagonal.shape[axis]
-        diagonal.narrow(axis, 1, size - 1).add_(link)
-        diagonal.narrow(axis, 0, size - 1).add_(link)
-
-    def apply(z: torch.Tensor) -> torch.Tensor:
-        out = diagonal * z
-        for axis, link in enumerate(links):
-            size = z.shape[axis] - 1
-            out.narrow(axis, 1, size).addcmul_(link, z.narrow(axis, 0, size), value=-1)
-            out.narrow(axis, 0, size).addcmul_(link, z.narrow(axis, 1, size), value=-1)
-        return out
-
-    flowed = []
-    total = len(evidence) * STEPS
-    for number, start in enumerate(evidence):
-        z = start.clone()
-        residual = trust * start - apply(z)
-        scaled = residual / diagonal
-        direction, left = scaled.clone(), float((residual * scaled).sum())
-        for step in range(STEPS):
-            if left < 1e-8 * z.numel():
-                break
-            yield Progress(number * STEPS + step, total, TEXT)
-            applied = apply(direction)
-            length = left / max(float((direction * applied).sum()), 1e-20)
-            z.add_(direction, alpha=length)
-            residual.sub_(applied, alpha=length)
-            torch.div(residual, diagonal, out=scaled)
-            last, left = left, float((residual * scaled).sum())
-            direction.mul_(left / last).add_(scaled)
-        flowed.append(z)
-    return torch.stack(flowed)

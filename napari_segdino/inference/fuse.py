@@ -84,6 +84,7 @@ def fuse(
         if total is None or norm is None:
             total, norm = weight * view, weight
         else:
+            # In place: with many classes the maps of a tile are hundreds of megabytes.
             total, norm = total.addcmul_(weight, view), norm + weight
     if total is None or norm is None:
         raise InputError("There is no view to join.")

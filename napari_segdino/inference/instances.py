@@ -128,6 +128,7 @@ def _find(
     """Number the objects of a class from 1; return how many there are."""
     inside = mask == code
     if settings.max_hole > 0:
+        # Holes that another class fills are no holes.
         inside = fill_holes(inside, settings.max_hole, steps, free=mask == 0)
     found = _separate(inside, likely, steps, settings)
     return _keep_sizes(found, float(np.prod(steps)), settings)
@@ -163,6 +164,7 @@ def fill_holes(
     small[0] = False
     for axis in range(inside.ndim):
         for edge in (0, -1):
+            # What touches the border of the image may go on beyond it.
             small[np.unique(np.take(holes, edge, axis))] = False
     filled = small[holes]
     kept: Bools = filled if free is None else filled & free
@@ -200,6 +202,7 @@ def _relief(
     """
     from scipy import ndimage
 
+    # Padded, so that the border of the image is a border of objects too.
     distance = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=steps)
     inner = (slice(1, -1),) * inside.ndim
     relief: Floats = np.log(distance[inner] + min(steps))
@@ -212,11 +215,15 @@ def _peaks(relief: Floats, inside: Bools, depth: float) -> Bools:
     """Peaks that rise above the way to any higher one: extended maxima."""
     from skimage.morphology import local_maxima, reconstruction
 
+    # Far below, so that no way from peak to peak leads over the outside.
     low = float(relief[inside].min()) - 10.0
     relief = np.where(inside, relief, low)
+    # A share of the peak is a difference of logarithms: log(peak) - log((1 - depth)
+    # peak).
     fall = -np.log1p(-np.clip(depth, 1e-6, 1 - 1e-6))
     footprint = np.ones((3,) * relief.ndim)
     flooded = reconstruction(relief - fall, relief, footprint=footprint)
+    # A lower rim: to skimage an image that is one plateau has no maximum.
     padded = np.pad(flooded, 1, constant_values=low - 1)
     peaks: Bools = local_maxima(padded, connectivity=relief.ndim)
     inner: Bools = peaks[(slice(1, -1),) * relief.ndim] & inside

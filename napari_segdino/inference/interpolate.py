@@ -63,6 +63,7 @@ def interpolate_shape(
         ends = [mask == label for mask in (first, last)]
         if any(end.any() for end in ends):
             found[label] = _blend(ends, share, scale)
+    # Background is as far away as the nearest class is near.
     found[0] = -found[1:].max(0, initial=-np.inf)
     return found
 
@@ -91,6 +92,8 @@ def interpolate_mask(
     score = interpolate_shape(first, last, share, scale)
     if probabilities is not None:
         size = max(_diameter(first, scale), _diameter(last, scale))
+        # At least half a pixel: on the masks themselves the band would have no width to
+        # divide by.
         band = max(0.5 * min(scale), UNSURE * size * 2 * min(share, 1 - share))
         score = _with_image(score / band, probabilities)
     mask: NDArray[np.unsignedinteger] = score.argmax(0).astype(label_dtype(len(score)))
@@ -129,11 +132,14 @@ def _blend(
     inside = [_signed_distance(end, scale) for end in ends]
     if not (ends[0].any() and ends[1].any()):
         there, near = (inside[0], 1 - share) if ends[0].any() else (inside[1], share)
+        # Its deepest point reaches 0 halfway, so that the object shrinks to nothing
+        # there.
         gone = -float(there.max())
         alone: Map = near * there + (1 - near) * np.float32(gone)
         return alone
     centres = [np.array(center_of_mass(end)) for end in ends]
     centre = (1 - share) * centres[0] + share * centres[1]
+    # The distances move and not the masks: a shifted mask would be blurred.
     moved = [
         shift(one, centre - own, order=1, mode="nearest")
         for one, own in zip(inside, centres, strict=True)

@@ -20,6 +20,13 @@ def check_spacing(
 ) -> tuple[float, ...]:
     """Return the spacing by axis, 1 if not given.
 
+    Parameters
+    ----------
+    array : numpy.ndarray
+        A mask.
+    spacing : sequence of float, optional
+        Distance between its pixels by axis.
+
     Raises
     ------
     InputError
@@ -78,6 +85,8 @@ def measure_objects(
     wanted = ["label", "num_pixels", "centroid"]
     if channels is not None:
         wanted += ["intensity_mean", "intensity_std", "intensity_min", "intensity_max"]
+    # The spacing is not given to skimage: centroids shall be in pixels, as napari's
+    # points are.
     found = regionprops_table(labels, channels, properties=wanted)
     table: Table = {"label": found["label"]}
     if classes is not None:
@@ -88,6 +97,7 @@ def measure_objects(
     for name, values in found.items():
         if name.startswith("intensity_"):
             measure, _, channel = name.removeprefix("intensity_").partition("-")
+            # skimage numbers columns of one channel too: mean-0.
             many = channels is not None and channels.shape[-1] > 1
             table[f"{measure}_{channel}" if many else measure] = values
     return table

@@ -109,7 +109,13 @@ ScoreTile = Callable[[NDArray[Any]], "torch.Tensor"]
 
 
 def label_dtype(n_classes: int) -> type[np.unsignedinteger]:
-    """Smallest of uint8 and uint16 that holds the labels."""
+    """Return the smaller of uint8 and uint16 that holds the labels.
+
+    Parameters
+    ----------
+    n_classes : int
+        Classes with background.
+    """
     return np.uint8 if n_classes <= 256 else np.uint16
 
 
@@ -148,6 +154,7 @@ def iter_blocks(
     """
     cut = cut_plane(plane.shape, settings)
     blender = Blender(cut)
+    # One row earlier: its seam is part of the first row that is wanted.
     for row in range(max(0, first_row - 1), len(cut.rows)):
         for column, span in enumerate(cut.columns):
             tile = cut.tile(row, column)
@@ -227,6 +234,8 @@ def predict_around(
         maps = score(plane[cut.tile(row, column).slices]).numpy()
         if total is None:
             total = np.zeros((len(maps), *plane.shape[:2]), np.float32)
+        # Weights of all tiles sum to 1 at the end; until then the largest sum is the
+        # best there is.
         part = total[:, y.first : y.last, x.first : x.last]
         part += maps[:, y.inner, x.inner] * (y.weights[:, None] * x.weights)
         labels = part.argmax(0).astype(label_dtype(len(part)))
@@ -246,7 +255,18 @@ def iter_planes(
 ) -> Steps[None]:
     """Predict planes in the order asked for.
 
-    With a `centre`, tiles nearest to it come first.
+    Parameters
+    ----------
+    read : callable
+        Gives the raw pixels of a plane by its index.
+    indices : iterable of int
+        Planes.
+    score, settings
+        See :func:`iter_blocks`.
+    text : str
+        For the progress.
+    centre : tuple of float, optional
+        Pixel (y, x) that is looked at.
 
     Yields
     ------
@@ -262,6 +282,8 @@ def iter_planes(
     yield Progress(done, total, text)
     for index in wanted:
         plane = read(index)
+        # Planes of one image have one shape, so the first one tells how many tiles
+        # there will be.
         total = len(wanted) * (count := cut_plane(plane.shape, settings).count)
         if centre is None or count == 1:
             steps = predict_plane(plane, index, score, settings)

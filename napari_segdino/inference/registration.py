@@ -65,7 +65,11 @@ class _Slice:
         factor = SIDE / max(grey.shape)
         if factor < 1:
             shape = [max(1, round(n * factor)) for n in grey.shape]
+            # Smaller: the flow's time grows with the pixels, and masks hardly gain from
+            # more.
             grey = resize(grey, shape, order=1, anti_aliasing=True)
+        # float16: the slice is part of the cache's key and stays as long as the
+        # displacement does.
         pixels = np.ascontiguousarray(grey, np.float16)
         return cls(pixels, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
 
@@ -90,6 +94,7 @@ class _Registration:
 def _register(reference: _Slice, moving: _Slice) -> _Registration:
     from skimage.registration import optical_flow_tvl1
 
+    # A single row has no gradient along it; skimage fails there.
     if min(reference.pixels.shape) < 2:
         return _Registration(np.zeros((2, *reference.pixels.shape), np.float16), 0.0)
     steps = optical_flow_tvl1(
@@ -98,6 +103,8 @@ def _register(reference: _Slice, moving: _Slice) -> _Registration:
         num_warp=WARPS,
         num_iter=ITERATIONS,
     )
+    # And not the correlation after registration: pictures that have nothing in common
+    # are warped until they correlate, but by a displacement that is torn.
     strain = np.mean([np.abs(np.diff(steps, axis=axis)).mean() for axis in (1, 2)])
     fit = (LARGE_STRAIN - strain) / (LARGE_STRAIN - USUAL_STRAIN)
     return _Registration(steps.astype(np.float16), float(np.clip(fit, 0, 1)))
@@ -113,6 +120,7 @@ def _carry(maps: Map, reference: _Slice, moving: _Slice) -> Map:
     places = np.indices(shape, np.float32)
     for axis in (0, 1):
         step = found.steps[axis].astype(np.float32)
+        # Displacements are in pixels of the reduced slice.
         places[axis] += resize(step, shape, order=1) * scale[axis]
     weight = np.float32(DECAY * found.fit)
     moved = [ndimage.map_coordinates(m, places, order=1, mode="nearest") for m in maps]
@@ -163,6 +171,7 @@ def iter_carry(
                 slices[index] = _Slice.of(cells(index))
             here = slices[index]
             if carried is not None and last is not None:
+                # `here` is the reference: its pixels are looked up in the slice before.
                 carried = _carry(carried, here, last)
                 if index in maps:
                     maps[index] = _add(maps[index], carried)

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.local import on_grid
+from napari_segdino.inference.diffusion import (
+    diffuse,
+    marks_on_cells,
+    put_marks,
+    trust_in,
+)
 
 if TYPE_CHECKING:
     import torch
-
-SMOOTHNESS = 10.0
-"""Weight of neighbours against a probe that is sure."""
-
-EDGE = 4.0
-"""How fast neighbours part, in the tile's mean squared difference."""
-
-STEPS = 30
-"""Conjugate-gradient steps; more change nothing visible."""
-
-UNSURE = 0.02
-"""Weight of a cell that the probe is undecided about; a sure one weighs 1."""
-
-PAINTED = 10.0
-"""Weight of a painted cell."""
 
 RADIUS, EPSILON = 3, 1e-3
 """Guided filter: radius in pixels, and variance that counts as an edge."""
 
 SIGMA_SIDE = 512
 """Longer side of the tile in whose pixels the width of :func:`smooth` is given."""
-
-Map = NDArray[np.float32]
 
 
 def refine(
@@ -46,9 +32,9 @@ def refine(
 ) -> torch.Tensor:
     """Bring probabilities from the regular grid to pixels, along edges.
 
-    A sparse linear system (as in random walks with a prior, Grady 2005) lets
-    sure cells and strokes speak for their neighbours, and a fast guided filter
-    (He and Sun 2015) carries the result to full resolution.
+    A sparse linear system (:mod:`~napari_segdino.inference.diffusion`) lets sure cells
+    and strokes speak for their neighbours, and a fast guided filter [1]_ carries the
+    result to full resolution.
 
     Parameters
     ----------
@@ -68,6 +54,10 @@ def refine(
     -------
     torch.Tensor, shape (K, Y, X), float32
         Not negative; they sum to 1.
+
+    References
+    ----------
+    .. [1] K. He and J. Sun, Fast guided filter, arXiv 1505.00996, 2015.
     """
     import torch
     from torch.nn import functional
@@ -79,21 +69,16 @@ def refine(
         )[0, :, : grid.shape[0], : grid.shape[1]]
         return fine / fine.sum(0)
     evidence = probabilities.numpy().copy()
-    order = np.sort(evidence, 0)
-    trust = (order[-1] - order[-2]) ** 2 + np.float32(UNSURE)
+    trust = trust_in(evidence)
     if marks is not None:
-        painted = marks_on_cells(marks.numpy(), grid_step(grid.shape))
-        marked = painted > 0
-        evidence[:, marked] = (
-            np.arange(1, len(evidence) + 1)[:, None] == painted[marked]
-        )
-        trust[marked] = PAINTED
+        put_marks(evidence, trust, marks_on_cells(marks.numpy(), grid_step(grid.shape)))
     free = slice(1, None) if len(evidence) == 2 else slice(None)
     colour = grid.colour.float().numpy()
-    flowed = torch.from_numpy(_diffuse(colour, evidence[free], trust, edges))
+    flowed = torch.from_numpy(diffuse(colour, evidence[free], trust, edges))
     fine = guide(flowed, grid.grey).clamp_(0, 1)
     if len(evidence) == 2:
         fine = torch.cat([1 - fine, fine])
+    # The filter takes each class by itself, so they need not sum to 1 any more.
     return fine / fine.sum(0).clamp_min(1e-6)
 
 
@@ -115,6 +100,8 @@ def smooth(probabilities: torch.Tensor, sigma: float) -> torch.Tensor:
     import torch
     from scipy.ndimage import gaussian_filter
 
+    # In proportion to the tile, so that an image at twice the resolution is smoothed
+    # the same.
     width = sigma * max(probabilities.shape[1:]) / SIGMA_SIDE
     if not width:
         return probabilities
@@ -122,66 +109,26 @@ def smooth(probabilities: torch.Tensor, sigma: float) -> torch.Tensor:
     return torch.from_numpy(maps)
 
 
-def marks_on_cells(marks: NDArray[Any], step: int) -> NDArray[Any]:
-    """Mark a cell where any of its pixels is marked: thin strokes count."""
-    room = [(0, -size % step) for size in marks.shape]
-    y, x = (-(-size // step) for size in marks.shape)
-    cells: NDArray[Any] = np.pad(marks, room).reshape(y, step, x, step).max((1, 3))
-    return cells
-
-
-def _diffuse(colour: Map, evidence: Map, trust: Map, edges: float | None = None) -> Map:
-    """Minimise trust-weighted distance to the evidence plus edge-weighted steps."""
-    down = ((colour[:, 1:] - colour[:, :-1]) ** 2).sum(0)
-    right = ((colour[:, :, 1:] - colour[:, :, :-1]) ** 2).sum(0)
-    own = (down.sum() + right.sum()) / max(1, down.size + right.size)
-    mean = (own if edges is None else edges) + 1e-12
-    down, right = (
-        (SMOOTHNESS * (np.exp(-EDGE * d / mean) + 1e-3)).astype(np.float32)
-        for d in (down, right)
-    )
-    diagonal = trust.copy()
-    diagonal[1:] += down
-    diagonal[:-1] += down
-    diagonal[:, 1:] += right
-    diagonal[:, :-1] += right
-
-    def apply(z: Map) -> Map:
-        out = diagonal * z
-        out[1:] -= down * z[:-1]
-        out[:-1] -= down * z[1:]
-        out[:, 1:] -= right * z[:, :-1]
-        out[:, :-1] -= right * z[:, 1:]
-        return out
-
-    return np.stack([_solve(apply, diagonal, trust * e, e) for e in evidence])
-
-
-def _solve(apply: Any, diagonal: Map, target: Map, start: Map) -> Map:
-    """Conjugate gradients with the diagonal as preconditioner."""
-    z = start.copy()
-    residual = target - apply(z)
-    scaled = residual / diagonal
-    direction, size = scaled.copy(), float((residual * scaled).sum())
-    for _ in range(STEPS):
-        if size < 1e-8 * z.size:
-            break
-        applied = apply(direction)
-        step = np.float32(size / max(float((direction * applied).sum()), 1e-20))
-        z += step * direction
-        residual -= step * applied
-        scaled = residual / diagonal
-        last, size = size, float((residual * scaled).sum())
-        direction = scaled + np.float32(size / last) * direction
-    return z
-
-
 def guide(
     coarse: torch.Tensor, grey: torch.Tensor, radius: int | None = None
 ) -> torch.Tensor:
-    """Carry maps (K, gy, gx) to pixels (K, Y, X) along a grey tile's edges.
+    """Carry maps to pixels along a grey tile's edges.
 
     The radius is in cells; None is :data:`RADIUS` pixels.
+
+    Parameters
+    ----------
+    coarse : torch.Tensor, shape (K, gy, gx)
+        Maps on the regular grid.
+    grey : torch.Tensor, shape (Y, X)
+        The tile.
+    radius : int, optional
+        Of the filter, in cells; None is :data:`RADIUS` pixels.
+
+    Returns
+    -------
+    torch.Tensor, shape (K, Y, X), float32
+        It may leave the range of the maps a little.
     """
     import torch
     from torch.nn import functional
@@ -209,9 +156,12 @@ def _guided(
     radius = min(radius, (min(grey.shape) - 1) // 2)
     if radius < 1:
         return torch.zeros_like(maps), maps
+    # One pass over all planes that are averaged.
     means = _box(torch.cat([grey[None], grey[None] ** 2, maps, grey * maps]), radius)
     k = len(maps)
     mean, square, of_maps, product = means.split([1, 1, k, k])
+    # Where grey varies less than EPSILON the slope goes to 0 and the filter is a plain
+    # mean.
     slope = (product - mean * of_maps) / (square - mean**2 + EPSILON)
     slope, offset = _box(torch.cat([slope, of_maps - slope * mean]), radius).chunk(2)
     return slope, offset
@@ -222,6 +172,7 @@ def _box(planes: torch.Tensor, radius: int) -> torch.Tensor:
     from torch.nn import functional
 
     side = 2 * radius + 1
+    # Along one axis and then the other: a square mean of 2 n and not n^2 terms.
     rows = functional.avg_pool2d(
         planes[None], (side, 1), 1, (radius, 0), count_include_pad=False
     )

@@ -60,12 +60,28 @@ class TileScorer:
     flows_later: bool = False
 
     def may_have_marks(self, tile: NDArray[Any]) -> bool:
-        """Whether marks are known of a tile of this shape, range and kind."""
+        """Whether marks are known of a tile of this shape, range and kind.
+
+        Parameters
+        ----------
+        tile : numpy.ndarray, shape (Y, X, C)
+            Raw pixels.
+        """
         kinds = {kind_of(key) for key in self.painted}
         return kind_of(self._key(tile)) in kinds
 
     def marks_on(self, tile: NDArray[Any]) -> NDArray[Any] | None:
-        """Return what is marked on a tile (Y, X, C), shape (Y, X), if anything."""
+        """Return what is marked on a tile, if anything.
+
+        Parameters
+        ----------
+        tile : numpy.ndarray, shape (Y, X, C)
+            Raw pixels.
+
+        Returns
+        -------
+        numpy.ndarray of uint8, shape (Y, X), or None
+        """
         marks = self.painted.get(self._key(tile))
         return None if marks is None else marks.numpy()
 
@@ -92,6 +108,8 @@ class TileScorer:
         import torch
 
         grids = (self.extractor.grid(tile, self.intensity, v) for v in self.views)
+        # Lazily: of many views only the first grid is held, along whose edges all is
+        # refined.
         first = next(grids)
         maps = [self._predict(first), *(self._predict(g) for g in grids)]
         fused = fuse(maps, self.settings.fusion) if len(maps) > 1 else maps[0]
@@ -101,6 +119,8 @@ class TileScorer:
         flow = self.settings.regularise and not self.flows_later
         flowed = refine(fused, first, marks, flow, self.edges)
         heat = self.head.temperature(self.model)
+        # Surer only afterwards: sharpened probabilities would be trusted too much where
+        # they flow.
         heat = max(1.0, heat) if self.flows_later else heat
         calibrated = temper(flowed.numpy(), heat)
         return torch.from_numpy(calibrated)

@@ -73,7 +73,13 @@ class Smoothing:
         return min(self.z_sigma, self.max_mm / spacing)
 
     def reach(self, spacing: float | None) -> int:
-        """Return how many slices to either side count; see `sigma_in_slices`."""
+        """Return how many slices to either side count.
+
+        Parameters
+        ----------
+        spacing : float, optional
+            See :meth:`sigma_in_slices`.
+        """
         return len(kernel(self.sigma_in_slices(spacing))) // 2
 
 
@@ -98,7 +104,18 @@ def neighbourhood(wanted: Iterable[int], depth: int, reach: int) -> list[int]:
 
 
 def kernel(sigma: float) -> NDArray[np.float64]:
-    """Return scipy's Gaussian of `sigma` slices, shape (2 r + 1,); it sums to 1."""
+    """Return the weights of a Gaussian along z.
+
+    Parameters
+    ----------
+    sigma : float
+        Its width in slices.
+
+    Returns
+    -------
+    numpy.ndarray, shape (2 r + 1,)
+        As scipy's; they sum to 1.
+    """
     reach = int(TRUNCATE * sigma + 0.5)
     if reach == 0:
         return np.ones(1)
@@ -210,6 +227,7 @@ class _Classes:
 
     def noted(self, plane: PlaneResult) -> PlaneResult:
         """Compare a smoothed plane with what it was, and give it back."""
+        # pop: as few planes are remembered as the window holds.
         before = self.before.pop(plane.index)
         self.seen.update(before)
         self.lost.update(before - _classes_on(plane))
@@ -256,6 +274,7 @@ class _Window:
         """Give the planes that wait for neighbours that will not come."""
         while self.waiting:
             yield self._smooth(self.waiting.popleft())
+        # The next plane begins a run of its own.
         self.planes.clear()
 
     def _follows(self, index: int) -> bool:
@@ -267,6 +286,8 @@ class _Window:
         while self.planes[0][0] < index - self.reach:
             self.planes.popleft()
         first, last = self.planes[0][0], self.planes[-1][0]
+        # Beyond the first and the last slice the border repeats, as mode="nearest" of
+        # scipy.
         at = np.arange(index - self.reach, index + self.reach + 1)
         shares = np.bincount(np.clip(at, first, last) - first, self.weights)
         total = np.zeros(self.planes[0][1].shape, np.float64)

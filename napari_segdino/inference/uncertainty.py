@@ -31,6 +31,7 @@ def entropy(probabilities: ArrayLike) -> Map:
 
     p = np.asarray(probabilities)
     total = np.zeros(p.shape[1:], np.float32)
+    # Class by class: the entropy of all at once would need another copy of the maps.
     for one in p:
         total += entr(one.astype(np.float32, copy=False))
     share: Map = np.clip(total / np.float32(np.log(max(2, len(p)))), 0, 1)
@@ -65,6 +66,8 @@ def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:
     p = np.asarray(probabilities, np.float32)
     if temperature == 1:
         return p
+    # By the largest first: a high power of small numbers would be 0 in float32 for all
+    # classes.
     p = p / np.maximum(p.max(axis, keepdims=True), 1e-30)
     p = p ** np.float32(1 / temperature)
     tempered: Map = p / p.sum(axis, keepdims=True)

@@ -117,6 +117,7 @@ def iter_flow(
     """
     volume = Volume(image, score.intensity, spacing)
     later = replace(score, flows_later=True)
+    # Runs and not all planes of a volume: the order in which they are wanted stays.
     for _, group in groupby(wanted, lambda index: index // volume.depth):
         planes = list(group)
         near = neighbourhood(planes, volume.depth, REACH)
@@ -128,9 +129,12 @@ def iter_flow(
             volume,
             lambda indices: predict(later, indices, None),
             marks,
+            # What makes less sure was applied before the flow, what makes surer is
+            # applied after it.
             min(1.0, score.head.temperature(score.model)),
             score.extractor.encoder.device,
         )
+        # The plane on screen does not wait until the others are encoded.
         first = 1 if centre is not None else len(planes)
         for part in (planes[:first], planes[first:]):
             if part:
@@ -140,7 +144,23 @@ def iter_flow(
 def find_marks(
     seen: Planes, score: TileScorer, settings: FeatureSettings, planes: Iterable[int]
 ) -> dict[int, NDArray[Any]]:
-    """Return the marks (Y, X) of those planes that have any."""
+    """Return the marks of those planes that have any.
+
+    Parameters
+    ----------
+    seen : Planes
+        The image as the encoder sees it.
+    score : TileScorer
+        Knows the marks by the content of their tiles.
+    settings : FeatureSettings
+        Size and overlap of the tiles.
+    planes : iterable of int
+        Planes that are looked at.
+
+    Returns
+    -------
+    dict of int to numpy.ndarray, shape (Y, X), uint8
+    """
     if not score.painted:
         return {}
     tiles = cut_tiles(seen.plane_shape, settings.longest_tile, settings.overlap)
@@ -153,6 +173,8 @@ def find_marks(
             marks = score.marks_on(plane[tile.slices])
             if marks is not None:
                 whole = found.setdefault(index, np.zeros(seen.plane_shape, np.uint8))
+                # Where tiles overlap both know the same marks; maximum puts them
+                # together.
                 whole[tile.slices] = np.maximum(whole[tile.slices], marks)
     return found
 

@@ -9,7 +9,7 @@ from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
 from napari_segdino.images.lazy import LazyPlanes
 from napari_segdino.images.planes import as_planes
-from napari_segdino.inference.regularise import _diffuse
+from napari_segdino.inference.diffusion import diffuse
 
 SMALL = FeatureSettings(tile=64, overlap=16)
 UNIT = Intensity((0.0,), (1.0,))
@@ -51,7 +51,7 @@ def test_tiles_of_other_contrast_agree_where_they_overlap():
 
     def apart(scale):
         left, right = (
-            _diffuse(colour[:, :, a], bright[None][:, :, a], trust[:, a], scale)[0]
+            diffuse(colour[:, :, a], bright[None][:, :, a], trust[:, a], scale)[0]
             for a in (slice(0, 96), slice(64, 160))
         )
         return np.abs(left[:, 72:88] - right[:, 8:24]).mean()

@@ -13,6 +13,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.images.planes import as_planes
 from napari_segdino.inference import flow, registration
+from napari_segdino.inference.diffusion import resemblance
 from napari_segdino.inference.flow import Flow, Volume, slabs
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, drive
@@ -250,10 +251,10 @@ def test_unrelated_slices_pass_nothing_on_where_no_edge_lets_it():
     image = random.random((3, 1, 16, 16)).astype(np.float32)
     alike = np.repeat(image[:1], 3, 0)
     found = [
-        flow.resemblance(torch.from_numpy(a.transpose(1, 0, 2, 3)))
+        resemblance(torch.from_numpy(a.transpose(1, 0, 2, 3)))
         for a in (image, alike, 1 - 2 * (np.arange(3) % 2)[:, None, None, None] * alike)
     ]
     assert float(found[0].max()) < 0.2
     np.testing.assert_allclose(found[1], 1, rtol=1e-5)
     assert not found[2].any(), "the opposite of each other"
-    assert (flow.resemblance(torch.ones(1, 3, 4, 4)) == 1).all()
+    assert (resemblance(torch.ones(1, 3, 4, 4)) == 1).all()

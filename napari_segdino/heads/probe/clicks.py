@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
+from napari_segdino.config import FeatureSettings
+from napari_segdino.errors import InputError
+from napari_segdino.features.extract import Extractor
+from napari_segdino.heads.collect import iter_collect
 from napari_segdino.heads.probe.basis import Basis
-from napari_segdino.heads.probe.samples import Sample
-from napari_segdino.heads.probe.unsupervised import Groups
+from napari_segdino.heads.probe.probe_head import ProbeHead
+from napari_segdino.heads.probe.samples import BACKGROUND, Sample
+from napari_segdino.heads.probe.unsupervised import Groups, iter_find_groups
+from napari_segdino.images.planes import Planes
+from napari_segdino.progress import Steps
 
 EXTRA_CLUSTERS = 2
 """Groups beside those of the clicked classes."""
@@ -104,3 +112,60 @@ def give_groups(groups: Groups, samples: Sequence[Sample]) -> ClickedGroups:
     owners = torch.zeros(inside.shape[1], dtype=torch.int64)
     owners[torch.from_numpy(columns)] = classes[torch.from_numpy(rows)] - 1
     return ClickedGroups(groups, owners, int(codes.max()))
+
+
+def iter_find_clicked(
+    image: Planes,
+    marks: Any,
+    planes: Sequence[int],
+    extractor: Extractor,
+    settings: FeatureSettings,
+    seed: int,
+) -> Steps[tuple[ClickedGroups, list[Sample]]]:
+    """Find the groups that were clicked on an image.
+
+    Parameters
+    ----------
+    image : Planes
+        As the encoder sees it.
+    marks : array of int
+        Its marks, in its spatial shape.
+    planes : sequence of int
+        Planes that matter; groups are found on a few of them.
+    extractor : Extractor
+        Encodes tiles.
+    settings : FeatureSettings
+        Tiles and views.
+    seed : int
+        The same seed gives the same groups.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    groups : ClickedGroups
+        What was found.
+    samples : list of Sample
+        The tiles that it was found on.
+
+    Raises
+    ------
+    InputError
+        If no class is marked; background alone is none.
+    """
+    marked = [p for p in range(len(image)) if np.any(marks[image.index(p)])]
+    clicked: dict[str, Any] = {}
+    yield from iter_collect(
+        clicked, ProbeHead(), extractor, image, marks, marked, settings, seed
+    )
+    codes = {int(c) for one in clicked.values() for c in one.codes}
+    classes = codes - {BACKGROUND}
+    if not classes:
+        raise InputError("No class is marked: click on an object of it first.")
+    count = len(classes) + EXTRA_CLUSTERS
+    groups, samples = yield from iter_find_groups(
+        image, planes, extractor, settings, count, seed, classes=False
+    )
+    return give_groups(groups, list(clicked.values())), samples
