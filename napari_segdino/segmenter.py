@@ -56,8 +56,8 @@ class Segmenter(Estimator):
     channels_ : int or None
         Channels of the images it learned from, 3 for grey and RGB; None where an
         old probe file does not say.
-    class_info_ : object
-        Names and colours, or whatever else JSON can hold: kept in probe files.
+    class_info_ : list of dict, optional
+        Names and colours, as JSON can hold them: kept in probe files.
 
     Examples
     --------

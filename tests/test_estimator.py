@@ -91,12 +91,12 @@ def test_one_that_has_learned_nothing_shares_the_encoder_where_it_can(
 
 def test_a_file_holds_parameters_and_state_but_not_the_device(estimator, tmp_path):
     estimator.fit(*bright_square(64))
-    estimator.class_info_ = {"names": ["cell"]}
+    estimator.class_info_ = [{"name": "cell"}]
     path = estimator.save(tmp_path / "a.segdino")
     loaded = Segmenter.load(path, device="cuda")
     assert (loaded.device, loaded.encoder, loaded.head) == ("cuda", "fake", "probe")
     assert (loaded.n_classes_, loaded.classes_.tolist()) == (2, [0, 1])
-    assert loaded.class_info_ == {"names": ["cell"]}
+    assert loaded.class_info_ == [{"name": "cell"}]
     assert (loaded.encoder_key_, loaded.channels_) == ("fake:1", 3)
     assert list(loaded.samples_) == list(estimator.samples_)
 

@@ -1,12 +1,10 @@
 """Volumes predicted across several axes, and which planes probabilities flow in."""
 
 import numpy as np
-import pytest
 import torch
 from fake_encoder import FakeEncoder
 
 from napari_segdino.config import FeatureSettings, PredictSettings
-from napari_segdino.errors import InputError
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.extract import Extractor
 from napari_segdino.features.intensity import Intensity
@@ -62,8 +60,6 @@ def test_a_surer_cut_weighs_more():
     expected = (2 * np.exp(-2) * 0.5 + 1) / (2 * np.exp(-2) + 1)
     assert [plane.index for plane in planes] == [2]
     np.testing.assert_allclose(planes[0].probabilities[1], expected, atol=2e-3)
-    with pytest.raises(InputError, match="entropy or mean"):
-        joined(shares, "median")
 
 
 def scorer(painted):
