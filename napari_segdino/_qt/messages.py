@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 
-from napari_segdino._qt.controllers import probe_switch as switch
 from napari_segdino._qt.layers.image_layers import title
 from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import SegDINOError
@@ -54,6 +54,9 @@ def alert(text: str) -> None:
     show_error(text)
 
 
+SWITCH = "Change"
+"""Title of the job that makes a probe for another encoder, head or view."""
+
 NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
 
 
@@ -69,11 +72,15 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
     fitted : bool
         There is one now.
     """
-    if job == switch.TITLE:
-        return switch.summary(fitted)
+    if job == SWITCH:
+        if fitted:
+            return (
+                "Your marks were learned anew. Go back in Review brings the old probe."
+            )
+        return "It is loaded. Press Segment for a mask, or paint and press Retrain."
     if grouped:
         weak = "your strokes soon outweigh it"
-        return f"A first guess, grouped without labels; {weak}. {NEXT_STEP}"
+        return f"A first mask, grouped without labels; {weak}. {NEXT_STEP}"
     if job == "Interpolate":
         return "Drawn between the accepted slices as a proposal: correct or accept it."
     if job == "Click":
@@ -87,6 +94,31 @@ def unseen(annotation: Annotation) -> str:
     """Say that the mask of an image is drawn that is not on screen."""
     name = title(annotation.image)
     return f"The mask of {name} is drawn: choose {name} in the list to see it."
+
+
+def loaded(path: str | Path, encoder: str) -> str:
+    """Say what to do with a probe file that was loaded, and what it needs.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    encoder : str
+        That the probe is bound to.
+    """
+    from napari_segdino.encoders.load import missing_source
+
+    name = Path(path).name
+    try:
+        source = missing_source(encoder)
+    except SegDINOError as error:
+        return f"{name} is loaded. {error}"
+    if source is None:
+        return f"{name} is loaded: press Segment to use it."
+    return (
+        f"{name} is loaded. It needs {source.title}, which is not on this machine: "
+        "Segment asks before it is downloaded."
+    )
 
 
 def welcome(image: bool, drawn: bool, session: Session) -> str:

@@ -1,4 +1,4 @@
-"""What napari docks: holds the dock while it is on screen, and nothing else.
+"""What napari docks, which holds the dock while it is on screen, and the commands.
 
 napari closes a plugin's widget in four ways, and none of them is a close event
 of that widget: the x and ``remove_dock_widget`` take its parent away, the Window
@@ -23,23 +23,50 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.preferences import PLUGIN
+from napari_segdino._qt.window_state import window_of
 from napari_segdino.session.report import keep_log
 
 if TYPE_CHECKING:
-    from napari.viewer import Viewer
+    # napari resolves the annotations of commands, and knows its classes by this name.
+    import napari.viewer
+
+WIDGET = "SegDINO"
+"""What the manifest calls the dock."""
 
 _widgets: WeakKeyDictionary[Any, ReferenceType[SegDINOWidget]] = WeakKeyDictionary()
 """The widget of each window that holds its dock, or held it last."""
 
 
-def open_dock(viewer: Viewer) -> SegmentDock | None:
-    """Bring the dock of a window to the front; None if it has none."""
-    widget = _first(getattr(viewer, "__wrapped__", viewer))
+def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
+    """Return the window's dock in front of others; make it if it is not there."""
+    widget = _first(window_of(viewer))
     if widget is None:
-        return None
+        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     widget.bring_to_front()
     widget.open()
+    assert widget.dock is not None
     return widget.dock
+
+
+def segment(viewer: napari.viewer.Viewer) -> None:
+    """Draw the mask of the image that is picked in the dock."""
+    open_dock(viewer).segment()
+
+
+def retrain(viewer: napari.viewer.Viewer) -> None:
+    """Learn from the corrections and draw the mask again."""
+    open_dock(viewer).retrain()
+
+
+def accept_slice(viewer: napari.viewer.Viewer) -> None:
+    """Make the mask of the slice on screen marks."""
+    open_dock(viewer).corrector.accept()
+
+
+def export_mask(viewer: napari.viewer.Viewer) -> None:
+    """Ask for a file and write the mask to it."""
+    open_dock(viewer).export()
 
 
 def _first(window: Any) -> SegDINOWidget | None:
@@ -65,11 +92,13 @@ class SegDINOWidget(QWidget):  # type: ignore[misc]
         None while it is closed, and in a second widget of the window.
     """
 
-    def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, napari_viewer: napari.viewer.Viewer, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         keep_log()
         self._viewer = napari_viewer
-        self._window = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._window = window_of(napari_viewer)
         self.dock: SegmentDock | None = None
         self._notice: QWidget | None = None
         # Otherwise napari gives half of the height to an empty space below.

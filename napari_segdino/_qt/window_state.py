@@ -43,6 +43,11 @@ class WindowState:
 _states: WeakKeyDictionary[Any, WindowState] = WeakKeyDictionary()
 
 
+def window_of(viewer: Viewer) -> Any:
+    """Return the window itself, of which napari hands plugins a proxy."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 def state_of(viewer: Viewer, session: Session | None = None) -> WindowState:
     """Return the state of a window.
 
@@ -53,7 +58,7 @@ def state_of(viewer: Viewer, session: Session | None = None) -> WindowState:
     session : Session, optional
         What a new state begins with; without it, one that heeds the Preferences.
     """
-    window = getattr(viewer, "__wrapped__", viewer)
+    window = window_of(viewer)
     if window not in _states:
         session = session or new_session()
         _states[window] = WindowState(session, ProbeHistory(session))

@@ -11,14 +11,18 @@ import npe2
 import numpy as np
 import pytest
 from fake_encoder import FakeEncoder
+from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtTest import QTest
 
+from napari_segdino._qt.controllers.session_controller import SessionController
 from napari_segdino._qt.dock import SegmentDock
 from napari_segdino._qt.mouse import click
+from napari_segdino._qt.window_state import WindowState
 from napari_segdino.config import CacheSettings
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.session.preload import preload
+from napari_segdino.session.probe_history import ProbeHistory
 from napari_segdino.session.session import Session
 from napari_segdino.session.settings import Settings
 
@@ -138,6 +142,62 @@ class User:
     def retrain(self) -> None:
         self.dock.retrain()
         self.rest()
+
+
+class Headless:
+    """A session with its controller and its layers, and no window."""
+
+    def __init__(self, maker: Any, **settings: Any) -> None:
+        self.viewer = ViewerModel()
+        chosen = Settings("efficientnet_lite0", follow=False, **settings)
+        self.session = Session(maker, chosen)
+        self.history = ProbeHistory(self.session)
+        state = WindowState(self.session, self.history)
+        self.controller = SessionController(self.viewer, state)
+        self.told: list[str] = []
+        self.controller.message.connect(self.told.append)
+        self.controller.failed.connect(self.told.append)
+
+    def open(self, data: np.ndarray, name: str = "scan", **kwargs: Any) -> Any:
+        """Add an image; return its annotation, whose mask is new and empty."""
+        image = self.viewer.add_image(data, name=name, **kwargs)
+        return self.controller.annotations.ensure(image)
+
+    def wait(self, until: Callable[[], bool], seconds: float = 20) -> None:
+        for _ in range(int(seconds * 100)):
+            if until():
+                return
+            QTest.qWait(10)
+        raise AssertionError(f"waited in vain; told: {self.told}")
+
+    def close(self) -> None:
+        self.controller.close()
+        self.wait(lambda: self.controller.runner.free)
+
+    def rest(self) -> None:
+        """Wait until nothing is going on and all of it is drawn."""
+        QTest.qWait(10)
+        self.wait(lambda: not self.controller.busy)
+        self.wait(lambda: not self.told or not self.told[-1].endswith("working..."))
+
+
+@pytest.fixture
+def make_headless(qapp: Any, fake_segmenter: type) -> Iterator[Callable[..., Headless]]:
+    """Make sessions without a window, each with a fake segmenter."""
+    made: list[Headless] = []
+
+    def make(**settings: Any) -> Headless:
+        made.append(Headless(fake_segmenter, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def headless(make_headless: Callable[..., Headless]) -> Headless:
+    return make_headless()
 
 
 @pytest.fixture

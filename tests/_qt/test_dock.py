@@ -42,7 +42,7 @@ def test_layers_are_there_before_segment(user: Any, plane: Any) -> None:
     user.annotation.mask.paint((50, 60), 1)
     user.annotation.marks.paint((25, 25), 1)
     user.retrain()
-    # Painted without a first guess, learned all the same.
+    # Painted without a first mask, learned all the same.
     assert [name for name, _ in user.segmenter.calls] == ["partial_fit", "predict"]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QMessageBox
 
-from napari_segdino._qt.controllers.downloads import NO, YES
+from napari_segdino._qt.messages import loaded
+from napari_segdino._qt.widgets.dialogs import NO, YES
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.encoders import DEFAULT_ENCODER, get_spec
 from napari_segdino.encoders.consent import asker
@@ -60,14 +61,12 @@ def test_what_nobody_waits_for_downloads_nothing(user: Any) -> None:
     assert answers == [False] and not boxes(user)
 
 
-def test_a_probe_file_says_what_it_needs(
-    user: Any, tmp_path: Any, monkeypatch: Any
-) -> None:
+def test_a_probe_file_says_what_it_needs(tmp_path: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("NAPARI_SEGDINO_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    text = user.dock.controller.downloads.after_loading
-    assert "Segment asks before it is downloaded" in text("p.segdino", DEFAULT_ENCODER)
-    assert SOURCE.title in text("p.segdino", DEFAULT_ENCODER)
-    assert "press Segment to use it" in text("p.segdino", "efficientnet_lite0")
-    assert "its authors' file" in text("p.segdino", "flexict_2d")
-    assert "no model named" in text("p.segdino", "timm:nonsense")
+    needed = loaded("p.segdino", DEFAULT_ENCODER)
+    assert "Segment asks before it is downloaded" in needed
+    assert SOURCE.title in needed
+    assert "press Segment to use it" in loaded("p.segdino", "efficientnet_lite0")
+    assert "its authors' file" in loaded("p.segdino", "flexict_2d")
+    assert "no model named" in loaded("p.segdino", "timm:nonsense")

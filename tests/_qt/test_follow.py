@@ -1,4 +1,4 @@
-"""The slice that one goes to is drawn with the present model, or says it is not."""
+"""The slice that one goes to is drawn with the present probe, or says it is not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
-    """A user on screen who has a first guess on slices 1 and 2 and taught slice 2."""
+    """A user on screen who has a first mask on slices 1 and 2 and taught slice 2."""
     user = make_user(show=True)
     user.open(volume)
     user.wait(lambda: user.dock.isVisible())
@@ -84,10 +84,10 @@ def test_the_slice_gone_to_is_drawn(scan: Any, no_popups: list[str]) -> None:
     scan.wait(lambda: ("predict", [1]) in scan.segmenter.calls)
     calm(scan)
     assert note(scan) == ""
-    assert scan.annotation.mask.data[1, 25, 25] == 0, "the first guess was class 1 here"
+    assert scan.annotation.mask.data[1, 25, 25] == 0, "the first mask was class 1 here"
     go(scan, 2)
     calm(scan)
-    assert len(scan.segmenter.calls) == 2, "the present model drew this one"
+    assert len(scan.segmenter.calls) == 2, "the present probe drew this one"
 
 
 def test_it_is_one_step_and_not_drawn_again_when_taken_back(scan: Any) -> None:
@@ -98,7 +98,7 @@ def test_it_is_one_step_and_not_drawn_again_when_taken_back(scan: Any) -> None:
     press_key(Qt.Key.Key_Z, CTRL)
     np.testing.assert_array_equal(scan.annotation.mask.data[1], before)
     assert scan.segmenter.is_fitted, "the probe stays"
-    assert "earlier model" in note(scan)
+    assert "earlier probe" in note(scan)
     go(scan, 0)
     go(scan, 1)
     calm(scan)
@@ -128,7 +128,7 @@ def test_without_it_a_slice_says_that_it_is_out_of_date(scan: Any) -> None:
     assert not scan.dock.session.settings.follow
     go(scan, 1)
     calm(scan)
-    assert "earlier model" in note(scan)
+    assert "earlier probe" in note(scan)
     go(scan, 4)
     calm(scan)
     assert note(scan) == "", "never drawn"
@@ -137,7 +137,7 @@ def test_without_it_a_slice_says_that_it_is_out_of_date(scan: Any) -> None:
     assert scan.segmenter.calls == []
     press_key(Qt.Key.Key_Z, CTRL)
     scan.rest()
-    assert note(scan) == "", "the first guess, and no model any more"
+    assert note(scan) == "", "the first mask, and no model any more"
 
 
 def test_going_back_to_an_earlier_model(scan: Any) -> None:
@@ -154,7 +154,7 @@ def test_going_back_to_an_earlier_model(scan: Any) -> None:
     scan.rest()
     scan.dock.review.change.navigator.step(-1)
     scan.rest()
-    assert "later model" in note(scan)
+    assert "later probe" in note(scan)
     go(scan, 1)
     assert note(scan) == "", "drawn with the one that is back"
 
@@ -165,7 +165,7 @@ def test_not_when_the_whole_volume_is_wanted(scan: Any) -> None:
     go(scan, 1)
     calm(scan)
     assert scan.segmenter.calls == []
-    assert "earlier model" in note(scan)
+    assert "earlier probe" in note(scan)
 
 
 def test_not_before_a_model_is_there(user: Any, volume: np.ndarray) -> None:

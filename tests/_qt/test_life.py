@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
-from napari_segdino._qt import commands, mouse
+from napari_segdino._qt import mouse, widget
 from napari_segdino._qt.widget import SegDINOWidget
 from napari_segdino._qt.window_state import state_of
 from napari_segdino.session.session import Session
@@ -209,7 +209,7 @@ def test_lying_behind_another_dock_is_not_closed(window: Any) -> None:
     other.raise_()
     QTest.qWait(100)
     assert window.widget.dock is dock
-    assert commands.open_dock(window.viewer) is dock
+    assert widget.open_dock(window.viewer) is dock
     QTest.qWait(50)
     assert not dock.visibleRegion().isEmpty()
 
@@ -244,18 +244,18 @@ def test_commands_open_the_dock_or_take_the_one_there_is(
 ) -> None:
     viewer = make_napari_viewer()
     state_of(viewer, Session(fake_segmenter, Settings("efficientnet_lite0")))
-    commands.segment(viewer)
-    dock = commands.open_dock(viewer)
+    widget.segment(viewer)
+    dock = widget.open_dock(viewer)
     assert "Open an image first" in dock.status.label.text()
     viewer.add_image(plane, name="scan")
-    commands.segment(viewer)
+    widget.segment(viewer)
     for _ in range(1000):
         if not dock.controller.busy:
             break
         QTest.qWait(10)
     QTest.qWait(50)
-    assert commands.open_dock(viewer) is dock
-    commands.accept_slice(viewer)
+    assert widget.open_dock(viewer) is dock
+    widget.accept_slice(viewer)
     assert viewer.layers["scan marks"].data.all()
     dock.release()
 

@@ -503,7 +503,7 @@ def test_a_change_after_saving_is_kept_again(
     assert marks[5, 5] == 2
 
 
-def test_a_first_guess_alone_is_no_work(user: Any, plane: Any, autosaves: Path) -> None:
+def test_a_first_mask_alone_is_no_work(user: Any, plane: Any, autosaves: Path) -> None:
     user.open(plane)
     user.segment()
     user.dock.release()

@@ -503,7 +503,7 @@ def make_walk(
         "controllers.automatic.RETRAIN_DELAY_MS": 5,
         "layers.mask_sync.SCAN_DELAY": 5,
         "controllers.session_controller.EVENT_LOOP_PAUSE_MS": 1,
-        "controllers.recovery.EVENT_LOOP_PAUSE_MS": 1,
+        "controllers.restore.EVENT_LOOP_PAUSE_MS": 1,
     }.items():
         monkeypatch.setattr(f"napari_segdino._qt.{name}", value)
     grey = np.stack([plane, plane[::-1], plane // 2])

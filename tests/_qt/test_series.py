@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from test_projects import reopen, save
 
 from napari_segdino._qt import mouse
-from napari_segdino._qt.controllers.project_state import find_image
+from napari_segdino._qt.controllers.restore import find_image
 from napari_segdino._qt.layers.files import open_files
 from napari_segdino.io.read import read_scan
 from napari_segdino.session.project import ImageEntry

@@ -76,9 +76,9 @@ DRAW_DELAY = 0.25
 
 """Seconds that a slice is on screen before it is drawn."""
 
-EARLIER = "This slice was drawn with an earlier model."
+EARLIER = "This slice was drawn with an earlier probe."
 
-LATER = "This slice was drawn with a later model."
+LATER = "This slice was drawn with a later probe."
 
 
 class Follower(QObject):  # type: ignore[misc]

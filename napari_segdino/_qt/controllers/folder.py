@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -30,11 +31,10 @@ from napari_segdino._qt.widgets.dialogs import ask_load_probe
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.batch import Row
 from napari_segdino.batch.record import RECORD, REPORT
-from napari_segdino.batch.request import Request, find_report, iter_request
-from napari_segdino.io.formats import MASK_SUFFIXES
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
+    from napari_segdino.batch.request import Request
 
 AS_THE_SCAN = "as the scan's"
 MAX_WORKERS = 256
@@ -94,7 +94,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.folder = PathEdit("folder of the masks")
         self.probe = PathEdit("the present one", probe=True)
         self.suffix = QComboBox()
-        self.suffix.addItems([AS_THE_SCAN, *MASK_SUFFIXES])
+        self.suffix.addItem(AS_THE_SCAN)
         self.workers = QSpinBox()
         self.workers.setRange(0, MAX_WORKERS)
         self.workers.setSpecialValueText("none")
@@ -109,6 +109,8 @@ class FolderPanel(QWidget):  # type: ignore[misc]
 
     def value(self) -> Request:
         """Return what is asked for."""
+        from napari_segdino.batch.request import Request
+
         suffix = self.suffix.currentText()
         return Request(
             self.source.value(),
@@ -119,6 +121,14 @@ class FolderPanel(QWidget):  # type: ignore[misc]
             0 if self.scheduler.text().strip() else self.workers.value(),
             self.scheduler.text().strip(),
         )
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """List the formats, whose libraries no window needs that stays on its tab."""
+        super().showEvent(event)
+        if self.suffix.count() == 1:
+            from napari_segdino.io.formats import MASK_SUFFIXES
+
+            self.suffix.addItems(MASK_SUFFIXES)
 
     def show_failure(self, row: Row) -> None:
         """List a file that failed or was left alone."""
@@ -205,6 +215,8 @@ class FolderController(QObject):  # type: ignore[misc]
 
     def start(self) -> None:
         """Segment the files in the worker."""
+        from napari_segdino.batch.request import iter_request
+
         request, session = self._panel.value(), self._controller.session
         if missing := request.missing():
             self._controller.refuse(missing)
@@ -227,6 +239,8 @@ class FolderController(QObject):  # type: ignore[misc]
             self._panel.show_failure(step)
 
     def _on_done(self, request: Request, rows: list[Row]) -> None:
+        from napari_segdino.batch.request import find_report
+
         count = Counter(row.status for row in rows)
         failed = count["failed"]
         parts = [f"{_files(count['done'])} segmented"]

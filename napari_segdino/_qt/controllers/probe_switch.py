@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers.image_layers import title
+from napari_segdino._qt.messages import SWITCH, summary
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.session.classes import BACKGROUND_MARK
 from napari_segdino.session.results import LeftOut, Switched
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino.errors import ChannelsError
-
-TITLE = "Change"
 
 
 class ProbeSwitch(QObject):  # type: ignore[misc]
@@ -77,18 +76,19 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
             annotation.centre(),
             controller.uncertainty_wanted(),
         )
-        controller.draw(annotation, TITLE, drawn)
+        controller.draw(annotation, SWITCH, drawn)
 
     def _load(self, steps: Any) -> None:
         """Have the new probe take over with nothing to draw."""
         controller = self._controller
 
         def done(_: Any) -> None:
-            controller.message.emit(summary(controller.session.is_fitted))
+            fitted = controller.session.is_fitted
+            controller.message.emit(summary(SWITCH, grouped=False, fitted=fitted))
 
-        controller.message.emit(f"{TITLE}: working...")
+        controller.message.emit(f"{SWITCH}: working...")
         controller.runner.start(
-            Job(TITLE, steps, self._take, on_done=done, on_error=controller.report)
+            Job(SWITCH, steps, self._take, on_done=done, on_error=controller.report)
         )
 
     def _take(self, step: Any) -> None:
@@ -98,13 +98,6 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
     def _on_busy(self, busy: bool) -> None:
         if not busy:
             self._changes = {}
-
-
-def summary(fitted: bool) -> str:
-    """Say what has come of it, and what to do next."""
-    if fitted:
-        return "Your marks were learned anew. Go back in Review brings the old probe."
-    return "It is loaded. Press Segment for a mask, or paint and press Retrain."
 
 
 class ChannelKeeper(QObject):  # type: ignore[misc]

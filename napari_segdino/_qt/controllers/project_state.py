@@ -1,28 +1,20 @@
-"""What of a window goes into a project, and images found or opened again."""
+"""What of a window goes into a project, and what is read of one."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
 from numpy.typing import NDArray
 
-from napari_segdino._qt.controllers.project_channels import (
-    channel_entries,
-    find_channels,
-    found_beside,
-)
-from napari_segdino._qt.layers.channels import members_of, part
-from napari_segdino._qt.layers.files import open_path, origin
-from napari_segdino._qt.layers.image_layers import image_planes, title
+from napari_segdino._qt.layers.channels import channels_of, is_used, members_of
+from napari_segdino._qt.layers.files import origin
+from napari_segdino._qt.layers.image_layers import channel_axis, title
 from napari_segdino._qt.preferences import PLUGIN
-from napari_segdino.errors import InputError, ScanError, SegDINOError
-from napari_segdino.images.planes import Planes
-from napari_segdino.io.napari_plugin import read_layers
+from napari_segdino.errors import ScanError, SegDINOError
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.probe_state import ProbeState, fitted_state
 from napari_segdino.session.project import (
@@ -33,13 +25,11 @@ from napari_segdino.session.project import (
     read_labels,
     read_project,
 )
-from napari_segdino.session.project.about import ProbeEntry, image_print
+from napari_segdino.session.project.about import ChannelEntry, ProbeEntry
 from napari_segdino.session.project.probes import probe_path, read_masks
 from napari_segdino.session.project.read import project_folder
 
 if TYPE_CHECKING:
-    from napari.viewer import Viewer
-
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino.session.probe_history import ProbeHistory
     from napari_segdino.session.session import Session
@@ -135,6 +125,24 @@ def _image_state(annotation: Annotation, all_learned: Mapping[Any, Any]) -> Imag
     )
 
 
+def channel_entries(annotation: Annotation) -> tuple[ChannelEntry, ...]:
+    """Return what a project keeps of the channels of an image."""
+    image, viewer = annotation.image, annotation.viewer
+    if channel_axis(image) is not None:
+        found = channels_of(viewer, image)
+        return tuple(ChannelEntry(c.name, c.used, place=c.place) for c in found)
+    members = members_of(viewer, image)
+    if len(members) == 1:
+        return ()
+    home = origin(image).path
+    entries = []
+    for layer in members:
+        came = origin(layer)
+        own = ("", "") if came.path == home else (came.path, came.reader)
+        entries.append(ChannelEntry(layer.name, is_used(layer), *own))
+    return tuple(entries)
+
+
 def iter_load(
     folder: Path, session: Session, here: set[tuple[str, str]]
 ) -> Steps[Loaded]:
@@ -209,100 +217,11 @@ def _read_probe(
 def _read(entry: ImageEntry) -> list[Any]:
     if entry.reader != PLUGIN or not Path(entry.path).exists():
         return []
+    from napari_segdino.io.napari_plugin import read_layers
+
     try:
         return read_layers(entry.path, entry.series or None)
     except ScanError:
         # The user is asked for the image, as if it were gone.
         _log.warning("%s could not be read again", entry.path, exc_info=True)
         return []
-
-
-def bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
-    """Find the layer of an image, or open its file; None if neither can be."""
-    found = find_image(viewer, saved.entry)
-    if found is not None:
-        return found
-    before = set(viewer.layers)
-    if saved.layers:
-        for data, kwargs, kind in saved.layers:
-            if kind == "image":
-                viewer.add_image(data, **kwargs)
-    elif not _reopen(viewer, saved.entry) and not saved.entry.channels:
-        return None
-    if saved.entry.channels:
-        _open_channels(viewer, saved.entry)
-        return find_channels(viewer, saved.entry)
-    new = [layer for layer in viewer.layers if layer not in before]
-    return _alone(viewer, _best([x for x in new if isinstance(x, Image)], saved.entry))
-
-
-def _open_channels(viewer: Viewer, entry: ImageEntry) -> None:
-    """Open the files of channels that lie in other files than the image."""
-    here = {origin(x).path for x in viewer.layers if isinstance(x, Image)}
-    for channel in entry.channels:
-        path = found_beside(channel.path, entry.path)
-        if path and str(path) not in here:
-            here.add(str(path))
-            _open_file(viewer, str(path), channel.reader)
-
-
-def _reopen(viewer: Viewer, entry: ImageEntry) -> bool:
-    """Have napari open a sample or a file that another plugin reads."""
-    if entry.sample:
-        try:
-            viewer.open_sample(*entry.sample)
-        except Exception:  # noqa: BLE001 - other plugins raise what they like
-            _log.warning("%s could not be opened again", entry.name, exc_info=True)
-            return False
-        return True
-    if not entry.path or entry.reader == PLUGIN or not Path(entry.path).exists():
-        return False
-    return _open_file(viewer, entry.path, entry.reader)
-
-
-def _open_file(viewer: Viewer, path: str, reader: str) -> bool:
-    try:
-        open_path(viewer, path, reader)
-    except Exception:  # noqa: BLE001 - other plugins raise what they like
-        _log.warning("%s could not be opened again", path, exc_info=True)
-        return False
-    return True
-
-
-def find_image(viewer: Viewer, entry: ImageEntry) -> Image | None:
-    """Find an open image that is the one saved; its channels are as they were."""
-    if entry.channels:
-        return find_channels(viewer, entry)
-    images = [x for x in viewer.layers if isinstance(x, Image)]
-    return _alone(viewer, _best(images, entry))
-
-
-def _alone(viewer: Viewer, image: Image | None) -> Image | None:
-    """Part a layer from others of its file: it was saved as an image of its own."""
-    if image is not None and len(members_of(viewer, image)) > 1:
-        part(image)
-    return image
-
-
-def _best(images: Sequence[Image], entry: ImageEntry) -> Image | None:
-    """The image with the same pixels; else one of the same name and shape."""
-    fitting = [(x, p) for x, p in _planes_of(images) if p.spatial_shape == entry.shape]
-    for image, planes in fitting:
-        if entry.print and image_print(planes) == entry.print:
-            return image
-    named = (image for image, _ in fitting if image.name == entry.name)
-    return next((image for image in named if not _beside(image, entry)), None)
-
-
-def _beside(image: Image, entry: ImageEntry) -> bool:
-    """Whether an image is another series of the same folder."""
-    came = origin(image)
-    return came.path == entry.path and came.series != entry.series != ""
-
-
-def _planes_of(images: Sequence[Image]) -> Iterator[tuple[Image, Planes]]:
-    for image in images:
-        try:
-            yield image, image_planes(image)
-        except InputError:
-            continue

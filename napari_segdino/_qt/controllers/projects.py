@@ -1,4 +1,4 @@
-"""Projects in the dock: save, open, autosave, and what a crash left."""
+"""Projects in the dock: save and open them, and keep what is in none."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QWidget
 
 from napari_segdino._qt import messages
-from napari_segdino._qt.controllers.autosave import Autosaver
+from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
 from napari_segdino._qt.controllers.project_state import take_state
-from napari_segdino._qt.controllers.recovery import Recovery, Restorer
+from napari_segdino._qt.controllers.restore import Restorer
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.session.classes import FIRST_CLASSES
 from napari_segdino.session.project import PROJECT_FILE, ProjectWriter

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import QObject, Signal
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtCore import QObject
 
-from napari_segdino._qt.layers.files import origin
+from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import (
     image_planes,
     made_for,
@@ -22,48 +20,13 @@ from napari_segdino._qt.layers.image_layers import (
     plane_shown,
 )
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.io.napari_plugin import wants_lazy
-from napari_segdino.io.read import iter_read_scan
-from napari_segdino.io.scan import Scan
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino._qt.controllers.session_controller import SessionController
-
-
-class SeriesCombo(QComboBox):  # type: ignore[misc]
-    """Lists the series beside that of an image; there only if there are several."""
-
-    chosen = Signal(str)
-    """The user wants to see this one."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.activated.connect(lambda i: self.chosen.emit(self.itemData(i)))
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the column: a series is not read in passing."""
-        event.ignore()
-
-    def show_image(self, image: Image | None) -> None:
-        """List the series of an image's folder."""
-        titles = {} if image is None else all_series(image)
-        self.clear()
-        for number, (series, title) in enumerate(titles.items()):
-            self.addItem(f"{number}: {title}", series)
-        if image is not None:
-            self.setCurrentIndex(self.findData(origin(image).series))
-
-
-def all_series(image: Image) -> dict[str, str]:
-    """Return titles of all images of the folder or file that an image is of.
-
-    Empty where it is the only one, or nothing is known of it.
-    """
-    header = image.metadata.get("segdino")
-    found = header.get("all_series") if isinstance(header, dict) else None
-    return dict(found or {})
+    from napari_segdino._qt.widgets.input_panel import SeriesCombo
+    from napari_segdino.io.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -139,6 +102,9 @@ class SeriesController(QObject):  # type: ignore[misc]
             self._pick(found)
             self._controller.message.emit(f"Back at {title}.")
             return
+        from napari_segdino.io.napari_plugin import wants_lazy
+        from napari_segdino.io.read import iter_read_scan
+
         where = Path(path)
         self._controller.message.emit(f"Reading {title}...")
         self._controller.runner.start(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt import messages
-from napari_segdino._qt.controllers.downloads import Downloads
 from napari_segdino._qt.controllers.probe_switch import ChannelKeeper
 from napari_segdino._qt.layers.annotation import Annotation
 from napari_segdino._qt.layers.annotations import Annotations
@@ -19,6 +18,7 @@ from napari_segdino._qt.layers.files import mask_writer
 from napari_segdino._qt.layers.image_layers import voxel_spacing
 from napari_segdino._qt.layers.screen import Screen
 from napari_segdino._qt.messages import NEXT_STEP, NO_IMAGE, summary, unseen
+from napari_segdino._qt.widgets.dialogs import ask_download
 from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.worker.drawing import Drawing
 from napari_segdino._qt.worker.runner import Job, TaskRunner
@@ -86,7 +86,8 @@ class SessionController(QObject):  # type: ignore[misc]
         self.runner.idle.connect(self._on_idle)
         self.annotations.settled.connect(self._on_settled)
         self.annotations.lost.connect(self._on_lost)
-        self.channels, self.downloads = ChannelKeeper(self), Downloads(self)
+        self.runner.asked.connect(partial(ask_download, parent, self.busy_changed))
+        self.channels = ChannelKeeper(self)
         self.annotations.told.connect(self.message)
         self.annotations.resume()
 
@@ -142,7 +143,7 @@ class SessionController(QObject):  # type: ignore[misc]
 
         def done(segmenter: Any) -> None:
             self.session.adopt(segmenter)
-            self.message.emit(self.downloads.after_loading(path, segmenter.encoder))
+            self.message.emit(messages.loaded(path, segmenter.encoder))
 
         self._do("Load", lambda: self.session.load(path), done)
 
@@ -264,13 +265,8 @@ class SessionController(QObject):  # type: ignore[misc]
     def marked(annotation: Annotation, learned: Mapping[int, int]) -> Marked:
         """Return an image with its marks; `learned` are those the probe knows."""
         spacing = voxel_spacing(annotation.mask)
-        return Marked(
-            annotation.key,
-            annotation.planes,
-            annotation.marks.data,
-            dict(learned),
-            spacing,
-        )
+        planes, marks = annotation.planes, annotation.marks.data
+        return Marked(annotation.key, planes, marks, dict(learned), spacing)
 
     def _retrain(self, annotation: Annotation) -> None:
         self._retrain_wanted = annotation.image

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari.errors import MultipleReaderError
 
 from napari_segdino._qt.preferences import PLUGIN
-from napari_segdino.io.formats import own_suffix, read_format
-from napari_segdino.io.napari_plugin import layer_header, write_labels
-from napari_segdino.io.read import can_read
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -24,6 +21,9 @@ BUILTIN = "napari"
 
 def open_files(viewer: Viewer, paths: Iterable[Path]) -> None:
     """Open files: scans with this plugin, photos and the rest as napari does."""
+    from napari_segdino.io.formats import read_format
+    from napari_segdino.io.read import can_read
+
     for path in paths:
         kind = read_format(path) if can_read(path) else None
         open_path(viewer, path, PLUGIN if kind is not None and kind.napari else "")
@@ -80,6 +80,16 @@ def origin(image: Image) -> Origin:
     return Origin()
 
 
+def all_series(image: Image) -> dict[str, str]:
+    """Return titles of all images of the folder or file that an image is of.
+
+    Empty where it is the only one, or nothing is known of it.
+    """
+    header = image.metadata.get("segdino")
+    found = header.get("all_series") if isinstance(header, dict) else None
+    return dict(found or {})
+
+
 def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
     """Return what writes a mask as it is now, for the worker to call.
 
@@ -90,6 +100,8 @@ def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
     path : path
         Where to; the suffix decides the format.
     """
+    from napari_segdino.io.napari_plugin import write_labels
+
     data, meta = mask.data.copy(), placing(mask)
     return lambda: write_labels(str(path), data, meta)
 
@@ -107,5 +119,8 @@ def placing(layer: Image | Labels) -> dict[str, Any]:
 
 def proposed_suffix(mask: Labels) -> str:
     """Return the suffix of the scan's own format, for the file dialog."""
+    from napari_segdino.io.formats import own_suffix
+    from napari_segdino.io.napari_plugin import layer_header
+
     stored = isinstance(mask.metadata.get("segdino"), dict)
     return own_suffix(layer_header(mask.data, placing(mask)) if stored else None)

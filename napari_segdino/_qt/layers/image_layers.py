@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from napari_segdino.errors import InputError
 from napari_segdino.images.channel_stack import ChannelStack, Part
 from napari_segdino.images.planes import Planes, as_planes
-from napari_segdino.io.tiff import tiff_axes
 from napari_segdino.marks import type_for
 from napari_segdino.session.classes import BACKGROUND_MARK, LabelClass
 from napari_segdino.session.project.about import image_print
@@ -108,6 +107,8 @@ def channel_axis(image: Image) -> int | None:
     named = [i for i, label in enumerate(labels[:-2]) if label in _CHANNEL_LABELS]
     if named or len(labels) < 3 or not image.source.path:
         return named[0] if named else None
+    from napari_segdino.io.tiff import tiff_axes
+
     axes = tiff_axes(image.source.path, tuple(full_resolution(image).shape))
     return axes.index("C") if "C" in axes[:-2] else None
 

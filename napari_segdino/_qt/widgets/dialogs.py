@@ -1,18 +1,23 @@
-"""Questions to the user about files."""
+"""Questions to the user: which file, and whether weights may be downloaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
+from napari_segdino.encoders.consent import question
 from napari_segdino.files import safe_name, split_suffix
-from napari_segdino.io.formats import FORMATS
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.worker.runner import DownloadQuestion
 
 PROBES = "Probes (*.segdino)"
 CHECKPOINTS = " ".join(f"*{suffix}" for suffix in CHECKPOINT_SUFFIXES)
 _PROBE_ENDING = ".segdino"
+YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
 
 def ask_save_probe(parent: QWidget) -> Path | None:
@@ -41,6 +46,8 @@ def mask_filters(suffix: str) -> dict[str, str]:
     dict of str to str
         What the dialog shows of each, and the suffix of a name that has none.
     """
+    from napari_segdino.io.formats import FORMATS
+
     found = {}
     for one in sorted(FORMATS, key=lambda one: suffix not in one.mask_suffixes):
         if one.mask_suffixes:
@@ -83,3 +90,36 @@ def ask_export_table(parent: QWidget, name: str) -> Path | None:
         return None
     path = Path(chosen)
     return path if path.suffix else path.with_suffix(".csv")
+
+
+def ask_download(parent: QWidget | None, done: Any, asked: DownloadQuestion) -> None:
+    """Ask whether weights may be downloaded, and go on; the answer comes later.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Over which the question stands.
+    done : signal
+        Emitted when no job waits for the answer any more: it takes the box away.
+    asked : DownloadQuestion
+        What would be fetched, and where the answer goes.
+    """
+    box = QMessageBox(
+        QMessageBox.Icon.Question,
+        "Download weights",
+        question(asked.source),
+        YES | NO,
+        parent,
+    )
+    box.setDefaultButton(NO)
+
+    def answer(chosen: int) -> None:
+        # A box that is rejected once more would answer twice.
+        done.disconnect(box.reject)
+        asked.answer.set_result(chosen == YES)
+        box.deleteLater()
+
+    done.connect(box.reject)
+    box.finished.connect(answer)
+    # Not exec(): its event loop would hold up the job, and Cancel with it.
+    box.open()

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QListWidget,
+    QListWidgetItem,
     QRadioButton,
-    QSizePolicy,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
-from napari_segdino._qt.controllers.series import SeriesCombo
-from napari_segdino._qt.layers.channels import channels_of
+from napari_segdino._qt.layers.channels import Channel, channels_of
+from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import channel_axis
 from napari_segdino._qt.layers.layer_combo import ImageCombo
 from napari_segdino._qt.widgets.dialogs import CHECKPOINTS
-from napari_segdino.encoders import DEVICES
+from napari_segdino._qt.widgets.panels import make_narrow
+from napari_segdino._qt.widgets.slice_strip import SliceStrip
+from napari_segdino.encoders import DEVICES, EncoderStatus, list_encoders
 from napari_segdino.session.settings import Settings
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
-
-from collections.abc import Sequence
-from pathlib import Path
-
-from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem
-
-from napari_segdino._qt.layers.channels import Channel
-from napari_segdino._qt.widgets.slice_strip import SliceStrip
-from napari_segdino.encoders import EncoderStatus, list_encoders
 
 ROWS_SHOWN = 4
 
@@ -67,14 +65,10 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
         if list(channels) == self._channels:
             return
         self._channels = list(channels)
-        self.blockSignals(True)
-        self.clear()
-        for channel in channels:
-            item = QListWidgetItem(channel.name)
-            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            self.addItem(item)
-        self._check()
-        self.blockSignals(False)
+        with signals_blocked(self):
+            self.clear()
+            for channel in channels:
+                self.addItem(_row(channel))
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:
@@ -87,19 +81,45 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
         """Do not grow for a long name."""
         return QSize(60, self.sizeHint().height())
 
-    def _check(self) -> None:
-        for i, channel in enumerate(self._channels):
-            used = Qt.CheckState.Checked if channel.used else Qt.CheckState.Unchecked
-            self.item(i).setCheckState(used)
-
     def _on_item(self, item: QListWidgetItem) -> None:
         chosen = self.value()
         if chosen:
             self.changed.emit(chosen)
             return
-        self.blockSignals(True)
-        item.setCheckState(Qt.CheckState.Checked)
-        self.blockSignals(False)
+        with signals_blocked(self):
+            item.setCheckState(Qt.CheckState.Checked)
+
+
+def _row(channel: Channel) -> QListWidgetItem:
+    item = QListWidgetItem(channel.name)
+    item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+    state = Qt.CheckState.Checked if channel.used else Qt.CheckState.Unchecked
+    item.setCheckState(state)
+    return item
+
+
+class SeriesCombo(QComboBox):  # type: ignore[misc]
+    """Lists the series beside that of an image; there only if there are several."""
+
+    chosen = Signal(str)
+    """The user wants to see this one."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.activated.connect(lambda i: self.chosen.emit(self.itemData(i)))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the column: a series is not read in passing."""
+        event.ignore()
+
+    def show_image(self, image: Image | None) -> None:
+        """List the series of an image's folder."""
+        titles = {} if image is None else all_series(image)
+        self.clear()
+        for number, (series, title) in enumerate(titles.items()):
+            self.addItem(f"{number}: {title}", series)
+        if image is not None:
+            self.setCurrentIndex(self.findData(origin(image).series))
 
 
 FILES = f"Checkpoints ({CHECKPOINTS});;All files (*)"
@@ -265,7 +285,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.slice.setToolTip("Draw only the slice that is shown")
         self.volume.setToolTip("Draw every slice, the one that is shown first")
         self.follow.setToolTip(
-            "Draw each slice that I go to with the present model, once I rest on it; "
+            "Draw each slice that I go to with the present probe, once I rest on it; "
             "what I painted stays, and Ctrl-Z takes it back"
         )
         self.note.setStyleSheet("color: #d9a441;")
@@ -281,11 +301,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         scope.addWidget(self.volume)
         scope.addWidget(self.follow)
         for combo in (self.image, self.series, self.encoder, self.device):
-            combo.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            combo.setMinimumContentsLength(8)
-            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            make_narrow(combo)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(4)

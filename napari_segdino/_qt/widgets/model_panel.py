@@ -14,12 +14,12 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QSizePolicy,
     QSpinBox,
     QWidget,
 )
 
 from napari_segdino._qt.widgets.pages import Collapsible
+from napari_segdino._qt.widgets.panels import make_narrow
 from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import HEADS, head_class
@@ -247,11 +247,7 @@ def _pixels(word: str) -> int:
 def _combo(names: tuple[str, ...]) -> QComboBox:
     combo = QComboBox()
     combo.addItems(names)
-    combo.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    combo.setMinimumContentsLength(6)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    make_narrow(combo, letters=6)
     return combo
 
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_segdino._qt import keys
 from napari_segdino.progress import Progress
-
-if TYPE_CHECKING:
-    pass
 
 PRIMARY = (
     "QPushButton { background: #2f6fde; color: white; font-weight: bold; "
@@ -53,6 +52,15 @@ def stacked(*widgets: QWidget) -> QWidget:
     return page
 
 
+def make_narrow(combo: QComboBox, letters: int = 8) -> None:
+    """Let a combo be as narrow as so many letters, whatever it lists."""
+    combo.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    combo.setMinimumContentsLength(letters)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
 class ActionPanel(QWidget):  # type: ignore[misc]
     """Segment, Retrain, live; progress and Cancel."""
 
@@ -79,9 +87,8 @@ class ActionPanel(QWidget):  # type: ignore[misc]
 
     def show_live(self, on: bool) -> None:
         """Show whether it retrains by itself; emits nothing."""
-        self.live.blockSignals(True)
-        self.live.setChecked(on)
-        self.live.blockSignals(False)
+        with signals_blocked(self.live):
+            self.live.setChecked(on)
 
     def show_progress(self, step: Progress) -> None:
         """Show how far the job has come."""
@@ -97,9 +104,9 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self._segment_key.setText(segment)
         self._retrain_key.setText(retrain)
         self.segment.setToolTip(
-            f"Draw the mask ({segment}). With nothing learned yet, a first "
-            "guess is made from the image alone. Retrain counts it as one stroke of "
-            "each group, less with every stroke of yours and no more after six; the "
+            f"Draw the mask ({segment}). With nothing learned yet, a first mask is "
+            "made from the image alone. Retrain counts it as one stroke of each "
+            "group, less with every stroke of yours and no more after six; the "
             "marks layer does not show it."
         )
         self.retrain.setToolTip(

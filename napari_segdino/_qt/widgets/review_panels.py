@@ -20,7 +20,6 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -30,7 +29,7 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt import keys
 from napari_segdino._qt.layers.layer_combo import LayerCombo
 from napari_segdino._qt.widgets.pages import Collapsible
-from napari_segdino._qt.widgets.panels import stacked
+from napari_segdino._qt.widgets.panels import make_narrow, stacked
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -310,13 +309,7 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.curve.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.curve.setWordWrap(True)
         self.reference.setToolTip("A Labels layer that is right: the mask is scored")
-        self.reference.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.reference.setMinimumContentsLength(8)
-        self.reference.setSizePolicy(
-            QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed
-        )
+        make_narrow(self.reference)
         self.export.setToolTip("Write every score, by class and slice, as CSV")
         self._lay_out_table()
         against = QHBoxLayout()

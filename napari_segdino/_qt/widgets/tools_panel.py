@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QApplication,
     QCheckBox,
     QGridLayout,
     QHBoxLayout,
@@ -13,11 +15,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.copy_report import copy_report
 from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
 from napari_segdino._qt.widgets.pages import Collapsible
+from napari_segdino.session.report import report
 
 
 class ToolsPanel(QWidget):  # type: ignore[misc]
@@ -47,12 +50,9 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
 
     def show_mask(self, opacity: float, outline: bool) -> None:
         """Show how the mask is shown; emits nothing."""
-        for widget in (self.opacity, self.outline):
-            widget.blockSignals(True)
-        self.opacity.setValue(round(100 * opacity))
-        self.outline.setChecked(outline)
-        for widget in (self.opacity, self.outline):
-            widget.blockSignals(False)
+        with signals_blocked(self.opacity), signals_blocked(self.outline):
+            self.opacity.setValue(round(100 * opacity))
+            self.outline.setChecked(outline)
 
     def _lay_out(self) -> None:
         buttons = QGridLayout()
@@ -142,7 +142,7 @@ class KeysPanel(Collapsible):
             "Put versions, device and log on the clipboard, for a report of a fault: "
             "no pixels, no names of files"
         )
-        self.report.clicked.connect(lambda: copy_report())
+        self.report.clicked.connect(lambda _: copy_report())
         grid.addWidget(self.report, len(listed), 0, 1, 2)
         self.fill(inside)
         follow_keys(self, self._show_keys)
@@ -150,3 +150,9 @@ class KeysPanel(Collapsible):
     def _show_keys(self) -> None:
         for name, label in self._keys.items():
             label.setText(key_of(name))
+
+
+def copy_report() -> None:
+    """Copy versions, device and log to the clipboard: no pixels, no names of files."""
+    QApplication.clipboard().setText(report())
+    show_info("The report is on the clipboard.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_segdino._qt.controllers.change_review import overlay_colors, verdict
+from napari_segdino._qt.controllers.review import overlay_colors, verdict
 from napari_segdino._qt.mouse import click
 from napari_segdino._qt.widgets.review_panels import NOTHING_YET
 from napari_segdino.compressed import Compressed

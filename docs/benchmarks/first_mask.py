@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How good is the mask that Segment finds with nothing learned?
 
-    python first_guess.py DATA [--sets kvasir ...] [--cases 20]
+    python first_mask.py DATA [--sets kvasir ...] [--cases 20]
 
 Prints the mean Dice of the best-matching class by set, of all cases and of every
 second one: settings were chosen on the first, third ... ("even"), the others check.
@@ -21,7 +21,7 @@ from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import drive
 
 
-def first_guess(segmenter: Segmenter, image: Plane, n_classes: int) -> Plane:
+def first_mask(segmenter: Segmenter, image: Plane, n_classes: int) -> Plane:
     """Return the labels that grouping gives."""
     found: list[Plane] = []
 
@@ -47,7 +47,7 @@ def main() -> None:
     for name in given.sets:
         scores = []
         for image, truth in cases(given.data, name, given.cases, 384):
-            labels = first_guess(segmenter, image, given.classes)
+            labels = first_mask(segmenter, image, given.classes)
             scores.append(
                 max(dice(labels == n, truth) for n in range(1, given.classes))
             )
