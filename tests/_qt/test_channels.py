@@ -306,7 +306,7 @@ def test_a_new_probe_is_a_button(grey_probe: Any, no_popups: list[str]) -> None:
     mouse.click(way_out)
     grey_probe.rest()
     assert not way_out.isVisible()
-    assert "first mask" in grey_probe.status
+    assert "A first mask" in grey_probe.status
     mask = grey_probe.annotation.mask.data
     np.testing.assert_array_equal(mask, spots().max(0) == 240)
     assert grey_probe.dock.controller.history.place == (3, 3)

@@ -44,7 +44,7 @@ def pick(user: Any, key: Any) -> None:
 def test_an_image_that_is_opened_is_the_one_to_segment(
     two: Any, plane: np.ndarray
 ) -> None:
-    assert "first mask" not in two.status, "that was of the image below"
+    assert "A first mask" not in two.status, "that was of the image below"
     first = two.viewer.layers["scan mask"].data.copy()
     assert two.dock.image.name == "other"
     mouse.click(two.dock.actions.segment)
@@ -52,7 +52,7 @@ def test_an_image_that_is_opened_is_the_one_to_segment(
     np.testing.assert_array_equal(two.viewer.layers["scan mask"].data, first)
     drawn = two.viewer.layers["other mask"].data
     np.testing.assert_array_equal(drawn, plane[:, ::-1] == 200)
-    assert "first mask" in two.status
+    assert "A first mask" in two.status
 
 
 @pytest.mark.parametrize("name", ["scan", "scan mask", "scan marks"])
@@ -146,7 +146,7 @@ def test_segment_brings_a_covered_image_on_screen(two: Any) -> None:
     two.rest()
     assert two.annotation.image.name == "scan"
     assert "other" not in visible(two)
-    assert "first mask" in two.status
+    assert "A first mask" in two.status
 
 
 def test_no_first_mask_of_an_image_that_is_gone_from_the_screen(two: Any) -> None:
@@ -157,7 +157,7 @@ def test_no_first_mask_of_an_image_that_is_gone_from_the_screen(two: Any) -> Non
     QTest.keyClick(two.dock.inputs.image, Qt.Key.Key_Up)
     go.set()
     two.rest()
-    assert "first mask" not in two.status
+    assert "A first mask" not in two.status
     assert "The mask of other is drawn" in two.status
     assert two.viewer.layers["other mask"].data.any()
     assert two.viewer.layers.selection.active.name == "scan mask"

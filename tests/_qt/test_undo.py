@@ -95,7 +95,7 @@ def test_a_redraw_of_all_waits_for_what_came_later_elsewhere(
     user.open(volume)
     user.wait(lambda: user.dock.isVisible())
     click(user.dock.actions.segment)
-    user.wait(lambda: "first mask" in user.status)
+    user.wait(lambda: "A first mask" in user.status)
     drawn = np.array(user.annotation.mask.data)
     paint(user, 4)
     go(user, 1)

@@ -50,7 +50,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
         self._image = None
         self._timer.stop()
 
-    def _on_marked(self, annotation: Annotation) -> None:
+    def _on_marked(self, annotation: Annotation, plane: int) -> None:
         if self._controller.session.settings.live:
             self._image = annotation.image
             self._timer.start(RETRAIN_DELAY_MS)

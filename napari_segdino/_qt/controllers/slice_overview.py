@@ -59,7 +59,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
         strip.picked.connect(self._go_to)
         controller.viewer.dims.events.current_step.connect(self._on_moved)
         controller.annotations.mask_changed.connect(self._on_changed)
-        controller.annotations.marks_changed.connect(self._on_changed)
+        controller.annotations.marked.connect(self._on_changed)
         controller.drawn.connect(self.refresh)
         controller.session.probe_changed.connect(self.refresh)
 
@@ -82,9 +82,9 @@ class SliceOverview(QObject):  # type: ignore[misc]
         self._waiting.extend(range(len(annotation.planes)))
         self._timer.start(PAUSE_MS)
 
-    def _on_changed(self, annotation: Annotation, plane: int | None = None) -> None:
+    def _on_changed(self, annotation: Annotation, plane: int) -> None:
         if annotation is self._of:
-            self._waiting.appendleft(annotation.shown() if plane is None else plane)
+            self._waiting.appendleft(plane)
             if not self._timer.isActive():
                 self._timer.start(PAUSE_MS)
 

@@ -61,8 +61,8 @@ class Annotations(QObject):  # type: ignore[misc]
     """Something that the user should know of a label."""
     marks_changed = Signal(object)
     """The marks of this annotation changed, or may have."""
-    marked = Signal(object)
-    """The marks of this annotation changed."""
+    marked = Signal(object, int)
+    """This plane of the marks of this annotation changed."""
     mask_changed = Signal(object, int)
     """This plane of the mask of this annotation changed."""
     settled = Signal(object)

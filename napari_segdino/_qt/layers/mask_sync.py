@@ -54,8 +54,8 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     changed = Signal()
     """The marks changed, or may have: they were shown anew."""
-    marked = Signal()
-    """The marks changed."""
+    marked = Signal(int)
+    """The marks of this plane changed."""
     mask_changed = Signal(int)
     """This plane of the mask changed, whoever drew."""
     too_high = Signal(str)
@@ -273,7 +273,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         if plane == self.shown():
             self._note_marks()
         self.changed.emit()
-        self.marked.emit()
+        self.marked.emit(plane)
         if (label := int(after.ravel()[at].max()) - 1) > MAX_LABEL:
             self.too_high.emit(too_high(label))
 
@@ -327,7 +327,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         if self.intact:
             self._note_marks()
         self.changed.emit()
-        self.marked.emit()
+        self.marked.emit(self.shown())
 
     def _on_marks_refresh(self, event: Any = None) -> None:
         """React to undo and redo in the marks; also comes with slices and looks."""
@@ -337,7 +337,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         self.changed.emit()
         now = self._note_marks() if self.intact else before
         if now != before and now[0] == before[0]:
-            self.marked.emit()
+            self.marked.emit(now[0])
 
     def _note_marks(self) -> tuple[int, int]:
         """Remember the marks on screen as they are."""
