@@ -44,6 +44,7 @@ def report(error: BaseException) -> str:
     """
     text = sentence(error)
     meant = isinstance(error, SegDINOError)
+    # A traceback only where the program did not expect it.
     _log.error("%s", text, exc_info=None if meant else error, extra={"error": error})
     alert(text)
     return text

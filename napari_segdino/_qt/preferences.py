@@ -45,6 +45,7 @@ def new_session() -> Session:
 
 def _follow(session: Session, found: Any) -> None:
     """Hand what is changed on to a session, as long as that lives."""
+    # napari's settings outlive every window.
     alive = weakref.ref(session)
 
     def on_device() -> None:

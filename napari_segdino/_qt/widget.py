@@ -149,6 +149,7 @@ class SegDINOWidget(QWidget):  # type: ignore[misc]
     def hideEvent(self, event: QHideEvent) -> None:
         """Close with the window; a dock that only floats is shown again at once."""
         super().hideEvent(event)
+        # The system hides windows too: minimised, or on another desktop.
         if event.spontaneous():
             return
         if _is_closing(self):

@@ -65,6 +65,7 @@ class LiveRetrain(QObject):  # type: ignore[misc]
             return
         annotation = controller.annotations.get(image)
         if annotation is not None and annotation.mask_sync.tracker.stroking:
+            # A hand that holds still is still painting.
             self._timer.start(RETRAIN_DELAY_MS)
             return
         self._image = None
@@ -164,6 +165,7 @@ class Follower(QObject):  # type: ignore[misc]
             return None
         if not controller.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
             return None
+        # A probe that was loaded has no number before it is noted.
         controller.history.note()
         plane, probe = annotation.shown(), controller.history.present
         if not is_due(annotation, plane, probe):

@@ -59,10 +59,12 @@ class Autosaver(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self._controller, self._root = controller, root
+        # One thread, so that saves come one after the other.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="segdino-autosave")
         self._asked = self._kept_up_to = 0
         self._told = self._writing = self._without_probe = False
         self._timer = QTimer(self, singleShot=True, timeout=self._save)
+        # Emitted in the pool's thread, delivered in this one.
         self._written.connect(self._on_written)
         session = controller.session
         controller.annotations.marks_changed.connect(self.ask)
@@ -113,8 +115,10 @@ class Autosaver(QObject):  # type: ignore[misc]
         session.settings_changed.disconnect(self.ask)
         session.probe_changed.disconnect(self.ask)
         if self._asked > self._kept_up_to:
+            # One that is being written is waited for in the pool.
             self._writing = False
             self._save()
+        # The process may end next.
         self._pool.shutdown(wait=True)
 
     def _save(self) -> None:
@@ -128,6 +132,7 @@ class Autosaver(QObject):  # type: ignore[misc]
         self._writing = True
         controller = self._controller
         busy = self._without_probe = controller.runner.busy
+        # Not copied: what changes while it is written asks for the next save.
         state = take_state(controller.session, annotations, controller.history, busy)
         number = self._asked
 

@@ -78,6 +78,7 @@ class ClickTool(QObject):  # type: ignore[misc]
         annotation.viewer.layers.selection.active = annotation.mask
         annotation.mask.mode = "pan_zoom"
         annotation.mask.mouse_drag_callbacks.append(self._on_press)
+        # Connected last: setting the mode above is no other tool.
         annotation.mask.events.mode.connect(self._on_mode)
         self._controller.message.emit(
             "Click on an object: what looks alike is drawn. Pick Background and "

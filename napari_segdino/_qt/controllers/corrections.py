@@ -68,6 +68,7 @@ def pick_label(
     """
     annotation.mask.selected_label = label
     annotation.marks.selected_label = label + 1
+    # Whoever paints in the marks goes on there.
     active = viewer.layers.selection.active
     if active not in (annotation.mask, annotation.marks):
         viewer.layers.selection.active = active = annotation.mask
@@ -206,6 +207,7 @@ class Corrector(QObject):  # type: ignore[misc]
         for plane in planes:
             annotation.mask_sync.sync(plane)
             mask = read_plane(annotation.mask, annotation.planes.index(plane))
+            # A copy: the slice may be painted in before its turn comes.
             annotation.writer.add(Piece(plane + step, np.array(mask)))
         annotation.writer.finish()
         go_to(annotation.viewer, annotation, shown + step)

@@ -222,6 +222,7 @@ class FolderController(QObject):  # type: ignore[misc]
             self._controller.refuse(missing)
             return
         self._panel.clear()
+        # The run reads the present probe from a file, as its workers do.
         save = session.save if session.is_fitted else None
         self._controller.message.emit("Segmenting the folder...")
         self._controller.runner.start(

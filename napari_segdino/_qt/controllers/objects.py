@@ -154,6 +154,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             )
             viewer.layers.selection.active = active
         else:
+            # The layer that is there stays where the user has put it.
             layer.data = found.labels
         self._layer, self._annotation, self._region = layer, annotation, region
         self._checksums, self._touched = found.checksums, self._meanwhile
@@ -220,6 +221,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             yield
         if not is_click(begun, event.pos) or layer.mode != "pan_zoom":
             return
+        # In 3D it is what the ray from the cursor meets first.
         label = layer.get_value(
             event.position,
             view_direction=event.view_direction,

@@ -97,6 +97,7 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
 
     def _on_busy(self, busy: bool) -> None:
         if not busy:
+            # Whatever came of it: the next one begins from the settings there are.
             self._changes = {}
 
 

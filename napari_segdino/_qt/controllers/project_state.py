@@ -176,6 +176,7 @@ def iter_load(
     images = []
     for done, entry in enumerate(project.images, 1):
         mask, marks = read_labels(folder, project, entry, missing)
+        # Here, in the worker: reading a scan takes its time.
         layers = [] if (entry.path, entry.series) in here else _read(entry)
         images.append(SavedImage(entry, mask, marks, layers))
         yield Progress(done, len(project.images), "Opening the project")

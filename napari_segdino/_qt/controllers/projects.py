@@ -118,6 +118,7 @@ class Projects(QObject):  # type: ignore[misc]
             "Save project",
             str(self._folder),
             "Projects (*.segproject)",
+            # A project is a folder that is saved into again.
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if chosen:

@@ -156,6 +156,7 @@ class Restorer(QObject):  # type: ignore[misc]
 
     def _on_inserted(self, event: Any) -> None:
         """Look whether a new layer is an image that is waited for."""
+        # While the queue is worked off, images come from the project itself.
         if self.waiting and not self._queue and isinstance(event.value, Image):
             QTimer.singleShot(EVENT_LOOP_PAUSE_MS, self._lay_waiting)
 
@@ -242,6 +243,7 @@ def _best(images: Sequence[Image], entry: ImageEntry) -> Image | None:
     for image, planes in fitting:
         if entry.print and image_print(planes) == entry.print:
             return image
+    # The file may have been saved anew since, with other pixels.
     named = (image for image, _ in fitting if image.name == entry.name)
     return next((image for image in named if not _beside(image, entry)), None)
 
@@ -324,6 +326,7 @@ def _find_axis(viewer: Viewer, entry: ImageEntry) -> Image | None:
             continue
         if len(channels_of(viewer, layer)) != len(entry.channels):
             continue
+        # Its pixels are those of the chosen channels; taken back where they differ.
         before = layer.metadata.copy()
         choose_channels(layer, on)
         planes = image_planes(layer)

@@ -72,10 +72,12 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
             return
         update, masks = found
         annotations = {w.key: w for w in controller.annotations}
+        # Images that were closed have no mask to draw.
         here = {name: mask for name, mask in masks.items() if name[0] in annotations}
 
         def draw(step: tuple[Any, int, Any]) -> None:
             key, plane, labels = step
+            # Named as a mask update: Ctrl-Z brings probe and mask back together.
             annotations[key].writer.add(Piece(plane, labels, update))
 
         def done(_: Any) -> None:
@@ -190,6 +192,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
             return None
         if not session.is_fitted or drawing.trained is None:
             return None
+        # Undo, a file or New probe may have brought another one.
         same = drawing.trained.after.get("model_") is session.segmenter.model_
         return drawing if same else None
 
@@ -226,6 +229,7 @@ class ChangeReview(QObject):  # type: ignore[misc]
         self._found = found
         self._show_found()
         text, regressed = verdict(found.guard)
+        # Comparing may begin anew, with colours, and find the same.
         if regressed and not self._told:
             self._told = True
             self._controller.message.emit(

@@ -176,6 +176,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
             self._start()
             self._owner = session.segmenter
         self._show()
+        # Also while the window is minimised or behind another one.
         shown = self.panel.isVisibleTo(self.panel.window())
         self._ask_reference_of_this()
         if self._due and self.panel.idle.isChecked() and shown:
@@ -305,8 +306,10 @@ class ScoreReview(QObject):  # type: ignore[misc]
             one.reference, one.table = found, table_rows(found, spacing)
             one.stale = False
             self._show()
+            # Before the first Retrain there is no point on the curve to belong to.
             if found[0] and now:
                 dice = float(np.mean([row.dice for row in found[0]]))
+                # The mask is corrected between two Retrains: the last score stands.
                 before = [p for p in one.against if p[0] != now]
                 one.against = [*before, (now, dice)]
                 self._ask_curve()

@@ -201,6 +201,7 @@ class SessionController(QObject):  # type: ignore[misc]
 
     def _add_mask(self) -> None:
         """Make one layer, let the window breathe, then the other."""
+        # napari imports what a Labels layer needs with the first one, on this thread.
         if self._imports.is_alive():
             QTimer.singleShot(EVENT_LOOP_PAUSE_MS, self._add_mask)
         else:
@@ -297,6 +298,7 @@ class SessionController(QObject):  # type: ignore[misc]
     ) -> None:
         """Run a job that draws the mask of an image."""
         self._annotation = annotation
+        # A job at work may be changing the probe: half a state is not noted.
         if not self.runner.busy:
             self.history.note()
         drawing = self._drawing = Drawing(annotation, self.session, self.history)
@@ -339,6 +341,7 @@ class SessionController(QObject):  # type: ignore[misc]
             if drawing.trained is not None:
                 self.trained.emit(drawing)
 
+        # The job is over before its last planes are drawn: the sentence waits for them.
         writer.finished.connect(finished)
         writer.finish()
 

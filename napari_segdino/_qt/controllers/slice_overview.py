@@ -84,6 +84,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
 
     def _on_changed(self, annotation: Annotation, plane: int) -> None:
         if annotation is self._of:
+            # Before the rest: the user is looking at it.
             self._waiting.appendleft(plane)
             if not self._timer.isActive():
                 self._timer.start(PAUSE_MS)
@@ -98,6 +99,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
             return
         if not annotation.mask_sync.intact:
             return
+        # A volume may have a thousand slices, and the window has to answer.
         end = time.monotonic() + AT_ONCE
         while self._waiting and time.monotonic() < end:
             plane = self._waiting.popleft()

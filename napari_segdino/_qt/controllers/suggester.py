@@ -198,6 +198,7 @@ class Suggester(QObject):  # type: ignore[misc]
         """Take what Retrain found on the way."""
         self._renew()
         known = self._uncertain_places.found(drawing.annotation.key)
+        # Retrain had the probabilities at hand; places are ranked when they are wanted.
         known.update({one.plane: unranked(one) for one in drawing.uncertain_parts})
 
     def _make_uncertainty(self) -> Job | None:
@@ -282,6 +283,7 @@ class Suggester(QObject):  # type: ignore[misc]
             self._uncertain_places.images = found
             self._show_list()
 
+        # Read here: layers belong to the window's thread.
         images = readable_images(self._controller.viewer)
         steps = partial(iter_rank, self._controller.session.segmenter, images)
         job = Job(

@@ -63,6 +63,7 @@ class Attached:
 
     def _rename(self, event: Any = None) -> None:
         before, self._name = self._name, title(self._image)
+        # A layer that is called otherwise was renamed by the user.
         for layer in made_for(self._viewer, self._image):
             kind = kind_of(layer)
             # napari numbers layers of one name.

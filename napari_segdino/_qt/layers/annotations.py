@@ -163,6 +163,7 @@ class Annotations(QObject):  # type: ignore[misc]
         claim(marks, "marks", image)
         state = self._states.get(image.unique_id)
         if state is None or not state.fits(mask):
+            # Nobody has seen this mask yet, or it is another than was seen.
             state = self._states[image.unique_id] = MaskState.of(mask, fresh)
         annotation = Annotation(self._viewer, image, planes, mask, marks, state, self)
         self._annotations[image.unique_id] = annotation
@@ -301,6 +302,7 @@ class Annotations(QObject):  # type: ignore[misc]
         for annotation in self:
             color_layer(annotation.mask, "mask", classes)
             color_layer(annotation.marks, "marks", classes)
+            # The brush must not paint a class that is no more.
             if int(annotation.mask.selected_label) in gone:
                 annotation.mask.selected_label = classes[-1].label
 

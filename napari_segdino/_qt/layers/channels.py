@@ -80,6 +80,7 @@ def images_of(viewer: Viewer) -> list[list[Image]]:
         lead, file = _noted_lead(named, layer), _file_of(layer)
         key: Any = layer.unique_id
         if lead is not None:
+            # What was decided once comes before what file and blending suggest.
             key = lead.unique_id
         elif file and of_file[file] > 1:
             key = file
@@ -199,6 +200,7 @@ def use(viewer: Viewer, image: Image, chosen: Sequence[Channel]) -> None:
             _note(layer, image, place, layer in used, by_hand)
         else:
             # An image of its own, or again one.
+            # Otherwise it would stay a channel, if an unused one.
             layer.metadata.pop(_NOTE, None)
 
 

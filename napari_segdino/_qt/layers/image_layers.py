@@ -105,6 +105,7 @@ def channel_axis(image: Image) -> int | None:
         return None
     labels = [str(label).lower() for label in image.axis_labels]
     named = [i for i, label in enumerate(labels[:-2]) if label in _CHANNEL_LABELS]
+    # Only a file can say more than the labels do.
     if named or len(labels) < 3 or not image.source.path:
         return named[0] if named else None
     from napari_segdino.io.tiff import tiff_axes
@@ -203,6 +204,7 @@ def find_layer(
         layer
         for layer in viewer.layers
         if isinstance(layer, Labels)
+        # napari cannot paint on several resolutions.
         and not layer.multiscale
         and tuple(layer.data.shape) == shape
     ]
@@ -381,9 +383,11 @@ def set_pixels(
     """
     if not at.size:
         return
+    # A higher label may not fit into the pixels there are.
     if (kind := type_for(values, layer.data.dtype)) != layer.data.dtype:
         layer.data = np.asarray(layer.data).astype(kind)
     shape = layer.data.shape
+    # napari keeps these positions for as long as the step can be undone.
     small = np.uint16 if max(shape) <= np.iinfo(np.uint16).max else np.int64
     rows, columns = np.unravel_index(at, shape[-2:])
     lead = tuple(np.full(at.shape, i, small) for i in index)

@@ -48,6 +48,7 @@ class LayerCombo(QComboBox):  # type: ignore[misc]
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._on_layers)
+        # Only a hand activates: the list can be filled anew without a word.
         self.activated.connect(self._on_activated)
         self._refresh()
 
@@ -141,6 +142,7 @@ class ImageCombo(LayerCombo):
 
     def value(self) -> Any:
         """Return the image that is picked: the first of its layers."""
+        # Whoever asks before the window has come to rest gets what it will say then.
         if self._timer.isActive():
             self.refresh()
         return super().value()

@@ -152,6 +152,8 @@ class MaskSync(QObject):  # type: ignore[misc]
         bool
             Whether the mask had changed.
         """
+        # Events say that something was done, not what; undo says nothing at all. What
+        # counts is the difference to what was seen last.
         index = self.planes.index(plane)
         current, seen = read_plane(self.mask, index), self._seen[index]
         if np.array_equal(current, seen):
@@ -204,6 +206,8 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     def step(self, redo: bool) -> None:
         """Have napari undo or redo the next step of the mask."""
+        # Undo and redo give the same events, and where a mask goes to and fro between
+        # two states the pixels do not tell them apart either.
         self._redone = redo
         (self.mask.redo if redo else self.mask.undo)()
         # Planes out of sight are looked at later.
@@ -238,6 +242,7 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     def drew(self, plane: int, rows: slice, columns: slice) -> None:
         """Note that the program has drawn a part of a plane."""
+        # Made of the plane as it was seen last, before that is written over.
         self._history(plane)
         index: tuple[int | slice, ...] = (*self.planes.index(plane), rows, columns)
         self._seen[index] = read_plane(self.mask, index)
@@ -266,6 +271,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         index = self.planes.index(plane)
         before = read_plane(self.marks, index)
         at = np.flatnonzero(before != after)
+        # The marks layer's events would take this for the user's hand.
         with self.silent():
             set_pixels(self.marks, index, at, after.ravel()[at], plane == self.shown())
         if not at.size:
@@ -284,6 +290,8 @@ class MaskSync(QObject):  # type: ignore[misc]
             return
         if not self.intact:
             self._suspects.clear()
+        # Whole planes are compared until so many pixels were; the window answers
+        # between two rounds.
         budget = SCAN_PIXELS
         while self._suspects and budget > 0:
             self.sync(self._suspects.pop(), self._painted)
@@ -310,6 +318,7 @@ class MaskSync(QObject):  # type: ignore[misc]
             return  # it is followed, and looked at when it ends
         found = self.sync(self.shown(), painted=True)
         # A script's stroke is told before it is there.
+        # A brush of three dimensions reaches slices that are not on screen.
         if across or self.mask.n_edit_dimensions > 2 or not found:
             self._suspect_others(painted=True)
 

@@ -114,6 +114,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self._timer.start(0)
 
     def _draw_some(self) -> None:
+        # The end of the stroke wakes it again.
         if self._mask_sync.tracker.stroking:
             return
         if not self._mask_sync.intact:
@@ -130,6 +131,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
     def _draw_rows(self, piece: Piece) -> None:
         """Draw the next rows of the piece that is first in the queue."""
         mask_sync, plane = self._mask_sync, piece.plane
+        # What the user did in the plane must be marked before it is drawn over.
         if self._begun is None or self._begun.plane != plane:
             mask_sync.sync(plane)
         self._begun = piece
@@ -143,6 +145,8 @@ class MaskWriter(QObject):  # type: ignore[misc]
         before = read_plane(mask_sync.mask, (*index, rows, columns))
         at = np.flatnonzero(final != before)
         if at.size:
+            # All that is written until the block is left is one step of napari's
+            # history.
             if not self._open:
                 self._open = True
                 self._step.enter_context(mask_sync.mask.block_history())

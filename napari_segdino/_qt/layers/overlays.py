@@ -73,6 +73,7 @@ class Overlay(QObject):  # type: ignore[misc]
         layer = self._layers.get(annotation.key)
         if layer is not None:
             layer.data[annotation.planes.index(plane)] = values
+            # napari reads the array again with every slice that comes on screen.
             if plane == annotation.shown():
                 layer.refresh()
 
@@ -113,6 +114,7 @@ class Overlay(QObject):  # type: ignore[misc]
         return layer
 
     def _set_visible(self, key: Any) -> None:
+        # napari does not say whose hand hid a layer.
         self._own = True
         for mine, layer in self._layers.items():
             layer.visible = mine == key

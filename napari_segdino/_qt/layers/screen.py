@@ -94,6 +94,7 @@ class Screen:
     def _lies_over(self, upper: Layer, lower: Image) -> bool:
         """Whether a layer that is drawn now lies on most of another one."""
         order, seen = list(self._viewer.layers), self._seen(lower)
+        # Later in the list is further up.
         if order.index(upper) < min(map(order.index, seen), default=0):
             return False
         (low, high), (first, last) = (self._extent(x) for x in (upper, lower))
@@ -111,6 +112,7 @@ class Screen:
         low, high = np.array(layer.extent.world)
         missing = self._viewer.dims.ndim - len(low)
         step = np.array(layer.extent.step) / 2
+        # napari counts from the middle of the first pixel to that of the last.
         low, high = low - step, high + step
         return (
             np.concatenate([np.full(missing, -np.inf), low]),

@@ -60,6 +60,7 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         self.stroking = False
         self.stroke: Stroke | None = None
         self._end = QTimer(self, singleShot=True, timeout=self._after_stroke)
+        # Before napari's own, which paint as soon as they are called.
         mask.mouse_drag_callbacks.insert(0, self._on_drag)
         # Encircling goes on with no button down, and only this tells its end.
         self._circle = mask._overlays["brush_stroke"]
@@ -103,10 +104,12 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         self.pressed.emit()
         self.stroking = True
         start = layer.world_to_data(event.position)
+        # The window may have more axes than the layer, whose axes are its last ones.
         missing = len(event.position) - layer.ndim
         a, b = sorted(axis - missing for axis in event.dims_displayed[-2:])
         points = [start[[a, b]]]
         if self._follows() and not self._circle.active:
+            # A stroke may begin beside the image and then enter it.
             at = np.clip(np.round(start), 0, np.array(layer.data.shape) - 1)
             position = tuple(at.astype(int).tolist())
             if (a, b) == self._last_axes:
@@ -171,6 +174,7 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         followed = self._follows() and self._in_plane and bool(fixed.all())
         if followed:
             self.pressed.emit()
+        # Of the class: the instance has this method in its place.
         type(self._mask).paint_polygon(self._mask, points, new_label)
         if followed:
             section = Section(tuple(corners[0].tolist()), (int(a), int(b)))

@@ -70,6 +70,7 @@ def _within(
     ranges = [range(*k.indices(n)) for k, n in zip(key, lead_shape, strict=False)]
     at = np.array(list(product(*ranges)), int).reshape(-1, count)
     if mask is not None:
+        # The box of a step may reach over slices on which it changes nothing.
         at = at[mask.reshape(len(at), -1).any(axis=1)]
     flat = np.ravel_multi_index(tuple(at.T), lead_shape)
     return {int(i) for i in flat}
@@ -121,6 +122,7 @@ def keeping_redo(
     blocked, kept = {plane}, list[Any]()
     for step in reversed(stack):
         planes = planes_of(step, lead_shape)
+        # A step that shares a plane with one that is lost cannot be redone either.
         if planes & blocked:
             blocked |= planes
         else:
@@ -184,8 +186,10 @@ class UndoKeys(QObject):  # type: ignore[misc]
 
     def _step(self, layer: Labels, redo: bool) -> None:
         mask_sync = self._annotation.mask_sync
+        # A writer in the middle of its step closes it: that step is undone first.
         mask_sync.pressed.emit()
         own = layer is self._annotation.mask and mask_sync.intact
+        # napari knows nothing of strokes that changed marks only.
         if own and mask_sync.step_confirm(redo):
             return
         if mask_sync.intact:

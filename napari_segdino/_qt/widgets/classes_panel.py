@@ -152,9 +152,11 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
     def _rebuild(self) -> None:
         for row in self.rows:
             self._rows.removeWidget(row)
+            # Not at once: its own signal may have brought us here.
             row.deleteLater()
         background = LabelClass(0, "Background", BACKGROUND_COLOR)
         self.rows = [ClassRow(c) for c in (background, *self._session.classes)]
+        # Radio buttons exclude each other within one parent only, and each row is one.
         group = QButtonGroup(self._list)
         for row in self.rows:
             group.addButton(row.radio)

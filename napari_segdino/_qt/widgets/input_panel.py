@@ -124,6 +124,7 @@ class SeriesCombo(QComboBox):  # type: ignore[misc]
 
 FILES = f"Checkpoints ({CHECKPOINTS});;All files (*)"
 
+# No path has this character.
 _ASK = "\0file"
 
 
@@ -159,6 +160,7 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
         """Show an encoder; a path that is not in the list is added to it."""
         row = self.findData(encoder)
         if row < 0:
+            # Above the line and the entry that asks for a file.
             row = self.count() - 2
             self.insertItem(row, Path(encoder).name, encoder)
             self.setItemData(row, encoder, Qt.ItemDataRole.ToolTipRole)
@@ -242,6 +244,8 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.device.addItems(DEVICES)
         self._lay_out()
         self.setValue(settings)
+        # Of two radio buttons one tells; showing settings toggles it too, which the
+        # session takes for no change.
         self.volume.toggled.connect(lambda on: self.changed.emit("whole_volume", on))
         self.follow.clicked.connect(lambda on: self.changed.emit("follow", on))
         self.encoder.valueChanged.connect(lambda v: self.changed.emit("encoder", v))

@@ -93,6 +93,8 @@ class ModelPanel(Collapsible):
         self.z_unit.setCurrentText(predicting.z_unit)
 
     def _connect(self) -> None:
+        # Only a hand activates, clicks and finishes editing: showing settings is
+        # silent.
         self.head.textActivated.connect(self._on_head)
         self.recipe.textActivated.connect(self._on_recipe)
         self.intensity.textActivated.connect(self._on_features)

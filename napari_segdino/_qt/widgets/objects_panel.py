@@ -102,6 +102,7 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
         values = self.table[self._names[column]][self._order]
         ranks = np.unique(values, return_inverse=True)[1]
         if order == Qt.SortOrder.DescendingOrder:
+            # Turned round by rank: equal rows stay in their order this way too.
             ranks = -ranks
         self._order = self._order[np.argsort(ranks, kind="stable")]
         self.endResetModel()

@@ -78,6 +78,7 @@ class ActionPanel(QWidget):  # type: ignore[misc]
 
     def set_busy(self, busy: bool) -> None:
         """Show or hide progress and Cancel."""
+        # Without a range the bar runs to and fro until the first step says how many.
         self.bar.setRange(0, 0 if busy else 1)
         self.bar.setFormat("")
         self.bar.setEnabled(busy)

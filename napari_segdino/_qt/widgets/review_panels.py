@@ -112,6 +112,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         )
         self.list.setUniformItemSizes(True)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        # Nothing below jumps when the list fills.
         self.list.setFixedHeight(
             (UNCERTAIN_ROWS + 1) * self.fontMetrics().lineSpacing() + 12
         )
@@ -270,7 +271,9 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         image = QImage(
             picture.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888
         )
+        # A copy: the image only borrows its bytes.
         shown = QPixmap.fromImage(image)
+        # It was drawn at the resolution of the screen.
         shown.setDevicePixelRatio(self.devicePixelRatioF())
         self.curve.setPixmap(shown)
 

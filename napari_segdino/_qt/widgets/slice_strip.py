@@ -80,6 +80,7 @@ class SliceStrip(QWidget):  # type: ignore[misc]
         painter = QPainter(self)
         count = max(1, len(self.states))
         width, height = self.width() / count, self.height()
+        # Of a thousand slices a cell is narrower than a gap.
         gap = 1.0 if width >= 4 else 0.0
         for number, state in enumerate(self.states):
             cell = QRectF(number * width, 2, max(1.0, width - gap), height - 4)
@@ -114,6 +115,7 @@ class SliceStrip(QWidget):  # type: ignore[misc]
         return f"{text}; among the most uncertain" if number in self.uncertain else text
 
     def _pick(self, event: QMouseEvent) -> None:
+        # Qt 6 and Qt 5.
         position = event.position() if hasattr(event, "position") else event.localPos()
         number = self.cell(position.x())
         if number is not None:

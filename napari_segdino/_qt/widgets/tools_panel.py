@@ -34,6 +34,7 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.accept = QPushButton("Slice is right")
         self.copy = QPushButton("Copy to next")
         self.copy_in_time = QPushButton("Copy to next time point")
+        # Only series of volumes have a next time point.
         self.copy_in_time.hide()
         self.accept_to_here = QPushButton("Accept to here")
         self.interpolate = QPushButton("Interpolate")

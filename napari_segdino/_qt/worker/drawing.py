@@ -52,6 +52,7 @@ class Drawing:
         self.uncertain_parts: list[UncertainPart] = []
         self._session, self._history = session, history
         self._update: MaskUpdate | None = None
+        # What was learned until now belongs to the state before.
         history.begin()
         self._probe = history.present
 
@@ -66,6 +67,7 @@ class Drawing:
                 self._session.note_learned(result.image, result.checksums)
             case Switched():
                 self._history.switch(result.segmenter, **result.changes)
+                # Planes that come from now on are drawn by the new probe.
                 self._probe = self._history.present
             case Trained():
                 self.trained = result

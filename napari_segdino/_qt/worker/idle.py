@@ -99,6 +99,7 @@ class IdleTask(QObject):  # type: ignore[misc]
         controller = self._controller
         if controller.busy or not controller.runner.free:
             return
+        # A hand that holds still in the middle of a stroke sends no event.
         if any(
             annotation.mask_sync.tracker.stroking
             for annotation in controller.annotations
@@ -106,6 +107,7 @@ class IdleTask(QObject):  # type: ignore[misc]
             self.disturb()
             return
         now = time.monotonic()
+        # Dicts keep their order: what was asked for first goes first.
         name = next((n for n, (due, _) in self._waiting.items() if due <= now), None)
         if name is None:
             self._wake()

@@ -60,6 +60,7 @@ class TaskProgress(cancelable_progress):  # type: ignore[misc]
 
     def __init__(self, *args: Any, on_cancel: Callable[[], None], **kwargs: Any):
         self._on_cancel = on_cancel
+        # tqdm, which is below, writes its bar here and not to the terminal.
         super().__init__(*args, file=io.StringIO(), **kwargs)
 
     def cancel(self) -> None:
@@ -120,6 +121,7 @@ def _run(
     steps: Callable[[], Steps[Any]], ask: Callable[[Source], Future[bool]]
 ) -> Generator[Any, None, Any]:
     yield Progress(0, 0, "Starting")
+    # Here and not in the window's thread, which would not answer meanwhile.
     preload()
     asker.set(ask)  # of this thread alone, anew for each job
     return (yield from steps())
@@ -169,6 +171,8 @@ class TaskRunner(QObject):  # type: ignore[misc]
             self._next = None
             self._launch(job)
             return
+        # What the worker still yields on its way to its next step is dropped by its
+        # generation; the new job waits, since two never share a probe.
         self._next, self._background = job, job.background
         self._end(cancelled=True)
         self._worker.quit()
@@ -221,6 +225,8 @@ class TaskRunner(QObject):  # type: ignore[misc]
 
     def _on_yielded(self, generation: int, step: Any) -> None:
         job = self._job
+        # Qt delivers what a worker said when the event loop comes to it, be it after
+        # the job was cancelled or another one was begun.
         if generation != self.generation or job is None:
             return
         if isinstance(step, Progress):
@@ -242,6 +248,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
             job.on_error(error)
 
     def _on_finished(self) -> None:
+        # A job that was cancelled has ended before: its `on_end` is not called again.
         self._end(cancelled=False)
         self._worker = None
         if self._next is None:
