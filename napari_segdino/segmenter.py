@@ -54,8 +54,8 @@ class Segmenter(Estimator):
     samples_ : dict of str to object
         What it learned from, tile by tile.
     channels_ : int or None
-        Channels of the images it learned from, 3 for grey and RGB; None where an
-        old probe file does not say.
+        Channels of the images it learned from, 3 where both grey and RGB were among
+        them; None where an old probe file does not say.
     class_info_ : list of dict, optional
         Names and colours, as JSON can hold them: kept in probe files.
 

@@ -97,7 +97,7 @@ def test_a_file_holds_parameters_and_state_but_not_the_device(estimator, tmp_pat
     assert (loaded.device, loaded.encoder, loaded.head) == ("cuda", "fake", "probe")
     assert (loaded.n_classes_, loaded.classes_.tolist()) == (2, [0, 1])
     assert loaded.class_info_ == [{"name": "cell"}]
-    assert (loaded.encoder_key_, loaded.channels_) == ("fake:1", 3)
+    assert (loaded.encoder_key_, loaded.channels_) == ("fake:1", 1)
     assert list(loaded.samples_) == list(estimator.samples_)
 
 

@@ -97,11 +97,14 @@ def read_tensors(path: str | Path) -> Tensors:
             head = file.read(64)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {_reason(error)}.") from error
+    # By content and not by suffix: files of the hub are called .bin, .pth and .ckpt at
+    # will.
     if head[:2] == b"PK" or head[:1] == b"\x80":
         found = _flatten(_read_pickle(path))
         if not found:
             raise WeightsError(f"{path.name} holds no table of tensors.")
         return found
+    # safetensors: eight bytes of length, then a JSON header.
     if head[8:9] == b"{" and head[:1] != b"{":
         return _read_safetensors(path)
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -223,6 +226,7 @@ def _read_parts(index: Path) -> Tensors:
         parts = sorted({str(part) for part in wanted.values()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{index} is damaged.") from error
+    # An index comes from anywhere: it must not make us read files elsewhere.
     if any("/" in part or "\\" in part for part in parts):
         raise WeightsError(f"{index} names files outside its folder.")
     tensors: Tensors = {}
@@ -335,6 +339,7 @@ def _flatten(content: Any) -> Tensors:
     waiting: list[tuple[str, Any]] = [("", content)]
     while waiting:
         path, table = waiting.pop()
+        # A pickle may hold a table in itself.
         if id(table) in seen:
             continue
         seen.add(id(table))

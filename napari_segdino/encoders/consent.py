@@ -45,11 +45,11 @@ def question(source: Source) -> str:
     size = f" (about {source.size / 1e6:,.0f} MB)" if source.size else ""
     return (
         f"{source.title} is needed and is not on this machine. Download it{size} from "
-        f"{source.repo} on the Hugging Face hub? {terms(source)}"
+        f"{source.repo} on the Hugging Face hub? {_terms(source)}"
     )
 
 
-def terms(source: Source) -> str:
+def _terms(source: Source) -> str:
     """Return one sentence with the licence of weights, and where it stands."""
     name = source.licence or "licence of their page"
     where = f": {source.licence_url}" if source.licence_url else ""
@@ -60,15 +60,21 @@ def record_terms(source: Source) -> None:
     """Record that the terms of weights were shown; say them where nobody was asked.
 
     A folder that cannot be written is for the download to tell.
+
+    Parameters
+    ----------
+    source : Source
+        What is about to be fetched.
     """
     path = weights_folder() / RECORD
     known = _read(path)
     entry = {"licence": source.licence, "licence_url": source.licence_url}
     before = known.get(source.repo)
+    # Recorded once a licence: another one is shown again.
     if isinstance(before, dict) and entry.items() <= before.items():
         return
     if asker.get() is None:
-        _log.warning("Downloading %s. %s", source.title, terms(source))
+        _log.warning("Downloading %s. %s", source.title, _terms(source))
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     known[source.repo] = entry | {"title": source.title, "shown": now}
     try:

@@ -52,7 +52,13 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def lacks_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a device's memory ran out."""
+    """Whether an error says that a device's memory ran out.
+
+    Parameters
+    ----------
+    error : RuntimeError
+        Raised by torch.
+    """
     import torch
 
     # Only CUDA has a class for it; the CPU and MPS raise a bare RuntimeError.

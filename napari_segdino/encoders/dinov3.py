@@ -47,6 +47,7 @@ def build_empty(spec: EncoderSpec) -> torch.nn.Module:
         raise WeightsError(
             f"These are weights of {spec.timm_name}, which timm does not have."
         )
+    # On the meta device: timm would first draw random weights, 27 GB of them for 7B.
     with torch.device("meta"):
         model: torch.nn.Module = timm.create_model(
             spec.timm_name, pretrained=False, num_classes=0, **options
@@ -95,10 +96,19 @@ def load_state(
 
 
 def make_key(model: torch.nn.Module, spec: EncoderSpec) -> str:
-    """Return ``<architecture>:<weights' fingerprint>`` of a loaded network."""
+    """Return ``<architecture>:<weights' fingerprint>`` of a loaded network.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With its weights, on the CPU.
+    spec : EncoderSpec
+        Its row.
+    """
     tensors = dict(model.state_dict())
     periods = getattr(getattr(model, "rope", None), "periods", None)
     if periods is not None:
+        # A buffer that is in no state dict, and that changes the features.
         tensors["rope.periods"] = periods
     architecture = spec.timm_name
     if spec.norm_eps is not None:
@@ -158,7 +168,10 @@ def _create_timm(timm_name: str, tensors: Tensors) -> Any:
             f"The weights hold biases that timm's {timm_name} has no place for; "
             f"use {timm_name.partition('.')[0]}_qkvb."
         )
+    # timm then fits its own converters of older names to the tensors.
     overlay = {"state_dict": tensors}
+    # Models with position embeddings take one size unless they are told to interpolate;
+    # others refuse the option.
     for options in ({"dynamic_img_size": True}, {}):
         try:
             model = timm.create_model(
@@ -305,6 +318,8 @@ def fingerprint(tensors: Mapping[str, torch.Tensor]) -> str:
                 raise WeightsError(
                     f"The weights are damaged: {name} holds NaN or infinity."
                 )
+            # Bits and not values: sums of floats depend on their order, and so on the
+            # machine.
             tensor = tensor.view(torch.int32)
         flat = tensor.reshape(-1)
         digest.update(str(int(flat.sum(dtype=torch.int64))).encode())

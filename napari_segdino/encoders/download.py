@@ -30,6 +30,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 HUB = "https://huggingface.co"
+# A user waits beside it; a server that sends less than this is as good as none.
 _SILENCE_S = 5.0
 _LEAST = 20_000
 """Bytes within that time, or the server is not waited for any longer."""
@@ -104,6 +105,7 @@ def iter_fetch(source: Source) -> Steps[Path]:
         if remote is not None:
             try:
                 return (yield from _iter_file(source, remote, file))
+            # What the network raised is a WeightsError by now: this is the disk.
             except OSError as error:
                 folder = target_path(source, file).parent
                 raise WeightsError(_disk_text(error, folder)) from error
@@ -133,6 +135,8 @@ def _iter_describe(source: Source, endpoint: str, file: str) -> Steps[_Remote | 
     found = yield from _iter_call(source, url, call, lambda: 0, _SILENCE_S, step)
     if found is None:
         return None
+    # The hub's etag of a large file is its SHA-256; a proxy or login page has another
+    # one.
     if not re.fullmatch("[0-9a-f]{64}", found.etag or "") or not found.size:
         raise WeightsError(
             f"{urlsplit(url).hostname} does not answer as the hub does, perhaps a "
@@ -148,7 +152,13 @@ def _iter_describe(source: Source, endpoint: str, file: str) -> Steps[_Remote | 
 
 
 def token_for(url: str) -> str | bool:
-    """Return the user's token for the hub itself, and False for any other host."""
+    """Return the user's token for the hub itself, and False for any other host.
+
+    Parameters
+    ----------
+    url : str
+        Where a request goes; a redirect may lead elsewhere.
+    """
     parts = urlsplit(url)
     if (parts.scheme, parts.netloc) != ("https", urlsplit(HUB).netloc):
         return False
@@ -160,6 +170,8 @@ def token_for(url: str) -> str | bool:
 def _iter_file(source: Source, remote: _Remote, file: str) -> Steps[Path]:
     target = target_path(source, file)
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Named by the checksum: what was begun is gone on with only if the hub still has
+    # the same file.
     part = target.with_name(f".{target.name}.{remote.sha256[:16]}.part")
     ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.part")
     for left in target.parent.iterdir():
@@ -174,6 +186,8 @@ def _iter_file(source: Source, remote: _Remote, file: str) -> Steps[Path]:
         if part.exists() and not part.stat().st_size:
             part.unlink()
     yield from _iter_check(source, part, remote)
+    # On disk before it takes its name, so that a power cut leaves no half file under
+    # it.
     sync(part)
     os.replace(part, target)
     return target
@@ -216,6 +230,7 @@ def _iter_transfer(source: Source, remote: _Remote, path: Path) -> Steps[None]:
             remote.url,
             part,
             resume_size=part.begin,
+            # Compressed on the way, bytes received would not be bytes of the file.
             headers=headers | {"Accept-Encoding": "identity"},
             expected_size=remote.size,
         )
@@ -285,6 +300,7 @@ def _iter_call(
     def look(_: Any) -> list[Progress]:
         nonlocal moved, seen
         now, count = time.monotonic(), done()
+        # Fewer than before: the library began anew.
         if not seen <= count < seen + _LEAST:
             moved, seen = now, count
         if now - moved > _SILENCE_S or now - begun > limit:
@@ -304,6 +320,8 @@ def _iter_call(
         raise
     except Exception as error:  # of whichever network library the hub's uses
         _log.info("fetching %s failed", url, exc_info=True)
+        # After the first bytes it is a transfer that was cut off, told with how far it
+        # came.
         if isinstance(error, OSError) and done():
             raise
         raise WeightsError(_silent_text(source, url, done())) from error
@@ -312,6 +330,7 @@ def _iter_call(
 def _iter_check(source: Source, part: Path, remote: _Remote) -> Steps[None]:
     digest, done = hashlib.sha256(), 0
     with part.open("rb") as file:
+        # In pieces, so that it can be cancelled and its progress seen.
         while chunk := file.read(8 << 20):
             digest.update(chunk)
             done += len(chunk)

@@ -71,6 +71,7 @@ class FrozenEncoder(Encoder):
                 f"{spec.title} does not fit into the memory of {device}; choose a "
                 "smaller encoder or the CPU."
             ) from error
+        # On CPUs it is often slower than float32.
         auto_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
         self._bf16 = precision == "bfloat16" or (precision == "auto" and auto_bf16)
         self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
@@ -82,6 +83,11 @@ class FrozenEncoder(Encoder):
         """Encode planes; see :meth:`Encoder.encode`.
 
         When the device's memory runs out, the batch is halved until it fits.
+
+        Parameters
+        ----------
+        batch, levels
+            See :meth:`Encoder.encode`.
 
         Raises
         ------
@@ -130,8 +136,10 @@ class FrozenEncoder(Encoder):
 
         height, width = batch.shape[2:]
         multiple = self.spec.multiple
+        # torch's pad counts from the last axis: left, right, top, bottom.
         padding = (0, -width % multiple, 0, -height % multiple)
         x = batch.to(self.device, torch.float32)
+        # The border is repeated: zeros would be an edge that the image does not have.
         x = torch.nn.functional.pad((x - self._mean) / self._std, padding, "replicate")
         wanted = sorted(set(levels))
         # Not inference_mode: heads train on these tensors.
@@ -148,6 +156,7 @@ class FrozenEncoder(Encoder):
         return tuple(cut[level] for level in levels)
 
     def _intermediates(self, x: torch.Tensor, wanted: list[int]) -> list[torch.Tensor]:
+        # Without the final norm, blocks before the last are on another scale.
         options: dict[str, Any] = {"norm": True} if self.spec.family == "vit" else {}
         try:
             found: list[torch.Tensor] = self.model.forward_intermediates(
@@ -176,6 +185,7 @@ class FrozenEncoder(Encoder):
 
         try:
             return tuple(
+                # float16 ends there: an infinite feature would be NaN in every sum.
                 level.clamp(-_HALF_MAX, _HALF_MAX).half().cpu().contiguous()
                 for level in self.features(batch, levels)
             )

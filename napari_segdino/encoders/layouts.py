@@ -141,6 +141,7 @@ def convert(tensors: Mapping[str, torch.Tensor]) -> State:
     found: Tensors = {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
+        # Tensors of a further table are an optimiser's or another network's.
         if name.startswith(prefix) and NESTED not in name.removeprefix(prefix)
     }
     if teacher:
@@ -167,6 +168,8 @@ def _prefix_of(tensors: Mapping[str, torch.Tensor]) -> str:
         words = ("teacher", "ema", "student")
         order = [i for i, word in enumerate(words) if word in prefix]
         # An encoder that is called nothing comes before a student.
+        # Even ranks leave room for the unnamed one: teacher 0, average 2, unnamed 3,
+        # student 4.
         return (2 * order[0] if order else 3), len(prefix), prefix
 
     best = min(found, key=rank, default="")
@@ -186,6 +189,7 @@ def _rename(tensors: Tensors, rules: Rules) -> Tensors:
         new = name
         for pattern, replacement in rules:
             new = re.sub(pattern, replacement, new)
+        # Otherwise the second would silently replace the first.
         if new in renamed:
             raise WeightsError(f"It holds two tensors for {new}.")
         renamed[new] = value
@@ -270,6 +274,7 @@ def _name_vit(tensors: Tensors) -> str:
             f"It is a ViT of width {width} with {depth} blocks, which is none of "
             "DINOv3's sizes."
         )
+    # timm has one 7B model, without these biases.
     biased = any(n.endswith(".attn.q_bias") for n in tensors)
     return f"{name}_qkvb" if biased and "_7b_" not in name else name
 
@@ -282,6 +287,7 @@ def _convert_convnext(tensors: Tensors) -> State:
     stem = tensors.get("stem.0.weight")
     if stem is None:
         raise WeightsError("It has no first convolution, so it is not whole.")
+    # The third stage is the only one whose depth differs between sizes of one width.
     third = {int(m[1]) for n in tensors if (m := re.match(r"stages\.2\.\D+(\d+)", n))}
     size = (int(stem.shape[0]), max(third, default=-1) + 1)
     if size not in _CONVNEXTS:

@@ -58,6 +58,14 @@ def load_encoder(
         There is no such encoder or device.
     WeightsError
         The weights cannot be found, fetched, read or matched.
+
+    Examples
+    --------
+    >>> from napari_segdino.encoders import load_encoder
+    >>> encoder = load_encoder("efficientnet_lite0", "cpu")
+    >>> batch = torch.rand(1, 3, 64, 96)
+    >>> [level.shape for level in encoder.encode(batch, [1, 3])]
+    [torch.Size([1, 24, 16, 24]), torch.Size([1, 112, 4, 6])]
     """
     return drive(iter_load_encoder(name, device, precision))
 
@@ -66,6 +74,11 @@ def iter_load_encoder(
     name: str | Path, device: str = "auto", precision: str = "auto"
 ) -> Steps[Encoder]:
     """Load an encoder step by step; see :func:`load_encoder`.
+
+    Parameters
+    ----------
+    name, device, precision
+        As for :func:`load_encoder`.
 
     Yields
     ------
@@ -95,6 +108,7 @@ def iter_load_encoder(
     if isinstance(name, Path) or path.suffix or len(path.parts) > 1:
         raise WeightsError(f"There is no file {path}.")
     get_spec(text)  # says which names there are
+    # get_spec has raised: the name is not in the table.
     raise AssertionError(text)
 
 
@@ -146,6 +160,7 @@ def _iter_timm(model: str, device: str, precision: str) -> Steps[Encoder]:
     if path is None:
         path = yield from iter_fetch(source)
     yield Progress(0, 1, f"Reading {source.title}")
+    # timm's converters expect bare names.
     tensors = {
         name.rpartition(NESTED)[2]: tensor
         for name, tensor in read_tensors(path).items()

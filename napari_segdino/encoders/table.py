@@ -69,7 +69,13 @@ def _convnext(size: str, widths: tuple[int, ...], parameters: int) -> EncoderSpe
 
 
 def satellite(spec: EncoderSpec) -> EncoderSpec:
-    """Give a row the normalisation of the satellite images' weights."""
+    """Give a row the normalisation of the satellite images' weights.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+        A row of the same architecture.
+    """
     return replace(spec, mean=SAT_MEAN, std=SAT_STD)
 
 
@@ -234,11 +240,3 @@ def get_spec(name: str) -> EncoderSpec:
     if name not in _TABLE:
         raise InputError(unknown_name("encoder", name, _TABLE))
     return _TABLE[name]
-
-
-def find_row(timm_name: str, timm_tag: str) -> EncoderSpec | None:
-    """Return the row with this timm architecture and tag, if there is one."""
-    for spec in _ROWS:
-        if timm_tag and (spec.timm_name, spec.timm_tag) == (timm_name, timm_tag):
-            return spec
-    return None

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.encoders.builtin import builtin_path
-from napari_segdino.encoders.table import encoder_names, find_row, get_spec
+from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.errors import InputError, WeightsError
 
 WEIGHTS_VARIABLE = "NAPARI_SEGDINO_WEIGHTS"
 _SAFETENSORS = "model.safetensors"
+# Most files of the hub are float32.
 _BYTES_PER_PARAMETER = 4
 
 
@@ -129,6 +130,7 @@ def find_weights(spec: EncoderSpec) -> Path | None:
         stems = [
             table_source(spec).stem,
             spec.name,
+            # Meta's own names, which end in a piece of the checksum.
             f"{spec.name.removesuffix('_sat')}_pretrain_{tag}*",
         ]
     folder = weights_folder()
@@ -139,19 +141,30 @@ def find_weights(spec: EncoderSpec) -> Path | None:
                     return path
     if not spec.timm_tag:
         return None
-    return find_cached(table_source(spec))
+    return _find_cached(table_source(spec))
 
 
 def find_source(source: Source) -> Path | None:
-    """Find fetched weights: in the program's folder, or the hub's cache."""
+    """Find fetched weights: in the program's folder, or the hub's cache.
+
+    Parameters
+    ----------
+    source : Source
+        Where they are fetched from.
+
+    Returns
+    -------
+    Path or None
+        The file, not read yet.
+    """
     for file in source.files:
         path = target_path(source, file)
         if path.is_file():
             return path
-    return find_cached(source)
+    return _find_cached(source)
 
 
-def find_cached(source: Source) -> Path | None:
+def _find_cached(source: Source) -> Path | None:
     """Find a source's weights in the Hugging Face cache, without network."""
     from huggingface_hub import constants
 
@@ -169,12 +182,25 @@ def find_cached(source: Source) -> Path | None:
 
 
 def target_path(source: Source, file: str) -> Path:
-    """Return where a source's file is kept here."""
+    """Return where a source's file is kept here.
+
+    Parameters
+    ----------
+    source : Source
+        Where it is fetched from.
+    file : str
+        Its name there; only the suffix counts.
+    """
     return weights_folder() / f"{source.stem}{Path(file).suffix}"
 
 
 def table_source(spec: EncoderSpec) -> Source:
     """Return where a row's weights are fetched from.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+        A row of the table.
 
     Raises
     ------
@@ -242,6 +268,17 @@ def timm_source(timm_name: str) -> Source:
 
 
 def row_of_timm(timm_name: str) -> EncoderSpec | None:
-    """Return the table's row that a timm name with its tag stands for."""
+    """Return the table's row that a timm name with its tag stands for.
+
+    Parameters
+    ----------
+    timm_name : str
+        Such as ``"vit_small_patch16_dinov3_qkvb.lvd1689m"``.
+    """
     architecture, _, tag = timm_name.partition(".")
-    return find_row(architecture, tag)
+    # Rows whose weights are not on the hub have no tag, as timm's plain names.
+    rows = [get_spec(name) for name in encoder_names()] if tag else []
+    named = (
+        row for row in rows if (row.timm_name, row.timm_tag) == (architecture, tag)
+    )
+    return next(named, None)

@@ -52,7 +52,13 @@ class FeatureCache:
         self._lock = threading.RLock()
 
     def get(self, key: str) -> FeatureGrid | None:
-        """Return the features stored under `key`, or None."""
+        """Return the features stored under `key`, or None.
+
+        Parameters
+        ----------
+        key : str
+            See :meth:`Extractor.key`.
+        """
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
@@ -63,7 +69,13 @@ class FeatureCache:
         return grid
 
     def put(self, grid: FeatureGrid) -> None:
-        """Store features under their own key."""
+        """Store features under their own key.
+
+        Parameters
+        ----------
+        grid : FeatureGrid
+            Not copied: it must not be changed afterwards.
+        """
         evicted = []
         with self._lock:
             old = self._held.pop(grid.key, None)
@@ -73,6 +85,7 @@ class FeatureCache:
                 _, lru = self._held.popitem(last=False)
                 self._bytes -= lru.nbytes
                 evicted.append(lru)
+        # Out of the lock: writing takes long, and other threads only need memory.
         for lru in evicted:
             self._write(lru)
 
@@ -103,6 +116,8 @@ class FeatureCache:
             grid = FeatureGrid(tuple(levels), key=key, **rest)
             if meta["checksum"] != _checksum(grid):
                 raise ValueError(f"the checksum is not {meta['checksum']}")
+            # Trimming goes by the time of last use, which many disks do not record on
+            # reading.
             os.utime(path)
         except (OSError, SafetensorError, *DAMAGE):
             _log.warning("Cached features could not be read: %s", path, exc_info=True)
@@ -120,6 +135,8 @@ class FeatureCache:
         tensors = {f"level{i}": t.contiguous() for i, t in enumerate(grid.levels)}
         tensors |= {name: getattr(grid, name).contiguous() for name in _REST}
         meta = {"n": str(len(grid.levels)), "checksum": _checksum(grid)}
+        # Processes of a folder run share the cache: each writes under a name of its
+        # own.
         partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +162,7 @@ class FeatureCache:
             try:
                 stat = path.stat()
             except FileNotFoundError:
+                # Another process has removed it.
                 continue
             yield stat.st_mtime, stat.st_size, path
 

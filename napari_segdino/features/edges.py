@@ -11,6 +11,7 @@ from napari_segdino.features.local import smooth_colour
 from napari_segdino.features.tiles import cut_tiles
 from napari_segdino.images.planes import Planes
 
+# Sixteen windows of 48 x 48 cells on three planes: a large image is never read whole.
 WINDOWS_A_SIDE = 4
 WINDOW_CELLS = 48
 SAMPLED_PLANES = 3

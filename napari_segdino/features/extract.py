@@ -32,7 +32,13 @@ Views = tuple[View, ...]
 
 
 def views_of(settings: FeatureSettings) -> tuple[Views, ...]:
-    """All that the settings ask for: sides times flips, each at all factors."""
+    """All that the settings ask for: sides times flips, each at all factors.
+
+    Parameters
+    ----------
+    settings : FeatureSettings
+        Sizes and flips.
+    """
     mirrors = (False, True) if settings.flips else (False,)
     return tuple(
         tuple(
@@ -67,12 +73,30 @@ class Extractor:
     neighbours: int = 0
 
     def seeing(self, image: Planes) -> Self:
-        """Return one that knows which channels of an image are neighbours."""
+        """Return one that knows which channels of an image are neighbours.
+
+        Parameters
+        ----------
+        image : Planes
+            As the encoder sees it.
+        """
         count = image.count if isinstance(image, Neighbours) else 0
         return self if count == self.neighbours else replace(self, neighbours=count)
 
     def key(self, tile: NDArray[Any], intensity: Intensity, views: Views) -> str:
-        """Name the features of a tile by all that they depend on."""
+        """Name the features of a tile by all that they depend on.
+
+        Parameters
+        ----------
+        tile, intensity, views
+            See :meth:`grid`.
+
+        Returns
+        -------
+        str
+            Probe files hold it too: what it is made of may be added to and never be
+            changed.
+        """
         digest = hashlib.blake2b(np.ascontiguousarray(tile).data, digest_size=16)
         parts = (LAYOUT, digest.hexdigest(), tile.shape, tile.dtype.str, intensity)
         seen = (views, self.encoder.key, self.levels)
@@ -111,6 +135,7 @@ class Extractor:
         image = intensity.apply(tile)
         pixels = torch.from_numpy(image)
         channels = len(image) // (2 * self.neighbours + 1)
+        # Channels of neighbouring planes stand before and behind the plane's own.
         own = image[channels * self.neighbours :][:channels]
         grid = FeatureGrid(
             tuple(level for view in views for level in self._encode(pixels, view)),
@@ -129,16 +154,30 @@ class Extractor:
         multiple = self.encoder.spec.multiple
         batch = torch.stack([show(t, view, multiple) for t in triples(image)])
         encoded = self.encoder.encode(batch, self.levels)
+        # Groups of three channels lie one behind another in the level's channels.
         return [level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded]
 
 
 def tile_of(key: str) -> str:
-    """Return what the keys of one tile in several views have in common."""
+    """Return what the keys of one tile in several views have in common.
+
+    Parameters
+    ----------
+    key : str
+        See :meth:`Extractor.key`.
+    """
     return key.partition(", (View(")[0]
 
 
 def kind_of(key: str) -> str:
-    """Return what the keys of tiles that differ in their pixels only have in common."""
+    """Return what the keys of tiles that differ in their pixels only have in common.
+
+    Parameters
+    ----------
+    key : str
+        See :meth:`Extractor.key`.
+    """
+    # A key begins with the layout and the digest of the pixels: see `Extractor.key`.
     return key.split(", ", 2)[-1]
 
 

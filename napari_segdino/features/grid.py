@@ -13,8 +13,15 @@ GRID_CELLS = 40_000
 
 
 def grid_step(shape: tuple[int, int]) -> int:
-    """Pixels per cell of the finest regular grid of at most `GRID_CELLS` cells."""
+    """Return the pixels a cell of the finest grid of at most `GRID_CELLS` cells.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the tile in pixels.
+    """
     step = 1
+    # Rounded up: the last cells may reach over the border.
     while -(-shape[0] // step) * -(-shape[1] // step) > GRID_CELLS:
         step += 1
     return step

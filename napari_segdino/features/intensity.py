@@ -54,6 +54,8 @@ class Intensity:
         """
         low = np.asarray(self.low, np.float64)
         span = np.asarray(self.high, np.float64) - low
+        # float64: float32 loses small differences of 32-bit integers before they are
+        # scaled.
         scaled = colour_channels(plane).astype(np.float64) - low
         scaled /= np.where(span > 0, span, 1.0)
         scaled = np.where(span > 0, scaled, 0.0)
@@ -62,7 +64,14 @@ class Intensity:
 
 
 def colour_channels(plane: NDArray[Any]) -> NDArray[Any]:
-    """Drop the alpha channel of an 8-bit plane of four channels."""
+    """Drop the alpha channel of an 8-bit plane of four channels.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray, shape (Y, X, C)
+        Any number type; others than RGBA of 8 bits stay as they are.
+    """
+    # Four channels of another type are four stains of a microscope, not RGBA.
     if plane.dtype == np.uint8 and plane.shape[-1] == 4:
         return plane[..., :3]
     return plane
@@ -72,6 +81,15 @@ def find_intensity(
     planes: Planes, settings: FeatureSettings, encoder: EncoderSpec
 ) -> Intensity:
     """Return the range of an image that the settings ask for.
+
+    Parameters
+    ----------
+    planes : Planes
+        The image.
+    settings : FeatureSettings
+        Name the preset, or the percentiles.
+    encoder : EncoderSpec
+        Has a preset of its own where it was trained on one.
 
     Raises
     ------
@@ -114,6 +132,7 @@ def measure_intensity(
     -------
     Intensity
     """
+    # A fixed sample: the range must not depend on which planes are asked for.
     pixels = _sampled(planes)
     channels = pixels.shape[-1]
     groups = (
@@ -148,6 +167,8 @@ def _range(
     if not finite.size:
         return 0.0, 0.0
     low, high = (float(v) for v in np.percentile(finite, percentiles))
+    # Nearly constant, such as a few bright spots on black: the percentiles fall
+    # together.
     if high <= low:
         low, high = float(finite.min()), float(finite.max())
     return low, high

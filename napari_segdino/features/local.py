@@ -80,7 +80,19 @@ def smooth_colour(image: Image, step: int, least: float = 1.0) -> Image:
 
 
 def on_grid(plane: NDArray[np.generic], step: int) -> NDArray[np.generic]:
-    """Read a plane, shape (Y, X), at the middle pixel of each cell, (gy, gx)."""
+    """Read a plane at the middle pixel of each cell.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray, shape (Y, X)
+        Any type.
+    step : int
+        Pixels a cell.
+
+    Returns
+    -------
+    numpy.ndarray, shape (gy, gx)
+    """
     rows, columns = (_middles(length, step) for length in plane.shape)
     return plane[rows[:, None], columns]
 
@@ -88,10 +100,14 @@ def on_grid(plane: NDArray[np.generic], step: int) -> NDArray[np.generic]:
 def _texture(grey: Image, sigma: float, step: int) -> list[Image]:
     """Smoothed brightness, gradient, Hessian eigenvalues, spread."""
     smoothed, *slopes, yy, xx, xy = _filtered(grey, sigma, step, DERIVATIVES)
+    # Times sigma for each derivative, so that widths are comparable (scale-normalised,
+    # Lindeberg).
     down, right = (slope * sigma for slope in slopes)
     yy, xx, xy = (bend * sigma**2 for bend in (yy, xx, xy))
+    # Eigenvalues of a symmetric 2 x 2 matrix in closed form.
     middle, half = (xx + yy) / 2, np.sqrt((xx - yy) ** 2 / 4 + xy**2)
     variance = _filtered(grey * grey, sigma, step)[0] - smoothed * smoothed
+    # Rounding can make the variance of a flat region negative.
     spread = np.sqrt(np.maximum(variance, 0))
     return [smoothed, np.hypot(down, right), middle + half, middle - half, spread]
 
@@ -120,6 +136,7 @@ def _matrix(length: int, step: int, sigma: float, order: int) -> torch.Tensor:
     import torch
     from scipy import ndimage
 
+    # Filtering the identity gives the filter as a matrix, borders included.
     each = np.eye(length, dtype=np.float32)
     filtered = ndimage.gaussian_filter1d(each, sigma, 0, order, mode="nearest")
     return torch.from_numpy(filtered[_middles(length, step)])

@@ -86,10 +86,12 @@ def cut_spans(
     """
     if length <= tile:
         return [(0, length)]
+    # Tiles this small would hardly advance by whole steps.
     if tile - overlap < 2 * step:
         step = 1
     size = tile - (tile - length) % step
     stride = (size - overlap) // step * step
+    # Rounded up: the negative numerator makes // do that.
     count = 1 - (size - length) // stride
     starts = np.linspace(0, (length - size) // step, count).round().astype(int) * step
     return [(int(s), int(s) + size) for s in starts]
@@ -144,8 +146,10 @@ def blend_spans(spans: list[tuple[int, int]], overlap: int) -> list[Span]:
         At most two count at any pixel.
     """
     pairs = zip(spans, spans[1:], strict=False)
+    # In the middle of what two neighbours share.
     seams = [(b[0] + a[1]) // 2 for a, b in pairs]
     gaps = np.diff(seams)
+    # Where tiles lie close, fading over more would let three of them count at a pixel.
     half = min(overlap // 4, int(gaps.min()) // 2 if gaps.size else overlap)
     ends = [spans[0][0], *seams, spans[-1][1]]
     blended = []
@@ -163,5 +167,7 @@ def blend_spans(spans: list[tuple[int, int]], overlap: int) -> list[Span]:
 
 def _rise(half: int) -> NDArray[np.float32]:
     """From 0 to 1 over 2 * `half` pixels."""
+    # Half a pixel in, so that a rise and the fall of its neighbour sum to 1 at each
+    # pixel.
     steps = (np.arange(2 * half) + 0.5) / max(1, 2 * half)
     return steps.astype(np.float32)

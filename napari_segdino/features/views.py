@@ -53,7 +53,15 @@ class View:
 
 
 def grows(shape: tuple[int, int], view: View) -> bool:
-    """Whether a view shows a tile larger than others because the tile is small."""
+    """Whether a view shows a tile larger than others because the tile is small.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the tile in pixels.
+    view : View
+        The view.
+    """
     own = ENLARGE * max(shape) * view.factor
     return not view.side and own < _least(view)
 
@@ -87,6 +95,8 @@ def view_size(shape: tuple[int, int], view: View, multiple: int) -> tuple[int, i
     side = (view.side or min(ENLARGE * longest, FINE_SIDE)) * view.factor
     if grows(shape, view):
         side = _least(view)
+    # Squashed tiles become squares whatever their shape, as the published code shows
+    # pictures.
     sides = (longest, longest) if view.squash else shape
     y, x = (max(1, round(n * side / longest / multiple)) * multiple for n in sides)
     return y, x
@@ -110,6 +120,7 @@ def show(image: torch.Tensor, view: View, multiple: int) -> torch.Tensor:
     """
     size = view_size((image.shape[-2], image.shape[-1]), view, multiple)
     scaled = scale(image, size, view.squash or "bilinear")
+    # Bicubic interpolation overshoots at edges.
     return scaled.clamp(0, 1).flip(view.flips)
 
 

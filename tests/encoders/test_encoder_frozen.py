@@ -11,13 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_segdino.encoders import (
-    EncoderSpec,
-    FrozenEncoder,
-    get_spec,
-    load_encoder,
-)
+from napari_segdino.encoders import EncoderSpec, get_spec, load_encoder
 from napari_segdino.encoders.builtin import load_builtin
+from napari_segdino.encoders.frozen import FrozenEncoder
 from napari_segdino.errors import InputError, WeightsError
 
 CPU = torch.device("cpu")
@@ -217,6 +213,18 @@ def test_huge_features_stay_finite() -> None:
     encoder, _ = fake(1)
     (got,) = encoder.encode(torch.full((1, 3, 2, 2), 1e9), [0])
     assert float(got.max()) == 65504.0
+
+
+def test_features_for_training_are_whole_and_can_be_learned_from() -> None:
+    encoder, model = fake(2)
+    batch = torch.rand(2, 3, 4, 6)
+    (whole,) = encoder.features(batch, [0])
+    assert (whole.shape, whole.dtype) == ((2, 3, 2, 3), torch.float32)
+    weight = torch.ones(3, requires_grad=True)
+    (whole * weight[:, None, None]).sum().backward()
+    assert weight.grad is not None and bool(weight.grad.any())
+    torch.testing.assert_close(encoder.encode(batch, [0])[0], whole.half())
+    assert model.sizes == [2, 2]
 
 
 def test_get_spec_of_the_builtin(builtin: FrozenEncoder) -> None:
