@@ -96,3 +96,28 @@ def close_name(name: object, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def one_line(error: BaseException, more: str = "") -> str:
+    """Say what an error is in one line.
+
+    Parameters
+    ----------
+    error : BaseException
+        A :class:`SegDINOError` is already a sentence; of others the first line is
+        taken.
+    more : str
+        Follows what this package does not raise on purpose.
+
+    Returns
+    -------
+    str
+    """
+    if isinstance(error, SegDINOError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "There is not enough memory."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first.strip()}{more}"

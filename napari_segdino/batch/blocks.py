@@ -88,6 +88,7 @@ def iter_predict_blocks(
             "here."
         )
     source = with_neighbours(source, pipeline.feature_settings.neighbours)
+    # A large image would drive all else out of the cache, and is seen once.
     score = pipeline.scorer(source, segmenter.model_, segmenter.samples_, keep=False)
     wanted = list(range(len(source)) if planes is None else planes)
     settings = pipeline.feature_settings
@@ -110,6 +111,7 @@ def _iter_rows(
     """Predict planes from the row of tiles that each has got to."""
     cut = cut_plane(source.plane_shape, settings)
     width = len(cut.columns)
+    # The last row that is done is predicted again: the next one is blended with it.
     total = sum(cut.count - max(0, first - 1) * width for _, first in todo)
     done = 0
     yield Progress(done, total, TEXT)
@@ -160,7 +162,19 @@ def _iter_smoothed(
 def needs_whole(
     pipeline: Pipeline, image: Planes, n_classes: int, spacing: Spacing
 ) -> bool:
-    """Whether an image cannot be predicted plane by plane."""
+    """Whether an image cannot be predicted plane by plane.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Its settings decide.
+    image : Planes
+        As it lies.
+    n_classes : int
+        With background.
+    spacing : float or tuple of float, optional
+        Along z, y and x in mm.
+    """
     if has_depth(image) and pipeline.feature_settings.slices != "Z":
         return True
     if not pipeline.smooths(image):

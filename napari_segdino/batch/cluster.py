@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.batch.jobs import Job, Row
-from napari_segdino.batch.work import Probe, in_a_sentence
-from napari_segdino.errors import InputError
+from napari_segdino.batch.work import Probe
+from napari_segdino.errors import InputError, one_line
 from napari_segdino.progress import Progress, Steps
 
 if TYPE_CHECKING:
@@ -35,6 +35,32 @@ def iter_run_cluster(
 
     The files of a worker that dies go to another one. Masks are written whole
     and under one name, so that none is lost or doubled.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        From :func:`plan_jobs`.
+    probe : Probe
+        Sent to each worker once.
+    workers : int
+        Processes to start here; 0 with a scheduler.
+    scheduler : str
+        Address of one that runs; empty starts workers here.
+
+    Returns
+    -------
+    list of Row
+        In the order of the jobs.
+
+    Yields
+    ------
+    Progress, Row
+        See :func:`~napari_segdino.batch.iter_run`.
+
+    Raises
+    ------
+    InputError
+        If distributed is missing, or no scheduler answers.
     """
     rows: dict[int, Row] = {}
     yield Progress(0, len(jobs), "Starting workers")
@@ -53,6 +79,8 @@ def iter_run_cluster(
                 yield row
                 yield Progress(len(rows), len(jobs), TEXT)
         finally:
+            # A scheduler of others goes on without us, and its workers would keep the
+            # probe.
             _forget(client, plugin.name)
     _sweep(jobs)
     return [rows[number] for number in range(len(jobs))]
@@ -67,12 +95,15 @@ def _as_completed(
     from napari_segdino.batch.plugin import run_on_worker
 
     futures = {
+        # Not pure: Dask would give the row of an earlier run for the same file.
         client.submit(run_on_worker, job, name, pure=False): number
         for number, job in enumerate(jobs)
     }
     try:
         finished = as_completed(list(futures))
         while not finished.is_empty():
+            # Looked at and not waited for, so that the task can be stopped at each
+            # tick.
             for future in finished.next_batch(block=False):
                 if not future.done():  # a worker died with it: another one does it
                     finished.add(future)
@@ -95,7 +126,8 @@ def _row_of(future: Any, job: Job) -> Row:
     else:
         error = future.exception()
         name = type(error).__name__
-        why = in_a_sentence(error) if name != "KilledWorker" else _KILLED
+        # By name: the class is distributed's, which rows are read without.
+        why = one_line(error) if name != "KilledWorker" else _KILLED
     return Row(str(job.path), "", 0.0, "failed", why)
 
 
@@ -142,7 +174,9 @@ def _local_cluster(workers: int) -> LocalCluster:
     try:
         return LocalCluster(
             n_workers=workers,
+            # As in one process: one file is computed, one is read or written.
             threads_per_worker=2,
+            # No port is opened for a page that nobody asked for.
             dashboard_address=None,
             silence_logs=logging.ERROR,
         )
@@ -155,6 +189,7 @@ def _local_cluster(workers: int) -> LocalCluster:
 
 
 def _threads_each(workers: int) -> int:
+    # What this process may use, which batch systems make fewer than there are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return max(1, (cores or os.cpu_count() or 1) // workers)
 

@@ -65,7 +65,13 @@ class Job:
     mask_of: str = ""
 
     def target(self, suffix: str) -> Path:
-        """Return where the mask goes, in a format."""
+        """Return where the mask goes, in a format.
+
+        Parameters
+        ----------
+        suffix : str
+            Of the mask; empty is the scan's own.
+        """
         from napari_segdino.io.pairs import mask_name
 
         named = Path(self.name or self.path.name)
@@ -147,14 +153,16 @@ def plan_jobs(
     if not paths:
         raise InputError("There are only masks that were made here, and no image.")
     masks, run = Path(folder).absolute(), new_token()
-    others, record = masks_among(paths), records.of(masks)
-    names = name_images([p for p in paths if p not in others], masks, series, record)
+    others, record = _masks_among(paths), records.of(masks)
+    names = _name_images([p for p in paths if p not in others], masks, series, record)
     made: dict[str, list[Made]] = {}
     for line in record.lines:
         made.setdefault(stem_of(Path(line.mask)), []).append(line)
     jobs = []
     for path in paths:
         job = Job(path, masks, suffix, resume, series, names.get(path, ""), run=run)
+        # The stem is the same in any format; that of the scan's own is known once it is
+        # read.
         own = tuple(made.get(stem_of(job.target(".tif")), ()))
         jobs.append(replace(job, made=own, mask_of=others.get(path, "")))
     return jobs
@@ -210,13 +218,11 @@ def write_report(path: Path | str, rows: Iterable[Row]) -> None:
         If it cannot be written.
     """
     names = [field.name for field in fields(Row)]
-    feature_settings = (
-        {**asdict(row), "seconds": f"{row.seconds:.2f}"} for row in rows
-    )
-    write_csv(path, names, (row.values() for row in feature_settings))
+    lines = ({**asdict(row), "seconds": f"{row.seconds:.2f}"} for row in rows)
+    write_csv(path, names, (line.values() for line in lines))
 
 
-def masks_among(paths: Iterable[Path]) -> dict[Path, str]:
+def _masks_among(paths: Iterable[Path]) -> dict[Path, str]:
     """Find masks that are named after an image beside them.
 
     Parameters
@@ -232,12 +238,13 @@ def masks_among(paths: Iterable[Path]) -> dict[Path, str]:
     from napari_segdino.io.pairs import is_mask_name, key_of, stem_of
 
     paths = list(paths)
+    # Reversed, so that of several suffixes the first given counts.
     images = {(path.parent, stem_of(path)): path.name for path in reversed(paths)}
     found = ((p, images.get((p.parent, key_of(p)))) for p in paths if is_mask_name(p))
     return {path: image for path, image in found if image is not None}
 
 
-def name_images(
+def _name_images(
     paths: Sequence[Path], folder: Path, series: str, record: Record
 ) -> dict[Path, str]:
     """Find a name for each image, so that no two masks have the same.
@@ -262,6 +269,7 @@ def name_images(
     """
     owners = {_stem(Path(made.mask)): made for made in record.lines}
     sources = {made.image for made in record.lines}
+    # Images whose masks are there choose first, so that they keep their names.
     before = sorted(paths, key=lambda path: seen_from(folder, path) not in sources)
     ambiguous = _same_stem(paths)
     taken: set[str] = set()

@@ -31,15 +31,36 @@ class ProbePlugin(WorkerPlugin):  # type: ignore[misc]
         self.probe, self.threads = probe, threads
 
     def setup(self, worker: Any) -> None:
-        """Take the probe; the encoder is loaded with the first file."""
+        """Take the probe; the encoder is loaded with the first file.
+
+        Parameters
+        ----------
+        worker : distributed.Worker
+            Where it has arrived.
+        """
         _held[self.name] = self.probe
+        # Otherwise each of several workers would take all cores for torch.
         set_threads(self.threads or worker.state.nthreads)
 
     def teardown(self, worker: Any) -> None:
-        """Let go of the probe."""
+        """Let go of the probe.
+
+        Parameters
+        ----------
+        worker : distributed.Worker
+            The same.
+        """
         _held.pop(self.name, None)
 
 
 def run_on_worker(job: Job, name: str) -> Row:
-    """Segment one file with the probe that the plugin brought."""
+    """Segment one file with the probe that the plugin brought.
+
+    Parameters
+    ----------
+    job : Job
+        The file.
+    name : str
+        Of the plugin.
+    """
     return run_job(job, _held[name])

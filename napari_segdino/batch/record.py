@@ -56,16 +56,31 @@ class Wanted:
     probe: str
 
     def is_image_of(self, made: Made) -> bool:
-        """Whether a mask was made from this image, changed or moved since or not."""
-        moved = (
-            os.path.basename(self.image),
-            self.image_size,
-            self.image_time,
-        ) == (os.path.basename(made.image), made.image_size, made.image_time)
+        """Whether a mask was made from this image, changed or moved since or not.
+
+        Parameters
+        ----------
+        made : Made
+            A line of the record.
+        """
+        same_name = os.path.basename(self.image) == os.path.basename(made.image)
+        seen = self.image_size, self.image_time
+        moved = same_name and seen == (made.image_size, made.image_time)
         return moved or self.image == made.image
 
     def differs(self, made: Made) -> str:
-        """Say in what a mask that was made does not fit; empty if it does."""
+        """Say in what a mask that was made does not fit; empty if it does.
+
+        Parameters
+        ----------
+        made : Made
+            A mask of the same image.
+
+        Returns
+        -------
+        str
+            A sentence.
+        """
         seen = self.image_size, self.image_time
         if seen != (made.image_size, made.image_time):
             return "The image has changed."
@@ -100,14 +115,15 @@ class Made(Wanted):
     digest: str
     run: str = ""
 
-    def is_at(self, path: Path) -> bool:
+    def _is_at(self, path: Path) -> bool:
         """Whether what lies at `path` is this mask, untouched."""
         size, time = measure(path)
         if size != self.size:
             return False
+        # A copy has another time and the same content; reading it all is the dear way.
         return time == self.time or digest_of(path) == self.digest
 
-    def was_cut_off(self, path: Path) -> bool:
+    def _was_cut_off(self, path: Path) -> bool:
         """Whether what lies at `path` is what is left of this mask."""
         from napari_segdino.io.read import read_mask
 
@@ -143,7 +159,13 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> Record:
-        """Read what stands in a folder; nothing if there is no record."""
+        """Read what stands in a folder; nothing if there is no record.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Of the masks.
+        """
         record = cls()
         try:
             text = (folder / RECORD).read_text("utf-8", errors="replace")
@@ -172,6 +194,13 @@ class Record:
 def add(folder: Path, made: Made) -> None:
     """Add a line to the record of a folder, safe on the disk when this returns.
 
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the masks.
+    made : Made
+        The line.
+
     Raises
     ------
     ScanError
@@ -186,6 +215,7 @@ def add(folder: Path, made: Made) -> None:
         with open(path, "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
+                # What a kill left of a line is ended, or it would take this one along.
                 line = line if file.read(1) == b"\n" else b"\n" + line
             file.write(line)
             file.flush()
@@ -203,8 +233,17 @@ def add(folder: Path, made: Made) -> None:
 def measure(path: Path) -> tuple[int, int]:
     """Return the size of a file or folder, and when it was last changed.
 
-    Of a folder, masks that were made there do not count. The time is in
-    nanoseconds.
+    Of a folder, masks that were made there do not count.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file or folder.
+
+    Returns
+    -------
+    size, time : int
+        Bytes, and nanoseconds.
 
     Raises
     ------
@@ -216,7 +255,13 @@ def measure(path: Path) -> tuple[int, int]:
 
 
 def digest_of(path: Path) -> str:
-    """Return a digest of the content of a file, or of all files of a folder."""
+    """Return a digest of the content of a file, or of all files of a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file or folder.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(_files_of(path)):
         if path.is_dir():
@@ -248,7 +293,18 @@ def _half_written(name: str) -> bool:
 
 
 def measure_image(path: Path) -> tuple[int, int]:
-    """Return size and time of an image, with the file of voxels beside a header."""
+    """Return size and time of an image, with the file of voxels beside a header.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file or folder.
+
+    Returns
+    -------
+    size, time : int
+        See :func:`measure`.
+    """
     stem, suffix = split_suffix(path)
     if path.is_dir() or suffix not in _WITH_ANOTHER_FILE:
         return measure(path)
@@ -258,7 +314,15 @@ def measure_image(path: Path) -> tuple[int, int]:
 
 
 def seen_from(folder: Path, image: Path) -> str:
-    """Return the path of an image, seen from a folder, with ``/``."""
+    """Return the path of an image, seen from a folder, with ``/``.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the masks.
+    image : pathlib.Path
+        Absolute, or seen from the working folder.
+    """
     try:
         return Path(os.path.relpath(image, folder)).as_posix()
     except ValueError:  # on another drive
@@ -312,11 +376,12 @@ def judge(
     if path.is_file() and path.stat().st_size == 0:
         return Verdict("redo", "The mask was empty.")
     own = [made for made in lines if made.mask == path.name]
+    # The last line first: a mask that was redone has several.
     for made in reversed(own):
-        if made.is_at(path):
+        if made._is_at(path):
             why = wanted.differs(made)
             return Verdict("redo" if why else "skip", why, made.run)
-    if any(made.was_cut_off(path) for made in own):
+    if any(made._was_cut_off(path) for made in own):
         return Verdict("redo", "The mask was cut off.")
     return Verdict("leave", _why_left(path.name, own, damaged))
 

@@ -28,7 +28,7 @@ from napari_segdino.batch.record import (
     measure_image,
     seen_from,
 )
-from napari_segdino.errors import ModelFileError, ScanError, SegDINOError
+from napari_segdino.errors import ModelFileError, ScanError, SegDINOError, one_line
 from napari_segdino.files import atomic_path, reason
 from napari_segdino.images.lazy import load
 from napari_segdino.progress import Progress, drive
@@ -70,6 +70,13 @@ class Probe:
 def read_probe(path: Path | str, device: str = "auto") -> Probe:
     """Read a probe file and see that it is one.
 
+    Parameters
+    ----------
+    path : path
+        A probe file, or a checkpoint of SegDINO's own code.
+    device : str
+        Where encoders compute.
+
     Raises
     ------
     ModelFileError
@@ -83,6 +90,8 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
     try:
         with tempfile.TemporaryDirectory() as folder:
             if Path(path).suffix.lower() in CHECKPOINT_SUFFIXES:
+                # Workers load probe files only; there the checkpoint's own file may be
+                # missing.
                 path = write_model(Path(folder) / "probe.segdino", model)
             return Probe(Path(path).read_bytes(), digest, device)
     except OSError as error:
@@ -118,19 +127,9 @@ def run_job(
         row = Row(str(job.path), "", 0.0, "left alone", str(why))
     except Exception as error:  # noqa: BLE001 - one file's failure is its own
         _log.warning("%s failed", job.path, exc_info=True)
-        row = Row(str(job.path), "", 0.0, "failed", in_a_sentence(error))
+        row = Row(str(job.path), "", 0.0, "failed", one_line(error))
     seconds = 0.0 if row.status == "skipped" else time.perf_counter() - start
     return replace(row, seconds=seconds)
-
-
-def in_a_sentence(error: BaseException) -> str:
-    """Say what went wrong in one line."""
-    if isinstance(error, SegDINOError):
-        return " ".join(str(error).split())
-    if isinstance(error, MemoryError):
-        return "There is not enough memory."
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first.strip()}"
 
 
 class _LeftAlone(SegDINOError):
@@ -161,6 +160,7 @@ def _run(job: Job, probe: Probe, on_progress: Callable[[Progress], None] | None)
 
     def publish(content: Path) -> None:
         """Record a mask that is whole, before it takes its name."""
+        # Hours may lie between the first look and this one.
         if _look(job, target, wanted) != verdict:
             raise _LeftAlone(f"{target.name} changed meanwhile: it was left alone.")
         size, changed = measure(content)
@@ -305,6 +305,11 @@ def _to_disk(
 def warm_segmenter(probe: Probe) -> Segmenter:
     """Return the probe with its encoder, loaded once per process.
 
+    Parameters
+    ----------
+    probe : Probe
+        From :func:`read_probe`.
+
     Raises
     ------
     ModelFileError, WeightsError
@@ -314,6 +319,7 @@ def warm_segmenter(probe: Probe) -> Segmenter:
     if key not in _warm:
         from napari_segdino.segmenter import Segmenter
 
+        # Closed before it is loaded: Windows opens no file twice.
         handle, name = tempfile.mkstemp(suffix=".segdino")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -321,13 +327,20 @@ def warm_segmenter(probe: Probe) -> Segmenter:
             loaded = Segmenter.load(name, device=probe.device)
         finally:
             os.unlink(name)
+        # One at a time: each holds an encoder.
         _warm.clear()
         _warm[key] = loaded
     return _warm[key]
 
 
 def set_threads(count: int) -> None:
-    """Let torch use `count` threads in this process."""
+    """Let torch use `count` threads in this process.
+
+    Parameters
+    ----------
+    count : int
+        At least 1 is used.
+    """
     import torch
 
     torch.set_num_threads(max(1, count))

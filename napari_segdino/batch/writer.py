@@ -86,7 +86,13 @@ class BlockWriter(MaskWriter):
         return rows
 
     def rows_done(self, index: int) -> int:
-        """Return how many rows of blocks of plane `index` are written."""
+        """Return how many rows of blocks of plane `index` are written.
+
+        Parameters
+        ----------
+        index : int
+            Which plane, counted over all axes before Y and X.
+        """
         return self._rows.get(index, 0)
 
     def write_block(
@@ -138,6 +144,7 @@ class BlockWriter(MaskWriter):
                 self._note_rows(index, rows)
         except OSError as error:
             self._refused(error)
+        # What is written of a map counts as memory of this process until it is let go.
         forget_pages(self._array)
         self._rows[index] = rows
         if last:

@@ -12,12 +12,10 @@ from napari_segdino.cli.heads import (
     chosen_cases,
     chosen_head,
     head_option,
-    known_recipe,
+    recipe_option,
 )
 from napari_segdino.cli.options import (
     FOLDER,
-    ManyValues,
-    OneOf,
     cache_settings,
     chosen_encoder,
     compute_options,
@@ -27,6 +25,7 @@ from napari_segdino.cli.options import (
     report_options,
     seed_option,
 )
+from napari_segdino.cli.parsing import ManyValues, OneOf
 from napari_segdino.cli.terminal import with_bar
 from napari_segdino.config import INTENSITIES
 
@@ -62,9 +61,7 @@ ABLATED = "mvr"
 @repeat_options
 @encoder_option
 @head_option(ABLATED)
-@click.option(
-    "--recipe", callback=known_recipe, metavar="NAME", help="How the head is trained."
-)
+@recipe_option("How the head is trained.")
 @seed_option
 @report_options
 @layout_options
@@ -90,6 +87,7 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_steps
 
+        # At once and not after hours of training.
         check_plot(plot)
     shots = (given["shots"],)
     plan = ShotPlan(shots, given["repeats"], given["test"], given["seed"])

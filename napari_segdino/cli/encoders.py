@@ -22,10 +22,10 @@ def encoders() -> None:
     for status in list_encoders():
         spec = status.spec
         terms = f"{spec.title}  [{status.licence}]"
-        click.echo(f"{spec.name:<24} {weights_of(status):>12}  {terms}")
+        click.echo(f"{spec.name:<24} {_weights_of(status):>12}  {terms}")
 
 
-def weights_of(status: EncoderStatus) -> str:
+def _weights_of(status: EncoderStatus) -> str:
     """Say where the weights of an encoder are."""
     if status.here:
         return "here"

@@ -11,11 +11,10 @@ from napari_segdino.cli.heads import (
     chosen_cases,
     chosen_head,
     head_option,
-    known_recipe,
+    recipe_option,
 )
 from napari_segdino.cli.options import (
     FOLDER,
-    ManyValues,
     cache_settings,
     chosen_encoder,
     compute_options,
@@ -29,6 +28,7 @@ from napari_segdino.cli.options import (
     report_options,
     seed_option,
 )
+from napari_segdino.cli.parsing import ManyValues
 from napari_segdino.cli.terminal import with_bar
 
 
@@ -45,9 +45,7 @@ from napari_segdino.cli.terminal import with_bar
 @repeat_options
 @encoder_option
 @head_option()
-@click.option(
-    "--recipe", callback=known_recipe, metavar="NAME", help="How the head is trained."
-)
+@recipe_option("How the head is trained.")
 @seed_option
 @report_options
 @layout_options
@@ -67,6 +65,7 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_shots
 
+        # At once and not after hours of training.
         check_plot(plot)
     plan = ShotPlan(
         tuple(sorted(set(given["shots"]))),

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from napari_segdino.io.cases import Dataset
 
 
-def known_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+def _known_head(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Check the name of a head."""
     if value and value not in HEADS:
         raise click.BadParameter(unknown_name("head", value, HEADS), ctx, param)
     return value
 
 
-def known_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+def _known_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Check the name of a recipe and its options."""
     try:
         if value:
@@ -33,14 +33,31 @@ def known_recipe(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 
 def head_option(default: str = DEFAULT_HEAD) -> Callable[..., Any]:
-    """Return the option ``--head``; `default` is trained without it and a recipe."""
+    """Return the option ``--head``; `default` is trained without it and a recipe.
+
+    Parameters
+    ----------
+    default : str
+        What is trained where neither is given.
+    """
     return click.option(
         "--head",
-        callback=known_head,
+        callback=_known_head,
         metavar="NAME",
         help=f"What is trained: {', '.join(HEADS)}.  [default: {default}, or the "
         "recipe's]",
     )
+
+
+def recipe_option(what: str) -> Callable[..., Any]:
+    """Return the option ``--recipe``.
+
+    Parameters
+    ----------
+    what : str
+        Its help.
+    """
+    return click.option("--recipe", callback=_known_recipe, metavar="NAME", help=what)
 
 
 def chosen_head(
@@ -60,6 +77,7 @@ def chosen_head(
     click.UsageError
         If the recipe is another head's.
     """
+    # Checked here and not by a callback: neither option knows the other's value there.
     own = None if recipe is None else get_recipe(recipe).head
     if own is not None and head not in (None, own):
         raise click.UsageError(f"--recipe {recipe} is for --head {own}.")
@@ -67,7 +85,15 @@ def chosen_head(
 
 
 def chosen_cases(folder: Path, given: Mapping[str, Any]) -> Dataset:
-    """Open a data set and take what the options of its layout say."""
+    """Open a data set and take what the options of its layout say.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The data set.
+    given : mapping of str to object
+        Options of :data:`~napari_segdino.cli.options.layout_options`.
+    """
     from napari_segdino.io.datasets import narrowed, open_dataset
 
     dataset = open_dataset(folder, given["group_regex"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from napari_segdino.cli.parsing import OneOf
 from napari_segdino.cli.terminal import log_to_stderr
 from napari_segdino.config import (
     FUSIONS,
@@ -21,7 +22,6 @@ from napari_segdino.config import (
     FeatureSettings,
     PredictSettings,
 )
-from napari_segdino.errors import unknown_name
 from napari_segdino.heads.registry import make_head
 
 Command = Callable[..., Any]
@@ -32,93 +32,11 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-class OneOf(click.Choice):  # type: ignore[type-arg]
-    """One of some names; another is refused with the close one."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Return the name."""
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter as error:
-            text = unknown_name(param.name.replace("_", " "), value, self.choices)
-            raise click.BadParameter(text, ctx, param) from error
-
-
-class ManyValues(click.Command):
-    """A command whose repeated options take several values after their name.
-
-    ``--shots 1 5 20 DIR`` and ``--shots 1,5,20 DIR`` are read as
-    ``--shots 1 --shots 5 --shots 20 DIR``: numbers after such an option are
-    its own.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option's name before each of its numbers."""
-        names = {
-            name
-            for param in self.params
-            if isinstance(param, click.Option) and param.multiple
-            for name in param.opts
-        }
-        return super().parse_args(ctx, spread(args, names))
-
-
-class MaskSuffix(click.ParamType):  # type: ignore[type-arg]
-    """The suffix of a mask; names those that there are when the help is shown."""
-
-    name = "suffix"
-
-    def get_metavar(
-        self, param: click.Parameter, ctx: click.Context | None = None
-    ) -> str:
-        """Return the suffixes; the context is click 8.2's."""
-        from napari_segdino.io.formats import MASK_SUFFIXES
-
-        return f"[{'|'.join(MASK_SUFFIXES)}]"
-
-
-def spread(args: list[str], names: set[str]) -> list[str]:
-    """Repeat option names so that each stands before one number.
-
-    Parameters
-    ----------
-    args : list of str
-        As typed.
-    names : set of str
-        Options that take several numbers.
-
-    Returns
-    -------
-    list of str
-    """
-    out: list[str] = []
-    rest = list(args)
-    while rest:
-        arg = rest.pop(0)
-        if arg == "--":
-            return [*out, arg, *rest]
-        name, equals, value = arg.partition("=")
-        if name not in names:
-            out.append(arg)
-            continue
-        values = _numbers(value) if equals else []
-        while rest and (more := _numbers(rest[0])):
-            values += more
-            rest.pop(0)
-        out += [part for v in values for part in (name, v)] or [arg]
-    return out
-
-
-def _numbers(text: str) -> list[str]:
-    """Split ``"1,5"`` into its numbers; empty if it is something else."""
-    parts = text.split(",")
-    return parts if all(p.lstrip("-").isdigit() for p in parts) else []
-
-
-def all_of(*options: Command) -> Command:
+def _all_of(*options: Command) -> Command:
     """Join options, in the order in which help shows them."""
 
     def add(command: Command) -> Command:
+        # As decorators, of which the last is applied first.
         for option in reversed(options):
             command = option(command)
         return command
@@ -160,7 +78,7 @@ seed_option = click.option(
     "--seed", default=0, show_default=True, help="Same seed, same mask."
 )
 
-cache_options = all_of(
+cache_options = _all_of(
     click.option(
         "--memory-gb",
         type=click.FloatRange(min=0.1),
@@ -184,7 +102,7 @@ binary_option = click.option(
     "by default instance numbers are merged and classes are not.",
 )
 
-layout_options = all_of(
+layout_options = _all_of(
     binary_option,
     click.option(
         "--group-regex",
@@ -201,7 +119,7 @@ layout_options = all_of(
 )
 
 
-repeat_options = all_of(
+repeat_options = _all_of(
     click.option(
         "--repeats",
         type=click.IntRange(min=1),
@@ -217,9 +135,9 @@ repeat_options = all_of(
     ),
 )
 
-compute_options = all_of(cache_options, device_option, verbose_option)
+compute_options = _all_of(cache_options, device_option, verbose_option)
 
-report_options = all_of(
+report_options = _all_of(
     click.option(
         "--side",
         type=click.IntRange(min=0),
@@ -235,7 +153,7 @@ report_options = all_of(
 _SHOWN = FeatureSettings()
 _PREDICTING = PredictSettings()
 
-feature_options = all_of(
+feature_options = _all_of(
     click.option(
         "--intensity",
         type=OneOf(INTENSITIES),
@@ -279,7 +197,7 @@ feature_options = all_of(
     ),
 )
 
-predict_options = all_of(
+predict_options = _all_of(
     click.option(
         "--fusion",
         type=OneOf(FUSIONS),
@@ -312,7 +230,13 @@ predict_options = all_of(
 
 
 def cache_settings(memory_gb: float, disk_gb: float) -> CacheSettings:
-    """Settings of the cache from gigabytes."""
+    """Settings of the cache from gigabytes.
+
+    Parameters
+    ----------
+    memory_gb, disk_gb : float
+        Of features, in GiB.
+    """
     return CacheSettings(int(memory_gb * GIB), int(disk_gb * GIB))
 
 
@@ -350,7 +274,13 @@ def chosen_encoder(name: str | None) -> str:
 
 
 def predict_settings(given: Mapping[str, Any]) -> PredictSettings:
-    """Settings of predictions from options of the same names."""
+    """Settings of predictions from options of the same names.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        Options of :data:`predict_options`.
+    """
     return PredictSettings(**{f.name: given[f.name] for f in fields(PredictSettings)})
 
 
@@ -378,6 +308,7 @@ def feature_settings(
     click.UsageError
         If tiles would share more than half of themselves.
     """
+    # Options are named as the fields: a new field needs an option and nothing here.
     names = {f.name for f in fields(FeatureSettings)}
     chosen = {k: v for k, v in given.items() if k in names and v is not None}
     if not chosen:

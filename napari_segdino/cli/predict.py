@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_segdino.cli.options import (
-    ANY_PATH,
-    EXISTING,
-    MaskSuffix,
-    device_option,
-    verbose_option,
-)
+from napari_segdino.cli.options import ANY_PATH, EXISTING, device_option, verbose_option
+from napari_segdino.cli.parsing import MaskSuffix
 from napari_segdino.cli.terminal import with_bar
 
 if TYPE_CHECKING:
@@ -90,11 +85,13 @@ def predict(
     def take(row: Any) -> None:
         rows.append(row)
         if row.status in ("done", "redone"):
+            # Alone on standard output, so that it can be piped on.
             click.echo(row.output)
 
     try:
         with_bar(iter_run(jobs, probe, BatchSettings(workers, scheduler or "")), take)
     finally:
+        # Also when it was interrupted: what is in the report is done.
         if report is not None:
             write_report(report, rows)
     _tell(rows, resume)

@@ -8,7 +8,6 @@ from napari_segdino import __version__
 from napari_segdino.cli.ablation import ablation
 from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.fewshot import fewshot
-from napari_segdino.cli.info import info
 from napari_segdino.cli.options import verbose_option
 from napari_segdino.cli.predict import predict
 from napari_segdino.cli.score import score
@@ -32,6 +31,15 @@ def main(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(app)
+
+
+@click.command()
+@verbose_option
+def info() -> None:
+    """Show versions and device, for a report of a fault."""
+    from napari_segdino.session.report import report
+
+    click.echo(report(), nl=False)
 
 
 for _command in (app, demo, train, predict, score, fewshot, ablation, encoders, info):

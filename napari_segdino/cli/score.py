@@ -39,6 +39,7 @@ def score(
     from napari_segdino.study.report import case_table
 
     pairs = pair_files(predicted, true)
+    # A rule for each side: a reference may number instances that a prediction does not.
     rules = with_bar(iter_rules(pairs, binary))
     for rule, what in zip(rules, ("Predicted", "True"), strict=True):
         if rule.merge:

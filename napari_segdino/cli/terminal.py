@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from napari_segdino.errors import SegDINOError
+from napari_segdino.errors import SegDINOError, one_line
 from napari_segdino.progress import Progress, Steps, drive
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ SECONDS_IN_A_LOG = 30.0
 """Between lines of progress where nobody watches, as they go to a file."""
 
 
+DETAILS = " (-v shows details)"
+"""Stands after what no one expected."""
+
+
 class Shower(Protocol):
     """What shows progress."""
 
@@ -33,7 +37,13 @@ class Shower(Protocol):
         """Show it."""
 
     def line(self, text: str) -> None:
-        """Show a line that stays."""
+        """Show a line that stays.
+
+        Parameters
+        ----------
+        text : str
+            Without its line's end.
+        """
 
 
 class _Bar:
@@ -48,6 +58,7 @@ class _Bar:
         if (step.text, total) != (self.bar.desc, self.bar.total):
             self.bar.set_description_str(step.text, refresh=False)
             self.bar.total = total
+        # tqdm does not count backwards by itself.
         if step.done < self.bar.n:
             self.bar.n = self.bar.last_print_n = 0
         self.bar.update(step.done - self.bar.n)
@@ -96,12 +107,14 @@ def with_bar(
     object
         What the task returns.
     """
+    # A bar in a file is thousands of lines.
     if not sys.stderr.isatty():
         return drive(steps, _shown_by(_Log(), on_result, name))
     from tqdm import tqdm
 
     from napari_segdino.encoders.consent import asker
 
+    # Answers may come from a pipe although somebody watches.
     before = asker.set(_ask_download if sys.stdin.isatty() else None)
     try:
         with tqdm(
@@ -150,7 +163,18 @@ class OneLineErrors(click.Group):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; expected failures are told, bugs pass."""
+        """Run the command; expected failures are told, bugs pass.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            Of the group.
+
+        Raises
+        ------
+        click.ClickException
+            With one sentence, for what the user can do something about.
+        """
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -159,30 +183,7 @@ class OneLineErrors(click.Group):
             if getattr(error, "errno", None) == errno.EPIPE:
                 raise  # `... | head` has read enough; click ends quietly
             _log.debug("the command failed", exc_info=True)
-            raise click.ClickException(one_line(error)) from error
-
-
-def one_line(error: BaseException) -> str:
-    """Say what an error is in one line.
-
-    Parameters
-    ----------
-    error : BaseException
-        A :class:`~napari_segdino.errors.SegDINOError` is already a sentence;
-        of others the first line is taken.
-
-    Returns
-    -------
-    str
-    """
-    if isinstance(error, SegDINOError):
-        return " ".join(str(error).split())
-    if isinstance(error, MemoryError):
-        return "There is not enough memory."
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first.strip()} (-v shows details)"
+            raise click.ClickException(one_line(error, DETAILS)) from error
 
 
 class _Short(logging.Formatter):
@@ -211,6 +212,7 @@ def log_to_stderr(verbose: bool) -> None:
     for old in [h for h in log.handlers if getattr(h, "of_cli", False)]:
         log.removeHandler(old)
     handler = logging.StreamHandler()
+    # So that a second command in the same process replaces it.
     handler.of_cli = True  # type: ignore[attr-defined]
     if verbose:
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))

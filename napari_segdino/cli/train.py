@@ -11,12 +11,11 @@ from napari_segdino.cli.heads import (
     chosen_cases,
     chosen_head,
     head_option,
-    known_recipe,
+    recipe_option,
 )
 from napari_segdino.cli.options import (
     ANY_PATH,
     EXISTING,
-    ManyValues,
     cache_settings,
     chosen_encoder,
     compute_options,
@@ -28,6 +27,7 @@ from napari_segdino.cli.options import (
     predict_settings,
     seed_option,
 )
+from napari_segdino.cli.parsing import ManyValues
 from napari_segdino.cli.terminal import with_bar
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import DEFAULT_HEAD, HEADS, head_class
@@ -48,12 +48,9 @@ _ONLY_STUDY = ("seeds", "epochs", "validation", "test", "split_seed", "side", "w
 @click.option("-o", "--output", type=ANY_PATH, required=True, help="The probe file.")
 @encoder_option
 @head_option()
-@click.option(
-    "--recipe",
-    callback=known_recipe,
-    metavar="NAME",
-    help="Train as a paper did, on a split of a data set, and score the rest: "
-    f"{', '.join(HEADS)} or a variant of these.",
+@recipe_option(
+    "Train as a paper did, on a split of a data set, and score the rest: "
+    f"{', '.join(HEADS)} or a variant of these."
 )
 @seed_option
 @click.option(
@@ -132,7 +129,8 @@ def train(images: Path, masks: Path | None, output: Path, **given: Any) -> None:
 def _refuse(given: dict[str, Any], names: tuple[str, ...], why: str) -> None:
     """Say that an option was given where it does nothing."""
     for name in names:
-        if given[name] not in (None, (), False):
+        # Not by truth, nor `in`: a side of 0 was given, and 0 equals False.
+        if given[name] is not None and given[name] != ():
             raise click.UsageError(f"--{name.replace('_', '-')} {why}.")
 
 
@@ -155,6 +153,7 @@ def _fit(segmenter: Segmenter, dataset: Dataset, binary: bool | None) -> int:
     from napari_segdino.study.labels import decide, iter_labels
     from napari_segdino.study.read import CaseReader
 
+    # Cases of validation and test may be scored with this probe.
     cases = [c for c in dataset.cases if c.split in ("", "train")]
     labels = with_bar(iter_labels([c.mask for c in cases]))
     rule = decide(labels, dataset.label_names, binary)

@@ -9,9 +9,10 @@ import zarr
 from batch_scene import scene
 
 from napari_segdino import Segmenter
-from napari_segdino.batch import BlockWriter, iter_predict_blocks, iter_predict_to
+from napari_segdino.batch import iter_predict_blocks, iter_predict_to
 from napari_segdino.batch.jobs import Job
 from napari_segdino.batch.work import read_probe, run_job
+from napari_segdino.batch.writer import BlockWriter
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, NotFittedError, ScanError
 from napari_segdino.images import lazy
@@ -303,3 +304,32 @@ def test_a_file_is_smoothed_by_the_distance_of_its_slices(
     monkeypatch.setattr("napari_segdino.batch.blocks.WINDOW_BYTES", 0)
     row = run_job(Job(tmp_path / "scan.nii.gz", tmp_path / "out", suffix), probe)
     assert row.status == ("failed" if suffix == ".ome.zarr" else "done")
+
+
+def test_rows_that_are_done_stay_done(tmp_path):
+    path, left = tmp_path / "m.npy", (slice(0, 2), slice(0, 3))
+    writer = BlockWriter(path, header((2, 4, 3), "ZYX"), resume=True)
+    with pytest.raises(KeyboardInterrupt), writer:
+        for rows, last in ((1, False), (2, True)):
+            writer.write_block(0, left, np.full((2, 3), 7))
+            writer.finish_row(0, rows, last)
+        writer.write_block(1, left, np.full((2, 3), 9))
+        writer.finish_row(1, 1, last=False)
+        raise KeyboardInterrupt
+    with BlockWriter(path, header((2, 4, 3), "ZYX"), resume=True) as again:
+        assert (again.done, again.rows_done(1)) == ({0}, 1)
+        again.write_block(1, (slice(2, 4), slice(0, 3)), np.full((2, 3), 5))
+        again.finish_row(1, 2, last=True)
+    assert np.load(path)[:, :, 0].tolist() == [[7, 7, 0, 0], [9, 9, 5, 5]]
+
+
+def test_a_whole_mask_is_shown_before_it_takes_its_name(tmp_path):
+    path, seen = tmp_path / "m.npy", []
+
+    def publish(content):
+        seen.append((np.load(content).tolist(), path.exists()))
+
+    with BlockWriter(path, header((1, 2)), publish=publish) as writer:
+        writer.write_plane(0, np.array([[3, 4]]))
+    assert seen == [([[3, 4]], False)]
+    assert np.load(path).tolist() == [[3, 4]]

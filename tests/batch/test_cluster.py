@@ -6,13 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from batch_scene import scene
 
 from napari_segdino.batch import BatchSettings, Row, iter_run, plan_jobs
+from napari_segdino.batch.cluster import iter_run_cluster
+from napari_segdino.batch.jobs import Job
 from napari_segdino.batch.record import Record
-from napari_segdino.batch.work import read_probe
+from napari_segdino.batch.work import Probe, read_probe
+from napari_segdino.errors import InputError
 from napari_segdino.io import read_mask
 from napari_segdino.progress import drive
 
@@ -133,3 +138,30 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_doubled(
     assert killed
     assert sorted(seen) == [str(job.path) for job in jobs]
     check(rows, jobs, out)
+
+
+def test_without_distributed_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"pip install 'napari-segdino\[cluster\]'"):
+        drive(iter_run_cluster([], Probe(b"", "digest"), workers=1, scheduler=""))
+
+
+@pytest.mark.parametrize(("asked", "used"), [(3, 3), (0, 5)])
+def test_a_plugin_brings_its_probe_and_takes_it_away(monkeypatch, asked, used):
+    from napari_segdino.batch import plugin
+
+    threads, done = [], []
+    monkeypatch.setattr(plugin, "set_threads", threads.append)
+    monkeypatch.setattr(plugin, "run_job", lambda *given: done.append(given))
+    probe, job = Probe(b"content", "digest", "cpu"), Job(Path("a.tif"), Path("out"))
+    one = plugin.ProbePlugin(probe, asked)
+    other = plugin.ProbePlugin(Probe(b"content", "digest", "cuda"), asked)
+    assert one.name != other.name, "one probe on two devices is loaded twice"
+    worker = SimpleNamespace(state=SimpleNamespace(nthreads=5))
+    one.setup(worker)
+    assert threads == [used]
+    plugin.run_on_worker(job, one.name)
+    assert done == [(job, probe)]
+    one.teardown(worker)
+    with pytest.raises(KeyError):
+        plugin.run_on_worker(job, one.name)

@@ -17,7 +17,7 @@ from dicom_slices import make_slice
 
 from napari_segdino.batch import iter_run, plan_jobs, work
 from napari_segdino.batch.record import RECORD
-from napari_segdino.batch.request import Request, iter_request
+from napari_segdino.batch.run import Request, iter_request
 from napari_segdino.batch.work import read_probe
 from napari_segdino.errors import InputError
 from napari_segdino.io import read_mask

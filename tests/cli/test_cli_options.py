@@ -1,16 +1,19 @@
 import io
 import sys
 
+import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_segdino.cli.heads import chosen_head, head_option, recipe_option
 from napari_segdino.cli.options import (
     chosen_encoder,
     feature_settings,
     predict_settings,
-    spread,
 )
+from napari_segdino.cli.parsing import spread
 from napari_segdino.cli.terminal import with_bar
 from napari_segdino.config import FeatureSettings, PredictSettings
 from napari_segdino.progress import Progress
@@ -130,3 +133,42 @@ def test_a_bar_closes_the_task_when_it_is_interrupted(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         with_bar(endless(), interrupt)
     assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    ("head", "recipe", "default", "chosen"),
+    [
+        (None, None, "probe", "probe"),
+        (None, None, "mvr", "mvr"),
+        ("segdino", None, "mvr", "segdino"),
+        (None, "segdino_published", "mvr", "segdino"),
+        ("segdino", "segdino_published", "mvr", "segdino"),
+    ],
+)
+def test_a_recipe_names_its_head(head, recipe, default, chosen):
+    assert chosen_head(head, recipe, default) == chosen
+
+
+def test_a_recipe_of_another_head_is_wrong_usage():
+    with pytest.raises(click.UsageError, match="segdino_published is for --head segd"):
+        chosen_head("probe", "segdino_published")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("--head prob", "did you mean 'probe'?"),
+        ("--recipe segdino:width=1", "width"),
+        ("--recipe segdin", "did you mean 'segdino'?"),
+    ],
+)
+def test_heads_and_recipes_are_checked_where_they_are_typed(typed, told):
+    @click.command()
+    @head_option()
+    @recipe_option("How.")
+    def command(head, recipe):
+        raise AssertionError("it was taken")
+
+    done = CliRunner().invoke(command, typed.split())
+    assert done.exit_code == 2
+    assert told in " ".join(done.output.replace("│", " ").split())

@@ -9,6 +9,7 @@ from fake_encoder import FakeEncoder
 
 from napari_segdino import Segmenter
 from napari_segdino.cli import main
+from napari_segdino.cli.predict import predict
 from napari_segdino.config import CacheSettings
 from napari_segdino.io import read_scan
 
@@ -146,3 +147,12 @@ def test_a_series_that_is_not_there_is_told_with_those_that_are(study):
     assert result.exit_code == 1
     assert "study holds no series 'T2'; it holds 0: CT series 1.5" in result.stderr
     assert "1: CT series 1.6 (3 x 40 x 44)" in result.stderr
+
+
+def test_standard_output_holds_the_masks_and_nothing_else(work):
+    (work / "in" / "d.tif").write_bytes(b"none")
+    done = CliRunner().invoke(predict, ["in", "-m", "a.segdino", "-o", "out"])
+    assert done.exit_code == 1
+    masks = [str(work / "out" / f"{name}_mask.tif") for name in "abc"]
+    assert sorted(done.stdout.splitlines()) == masks
+    assert "1 of 4 files failed." in done.stderr

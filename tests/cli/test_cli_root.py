@@ -1,14 +1,17 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from napari_segdino import __version__
-from napari_segdino.cli import main
+from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.options import DEVICES
-from napari_segdino.cli.terminal import one_line
-from napari_segdino.errors import InputError
+from napari_segdino.cli.root import info, main
+from napari_segdino.cli.terminal import DETAILS
+from napari_segdino.errors import InputError, one_line
 
 
 def python(code, *args):
@@ -99,7 +102,7 @@ def test_failures_are_one_line_and_status_1(tmp_path):
     ],
 )
 def test_any_failure_in_one_line(error, text):
-    marked = one_line(error)
+    marked = one_line(error, DETAILS)
     assert marked.startswith(text)
     assert "\n" not in marked
 
@@ -150,3 +153,39 @@ def test_encoders_are_listed_with_terms(run):
     (builtin,) = [line for line in lines if line.startswith("efficientnet_lite0")]
     assert " here " in builtin
     assert "[Apache-2.0]" in builtin
+
+
+def test_where_weights_are_is_said_of_each_encoder(monkeypatch):
+    from napari_segdino import encoders as table
+    from napari_segdino.encoders.weights import EncoderStatus
+
+    spec = table.get_spec("efficientnet_lite0")
+    found = [
+        EncoderStatus(spec, Path("here.pth"), 0, "free"),
+        EncoderStatus(spec, None, 1_234_000_000, "free"),
+        EncoderStatus(spec, None, 0, "gated"),
+    ]
+    monkeypatch.setattr(table, "list_encoders", lambda: found)
+    lines = CliRunner().invoke(encoders, []).output.splitlines()[1:]
+    told = [line.split(spec.title)[0].split(maxsplit=1)[1].strip() for line in lines]
+    assert told == ["here", "1,234 MB", "file needed"]
+    assert [line.split("[")[1] for line in lines] == ["free]", "free]", "gated]"]
+
+
+def test_every_command_has_help_of_one_line():
+    names = [
+        *[
+            "app",
+            "demo",
+            "train",
+            "predict",
+            "score",
+            "fewshot",
+            "ablation",
+            "encoders",
+            "info",
+        ]
+    ]
+    assert list(main.commands) == names
+    assert all(one.get_short_help_str(200) for one in main.commands.values())
+    assert main.commands["info"] is info

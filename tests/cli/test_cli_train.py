@@ -3,16 +3,22 @@ import re
 import shlex
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from click.testing import CliRunner
 from fake_encoder import FakeEncoder
 from PIL import Image
 
 from napari_segdino import Segmenter, marks_from_mask
-from napari_segdino.config import CacheSettings
+from napari_segdino.cli.ablation import ABLATED, ablation
+from napari_segdino.cli.fewshot import fewshot
+from napari_segdino.cli.score import score
+from napari_segdino.cli.train import train
+from napari_segdino.config import CacheSettings, PredictSettings
 from napari_segdino.heads.mvr.mvr_head import MVRHead
 from napari_segdino.heads.probe.probe_head import ProbeHead
 from napari_segdino.io.read import read_mask
@@ -476,3 +482,52 @@ def test_scans_of_the_papers_are_trained_on_as_they_are_distributed(
     shown = run("train", root, *last, "--side", 40, *more).output
     assert f"{4 if name == 'BraTS' else 3} cases train" in shown
     assert Segmenter.load(tmp_path / "p.segdino").channels_ == 1
+
+
+def given_to(command, *args):
+    """Return what a command is given by its options."""
+    return command.make_context(command.name, [str(a) for a in args]).params
+
+
+@pytest.mark.parametrize("command", [train, fewshot], ids=["train", "fewshot"])
+def test_defaults_are_those_of_the_settings(command, tmp_path):
+    more = ("-o", tmp_path / "a.segdino") if command is train else ()
+    given = given_to(command, tmp_path, *more)
+    predicting = asdict(PredictSettings())
+    assert {name: given[name] for name in predicting} == predicting
+    cache = CacheSettings()
+    assert given["memory_gb"] * 2**30 == cache.ram_bytes
+    assert given["disk_gb"] * 2**30 == cache.disk_bytes
+    shown = ("intensity", "flips", "tile", "overlap", "slices", "neighbours", "squash")
+    assert {given[name] for name in shown} == {None}, "the head's own"
+    assert given["head"] is None
+
+
+def test_numbers_of_studies_are_given_one_after_the_other(tmp_path):
+    given = given_to(ablation, "--sides", 64, 96, tmp_path, "--shots", 3)
+    assert (given["sides"], given["shots"], given["head"]) == ((64, 96), 3, None)
+    assert given_to(ablation, tmp_path)["sides"] == (512, 768)
+    assert ABLATED == "mvr"
+    assert given_to(fewshot, tmp_path, "--shots", "1,5")["shots"] == (1, 5)
+
+
+@pytest.mark.parametrize("option", ["--side", "--split-seed"])
+def test_an_option_of_a_study_that_is_0_needs_a_recipe_too(folders, option):
+    base = folders(1)
+    args = [str(base), "-o", str(base / "a.segdino"), option, "0"]
+    done = CliRunner().invoke(train, args)
+    assert done.exit_code == 2
+    assert f"{option} needs --recipe" in done.stderr
+
+
+def test_score_of_a_mask_by_hand(tmp_path):
+    true, found = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    true[0] = found[0, :2] = 255
+    for name, mask in (("true", true), ("found", found)):
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+    files = [str(tmp_path / f"{name}.png") for name in ("found", "true")]
+    done = CliRunner().invoke(score, files)
+    assert done.exit_code == 0
+    # Two pixels of four: Dice is 2 * 2 / (2 + 4), IoU is 2 / 4.
+    assert re.search(r"dice +0\.6667", done.stdout)
+    assert re.search(r"iou +0\.5000", done.stdout)

@@ -34,7 +34,7 @@ from napari_segdino.batch.record import RECORD, REPORT
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
-    from napari_segdino.batch.request import Request
+    from napari_segdino.batch.run import Request
 
 AS_THE_SCAN = "as the scan's"
 MAX_WORKERS = 256
@@ -109,7 +109,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
 
     def value(self) -> Request:
         """Return what is asked for."""
-        from napari_segdino.batch.request import Request
+        from napari_segdino.batch.run import Request
 
         suffix = self.suffix.currentText()
         return Request(
@@ -215,7 +215,7 @@ class FolderController(QObject):  # type: ignore[misc]
 
     def start(self) -> None:
         """Segment the files in the worker."""
-        from napari_segdino.batch.request import iter_request
+        from napari_segdino.batch.run import iter_request
 
         request, session = self._panel.value(), self._controller.session
         if missing := request.missing():
@@ -240,7 +240,7 @@ class FolderController(QObject):  # type: ignore[misc]
             self._panel.show_failure(step)
 
     def _on_done(self, request: Request, rows: list[Row]) -> None:
-        from napari_segdino.batch.request import find_report
+        from napari_segdino.batch.run import find_report
 
         count = Counter(row.status for row in rows)
         failed = count["failed"]

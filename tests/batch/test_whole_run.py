@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from napari_segdino.batch import Row
-from napari_segdino.batch.request import Request, iter_request
+from napari_segdino.batch.run import Request, iter_request
 from napari_segdino.errors import InputError
 from napari_segdino.progress import drive
 
