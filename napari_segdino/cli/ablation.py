@@ -82,7 +82,7 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
         step_table,
         summarise_steps,
     )
-    from napari_segdino.study.shots import ShotPlan
+    from napari_segdino.study.repeats import ShotPlan
 
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_steps

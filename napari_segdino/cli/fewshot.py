@@ -60,7 +60,8 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
     """
     from napari_segdino.metrics import to_csv
     from napari_segdino.segmenter import Segmenter
-    from napari_segdino.study.shots import ShotPlan, iter_fewshot, shot_table, summarise
+    from napari_segdino.study.repeats import ShotPlan
+    from napari_segdino.study.shots import iter_fewshot, shot_table, summarise
 
     if plot is not None:
         from napari_segdino.study.plots import check_plot, plot_shots

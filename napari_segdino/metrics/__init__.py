@@ -22,30 +22,42 @@ References
    Annals of Statistics 7, 1-26. doi:10.1214/aos/1176344552
 """
 
-from napari_segdino.metrics.measures import assd, dice, hd95, iou, surface_distances
-from napari_segdino.metrics.scores import (
-    MEASURES,
-    Row,
-    Summary,
-    SummaryTable,
-    bootstrap_mean,
-    score_case,
-    summarise,
-    to_csv,
+from napari_segdino.metrics.measures import (
+    assd as assd,
 )
-
-__all__ = [
-    "MEASURES",
-    "Row",
-    "Summary",
-    "SummaryTable",
-    "assd",
-    "bootstrap_mean",
-    "dice",
-    "hd95",
-    "iou",
-    "score_case",
-    "summarise",
-    "surface_distances",
-    "to_csv",
-]
+from napari_segdino.metrics.measures import (
+    dice as dice,
+)
+from napari_segdino.metrics.measures import (
+    hd95 as hd95,
+)
+from napari_segdino.metrics.measures import (
+    iou as iou,
+)
+from napari_segdino.metrics.measures import (
+    surface_distances as surface_distances,
+)
+from napari_segdino.metrics.scores import (
+    MEASURES as MEASURES,
+)
+from napari_segdino.metrics.scores import (
+    Row as Row,
+)
+from napari_segdino.metrics.scores import (
+    Summary as Summary,
+)
+from napari_segdino.metrics.scores import (
+    SummaryTable as SummaryTable,
+)
+from napari_segdino.metrics.scores import (
+    bootstrap_mean as bootstrap_mean,
+)
+from napari_segdino.metrics.scores import (
+    score_case as score_case,
+)
+from napari_segdino.metrics.scores import (
+    summarise as summarise,
+)
+from napari_segdino.metrics.scores import (
+    to_csv as to_csv,
+)

@@ -16,7 +16,18 @@ Floats = NDArray[np.float64]
 def same_shape(
     a: ArrayLike, b: ArrayLike
 ) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    """Return both as arrays, or say that they cannot be compared."""
+    """Return both as arrays, or say that they cannot be compared.
+
+    Parameters
+    ----------
+    a, b : array
+        Masks.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
     first, second = np.asarray(a), np.asarray(b)
     if first.shape != second.shape:
         raise InputError(
@@ -75,6 +86,7 @@ def _surface(mask: Bools) -> Bools:
     """Pixels of the mask with a face on its outside; the image ends outside."""
     from scipy.ndimage import binary_erosion
 
+    # scipy's default border is 0, so that a mask that touches it has a surface there.
     inside: Bools = binary_erosion(mask)
     return mask & ~inside
 
@@ -118,8 +130,10 @@ def surface_distances(
     if len(steps) != first.ndim or not all(0 < s < np.inf for s in steps):
         raise InputError(f"Spacing {steps} does not fit masks of {first.ndim} axes.")
     if not (first.any() and second.any()):
+        # One infinite distance, so that a mean or percentile over both is infinite too.
         far = np.full(int(first.any() or second.any()), np.inf)
         return far, far.copy()
+    # A small organ in a large scan: distances over the whole of it would take minutes.
     first, second = _crop(first, second)
     edge_a, edge_b = _surface(first), _surface(second)
     to_b = distance_transform_edt(~edge_b, sampling=steps)
@@ -180,7 +194,13 @@ def _percentile95(distances: Floats) -> float:
 
 
 def pooled_assd(from_a: Floats, from_b: Floats) -> float:
-    """Mean over both surfaces, 0 without one; see :func:`pooled_hd95`."""
+    """Mean over both surfaces, 0 without one.
+
+    Parameters
+    ----------
+    from_a, from_b : numpy.ndarray, shape (surface pixels,)
+        See :func:`pooled_hd95`.
+    """
     both = np.concatenate([from_a, from_b])
     return float(both.mean()) if len(both) else 0.0
 

@@ -82,6 +82,7 @@ class Summary:
     infinite: int
 
 
+# A tuple and not a list in a dataclass: code reads it, people print it.
 class SummaryTable(tuple[Summary, ...]):
     """Summaries that print as a table."""
 
@@ -176,6 +177,7 @@ def bootstrap_mean(
     if not len(data):
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
+    # Not scipy's bootstrap, which refuses a single value.
     means = [data[rng.integers(0, len(data), len(data))].mean() for _ in range(repeats)]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
@@ -184,18 +186,32 @@ def bootstrap_mean(
 def _summary(label: int, measure: str, values: Floats, seed: int) -> Summary:
     good = values[np.isfinite(values)]
     mean = float(good.mean()) if len(good) else float("nan")
+    # Of a sample: numpy's own default is that of a population.
     sd = float(good.std(ddof=1)) if len(good) > 1 else float("nan")
     low, high = bootstrap_mean(good, seed=seed)
     left = len(values) - len(good)
     return Summary(label, measure, mean, sd, low, high, len(values), left)
 
 
-def _case_means(rows: Sequence[Row], measure: str) -> Floats:
-    """Mean over the classes of each case, infinite where a class is."""
+def by_case(rows: Sequence[Any], measure: str = "dice") -> dict[str, float]:
+    """Average over the classes of each case.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Or of anything with a ``case`` and the measure.
+    measure : str
+        One of :data:`MEASURES`.
+
+    Returns
+    -------
+    dict of str to float
+        By case, in the order of the rows; infinite where a class is.
+    """
     cases: dict[str, list[float]] = {}
     for row in rows:
         cases.setdefault(row.case, []).append(float(getattr(row, measure)))
-    return np.array([np.mean(values) for values in cases.values()], float)
+    return {case: float(np.mean(values)) for case, values in cases.items()}
 
 
 def summarise(rows: Sequence[Row], seed: int = 0) -> SummaryTable:
@@ -220,9 +236,11 @@ def summarise(rows: Sequence[Row], seed: int = 0) -> SummaryTable:
         for measure in MEASURES:
             values = np.array([getattr(row, measure) for row in mine], float)
             table.append(_summary(label, measure, values, seed))
+    # With one class the mean over classes would say the same again.
     if len({row.label for row in rows}) > 1:
         for measure in MEASURES:
-            table.append(_summary(0, measure, _case_means(rows, measure), seed))
+            means = np.array(list(by_case(rows, measure).values()))
+            table.append(_summary(0, measure, means, seed))
     return SummaryTable(table)
 
 

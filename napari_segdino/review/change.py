@@ -58,6 +58,7 @@ def compare(
     moved = first != second
     count = 1 + max(int(first.max(initial=0)), int(second.max(initial=0)))
     count = max(count, n_classes or 0)
+    # In the order of the fields of Change.
     columns = [first, second, second[moved], first[moved]]
     counts = [np.bincount(c.ravel(), minlength=count).tolist() for c in columns]
     return [Change(label, *row) for label, row in enumerate(zip(*counts, strict=True))]
@@ -85,11 +86,11 @@ def overlay(before: ArrayLike, after: ArrayLike) -> NDArray[np.integer]:
     """
     first, second = (m.astype(np.int32) for m in same_shape(before, after))
     top = 2 * max(int(first.max(initial=0)), int(second.max(initial=0)))
-    kind = np.promote_types(np.uint8, np.min_scalar_type(top))
+    kind = np.min_scalar_type(top)
     gained = 2 * second - 1
     lost = 2 * first
-    feature_settings = np.where(second > 0, gained, lost)
-    return np.where(first == second, 0, feature_settings).astype(kind)
+    changed = np.where(second > 0, gained, lost)
+    return np.where(first == second, 0, changed).astype(kind)
 
 
 def overlay_name(value: int, names: Mapping[int, str]) -> str:

@@ -58,6 +58,8 @@ def draw_curve(
         figsize=(width / DPI, height / DPI), dpi=DPI * ratio, layout="constrained"
     )
     figure.patch.set_alpha(0)
+    # Not pyplot: its figures are global, and a window's backend may not be touched off
+    # the GUI thread.
     canvas = FigureCanvasAgg(figure)
     axis = figure.add_subplot()
     for line in lines:

@@ -72,6 +72,7 @@ def group_strokes(
     count = 0
     for index, marks in planes:
         recent = [one for one in recent if index - one[0] <= REACH]
+        # Before this plane's own are added: a zone is not linked with itself.
         earlier = list(recent)
         for code in np.unique(marks[marks > 0]).tolist():
             zones, more = _zones(marks == code, block)
@@ -90,6 +91,7 @@ def _zones(inside: NDArray[np.bool_], block: float) -> tuple[NDArray[np.int64], 
     """Number the surroundings of the strokes of a class, from 1; near ones join."""
     from scipy import ndimage
 
+    # Half on each side: surroundings that touch are of strokes nearer than the whole.
     half = block * math.hypot(*inside.shape) / 2
     near = ndimage.distance_transform_edt(~inside) <= half
     zones, count = ndimage.label(near)
@@ -135,10 +137,12 @@ def make_folds(strokes: Sequence[Stroke], count: int, seed: int = 0) -> list[int
     fold_of: dict[int, int] = {}
     start = 0
     for code in sorted({s.code for s in strokes}):
+        # Sorted, so that the seed alone decides about the permutation.
         groups = sorted({s.group for s in strokes if s.code == code})
         if len(groups) < 2:
             continue
         for i, group in enumerate(random.permutation(groups).tolist()):
             fold_of[group] = (start + i) % max(2, count)
+        # The next class goes on where this one ended: folds stay of about one size.
         start += len(groups)
     return [fold_of.get(s.group, -1) for s in strokes]

@@ -106,7 +106,11 @@ def recheck(
         strokes = list(strokes_of(marks))
         shares = head.stroke_accuracy(model, key, kept, strokes)
         for (code, pixels), share in zip(strokes, shares, strict=True):
+            # A stroke may have grown or been cut since: any pixel that was there makes
+            # it the same.
             if (earlier_marks[pixels] == code).any():
+                # A pixel of the stroke itself; the mean of a curved one may lie beside
+                # it.
                 y, x = divmod(int(pixels[len(pixels) // 2]), marks.shape[1])
                 scores.append(StrokeScore(key, code, y, x, len(pixels), share))
     return scores

@@ -7,7 +7,8 @@ that of the whole mask, and it is meant to be watched over rounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.metrics import Row, score_case
 from napari_segdino.metrics.measures import same_shape
 from napari_segdino.progress import Progress, Steps, relay
-from napari_segdino.review.copying import iter_copy
 from napari_segdino.review.folds import Stroke, group_strokes, make_folds
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class _Without:
         return self.marks.dtype
 
     def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
+        # A copy: the user's marks stay as they are.
         plane: NDArray[Any] = np.array(self.marks[index])
         if index in self.erased:
             plane.reshape(-1)[self.erased[index]] = 0
@@ -115,6 +116,7 @@ def iter_cross_validate(
     for done, fold in enumerate(used):
         held = [s for s, f in zip(strokes, fold_of, strict=True) if f == fold]
         rest = _Without(marks, source, _by_plane(held, source))
+        # A copy for each fold, so that none goes on from another.
         copied = yield from iter_copy(segmenter)
         steps = _iter_fold(copied, image, rest, held, [i for i, _ in marked], how)
         answers += yield from _counting(steps, Progress(done, len(used), TEXT))
@@ -122,6 +124,41 @@ def iter_cross_validate(
         return None
     skipped = len(strokes) - len(answers)
     return summarise_answers(answers, source.plane_shape, spacing, skipped, case)
+
+
+def iter_copy(
+    segmenter: Segmenter, model: Any = None, samples: Mapping[str, Any] | None = None
+) -> Steps[Segmenter]:
+    """Return a segmenter that can be fitted or changed without a trace.
+
+    The encoder and all kept features are shared, so that it costs nothing.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The user's; only its encoder is loaded if it was not yet.
+    model : object, optional
+        Probe of the copy; None is the same.
+    samples : mapping of str to object, optional
+        What the copy has learned from; None is the same. With none of an image's marks,
+        its prediction of that image is what the probe says by itself.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    Segmenter
+    """
+    # Before it is copied: copies then share the encoder that was loaded.
+    yield from segmenter.iter_pipeline()
+    other = copy.copy(segmenter)
+    if model is not None:
+        other.model_ = model
+    if samples is not None:
+        other.samples_ = dict(samples)
+    return other
 
 
 def _iter_fold(
@@ -274,7 +311,13 @@ class LearningCurve:
         self.points: list[HeldOut] = []
 
     def add(self, score: HeldOut | None) -> None:
-        """Note the score of a round; a round without one is left out."""
+        """Note the score of a round.
+
+        Parameters
+        ----------
+        score : HeldOut, optional
+            A round without one is left out.
+        """
         if score is not None:
             self.points.append(score)
 
@@ -328,6 +371,7 @@ def score_reference(
     whole = score_case(found, true, spacing, case=case)
     slices: dict[int, list[Row]] = {}
     if found.ndim == 3:
+        # Of y and x: distances are measured within a slice.
         flat = None if spacing is None else tuple(spacing)[1:]
         for z, pair in enumerate(zip(found, true, strict=True)):
             slices[z] = score_case(*pair, flat, case=f"{case} z={z}")

@@ -93,7 +93,18 @@ class Ranking:
 
 
 def brush_radius(shape: Sequence[int]) -> float:
-    """Radius of the disc that a place is judged by, for a plane (Y, X)."""
+    """Return the radius of the disc that a place is judged by.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (Y, X) of the plane in pixels.
+
+    Returns
+    -------
+    float
+        In pixels, at least 2.
+    """
     return max(2.0, BRUSH * math.hypot(*shape))
 
 
@@ -137,26 +148,41 @@ def find_places(
         )
     reach = brush_radius(values.shape) if radius is None else radius
     under = disc_mean(values, reach)
+    # A disc that reaches into marks would ask again what was answered.
     under[~_open(values.shape, marked, reach)] = 0
     places: list[Place] = []
     while len(places) < count and float(under.max(initial=0)) > 0:
         y, x = (int(i) for i in np.unravel_index(under.argmax(), under.shape))
         places.append(Place(plane, y, x, float(under[y, x]), reach))
+        # Twice the radius: the next disc may touch this one but not overlap it.
         _blank(under, y, x, 2 * reach)
     return places
 
 
 def disc_mean(values: Map, radius: float) -> Map:
-    """Mean over a disc around each pixel, shape (Y, X); outside counts as 0.
+    """Average over a disc around each pixel; outside counts as 0.
 
     A place at the border of the image is thereby less attractive.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (Y, X), float32
+        Not negative.
+    radius : float
+        Of the disc, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray, shape (Y, X), float32
     """
     from scipy.signal import fftconvolve
 
     n = int(radius)
     y, x = np.ogrid[-n : n + 1, -n : n + 1]
     disc = (y * y + x * x <= radius * radius).astype(np.float32)
+    # By FFT: the disc of a large plane has thousands of pixels.
     mean: Map = fftconvolve(values, disc / disc.sum(), mode="same")
+    # The FFT leaves noise where all is certain, which would be ranked.
     return np.where(mean > 1e-4, mean, 0).astype(np.float32)
 
 
@@ -247,13 +273,22 @@ def by_gain(slices: Iterable[Slice], depth: int) -> tuple[Slice, ...]:
     """
     found = list(slices)
     stack, z = np.divmod(np.array([s.plane for s in found], int), depth)
+    # Only within a volume: nothing is carried along time.
     near = CARRIED ** np.abs(z[:, None] - z) * (stack[:, None] == stack)
     gain = near @ np.array([s.uncertainty * (1 - s.marked) for s in found], float)
     return tuple(found[i] for i in np.argsort(-gain, kind="stable"))
 
 
 def join(rankings: Iterable[Ranking], count: int = 20) -> Ranking:
-    """Join the rankings of parts of an image into one."""
+    """Join the rankings of parts of an image into one.
+
+    Parameters
+    ----------
+    rankings : iterable of Ranking
+        Of other planes each.
+    count : int
+        At most so many places.
+    """
     parts = list(rankings)
     places = sorted((p for r in parts for p in r.places), key=lambda p: -p.uncertainty)
     slices = sorted((s for r in parts for s in r.slices), key=lambda s: -s.uncertainty)

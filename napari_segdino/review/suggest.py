@@ -121,6 +121,7 @@ def iter_suggest(
                 None if marks is None else np.asarray(marks[source.index(step.index)])
             )
             one = rank([(step.index, step.uncertainty, marked)], count)
+            # Plane by plane, so that a volume's uncertainty is never held whole.
             ranking = join([ranking, one], count)
         yield step
     return replace(ranking, slices=by_gain(ranking.slices, depth_of(source)))

@@ -13,13 +13,14 @@ from napari_segdino.metrics import bootstrap_mean
 from napari_segdino.progress import Steps
 from napari_segdino.segmenter import Segmenter
 from napari_segdino.study.evaluate import mean_score
-from napari_segdino.study.shots import (
+from napari_segdino.study.repeats import (
     ShotPlan,
     dice_table,
     in_order,
     iter_draw,
     iter_learn,
     iter_score,
+    scores_of,
     spread,
 )
 
@@ -117,6 +118,7 @@ def ablation_steps(
     -------
     list of AblationStep
     """
+    # Each slice alone: neighbours as channels are ours and no part of the paper.
     one = FeatureSettings((sides[0],), (1.0,), intensity=intensity, neighbours=0)
     more = replace(one, sides=tuple(sides))
     flips = replace(more, flips=True)
@@ -179,16 +181,12 @@ def iter_ablation(
     rows: list[StepRow] = []
     for repeat in range(plan.repeats):
         order = in_order(drawn.pool, plan.seed, repeat)
-        chosen = [drawn.read(case) for case in order[: plan.shots[0]]]
         _take(segmenter, chosen_steps[0])
-        yield from iter_learn(segmenter, chosen)
+        yield from iter_learn(segmenter, drawn, order[: plan.shots[0]])
         for step in chosen_steps:
             _take(segmenter, step)
             found = yield from iter_score(segmenter, drawn)
-            rows += [
-                StepRow(step.name, repeat, r.case, r.label, r.dice, r.iou, r.hd95)
-                for r in found
-            ]
+            rows += [StepRow(step.name, repeat, *scores_of(row)) for row in found]
             yield f"{step.name}, repeat {repeat + 1}: Dice {mean_score(found):.4f}"
     return rows
 
@@ -219,6 +217,8 @@ def summarise_steps(rows: Sequence[StepRow]) -> list[StepSummary]:
         change = low = high = float("nan")
         if before is not None:
             change = float((cases - before).mean())
+            # Paired: the same cases were scored on both lines, whose own spread drops
+            # out.
             low, high = bootstrap_mean(cases - before)
         out.append(
             StepSummary(name, float(cases.mean()), spread(table), change, low, high)

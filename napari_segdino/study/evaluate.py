@@ -14,6 +14,7 @@ from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.io.cases import Case
 from napari_segdino.io.read import read_mask, read_scan
 from napari_segdino.metrics import Row, score_case
+from napari_segdino.metrics.scores import by_case
 from napari_segdino.progress import Progress, Steps, relay
 from napari_segdino.study.labels import LabelRule, iter_labels, number_instances
 from napari_segdino.study.read import CaseReader, Loaded
@@ -92,6 +93,7 @@ def iter_evaluate(
     """
     rows: list[Row] = []
     for done, case in enumerate(cases):
+        # In hundredths, so that progress within a case is seen.
         yield Progress(100 * done, 100 * len(cases), f"Scoring {case.name}")
         loaded = read(case)
         steps = iter_labels_of(predict, loaded, n_classes)
@@ -147,14 +149,6 @@ def mean_score(rows: Sequence[Any], measure: str = "dice") -> float:
     """
     means = list(by_case(rows, measure).values())
     return float(np.mean(means)) if means else float("nan")
-
-
-def by_case(rows: Sequence[Any], measure: str = "dice") -> dict[str, float]:
-    """Mean over the classes of each case; see :func:`mean_score`."""
-    cases: dict[str, list[float]] = {}
-    for row in rows:
-        cases.setdefault(row.case, []).append(float(getattr(row, measure)))
-    return {case: float(np.mean(values)) for case, values in cases.items()}
 
 
 # -- files of masks against files of references --------------------------------
@@ -233,6 +227,7 @@ def iter_compare(
     for done, (predicted, true) in enumerate(pairs):
         yield Progress(done, len(pairs), f"Scoring {true.name}")
         a, b = rules[0].apply(read_mask(predicted)), rules[1].apply(read_mask(true))
+        # Of the reference: masks that a program wrote may have lost theirs.
         spacing = read_scan(true, lazy=True).spacing
         steps = spacing if len(spacing) == b.ndim else None
         try:

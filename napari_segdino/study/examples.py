@@ -93,6 +93,7 @@ def iter_examples(
                 found.plain[key] = plain
             scaled = np.moveaxis(intensity.apply(pixels), 0, -1)
             full_range = Intensity((0.0,) * scaled.shape[-1], (1.0,) * scaled.shape[-1])
+            # Copies of two images are drawn apart, and so are those of two seeds.
             drawn = (seed << 20) + image
             for copy, copied_marks in augmented(scaled, marks, copies, drawn):
                 yield Progress(done, len(cases), f"Encoding copies of {case.name}")

@@ -152,6 +152,7 @@ def number_instances(found: Sequence[tuple[int, ...]]) -> bool:
     -------
     bool
     """
+    # Empty masks say nothing about how others are numbered.
     full = [labels for labels in found if labels]
     if not full or any(labels != tuple(range(1, len(labels) + 1)) for labels in full):
         return False

@@ -31,6 +31,11 @@ def can_plot() -> bool:
 def check_plot(path: Path) -> None:
     """Say before long work that a plot cannot be drawn.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where the plot shall be; its suffix is the format.
+
     Raises
     ------
     InputError
@@ -77,6 +82,7 @@ def plot_scores(path: Path, rows: Sequence[Row]) -> None:
         values = [_finite(rows, label, measure) for label in labels]
         axis.boxplot(values, showfliers=False, widths=0.5)
         for x, points in enumerate(values, 1):
+            # Points of equal scores side by side.
             shift = random.uniform(-0.15, 0.15, len(points))
             axis.plot(x + shift, points, "o", alpha=0.4, markersize=3)
         axis.set_xticks(range(1, len(labels) + 1), [str(v) for v in labels])
@@ -104,6 +110,7 @@ def plot_shots(path: Path, summaries: Sequence[ShotSummary]) -> None:
     figure, (axis,) = _figure(1, path)
     shots = [s.shots for s in summaries]
     means = [s.mean for s in summaries]
+    # One repeat has no spread.
     spread = [0.0 if np.isnan(s.sd) else s.sd for s in summaries]
     axis.errorbar(shots, means, spread, marker="o", capsize=4)
     axis.set(xlabel="cases learned from", ylabel="Dice", xscale="log", ylim=(0, 1))

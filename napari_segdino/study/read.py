@@ -115,6 +115,11 @@ class CaseReader:
 def any_colour(cases: Sequence[Case]) -> bool:
     """Whether some pictures of a data set are in colour, from a few of them.
 
+    Parameters
+    ----------
+    cases : sequence of Case
+        All of them.
+
     Raises
     ------
     ScanError
@@ -126,6 +131,11 @@ def any_colour(cases: Sequence[Case]) -> bool:
 
 def same_axes(cases: Sequence[Loaded]) -> str:
     """Return the axes that all cases share.
+
+    Parameters
+    ----------
+    cases : sequence of Loaded
+        At least one.
 
     Raises
     ------
@@ -209,6 +219,7 @@ def scaled(
     small = resize(image, size, anti_aliasing=True, preserve_range=True)
     if image.dtype.kind in "ui":
         small = np.rint(small)
+    # Nearest and not smoothed: between two labels lies a third.
     less = resize(mask, size, order=0, anti_aliasing=False, preserve_range=True)
     return small.astype(image.dtype), less.astype(mask.dtype)
 
@@ -226,6 +237,7 @@ def _squashed(
         limits = np.iinfo(image.dtype)
         square = np.rint(square).clip(limits.min, limits.max)
     picture = np.moveaxis(square, 0, -1).reshape(side, side, *image.shape[2:])
+    # Nearest by pixel centres, as Pillow takes it.
     rows, columns = ((np.arange(side) + 0.5) * n / side for n in mask.shape)
     return picture.astype(image.dtype), mask[
         np.ix_(rows.astype(int), columns.astype(int))

@@ -10,10 +10,8 @@ from napari_segdino.config import CacheSettings, FeatureSettings, PredictSetting
 from napari_segdino.errors import InputError
 from napari_segdino.heads.base import Recipe
 from napari_segdino.heads.dense.recipes import DenseRecipe
-from napari_segdino.heads.dense.train import TrainingState
 from napari_segdino.heads.registry import get_recipe
 from napari_segdino.metrics import Row
-from napari_segdino.study.evaluate import mean_score
 from napari_segdino.study.split import TEST, VALIDATION, Splits
 
 
@@ -106,34 +104,18 @@ class SeedResult:
     rows: tuple[Row, ...]
 
 
-def epoch_line(seed: int, state: TrainingState) -> str:
-    """Say how good the best epoch is after one more."""
-    numbers = state.numbers
-    return (
-        f"Seed {seed}, epoch {int(numbers['epoch'])}: best validation Dice "
-        f"{numbers['best_score']:.4f}, of epoch {int(numbers['best_epoch'])}"
-    )
-
-
-def seed_line(result: SeedResult) -> str:
-    """Say what came of a seed."""
-    return (
-        f"Seed {result.seed}: Dice {result.validation:.4f} on the validation cases, "
-        f"{mean_score(result.rows):.4f} on the test cases."
-    )
-
-
-def counts_line(splits: Splits) -> str:
-    """Say how many cases are where."""
-    parts = len(splits.train), len(splits.validation), len(splits.test)
-    return "{} cases train, {} choose the best epoch, {} are scored.".format(*parts)
-
-
 def describe(splits: Splits, settings: StudySettings) -> dict[str, Any]:
     """Return all that the probes depend on, as JSON can hold it.
 
     Seeds are left out, so that some can be added later; so is where it
     computes.
+
+    Parameters
+    ----------
+    splits : Splits
+        Names and sizes of its files tell cases apart.
+    settings : StudySettings
+        How.
     """
     entries = asdict(settings)
     for name in ("seeds", "device", "cache"):

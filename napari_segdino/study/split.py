@@ -116,6 +116,7 @@ def draw(
     taken: set[str] = set()
     wanted, count = share * len(cases), 0
     for i in rng.permutation(len(names))[:-leave]:
+        # Half a case is as near as whole ones come.
         if taken and count + 0.5 >= wanted:
             break
         taken.add(names[i])

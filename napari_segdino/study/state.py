@@ -61,6 +61,7 @@ class StudyFolder:
         """
         file = self.path / "study.json"
         if restart and file.is_file():
+            # Only what a study makes: the folder may hold other things of the user.
             for old in self.path.glob("seed-*"):
                 shutil.rmtree(old)
             file.unlink()
@@ -75,6 +76,7 @@ class StudyFolder:
             temporary.write_text(json.dumps(about, indent=1, sort_keys=True))
 
     def _check(self, file: Path, description: Mapping[str, Any]) -> None:
+        # There and back: tuples become the lists that the file holds.
         wanted = json.loads(json.dumps(description))
         try:
             found = json.loads(file.read_text())
@@ -90,7 +92,13 @@ class StudyFolder:
             )
 
     def write_split(self, splits: Splits) -> None:
-        """Write which case is where."""
+        """Write which case is where.
+
+        Parameters
+        ----------
+        splits : Splits
+            Of the study's cases.
+        """
         rows = (
             (case.name, case.group, split)
             for split in ("train", "validation", "test")
@@ -99,7 +107,13 @@ class StudyFolder:
         write_csv(self.path / "split.csv", ("case", "group", "split"), rows)
 
     def seed(self, seed: int) -> SeedFolder:
-        """Folder of one seed; it is made."""
+        """Return the folder of one seed, and make it.
+
+        Parameters
+        ----------
+        seed : int
+            The seed.
+        """
         folder = self.path / f"seed-{seed}"
         folder.mkdir(exist_ok=True)
         return SeedFolder(folder)
@@ -127,7 +141,13 @@ class SeedFolder:
         return self.path / "state.segdino"
 
     def write_state(self, state: TrainingState) -> None:
-        """Keep where the training stands: whole, or as it was before."""
+        """Keep where the training stands: whole, or as it was before.
+
+        Parameters
+        ----------
+        state : TrainingState
+            After an epoch.
+        """
         model = ModelFile(dict(state.numbers), dict(state.tensors))
         write_model(self._state, model)
 
@@ -150,14 +170,34 @@ class SeedFolder:
         self._state.unlink(missing_ok=True)
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
-        """Write scores; `name` is ``"scores"`` or ``"validation"``."""
+        """Write scores.
+
+        Parameters
+        ----------
+        name : {"scores", "validation"}
+            Of the test cases, or of those that choose.
+        rows : sequence of Row
+            One a case and class.
+        """
         to_csv(self.path / f"{name}.csv", rows)
 
     def read_rows(self, name: str) -> list[Row] | None:
-        """Read what :meth:`write_rows` wrote; None where there is nothing."""
+        """Read what :meth:`write_rows` wrote.
+
+        Parameters
+        ----------
+        name : {"scores", "validation"}
+            As there.
+
+        Returns
+        -------
+        list of Row or None
+            None where nothing was written.
+        """
         path = self.path / f"{name}.csv"
         if not path.is_file():
             return None
+        # Types of fields are strings with `from __future__ import annotations`.
         kinds = {"str": str, "int": int, "float": float}
         makers = [kinds[str(f.type)] for f in fields(Row)]
         with open(path, newline="") as file:

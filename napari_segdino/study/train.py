@@ -34,10 +34,7 @@ from napari_segdino.study.read import CaseReader, any_colour
 from napari_segdino.study.settings import (
     SeedResult,
     StudySettings,
-    counts_line,
     describe,
-    epoch_line,
-    seed_line,
 )
 from napari_segdino.study.split import Splits, split_cases
 from napari_segdino.study.state import SeedFolder, StudyFolder
@@ -99,7 +96,7 @@ def iter_study(
     cases = [*splits.train, *splits.validation, *splits.test]
     labels = yield from iter_labels([c.mask for c in cases])
     rule = decide(labels, dataset.label_names, settings.binary)
-    yield from (rule.text, *splits.notes, counts_line(splits))
+    yield from (rule.text, *splits.notes, _counts_line(splits))
     channels, colour = len(dataset.channel_names), any_colour(cases)
     read = CaseReader(rule, channels, side, colour, features.squash)
     pipeline = yield from _iter_engine(settings, recipe, features, folder.features)
@@ -107,10 +104,12 @@ def iter_study(
     results = []
     for seed in settings.seeds:
         results.append((yield from job.iter_seed(seed, folder.seed(seed))))
-        yield seed_line(results[-1])
+        yield _seed_line(results[-1])
+    # NaN compares as neither: max would keep whichever comes first.
     best = max(results, key=lambda r: np.nan_to_num(r.validation, nan=-1.0))
     with atomic_path(output) as temporary:
         shutil.copyfile(best.probe, temporary)
+    # Gigabytes that nothing reads any more; probes and scores stay.
     shutil.rmtree(folder.features, ignore_errors=True)
     return results
 
@@ -119,6 +118,7 @@ def _iter_engine(
     settings: StudySettings, recipe: Recipe, features: FeatureSettings, folder: Path
 ) -> Steps[Pipeline]:
     """Load the encoder; features go to the study's folder at once, for a restart."""
+    # Nothing in memory: what is only there is lost when a study is killed.
     cache = replace(settings.cache, ram_bytes=0, folder=folder)
     head = make_head(recipe.head, recipe.name)
     return iter_make_pipeline(
@@ -144,6 +144,8 @@ class _Job:
 
     def iter_seed(self, seed: int, folder: SeedFolder) -> Steps[SeedResult]:
         """Train with one seed and score, as far as that is not done yet."""
+        # The probe is written whole or not at all, so that its file says whether
+        # training is done.
         if not folder.probe.is_file():
             yield f"Seed {seed}: training."
             trained = yield from self._iter_train(seed, folder)
@@ -198,7 +200,7 @@ class _Job:
 
         def keep(state: TrainingState) -> None:
             folder.write_state(state)
-            epochs.append(epoch_line(seed, state))
+            epochs.append(_epoch_line(seed, state))
 
         steps = iter_fit_dense(
             head.decoder,
@@ -212,6 +214,7 @@ class _Job:
             on_epoch=keep,
         )
         model = yield from _with_lines(steps, epochs)
+        # A probe without samples predicts, and learns anew where it is marked.
         return model, train.plain if train.nbytes <= MEMORY_BYTES else {}
 
     def _iter_encode(self, cases: Sequence[Case], copies: int, seed: int) -> Any:
@@ -257,3 +260,26 @@ def _with_lines(steps: Steps[Any], lines: list[str]) -> Steps[Any]:
     result = yield from relay(steps, with_lines)
     yield from lines
     return result
+
+
+def _epoch_line(seed: int, state: TrainingState) -> str:
+    """Say how good the best epoch is after one more."""
+    numbers = state.numbers
+    return (
+        f"Seed {seed}, epoch {int(numbers['epoch'])}: best validation Dice "
+        f"{numbers['best_score']:.4f}, of epoch {int(numbers['best_epoch'])}"
+    )
+
+
+def _seed_line(result: SeedResult) -> str:
+    """Say what came of a seed."""
+    return (
+        f"Seed {result.seed}: Dice {result.validation:.4f} on the validation cases, "
+        f"{mean_score(result.rows):.4f} on the test cases."
+    )
+
+
+def _counts_line(splits: Splits) -> str:
+    """Say how many cases are where."""
+    parts = len(splits.train), len(splits.validation), len(splits.test)
+    return "{} cases train, {} choose the best epoch, {} are scored.".format(*parts)

@@ -12,6 +12,13 @@ from hypothesis.extra import numpy as hnp
 
 from napari_segdino import metrics as m
 from napari_segdino.errors import InputError, ScanError
+from napari_segdino.metrics.measures import (
+    plane_distances,
+    pooled_assd,
+    pooled_hd95,
+    same_shape,
+)
+from napari_segdino.metrics.scores import by_case
 
 
 def square(shape, *corners):
@@ -208,3 +215,47 @@ def test_csv_into_a_missing_folder_is_one_sentence(tmp_path):
         ScanError, match=r"a\.csv cannot be written: there is no such folder"
     ):
         m.to_csv(tmp_path / "none" / "a.csv", rows_of(1.0))
+
+
+def test_distances_within_planes_never_cross_them():
+    a, b = np.zeros((3, 1, 9), bool), np.zeros((3, 1, 9), bool)
+    a[0, 0, 0] = b[0, 0, 4] = True  # 4 apart, 2 mm each
+    a[1, 0, 0] = b[1, 0, 0] = True  # the same pixel
+    a[2, 0, 0] = True  # in one mask only: b[1] is next to it, in another plane
+    ways = plane_distances(a, b, (1, 2))
+    assert [way.tolist() for way in ways] == [[8, 0, np.inf], [8, 0, np.inf]]
+    assert [way.tolist() for way in plane_distances(a[:2], b[:2])] == [[4, 0], [4, 0]]
+    assert [len(way) for way in plane_distances(a[:0], b[:0])] == [0, 0]
+
+
+def test_pooled_distances_by_hand():
+    near, far = np.array([0.0, 1.0, 1.0]), np.array([2.0])
+    assert pooled_assd(near, far) == 1
+    assert pooled_hd95(near, far) == 2
+    assert pooled_assd(far[:0], far[:0]) == pooled_hd95(far[:0], far[:0]) == 0
+    # One of twenty-one is above the 95th percentile, one of ten is not.
+    assert pooled_hd95(np.array([1.0] * 20 + [np.inf]), far[:0]) == 1
+    assert pooled_hd95(np.array([1.0] * 9 + [np.inf]), far[:0]) == np.inf
+
+
+def test_masks_are_compared_as_arrays_of_one_shape():
+    first, second = same_shape([[1, 0]], [[0, 2]])
+    assert first.tolist() == [[1, 0]]
+    assert second.tolist() == [[0, 2]]
+    with pytest.raises(InputError, match=r"\(2,\) and \(1, 2\)"):
+        same_shape([1, 0], [[1, 0]])
+
+
+def test_scores_by_case_keep_their_order_and_infinity():
+    rows = rows_of(0.4, 0.8) + rows_of(0.6, label=2, hd=math.inf)
+    assert by_case(rows) == {"c0": 0.5, "c1": 0.8}
+    assert by_case(rows, "hd95") == {"c0": math.inf, "c1": 2.0}
+    assert list(by_case(rows[::-1])) == ["c0", "c1"]
+    assert by_case([]) == {}
+
+
+def test_a_single_case_has_an_interval_of_no_width():
+    assert m.bootstrap_mean([0.7]) == (0.7, 0.7)
+    one = m.summarise(rows_of(0.7))[0]
+    assert (one.mean, one.low, one.high) == (0.7, 0.7, 0.7)
+    assert math.isnan(one.sd)

@@ -1,7 +1,7 @@
 from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import drive
-from napari_segdino.review.copying import iter_copy
 from napari_segdino.review.guard import recheck
+from napari_segdino.review.live_score import iter_copy
 
 PROBE = make_head("probe")
 

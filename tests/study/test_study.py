@@ -10,18 +10,20 @@ from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.train import TrainingState
 from napari_segdino.io.datasets import Case, Dataset
 from napari_segdino.metrics import Row
+from napari_segdino.metrics.scores import by_case
 from napari_segdino.study.ablation import (
     StepRow,
     ablation_steps,
     step_table,
     summarise_steps,
 )
-from napari_segdino.study.evaluate import by_case, mean_score
+from napari_segdino.study.evaluate import mean_score
 from napari_segdino.study.labels import LabelRule, decide
 from napari_segdino.study.read import CaseReader, scaled
+from napari_segdino.study.repeats import in_order
 from napari_segdino.study.report import summary_of
 from napari_segdino.study.settings import SeedResult
-from napari_segdino.study.shots import ShotRow, in_order, summarise
+from napari_segdino.study.shots import ShotRow, summarise
 from napari_segdino.study.split import draw, split_cases
 from napari_segdino.study.state import SeedFolder, StudyFolder
 
