@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from napari_segdino.errors import InputError, unknown_name
 
@@ -27,13 +27,16 @@ CT_Z_SCORE = "ct z-score"
 INTENSITIES = ("auto", "percentile", CT_Z_SCORE, *WINDOWS)
 """What :attr:`FeatureSettings.intensity` may be."""
 
-FUSIONS = ("entropy", "mean")
+Fusion = Literal["entropy", "mean"]
+FUSIONS = get_args(Fusion)
 """What :attr:`PredictSettings.fusion` may be."""
 
-Z_UNITS = ("slices", "mm")
+ZUnit = Literal["slices", "mm"]
+Z_UNITS = get_args(ZUnit)
 """What :attr:`PredictSettings.z_unit` may be."""
 
-SQUASHES = ("", "bilinear", "bicubic")
+Squash = Literal["", "bilinear", "bicubic"]
+SQUASHES = get_args(Squash)
 """What :attr:`FeatureSettings.squash` may be."""
 
 LEAST_TILE = 16
@@ -90,7 +93,7 @@ class FeatureSettings:
     percentiles: tuple[float, float] = (0.5, 99.5)
     slices: str = "Z"
     neighbours: int = 1
-    squash: Literal["", "bilinear", "bicubic"] = ""
+    squash: Squash = ""
 
     def __post_init__(self) -> None:
         if self.intensity not in INTENSITIES:
@@ -156,10 +159,10 @@ class PredictSettings:
         reach at most 4 mm where the spacing is known.
     """
 
-    fusion: Literal["entropy", "mean"] = "entropy"
+    fusion: Fusion = "entropy"
     regularise: bool = True
     z_sigma: float = 0.0
-    z_unit: Literal["slices", "mm"] = "slices"
+    z_unit: ZUnit = "slices"
 
     def __post_init__(self) -> None:
         if self.fusion not in FUSIONS:

@@ -29,9 +29,15 @@ from napari_segdino.images.planes import (
     spacing_of_each,
 )
 from napari_segdino.images.reslice import Spacing
-from napari_segdino.model_file import DAMAGED, read_model, write_model
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
-from napari_segdino.probe_file import FittedState, from_model_file, to_model_file
+from napari_segdino.probe_file import (
+    DAMAGED,
+    FittedState,
+    from_model_file,
+    read_model,
+    to_model_file,
+    write_model,
+)
 from napari_segdino.progress import Steps
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import json
 
 import torch
 
-from napari_segdino.model_file import ModelFile
+from napari_segdino.probe_file import ModelFile
 
 GONE = object()
 OTHERS = (GONE, None, "x", "", -1, 0, 3, 10**9, 1.5, float("nan"), float("inf"))

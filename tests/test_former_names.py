@@ -11,7 +11,7 @@ from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import log_once
-from napari_segdino.model_file import ModelFile, model_digest, read_model, write_model
+from napari_segdino.probe_file import ModelFile, model_digest, read_model, write_model
 from napari_segdino.session.project import (
     PROJECT_FILE,
     ProjectWriter,
@@ -46,7 +46,7 @@ def former_file(monkeypatch):
         now = read_model(path)
         former = ModelFile(now.meta | {"head": "mvr"} | meta, now.tensors)
         with monkeypatch.context() as earlier:
-            earlier.setattr("napari_segdino.model_file.VERSION", 1)
+            earlier.setattr("napari_segdino.probe_file.VERSION", 1)
             return write_model(path, former)
 
     return write
@@ -58,7 +58,7 @@ def test_the_version_of_a_file_says_what_mvr_means(
 ):
     meta = {"head": "mvr", "recipe": "mvr_quick:steps=3"}
     with monkeypatch.context() as then:
-        then.setattr("napari_segdino.model_file.VERSION", version)
+        then.setattr("napari_segdino.probe_file.VERSION", version)
         path = write_model(tmp_path / "a", ModelFile(meta, {}))
     found = read_model(path).meta
     assert found == {"head": head, "recipe": f"{head}_quick:steps=3"}

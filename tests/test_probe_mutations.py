@@ -15,7 +15,7 @@ from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError, ModelFileError, SegDINOError
 from napari_segdino.heads.dense.decoder import make_decoder
-from napari_segdino.model_file import FORMAT, ModelFile, read_model, write_model
+from napari_segdino.probe_file import FORMAT, ModelFile, read_model, write_model
 from napari_segdino.progress import Progress
 
 HEADS = {
@@ -157,9 +157,9 @@ def test_what_a_newer_minor_version_added_is_left_out_with_a_word(
     write_model(tmp_path / "same", ModelFile(newer, file.tensors))
     with pytest.raises(ModelFileError, match="no setting of a probe named 'novel'"):
         Segmenter.load(tmp_path / "same")
-    monkeypatch.setattr("napari_segdino.model_file.VERSION", "2.1")
+    monkeypatch.setattr("napari_segdino.probe_file.VERSION", "2.1")
     write_model(tmp_path / "minor", ModelFile(newer, file.tensors))
-    monkeypatch.setattr("napari_segdino.model_file.VERSION", "3.0")
+    monkeypatch.setattr("napari_segdino.probe_file.VERSION", "3.0")
     write_model(tmp_path / "major", ModelFile(newer, file.tensors))
     monkeypatch.undo()
     with pytest.raises(ModelFileError, match="newer version: update"):

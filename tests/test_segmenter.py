@@ -27,7 +27,7 @@ from napari_segdino.features.local import COLOUR_FEATURES
 from napari_segdino.heads.dense.recipes import AUGMENTED_COPIES
 from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.inference.predict import PlaneResult
-from napari_segdino.model_file import ModelFile, read_model, write_model
+from napari_segdino.probe_file import ModelFile, read_model, write_model
 from napari_segdino.progress import drive
 
 

@@ -21,8 +21,7 @@ from napari_segdino.heads.registry import get_recipe, make_head
 from napari_segdino.io.read import read_scan
 from napari_segdino.io.sample import sample_path
 from napari_segdino.io.write import write_mask, write_probabilities
-from napari_segdino.model_file import ModelFile
-from napari_segdino.probe_file import from_model_file
+from napari_segdino.probe_file import ModelFile, from_model_file
 from napari_segdino.session.settings import Settings
 
 MASK = np.zeros((4, 4), np.uint8)

@@ -12,7 +12,7 @@ from napari_segdino.batch import iter_predict_blocks
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
 from napari_segdino.inference.predict import BlockResult, PlaneResult
-from napari_segdino.model_file import read_model, write_model
+from napari_segdino.probe_file import read_model, write_model
 from napari_segdino.progress import drive
 
 WAYS = [{"slices": "Y"}, {"slices": "ZYX", "neighbours": 0}, {"neighbours": 1}]

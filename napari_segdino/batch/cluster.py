@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.batch.jobs import Job, Row
+from napari_segdino.batch.run import TEXT
 from napari_segdino.batch.work import Probe
 from napari_segdino.errors import InputError, one_line
 from napari_segdino.progress import Progress, Steps
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
 _log = logging.getLogger(__name__)
-
-TEXT = "Predicting files"
 
 TICK = 0.1
 """Seconds between two looks at what is finished, and chances to be stopped."""

@@ -83,7 +83,7 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
         If it is missing, damaged, or no probe.
     """
     from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
-    from napari_segdino.model_file import model_digest, read_model, write_model
+    from napari_segdino.probe_file import model_digest, read_model, write_model
 
     model = read_model(path)
     digest = model_digest(model)

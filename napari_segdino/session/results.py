@@ -125,5 +125,16 @@ class Proposal:
 
 
 def in_bytes(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return uncertainty from 0 to 1 as 0 to 255."""
+    """Return uncertainty in 8 bits.
+
+    Parameters
+    ----------
+    uncertainty : numpy.ndarray of float32, any shape
+        0 to 1.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, same shape
+        0 to :data:`FULL`.
+    """
     return np.round(uncertainty * FULL).astype(np.uint8)

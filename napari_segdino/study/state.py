@@ -16,7 +16,7 @@ from napari_segdino.files import atomic_path, write_csv
 from napari_segdino.heads.dense.train import TrainingState
 from napari_segdino.heads.registry import current_names
 from napari_segdino.metrics import Row, to_csv
-from napari_segdino.model_file import ModelFile, read_model, write_model
+from napari_segdino.probe_file import ModelFile, read_model, write_model
 from napari_segdino.study.split import Splits
 
 _log = logging.getLogger(__name__)

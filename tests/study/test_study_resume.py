@@ -13,7 +13,7 @@ from fake_encoder import FakeEncoder
 from PIL import Image
 
 from napari_segdino.io.datasets import open_dataset
-from napari_segdino.model_file import read_model
+from napari_segdino.probe_file import read_model
 from napari_segdino.progress import drive
 from napari_segdino.study.settings import StudySettings
 from napari_segdino.study.train import iter_study

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from napari_segdino import Segmenter
 from napari_segdino.errors import ModelFileError
-from napari_segdino.model_file import ModelFile, read_model, write_model
+from napari_segdino.probe_file import ModelFile, read_model, write_model
 
 MODEL = ModelFile({"encoder": "x", "n": 2}, {"w": torch.arange(6.0).view(2, 3)})
 
