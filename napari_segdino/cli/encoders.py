@@ -29,6 +29,7 @@ def _weights_of(status: EncoderStatus) -> str:
     """Say where the weights of an encoder are."""
     if status.here:
         return "here"
+    # What cannot be downloaded has no size: only its file helps.
     if status.download_bytes:
         return f"{status.download_bytes / 1e6:,.0f} MB"
     return "file needed"

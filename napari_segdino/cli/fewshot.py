@@ -69,6 +69,7 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
         # At once and not after hours of training.
         check_plot(plot)
     plan = ShotPlan(
+        # More cases each time, so that the table reads downwards.
         tuple(sorted(set(given["shots"]))),
         given["repeats"],
         given["test"],

@@ -162,6 +162,7 @@ feature_options = _all_of(
         f"{_SHOWN.intensity}]",
     ),
     click.option(
+        # None where it is not given, which is the head's own choice and not "no".
         "--flips/--no-flips",
         default=None,
         help="See every image mirrored as well.  [default: as the head is made for]",

@@ -30,6 +30,7 @@ def main(ctx: click.Context) -> None:
     Without a command, napari opens with the dock.
     """
     if ctx.invoked_subcommand is None:
+        # Not main's own function: app's options have their defaults so.
         ctx.invoke(app)
 
 

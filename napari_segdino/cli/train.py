@@ -217,6 +217,7 @@ def _study_settings(cache: CacheSettings, given: dict[str, Any]) -> StudySetting
         recipe=given["recipe"],
         encoder=given["encoder"],
         device=given["device"],
+        # Twice the same seed would be twice the same training.
         seeds=tuple(dict.fromkeys(given["seeds"])) or (given["seed"],),
         binary=given["binary"],
         features=feature_settings(given, head, given["recipe"]),

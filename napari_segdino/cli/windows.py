@@ -52,6 +52,7 @@ def _of_demo(name: str) -> Callable[..., Any]:
         If napari or Qt is not installed.
     """
     try:
+        # By name, so that nothing here imports Qt, which may not be installed.
         module = import_module("napari_segdino._qt.demo")
     except (ImportError, RuntimeError) as error:  # qtpy's own is a RuntimeError
         _log.debug("the windows cannot be imported", exc_info=True)

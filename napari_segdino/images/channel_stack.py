@@ -57,6 +57,8 @@ class Part:
         if self.axis is not None:
             index += (slice(None),) * (self.axis + 1 - len(index))
             asked = index[self.axis]
+            # A slice keeps the axis, a number drops it, as in the array that is stood
+            # for.
             here = slice(self.at, self.at + 1) if isinstance(asked, slice) else self.at
             index = (*index[: self.axis], here, *index[self.axis + 1 :])
         return np.asarray(self.array[index])

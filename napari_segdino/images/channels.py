@@ -23,6 +23,7 @@ def count_channels(image: Planes) -> int:
     if not image.axes.endswith("C"):
         return GREY
     count = int(image.array.shape[-1])
+    # Four of 8 bits are RGBA; other channels in that shape were given 16 when read.
     return RGB if count == 4 and image.array.dtype == np.uint8 else count
 
 

@@ -61,6 +61,7 @@ class LazyPlane:
         y, x = region
         if y is Ellipsis:
             return LazyPlane(self.image, self.index, x)
+        # A sample of every n-th row is no band, and is not asked for again.
         if y.step not in (None, 1) or self._too_large(y):
             return self._read(y, x)
         # Tiles come row by row: the whole width is read once and each tile cut from it,

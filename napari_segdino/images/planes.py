@@ -208,6 +208,7 @@ def as_planes(
     axes = check_axes(axes, len(shape)) if axes else guess_axes(shape, volume)
     if 0 in shape:
         raise InputError(f"The image is empty: its shape is {shape}.")
+    # One order for all that follows: each plane is (Y, X, C).
     if "C" in axes[:-1]:
         image = _channels_last(image, axes.index("C"))
         axes = axes.replace("C", "") + "C"
@@ -245,6 +246,7 @@ def _has_alpha(image: NDArray[Any]) -> bool:
     count, kind = image.shape[-1], image.dtype
     if count not in (2, 4) or kind.kind not in "uf" or kind == np.uint8 and count == 4:
         return False
+    # A grid over the image, since transparent corners alone would say nothing.
     steps: Any = [slice(None, None, -(-n // ALPHA_SAMPLE)) for n in image.shape[:-1]]
     sample = image[(*steps, -1)]
     opaque = 1.0 if kind.kind == "f" else np.iinfo(kind).max

@@ -191,6 +191,7 @@ def turn(image: Planes, across: str, spacing: Spacing = None) -> Resliced:
     rest = "ZYX".replace(across, "")
     axes = spatial[:lead] + across + rest + image.axes[len(spatial) :]
     steps = dict(zip("ZYX", spacing_zyx(spacing), strict=True))
+    # Only stretched: where z is finer, shrinking would throw slices away.
     stretch = float(np.clip(steps["Z"] / steps[rest[1]], 1.0, LARGEST_STRETCH))
     rows = max(1, round(image.spatial_shape[lead] * stretch))
     return Resliced(_moved(image.array, axis, lead), axes, image, rows, axis)
