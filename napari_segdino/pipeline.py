@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.encoders import iter_load_encoder
@@ -15,7 +15,6 @@ from napari_segdino.features.extract import Extractor, views_of
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.heads.base import Head
 from napari_segdino.heads.collect import iter_collect
-from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.heads.probe.stroke_parts import share_cuts
 from napari_segdino.images.channels import GREY, join_channels
 from napari_segdino.images.neighbours import cuts_of, marks_of
@@ -26,11 +25,6 @@ from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import Smoothing, iter_smooth_wanted
 from napari_segdino.inference.volume import iter_flow, iter_volume
 from napari_segdino.progress import Steps
-
-if TYPE_CHECKING:
-    from napari_segdino.heads.probe.model import VectorModel
-
-_Found = tuple["VectorModel", list[Sample]]
 
 
 @dataclass

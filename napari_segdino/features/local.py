@@ -43,7 +43,12 @@ def local_features(image: Image) -> Image:
         smoothed brightness, its gradient magnitude, the two eigenvalues of its
         Hessian and its local standard deviation; then the difference of the first and
         last channel to the brightness, plain and smoothed, 0 where there is one
-        channel: grey counts as RGB.
+        channel: grey counts as RGB. Derivatives are scale-normalised [1]_.
+
+    References
+    ----------
+    .. [1] T. Lindeberg, Feature detection with automatic scale selection, International
+       Journal of Computer Vision 30, 1998.
     """
     step = grid_step((image.shape[1], image.shape[2]))
     grey = image.mean(0)

@@ -24,7 +24,7 @@ def certainty(
 
     ``w = exp(-H(p) / (temperature * log K))``, H in nats: 1 where one class is
     certain, ``exp(-1 / temperature)`` where all are equal. This form, per
-    pixel, is our reading of "entropy-weighted fusion" (arXiv 2605.07221).
+    pixel, is our reading of "entropy-weighted fusion" [1]_.
 
     Parameters
     ----------
@@ -36,6 +36,15 @@ def certainty(
     Returns
     -------
     torch.Tensor, shape (Y, X)
+
+    Raises
+    ------
+    InputError
+        If the temperature is not above 0.
+
+    References
+    ----------
+    .. [1] Jiang, Liu, Ye and Sun, DINO-MVR, arXiv 2605.07221, 2026.
     """
     import torch
 

@@ -1,9 +1,14 @@
 """Objects in a mask: separated and cleaned.
 
-Touching objects are parted by a watershed (Beucher and Lantuejoul 1979) on the
-distance to the border times the probability. What counts as two objects is
-relative: the neck must be narrower, or the probability lower, by a share of what
-it is in the smaller one. The same rule then fits nuclei and organs.
+Touching objects are parted by a watershed [1]_ on the distance to the border times the
+probability. What counts as two objects is relative: the neck must be narrower, or the
+probability lower, by a share of what it is in the smaller one. The same rule then fits
+nuclei and organs.
+
+References
+----------
+.. [1] S. Beucher and C. Lantuejoul, Use of watersheds in contour detection,
+   International Workshop on Image Processing, Rennes 1979.
 """
 
 from __future__ import annotations
@@ -97,6 +102,15 @@ def iter_find_objects(
     ------
     InputError
         If shapes or the spacing do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_segdino.progress import drive
+    >>> mask = np.array([[1, 1, 0, 0, 1], [1, 1, 0, 0, 0]])
+    >>> drive(iter_find_objects(mask, settings=ObjectSettings(min_size=2))).labels
+    array([[1, 1, 0, 0, 0],
+           [1, 1, 0, 0, 0]], dtype=int32)
     """
     mask = np.asarray(mask)
     steps = check_spacing(mask, spacing)

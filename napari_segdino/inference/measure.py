@@ -76,6 +76,12 @@ def measure_objects(
     ------
     InputError
         If shapes or the spacing do not fit.
+
+    Examples
+    --------
+    >>> table = measure_objects([[1, 1, 0], [1, 1, 2]], spacing=(0.5, 0.5), units="mm")
+    >>> table["label"].tolist(), table["area_mm2"].tolist()
+    ([1, 2], [1.0, 0.25])
     """
     from skimage.measure import regionprops_table
 

@@ -1,8 +1,4 @@
-"""How uncertain a prediction is.
-
-Entropy as a share of its largest value; temperature as in Guo and others (2017,
-arXiv 1706.04599).
-"""
+"""How uncertain a prediction is: entropy, and the temperature that calibrates it."""
 
 from __future__ import annotations
 
@@ -39,7 +35,7 @@ def entropy(probabilities: ArrayLike) -> Map:
 
 
 def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:
-    """Make probabilities less sure (above 1) or surer (below 1).
+    """Make probabilities less sure (above 1) or surer (below 1) [1]_.
 
     Parameters
     ----------
@@ -60,6 +56,11 @@ def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:
     ------
     InputError
         If the temperature is not above 0.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, On calibration of modern
+       neural networks, ICML 2017, arXiv 1706.04599.
     """
     if not temperature > 0:
         raise InputError(f"The temperature must be above 0, not {temperature}.")

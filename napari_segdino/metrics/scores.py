@@ -136,6 +136,12 @@ def score_case(
     ------
     InputError
         If shapes differ or the spacing does not fit.
+
+    Examples
+    --------
+    >>> row, = score_case([[1, 1, 0]], [[1, 0, 0]], case="a")
+    >>> row.dice, row.hd95
+    (0.6666666666666666, 0.95)
     """
     first, second = same_shape(predicted, true)
     if classes is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +76,7 @@ def overlay(before: ArrayLike, after: ArrayLike) -> NDArray[np.integer]:
     numpy.ndarray, same shape, uint8 or uint16
         0 where nothing changed, ``2 c - 1`` where class c was gained, from
         background or from another class, and ``2 c`` where class c was lost to
-        background; see :func:`overlay_name`.
+        background.
 
     Raises
     ------
@@ -91,18 +90,3 @@ def overlay(before: ArrayLike, after: ArrayLike) -> NDArray[np.integer]:
     lost = 2 * first
     changed = np.where(second > 0, gained, lost)
     return np.where(first == second, 0, changed).astype(kind)
-
-
-def overlay_name(value: int, names: Mapping[int, str]) -> str:
-    """Say what a value of :func:`overlay` stands for.
-
-    Parameters
-    ----------
-    value : int
-        1 or more.
-    names : mapping of int to str
-        Names of classes.
-    """
-    label = (value + 1) // 2
-    name = names.get(label, f"class {label}")
-    return f"{name} gained" if value % 2 else f"{name} lost"

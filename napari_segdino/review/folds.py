@@ -2,8 +2,14 @@
 
 Pixels of a stroke, and strokes side by side or on neighbouring slices, are nearly
 copies of each other: learning from one and scoring on the next would flatter the
-probe. Such strokes form one group and are held out together (spatially blocked
-cross-validation, Roberts and others 2017, doi:10.1111/ecog.02881).
+probe. Such strokes form one group and are held out together: spatially blocked
+cross-validation [1]_.
+
+References
+----------
+.. [1] D. R. Roberts et al., Cross-validation strategies for data with temporal,
+   spatial, hierarchical, or phylogenetic structure, Ecography 40, 2017,
+   doi:10.1111/ecog.02881.
 """
 
 from __future__ import annotations

@@ -85,6 +85,14 @@ def iter_study(
     ------
     InputError
         If the data set cannot be split or the folder is another study's.
+
+    Examples
+    --------
+    >>> from napari_segdino.io.datasets import open_dataset
+    >>> from napari_segdino.progress import drive
+    >>> settings = StudySettings("segdino", "dinov3_vits16", seeds=(0, 1, 2))
+    >>> study = iter_study(open_dataset(data), settings, work, output)
+    >>> results = drive(study)
     """
     splits = split_cases(
         dataset, settings.validation, settings.test, settings.split_seed
