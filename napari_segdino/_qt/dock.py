@@ -9,7 +9,11 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.controllers.automatic import Follower, LiveRetrain
+from napari_segdino._qt.controllers.automatic import (
+    Follower,
+    LiveRetrain,
+    SliceOverview,
+)
 from napari_segdino._qt.controllers.clicks import ClickTool
 from napari_segdino._qt.controllers.corrections import (
     Corrector,
@@ -25,7 +29,6 @@ from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
-from napari_segdino._qt.controllers.slice_overview import SliceOverview
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.layers.annotations import UNTAUGHT
 from napari_segdino._qt.layers.channels import Channel, image_of, use
@@ -270,12 +273,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """Paint this label from now on; 0 is background."""
         annotation = self._current_annotation()
         if annotation is not None:
-            pick_label(
-                self.viewer,
-                annotation,
-                label,
-                take=not self.tools.from_clicks.isChecked(),
-            )
+            brush = not self.tools.from_clicks.isChecked()
+            pick_label(self.viewer, annotation, label, take=brush)
 
     def _cancel(self) -> None:
         self.actions.cancel.setEnabled(False)

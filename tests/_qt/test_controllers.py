@@ -11,6 +11,7 @@ import pytest
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
+from napari_segdino._qt.controllers.automatic import SliceOverview
 from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
 from napari_segdino._qt.controllers.clicks import ClickTool, is_click
 from napari_segdino._qt.controllers.corrections import (
@@ -28,7 +29,6 @@ from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.restore import Restorer
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
-from napari_segdino._qt.controllers.slice_overview import SliceOverview
 from napari_segdino._qt.controllers.suggester import Suggester, readable_images
 from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
 from napari_segdino._qt.messages import NO_IMAGE

@@ -1,8 +1,10 @@
-"""What is drawn without a button: live mode, and the slice that is gone to."""
+"""What follows the user without a button: Live, Follow me and the strip of slices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_segdino._qt.controllers.corrections import is_accepted
 from napari_segdino._qt.layers.image_layers import read_plane, voxel_spacing
 from napari_segdino._qt.layers.mask_writer import Piece
+from napari_segdino._qt.layers.screen import go_to
+from napari_segdino._qt.widgets.slice_strip import SliceStrip, State
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.inference.predict import PlaneResult
 
@@ -190,6 +194,126 @@ class Follower(QObject):  # type: ignore[misc]
             self.drew.emit()
 
         return Job("Drawing the slice", steps, on_step=take, on_done=done)
+
+
+LOOK_DELAY_MS = 120
+"""Milliseconds after a change before slices are looked at."""
+
+LOOK_SECONDS = 0.005
+"""Seconds that slices are looked at in one go."""
+
+
+class SliceOverview(QObject):  # type: ignore[misc]
+    """Keeps the strip in step with the volume on screen.
+
+    Slices are looked at a few milliseconds at a time, those that changed first.
+
+    Parameters
+    ----------
+    strip : SliceStrip
+        Shows them.
+    controller : SessionController
+        Of the window.
+    current : callable
+        Returns the annotation of the image that is picked, or None.
+    uncertain : callable
+        Returns the most uncertain planes of an annotation.
+    """
+
+    def __init__(
+        self,
+        strip: SliceStrip,
+        controller: SessionController,
+        current: Callable[[], Annotation | None],
+        uncertain: Callable[[Annotation], Collection[int]],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._strip, self._controller = strip, controller
+        self._current, self._uncertain = current, uncertain
+        self._of: Annotation | None = None
+        self._states: dict[int, State] = {}
+        self._waiting: deque[int] = deque()
+        self._timer = QTimer(self, singleShot=True, timeout=self._look)
+        strip.picked.connect(self._go_to)
+        controller.viewer.dims.events.current_step.connect(self._on_moved)
+        controller.annotations.mask_changed.connect(self._on_changed)
+        controller.annotations.marked.connect(self._on_changed)
+        controller.drawn.connect(self.refresh)
+        controller.session.probe_changed.connect(self.refresh)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self._timer.stop()
+        self._controller.viewer.dims.events.current_step.disconnect(self._on_moved)
+        self._controller.session.probe_changed.disconnect(self.refresh)
+
+    def refresh(self) -> None:
+        """Look at all slices of the image that is picked, soon."""
+        self._waiting.clear()
+        annotation = self._current()
+        if annotation is not self._of:
+            self._of, self._states = annotation, {}
+        if annotation is None or not annotation.planes.lead_shape:
+            self._of = None
+            self._strip.setValue((), 0)
+            return
+        self._waiting.extend(range(len(annotation.planes)))
+        self._timer.start(LOOK_DELAY_MS)
+
+    def _on_changed(self, annotation: Annotation, plane: int) -> None:
+        if annotation is self._of:
+            # Before the rest: the user is looking at it.
+            self._waiting.appendleft(plane)
+            if not self._timer.isActive():
+                self._timer.start(LOOK_DELAY_MS)
+
+    def _on_moved(self, event: Any = None) -> None:
+        if not self._timer.isActive():
+            self._timer.start(0)
+
+    def _look(self) -> None:
+        annotation = self._of
+        if annotation is None or annotation is not self._current():
+            return
+        if not annotation.mask_sync.intact:
+            return
+        # A volume may have a thousand slices, and the window has to answer.
+        end = time.monotonic() + LOOK_SECONDS
+        while self._waiting and time.monotonic() < end:
+            plane = self._waiting.popleft()
+            self._states[plane] = self._state(annotation, plane)
+        self._show()
+        if self._waiting:
+            self._timer.start(0)
+
+    def _state(self, annotation: Annotation, plane: int) -> State:
+        index = annotation.planes.index(plane)
+        marks = read_plane(annotation.marks, index)
+        if marks.any():
+            return "accepted" if marks.all() else "marked"
+        drawn = annotation.mask_sync.drawn_with(plane)
+        if drawn is None:
+            return "drawn" if read_plane(annotation.mask, index).any() else "empty"
+        return "drawn" if drawn == self._controller.history.present else "stale"
+
+    def _show(self) -> None:
+        annotation = self._of
+        if annotation is None:
+            return
+        shown, depth = annotation.shown(), annotation.planes.lead_shape[-1]
+        start = shown - shown % depth
+        states = [self._states.get(start + k, "empty") for k in range(depth)]
+        uncertain = {
+            p - start for p in self._uncertain(annotation) if 0 <= p - start < depth
+        }
+        self._strip.setValue(states, shown - start, uncertain)
+
+    def _go_to(self, number: int) -> None:
+        annotation = self._of
+        if annotation is not None:
+            depth, shown = annotation.planes.lead_shape[-1], annotation.shown()
+            go_to(annotation.viewer, annotation, shown - shown % depth + number)
 
 
 def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
