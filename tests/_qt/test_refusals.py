@@ -27,8 +27,8 @@ OWN_WAY = {
     "Slice",
     "Volume",
     "Follow me",
-    "Part those that touch",
-    "where the probe is uncertain, too",
+    "Split touching objects",
+    "also where the probe is uncertain",
     "Score while I rest",
     "Skip masks that are up to date",
     "mirrored as well",
@@ -38,7 +38,7 @@ OWN_WAY = {
 }
 """Work, or are settings, with no image as well; the last are colours."""
 
-DISABLED = {"Cancel", "Go back", "Forth", "×"}
+DISABLED = {"Cancel", "Go back", "Go forward", "×"}
 """Nothing to stop, no way back, no class to spare."""
 
 
@@ -141,7 +141,7 @@ def test_no_image_and_every_button(
         "Export...",
         "Find objects",
         "Export table...",
-        "Show only the chosen one",
+        "Show only the selected one",
     }
     assert {name: text for name, text in marked.items() if text != NO_IMAGE} == {}
     assert dialogs == []

@@ -16,6 +16,7 @@ from napari_segdino._qt.layers.image_layers import (
     is_ours,
     make_layer,
     read_plane,
+    spacing_in,
 )
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.dialogs import ask_export_table
@@ -298,13 +299,11 @@ def spacing_of(layer: Labels, ndim: int) -> tuple[tuple[float, ...], str]:
         Such as ``"mm"``; empty for plain pixels, ``"units"`` where the layer
         has a scale of no known unit.
     """
-    scale = [abs(float(s)) for s in layer.scale[-ndim:]]
-    units = layer.units[-ndim:]
-    if not all((1 * unit).check("[length]") for unit in units):
-        return tuple(scale), "" if np.allclose(scale, 1) else "units"
-    last = units[-1]
-    steps = [s * unit for s, unit in zip(scale, units, strict=True)]
-    return tuple(float(s.to(last).magnitude) for s in steps), f"{last:~}"
+    unit = layer.units[-1]
+    if (steps := spacing_in(unit, layer, ndim)) is not None:
+        return steps, f"{unit:~}"
+    scale = tuple(abs(float(s)) for s in layer.scale[-ndim:])
+    return scale, "" if np.allclose(scale, 1) else "units"
 
 
 def summary(table: Table) -> str:

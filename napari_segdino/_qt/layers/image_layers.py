@@ -129,13 +129,16 @@ def choose_channels(image: Image, on: Sequence[int]) -> None:
 
 def voxel_spacing(image: Image) -> tuple[float, ...] | None:
     """Return the distances along z, y and x in mm, None where they are not known."""
-    if image.ndim < 3:
-        return None
-    pairs = zip(image.scale[-3:], image.units[-3:], strict=True)
-    steps = [abs(float(step)) * unit for step, unit in pairs]
+    return spacing_in("mm", image, 3) if image.ndim >= 3 else None
+
+
+def spacing_in(unit: Any, layer: Layer, ndim: int) -> tuple[float, ...] | None:
+    """Return distances along the last axes, None unless all of them are lengths."""
+    pairs = zip(layer.scale[-ndim:], layer.units[-ndim:], strict=True)
+    steps = [abs(float(step)) * own for step, own in pairs]
     if not all(step.check("[length]") for step in steps):
         return None
-    return tuple(float(step.to("mm").magnitude) for step in steps)
+    return tuple(float(step.to(unit).magnitude) for step in steps)
 
 
 def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:

@@ -177,15 +177,15 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.split = QCheckBox("Part those that touch")
-        self.uncertainty = QCheckBox("where the probe is uncertain, too")
+        self.split = QCheckBox("Split touching objects")
+        self.uncertainty = QCheckBox("also where the probe is uncertain")
         self.depth = _spin(0.01, 0.99, ObjectSettings().depth, 0.05)
         self.min_size = _spin(0, MOST, 0, 1)
         self.max_size = _spin(0, MOST, 0, 1)
         self.max_hole = _spin(0, MOST, 0, 1)
         self.find = QPushButton("Find objects")
         self.export = QPushButton("Export table...")
-        self.only = QCheckBox("Show only the chosen one")
+        self.only = QCheckBox("Show only the selected one")
         self.summary = QLabel(NONE_YET)
         self.stale = QLabel("The mask has changed: press Find objects again.")
         self.table = ObjectTable()

@@ -147,7 +147,7 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         self.verdict = QLabel()
         self.back = QPushButton("Go back")
         self.place = QLabel()
-        self.forth = QPushButton("Forth")
+        self.forth = QPushButton("Go forward")
         self._busy, self._steps = False, (False, False)
         self._lay_out()
         self.show_counts([])
