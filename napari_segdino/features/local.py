@@ -105,8 +105,7 @@ def on_grid(plane: NDArray[np.generic], step: int) -> NDArray[np.generic]:
 def _texture(grey: Image, sigma: float, step: int) -> list[Image]:
     """Smoothed brightness, gradient, Hessian eigenvalues, spread."""
     smoothed, *slopes, yy, xx, xy = _filtered(grey, sigma, step, DERIVATIVES)
-    # Times sigma for each derivative, so that widths are comparable (scale-normalised,
-    # Lindeberg).
+    # Times sigma for each derivative, so that widths are comparable.
     down, right = (slope * sigma for slope in slopes)
     yy, xx, xy = (bend * sigma**2 for bend in (yy, xx, xy))
     # Eigenvalues of a symmetric 2 x 2 matrix in closed form.

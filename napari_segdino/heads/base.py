@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from napari_segdino.heads.probe.model import VectorModel
     from napari_segdino.heads.probe.samples import Parts, Sample
@@ -32,6 +34,8 @@ ONE_CLASS = (
 )
 
 Tensors = dict[str, "torch.Tensor"]
+
+Model = TypeVar("Model", bound="nn.Module")
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,3 +339,33 @@ class Head(Protocol):
             If something is missing or does not fit. Whoever reads the file turns them
             into one sentence.
         """
+
+
+class DeviceCopy(Generic[Model]):
+    """The copy of the last model on the last device.
+
+    Tiles come by the hundred with one model, which travels to the device once; what
+    is stored stays on the CPU.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Model, torch.device | str, Model] | None = None
+
+    def of(self, model: Model, device: torch.device | str) -> Model:
+        """Return the copy of a model on a device.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            On the CPU; compared by identity.
+        device : torch.device or str
+            Where to.
+        """
+        if self._last is None or self._last[:2] != (model, device):
+            # Module.to works in place: without the copy the model itself would go.
+            self._last = model, device, copy.deepcopy(model).to(device)
+        return self._last[2]
+
+    def forget(self) -> None:
+        """Let the copy go, so that its memory is free."""
+        self._last = None

@@ -142,7 +142,7 @@ def test_other_failures_are_not_taken_for_a_full_device(monkeypatch):
         raise RuntimeError("an illegal instruction was met")
 
     monkeypatch.setattr(dense_head, "_decode", broken)
-    monkeypatch.setattr(head, "_on", lambda model, device: model)
+    monkeypatch.setattr(head._sent, "of", lambda model, device: model)
     with pytest.raises(RuntimeError, match="illegal"):
         head.predict(trained, grid_of(one), GPU)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 import logging
@@ -18,7 +17,14 @@ from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.encoders.device import lacks_memory
 from napari_segdino.errors import ChannelsError
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.base import COPY, OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.base import (
+    COPY,
+    OTHER_CHANNELS,
+    DeviceCopy,
+    Head,
+    Recipe,
+    Tensors,
+)
 from napari_segdino.heads.dense.batches import DenseExample
 from napari_segdino.heads.dense.decoder import (
     Decoder,
@@ -63,7 +69,7 @@ class DenseHead(Head):
     def __init__(self, recipe: Recipe | None = None) -> None:
         assert recipe is None or isinstance(recipe, DenseRecipe)
         self._recipe = recipe
-        self._moved: tuple[Decoder, torch.device, Decoder] | None = None
+        self._sent: DeviceCopy[Decoder] = DeviceCopy()
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -171,12 +177,13 @@ class DenseHead(Head):
         device = torch.device(device)
         if device.type != "cpu":
             try:
-                return _decode(self._on(model, device), grid.levels, grid.shape, device)
+                sent = self._sent.of(model, device)
+                return _decode(sent, grid.levels, grid.shape, device)
             except RuntimeError as error:
                 if not lacks_memory(error):
                     raise
             # Out of the except block, so that its frames hold no tensors.
-            self._moved = None
+            self._sent.forget()
             if device.type == "cuda":
                 torch.cuda.empty_cache()
             _log.warning(
@@ -186,12 +193,6 @@ class DenseHead(Head):
                 device,
             )
         return _decode(model, grid.levels, grid.shape, torch.device("cpu"))
-
-    def _on(self, model: Decoder, device: torch.device) -> Decoder:
-        """Return the copy of a model on a device; the last one is kept."""
-        if self._moved is None or self._moved[:2] != (model, device):
-            self._moved = model, device, copy.deepcopy(model).to(device)
-        return self._moved[2]
 
     def temperature(self, model: Decoder) -> float:
         """One: nothing is regularised."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,7 +12,14 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.base import ONE_CLASS, OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.base import (
+    ONE_CLASS,
+    OTHER_CHANNELS,
+    DeviceCopy,
+    Head,
+    Recipe,
+    Tensors,
+)
 from napari_segdino.heads.mvr.options import OPTION_NAMES, MVROptions
 from napari_segdino.heads.probe.samples import Parts, Sample, share_right, take_sample
 from napari_segdino.progress import Steps
@@ -69,7 +75,7 @@ class MVRHead(Head):
         self._recipe = recipe or self.recipes[0]
         self._options = MVROptions(**self._recipe.head_options)
         self.sigma = self._options.sigma
-        self._moved: tuple[BlockPerceptrons, object, BlockPerceptrons] | None = None
+        self._sent: DeviceCopy[BlockPerceptrons] = DeviceCopy()
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -136,17 +142,8 @@ class MVRHead(Head):
             raise ChannelsError(OTHER_CHANNELS)
         with torch.inference_mode():
             levels = [level.to(device) for level in grid.levels]
-            found = self._on(model, device).over(levels, grid.shape)
+            found = self._sent.of(model, device).over(levels, grid.shape)
             return found.cpu().clone()
-
-    def _on(
-        self, model: BlockPerceptrons, device: torch.device | str
-    ) -> BlockPerceptrons:
-        """Return the copy of a model on a device; the last one is kept."""
-        # Tiles come by the hundred with one model: it travels to the device once.
-        if self._moved is None or self._moved[:2] != (model, device):
-            self._moved = model, device, copy.deepcopy(model).to(device)
-        return self._moved[2]
 
     def temperature(self, model: BlockPerceptrons) -> float:
         """One: nothing flows."""
