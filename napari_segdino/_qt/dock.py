@@ -233,7 +233,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.key_of(keys.INTERPOLATE): self.corrector.interpolate,
             keys.key_of(keys.FROM_CLICKS): self.tools.from_clicks.toggle,
             keys.key_of(keys.SHOW): self.corrector.toggle_mask,
-            keys.key_of(keys.OUTLINE): self.corrector.toggle_outline,
+            keys.key_of(keys.OUTLINE): self.tools.outline.toggle,
         }
         for label in range(10):
             actions[keys.CLASS.format(label)] = partial(self.classes.pick, label)

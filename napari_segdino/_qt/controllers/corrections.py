@@ -289,10 +289,6 @@ class Corrector(QObject):  # type: ignore[misc]
         if annotation is not None:
             annotation.mask.visible = not annotation.mask.visible
 
-    def toggle_outline(self) -> None:
-        """Show the outline of the mask, or fill it again."""
-        self._panel.outline.toggle()
-
     def _set_opacity(self, opacity: float) -> None:
         annotation = self._followed()
         if annotation is not None:

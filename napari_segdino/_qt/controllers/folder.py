@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -86,8 +86,6 @@ class PathEdit(QWidget):  # type: ignore[misc]
 class FolderPanel(QWidget):  # type: ignore[misc]
     """What to segment, with which probe, where to; and what failed."""
 
-    run = Signal()
-
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.source = PathEdit("folder, or scans/*.nii.gz")
@@ -105,7 +103,6 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         self.failures = QTreeWidget()
         self._lay_out()
         self._explain()
-        self.start.clicked.connect(self.run)
 
     def value(self) -> Request:
         """Return what is asked for."""
@@ -210,7 +207,7 @@ class FolderController(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self._panel, self._controller = panel, controller
-        panel.run.connect(self.start)
+        panel.start.clicked.connect(self.start)
         controller.busy_changed.connect(lambda busy: panel.start.setEnabled(not busy))
 
     def start(self) -> None:

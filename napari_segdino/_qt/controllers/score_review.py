@@ -218,7 +218,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         annotation = self._current()
         found = Measured() if annotation is None else self._of(annotation)
         elsewhere = any(one.text for one in self._measured.values())
-        self.panel.show_held_out(found.text or (ELSEWHERE if elsewhere else NOT_YET))
+        self.panel.held_out.setText(found.text or (ELSEWHERE if elsewhere else NOT_YET))
         present = self._controller.history.present
         self.panel.held_out.setEnabled(not found.text or found.probe == present)
         none = "" if can_plot() else MISSING

@@ -258,10 +258,6 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.table.cellClicked.connect(self._on_clicked)
         self.show_rows([])
 
-    def show_held_out(self, text: str) -> None:
-        """Say how held-out strokes are followed."""
-        self.held_out.setText(text)
-
     def show_curve(self, picture: NDArray[np.uint8] | str) -> None:
         """Show the learning curve, or a sentence in its place."""
         if isinstance(picture, str):
