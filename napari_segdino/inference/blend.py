@@ -150,8 +150,7 @@ class Blender:
         stop = rows[row + 1].first - rows[row].first
         if self._above is None:
             width = self.cut.columns[-1].stop
-            # Allocated once a plane: all rows of tiles share as much with the next one,
-            # or less.
+            # Once a plane: every row of tiles shares as many pixels with the next one.
             shape = len(block), block.shape[1] - stop, width
             self._above = np.zeros(shape, np.float32)
         self._above[:, :, here] = block[:, stop:]

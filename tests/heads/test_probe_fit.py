@@ -12,6 +12,7 @@ from napari_segdino.heads.probe.fit import (
     _landmark_rows,
     count_strokes,
     iter_fit_probe,
+    present_classes,
 )
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe
 from napari_segdino.heads.probe.probe_head import STEPS
@@ -96,6 +97,11 @@ def test_strokes_are_counted_by_class():
     samples = {"a": one, UNSUPERVISED: sample([1, 2])}
     assert count_strokes(samples) == 4
     assert [count_strokes(samples, code) for code in (1, 2, 3)] == [2, 2, 0]
+
+
+def test_classes_are_present_where_any_tile_has_a_mark_of_them():
+    samples = {"a": sample([1, 1]), "b": sample([4])}
+    assert present_classes(samples, 5).tolist() == [True, False, False, True, False]
 
 
 def test_one_class_is_refused():

@@ -87,8 +87,7 @@ def iter_fit_probe(
         If the marks hold fewer than two classes.
     """
     listed = list(samples.values())
-    codes = torch.cat([s.codes for s in listed]).long() - 1
-    present = torch.bincount(codes, minlength=n_classes) > 0
+    present = present_classes(samples, n_classes)
     if int(present.sum()) < 2:
         raise InputError(ONE_CLASS)
     one_image = len(set(_images(samples))) == 1
@@ -231,6 +230,25 @@ def count_strokes(samples: Mapping[str, Sample], code: int | None = None) -> int
     """
     marked = (sample for key, sample in samples.items() if key != UNSUPERVISED)
     return round(sum(_painted(sample, code) for sample in marked))
+
+
+def present_classes(samples: Mapping[str, Sample], n_classes: int) -> torch.Tensor:
+    """Return which classes have marks.
+
+    Parameters
+    ----------
+    samples : mapping of str to Sample
+        By the key of their tile.
+    n_classes : int
+        Classes with background.
+
+    Returns
+    -------
+    torch.Tensor, shape (K,), bool
+        Background first.
+    """
+    codes = torch.cat([s.codes for s in samples.values()]).long()
+    return torch.bincount(codes - 1, minlength=n_classes) > 0
 
 
 def count_masks(samples: Mapping[str, Sample]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from napari_segdino.heads.probe.basis import Basis
-from napari_segdino.heads.probe.fit import fit_kernel
+from napari_segdino.heads.probe.fit import fit_kernel, present_classes
 from napari_segdino.heads.probe.samples import BACKGROUND, Sample
 
 WEAK_PIXELS = 256
@@ -92,8 +92,8 @@ def add_weak_marks(
     }
     found = _with_rows(samples, weak, background)
     for _ in range(passes):
-        codes = torch.cat([s.codes for s in found.values()]).long() - 1
-        present = torch.bincount(codes, minlength=n_classes) > 0
+        present = present_classes(found, n_classes)
+        # All weak marks may have been left out: one class alone cannot be fitted.
         if int(present.sum()) < 2:
             break
         probe = fit_kernel(found, basis, present)
@@ -128,8 +128,7 @@ def add_background(
     strokes : int
         How many strokes of background there are.
     """
-    codes = torch.cat([s.codes for s in samples.values()]).long() - 1
-    present = torch.bincount(codes, minlength=n_classes) > 0
+    present = present_classes(samples, n_classes)
     if int(present.sum()) < 2:
         return dict(samples)
     probe = fit_kernel(samples, basis, present)
