@@ -85,7 +85,17 @@ def stroke(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> N
 
 
 def polygon(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> None:
-    """Click each corner and close the polygon with a double click on the last."""
+    """Click each corner and close the polygon with a double click on the last.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    layer : napari.layers.Layer
+        Whose pixels the points are.
+    points : sequence of (y, x)
+        Its corners.
+    """
     canvas = find_canvas()
     path = [canvas_position(viewer, layer, p) for p in points]
     for place in path:
@@ -100,7 +110,17 @@ def polygon(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> 
 
 
 def encircle(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> None:
-    """Click the first point with the right button, then move along without one."""
+    """Click the first point with the right button, then move along without one.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    layer : napari.layers.Layer
+        Whose pixels the points are.
+    points : sequence of (y, x)
+        The way; back at the first point the circle closes.
+    """
     canvas, first = find_canvas(), canvas_position(viewer, layer, points[0])
     _send(canvas, QEvent.Type.MouseMove, first, NONE, NONE)
     _send(canvas, QEvent.Type.MouseButtonPress, first, RIGHT, RIGHT)

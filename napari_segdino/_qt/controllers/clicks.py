@@ -21,7 +21,13 @@ SHAKE = 3
 
 
 def is_click(begun: Any, ended: Any) -> bool:
-    """Whether the mouse stayed where it was pressed, in canvas pixels."""
+    """Whether the mouse stayed where it was pressed, in canvas pixels.
+
+    Parameters
+    ----------
+    begun, ended : array-like of float, shape (2,)
+        Where the button went down and up, in canvas pixels.
+    """
     return bool(np.abs(np.asarray(ended) - np.asarray(begun)).max() <= SHAKE)
 
 

@@ -65,6 +65,17 @@ def pick_label(
     """Paint a label from now on, in the mask and in the marks.
 
     The brush is taken as well, unless `take` says that another tool is in hand.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    annotation : Annotation
+        Whose mask and marks.
+    label : int
+        0 is background; its mark is ``label + 1``.
+    take : bool
+        Take the brush too, unless a tool of its own is in the hand.
     """
     annotation.mask.selected_label = label
     annotation.marks.selected_label = label + 1
@@ -90,6 +101,15 @@ def paint_what_is_picked(annotation: Annotation | None, classes: ClassesPanel) -
 
 def remove_class(session: Session, annotations: Annotations, label: int) -> None:
     """Remove a class and its marks; the mask keeps its pixels until it is drawn.
+
+    Parameters
+    ----------
+    session : Session
+        Whose class.
+    annotations : Annotations
+        All images of the window: none keeps a mark of it.
+    label : int
+        Its value in masks.
 
     Raises
     ------
@@ -309,7 +329,15 @@ class Corrector(QObject):  # type: ignore[misc]
 
 
 def is_accepted(annotation: Annotation, plane: int) -> bool:
-    """Whether all of a plane is marked, so that no probe has a say in it."""
+    """Whether all of a plane is marked, so that no probe has a say in it.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Whose mask and marks.
+    plane : int
+        Flat index over the leading axes of the image.
+    """
     return bool(np.all(read_plane(annotation.marks, annotation.planes.index(plane))))
 
 

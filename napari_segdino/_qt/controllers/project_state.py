@@ -94,6 +94,17 @@ def take_state(
     """Return what a project keeps of a window; arrays are not copied.
 
     While the probe is being trained, those that were written last are left.
+
+    Parameters
+    ----------
+    session : Session
+        Classes, settings and the probe.
+    annotations : sequence of Annotation
+        Those whose layers have another shape than their image are left out.
+    history : ProbeHistory
+        Probes to go back to.
+    training : bool
+        The probe is changing just now.
     """
     probes, now = ((), -1) if training else history.saved()
     # What a probe that is not written yet has learned must be learned again.

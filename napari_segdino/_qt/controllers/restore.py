@@ -171,7 +171,15 @@ class Restorer(QObject):  # type: ignore[misc]
 
 
 def bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
-    """Find the layer of an image, or open its file; None if neither can be."""
+    """Find the layer of an image, or open its file; None if neither can be.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    saved : SavedImage
+        The image with what was drawn on it.
+    """
     found = find_image(viewer, saved.entry)
     if found is not None:
         return found
@@ -223,7 +231,15 @@ def _open_file(viewer: Viewer, path: str, reader: str) -> bool:
 
 
 def find_image(viewer: Viewer, entry: ImageEntry) -> Image | None:
-    """Find an open image that is the one saved; its channels are as they were."""
+    """Find an open image that is the one saved; its channels are as they were.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    entry : ImageEntry
+        What the project says of it.
+    """
     if entry.channels:
         return find_channels(viewer, entry)
     images = [x for x in viewer.layers if isinstance(x, Image)]
@@ -282,7 +298,15 @@ def find_channels(viewer: Viewer, entry: ImageEntry) -> Image | None:
 
 
 def found_beside(path: str, home: str) -> Path | None:
-    """Find a file where it was, or in the folder of another one that moved with it."""
+    """Find a file where it was, or in the folder of another one that moved with it.
+
+    Parameters
+    ----------
+    path : str
+        Where it was; empty if not known.
+    home : str
+        Where the other file is now.
+    """
     if not path:
         return None
     places = Path(path), Path(home).parent / Path(path).name

@@ -371,7 +371,13 @@ def verdict(found: Guard | None) -> tuple[str, bool]:
 
 
 def overlay_colors(classes: tuple[LabelClass, ...]) -> dict[int | None, Any]:
-    """Return the colours of what classes gained (odd) and lost (even)."""
+    """Return the colours of what classes gained (odd) and lost (even).
+
+    Parameters
+    ----------
+    classes : tuple of LabelClass
+        Class `k` gains as ``2 k - 1`` and loses as ``2 k``.
+    """
     colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     for one in classes:
         colors[2 * one.label - 1] = _mixed(one.color, MORE)

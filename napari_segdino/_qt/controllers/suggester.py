@@ -165,7 +165,13 @@ class Suggester(QObject):  # type: ignore[misc]
         self._follow()
 
     def most_uncertain(self, annotation: Annotation) -> list[int]:
-        """Return the planes with the highest mean uncertainty, as far as is known."""
+        """Return the planes with the highest mean uncertainty, as far as is known.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Only planes that were looked at since the probe learned count.
+        """
         known = self._uncertain_places.found(annotation.key)
         means = {plane: float(one.uncertainty.mean()) for plane, one in known.items()}
         return sorted(means, key=lambda plane: -means[plane])[:MOST]

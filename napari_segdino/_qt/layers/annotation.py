@@ -144,7 +144,13 @@ class Annotation(QObject):  # type: ignore[misc]
         return plane_shown(self.viewer, self.image, self.planes)
 
     def wanted(self, whole_volume: bool) -> list[int]:
-        """Return the planes to draw, the one on screen first."""
+        """Return the planes to draw, the one on screen first.
+
+        Parameters
+        ----------
+        whole_volume : bool
+            All planes, else the one on screen.
+        """
         first = self.shown()
         if not whole_volume:
             return [first]
@@ -152,7 +158,15 @@ class Annotation(QObject):  # type: ignore[misc]
         return [first, *rest]
 
     def lay_over(self, mask: Plane, marks: Plane, probe: int | None) -> None:
-        """Draw a saved mask, and marks where there are none."""
+        """Draw a saved mask, and marks where there are none.
+
+        Parameters
+        ----------
+        mask, marks : array of int, shape of the image
+            As they were saved.
+        probe : int, optional
+            Number of the probe that drew the mask.
+        """
         for plane in range(len(self.planes)):
             index = self.planes.index(plane)
             marked = bool(marks[index].any())

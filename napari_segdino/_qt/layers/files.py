@@ -20,7 +20,15 @@ BUILTIN = "napari"
 
 
 def open_files(viewer: Viewer, paths: Iterable[Path]) -> None:
-    """Open files: scans with this plugin, photos and the rest as napari does."""
+    """Open files: scans with this plugin, photos and the rest as napari does.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    paths : iterable of pathlib.Path
+        Files or folders, opened in this order.
+    """
     from napari_segdino.io.formats import read_format
     from napari_segdino.io.read import can_read
 
@@ -66,7 +74,13 @@ class Origin(NamedTuple):
 
 
 def origin(image: Image) -> Origin:
-    """Return where a layer came from."""
+    """Return where a layer came from.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        Read by this plugin, by another one, or a sample.
+    """
     source = image.source
     if source.sample:
         return Origin(sample=tuple(source.sample))
@@ -118,7 +132,13 @@ def placing(layer: Image | Labels) -> dict[str, Any]:
 
 
 def proposed_suffix(mask: Labels) -> str:
-    """Return the suffix of the scan's own format, for the file dialog."""
+    """Return the suffix of the scan's own format, for the file dialog.
+
+    Parameters
+    ----------
+    mask : napari.layers.Labels
+        Holds the header of the scan, where it was read by this plugin.
+    """
     from napari_segdino.io.formats import own_suffix
     from napari_segdino.io.napari_plugin import layer_header
 

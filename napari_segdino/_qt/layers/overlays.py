@@ -69,7 +69,17 @@ class Overlay(QObject):  # type: ignore[misc]
         self._set_visible(None)
 
     def draw(self, annotation: Annotation, plane: int, values: NDArray[Any]) -> None:
-        """Draw a plane, if the image has such a layer."""
+        """Draw a plane, if the image has such a layer.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Whose mask and marks.
+        plane : int
+            Flat index over the leading axes of the image.
+        values : numpy.ndarray, shape (Y, X), uint8
+            Uncertainty from 0 to 255, or labels of changes.
+        """
         layer = self._layers.get(annotation.key)
         if layer is not None:
             layer.data[annotation.planes.index(plane)] = values
@@ -196,7 +206,17 @@ class Marker(QObject):  # type: ignore[misc]
 
 
 def insert_unselected(viewer: Viewer, layer: Layer, below: Layer) -> None:
-    """Add a layer on top of another one; what is selected stays selected."""
+    """Add a layer on top of another one; what is selected stays selected.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    layer : napari.layers.Layer
+        To be added.
+    below : napari.layers.Layer
+        Right under it.
+    """
     active = viewer.layers.selection.active
     at = viewer.layers.index(below) + 1
     viewer.layers.insert(at, layer)

@@ -41,7 +41,13 @@ class Screen:
         self._hidden: dict[Any, set[Any]] = {}
 
     def shows(self, image: Image) -> bool:
-        """Whether an image can be seen: visible, and under no other one."""
+        """Whether an image can be seen: visible, and under no other one.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            Stands for all of its channels.
+        """
         others = (layer for one in self._others(image) for layer in one)
         covered = any(self._covers(layer, image) for layer in others)
         return bool(self._seen(image)) and not covered
@@ -187,6 +193,14 @@ def in_sight(annotation: Annotation, at: tuple[float, float], margin: float) -> 
 
 
 def plane_name(annotation: Annotation, plane: int) -> str:
-    """Return what the sliders say of a plane; empty where there are none."""
+    """Return what the sliders say of a plane; empty where there are none.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Whose image.
+    plane : int
+        Flat index over the leading axes of the image.
+    """
     index = annotation.planes.index(plane)
     return "slice " + ", ".join(str(int(i)) for i in index) if index else ""

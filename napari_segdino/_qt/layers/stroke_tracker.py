@@ -77,7 +77,17 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         vars(self._mask).pop("paint_polygon", None)
 
     def dot(self, point: tuple[float, float], label: int, size: int) -> None:
-        """Paint a dot (y, x) of so many pixels on the plane on screen."""
+        """Paint a dot (y, x) of so many pixels on the plane on screen.
+
+        Parameters
+        ----------
+        point : tuple of float
+            Its middle (y, x), in pixels of the plane.
+        label : int
+            What it says; 0 is background.
+        size : int
+            Its diameter in pixels.
+        """
         index, before = self._shown(), self._mask.brush_size
         self.pressed.emit()
         section = Section((*index, 0, 0), self._last_axes)

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 
 def stack_of(layer: Labels, redo: bool) -> Any:
-    """Return the steps to undo or to redo, the next one last."""
+    """Return the steps to undo or to redo, the next one last.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Mask or marks.
+    redo : bool
+        Steps to redo, else to undo.
+    """
     return layer._redo_history if redo else layer._undo_history
 
 
@@ -117,6 +125,15 @@ def keeping_redo(
     """Keep what can be redone on other planes while this one is drawn in.
 
     napari forgets all of it with every edit.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        That is drawn in.
+    plane : int
+        Flat index over the leading axes of the image.
+    lead_shape : tuple of int
+        As for :func:`planes_of`.
     """
     stack = stack_of(layer, redo=True)
     blocked, kept = {plane}, list[Any]()

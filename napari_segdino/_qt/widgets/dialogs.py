@@ -41,6 +41,11 @@ def ask_load_probe(parent: QWidget) -> Path | None:
 def mask_filters(suffix: str) -> dict[str, str]:
     """List the formats of masks, that of a suffix first.
 
+    Parameters
+    ----------
+    suffix : str
+        Such as ``".nii.gz"``; the scan's own.
+
     Returns
     -------
     dict of str to str

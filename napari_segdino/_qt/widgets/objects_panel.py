@@ -60,7 +60,13 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
         return int(rows[0]) if rows.size else None
 
     def centre(self, label: int) -> list[float]:
-        """Return the centre of an object along the axes of its region, in pixels."""
+        """Return the centre of an object along the axes of its region, in pixels.
+
+        Parameters
+        ----------
+        label : int
+            The object, which must be in the table.
+        """
         at = np.flatnonzero(self.table["label"] == label)[0]
         return [float(self.table[axis][at]) for axis in "zyx" if axis in self.table]
 

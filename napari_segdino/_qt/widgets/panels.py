@@ -92,7 +92,13 @@ class ActionPanel(QWidget):  # type: ignore[misc]
             self.live.setChecked(on)
 
     def show_progress(self, step: Progress) -> None:
-        """Show how far the job has come."""
+        """Show how far the job has come.
+
+        Parameters
+        ----------
+        step : Progress
+            A total of 0 is not known: the bar runs to and fro.
+        """
         # Qt counts in 32 bits; downloads are counted in bytes.
         scale = max(1, step.total >> 20)
         self.bar.setRange(0, step.total // scale)
@@ -191,7 +197,15 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         self.label.setText(shown)
 
     def say(self, text: str, failed: bool = False) -> None:
-        """Show a sentence."""
+        """Show a sentence.
+
+        Parameters
+        ----------
+        text : str
+            The sentence.
+        failed : bool
+            In red: the user has to do something else.
+        """
         self.way_out.hide()
         self.label.setText(text)
         color = "#d9534f" if failed else "#2f6fde"
@@ -201,7 +215,15 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         )
 
     def offer(self, text: str, act: Callable[[], None]) -> None:
-        """Show a button below the sentence, until there is another one."""
+        """Show a button below the sentence, until there is another one.
+
+        Parameters
+        ----------
+        text : str
+            On the button.
+        act : callable
+            What it does; it takes nothing.
+        """
         self._act = act
         self.way_out.setText(text)
         self.way_out.show()

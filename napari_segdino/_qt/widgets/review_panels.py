@@ -182,7 +182,15 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         )
 
     def show_place(self, place: int, count: int) -> None:
-        """Show where in the history of probes we are."""
+        """Show where in the history of probes we are.
+
+        Parameters
+        ----------
+        place : int
+            Of the present probe, from 1.
+        count : int
+            Probes there are; 0 shows nothing.
+        """
         self.place.setText(f"Probe {place} of {count}" if count else "")
         self._steps = place > 1, place < count
         self.set_busy(self._busy)
@@ -259,7 +267,14 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.show_rows([])
 
     def show_curve(self, picture: NDArray[np.uint8] | str) -> None:
-        """Show the learning curve, or a sentence in its place."""
+        """Show the learning curve, or a sentence in its place.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray, shape (Y, X, 4), uint8, or str
+            RGBA at the resolution of the screen; a sentence stands in its
+            place.
+        """
         if isinstance(picture, str):
             self.curve.setText(picture)
             return

@@ -70,7 +70,13 @@ class SliceStrip(QWidget):  # type: ignore[misc]
         return QSize(120, HEIGHT)
 
     def cell(self, x: float) -> int | None:
-        """Return the cell at a position, in pixels from the left."""
+        """Return the cell at a position, in pixels from the left.
+
+        Parameters
+        ----------
+        x : float
+            In pixels from the left border of the strip.
+        """
         if not self.states or not 0 <= x < self.width():
             return None
         return int(x * len(self.states) / self.width())

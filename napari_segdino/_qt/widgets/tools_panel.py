@@ -50,7 +50,15 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         )
 
     def show_mask(self, opacity: float, outline: bool) -> None:
-        """Show how the mask is shown; emits nothing."""
+        """Show how the mask is shown; emits nothing.
+
+        Parameters
+        ----------
+        opacity : float
+            0 to 1.
+        outline : bool
+            Only its outline is shown.
+        """
         with signals_blocked(self.opacity), signals_blocked(self.outline):
             self.opacity.setValue(round(100 * opacity))
             self.outline.setChecked(outline)

@@ -85,7 +85,13 @@ class Drawing:
         self.annotation.writer.add(piece)
 
     def end(self, cancelled: bool) -> None:
-        """Note the masks; forget what has not been drawn if it was cancelled."""
+        """Note the masks; forget what has not been drawn if it was cancelled.
+
+        Parameters
+        ----------
+        cancelled : bool
+            What is left is not wanted any more.
+        """
         if self._update is not None:
             self._history.add_masks(self.annotation.key, self._update, self.parts)
         if cancelled:

@@ -165,7 +165,13 @@ class TaskRunner(QObject):  # type: ignore[misc]
         return self._worker is None and self._next is None
 
     def start(self, job: Job) -> None:
-        """Start a job, or have it start when the present one has stopped."""
+        """Start a job, or have it start when the present one has stopped.
+
+        Parameters
+        ----------
+        job : Job
+            What to do; a background job gives way to any other one.
+        """
         self.generation += 1
         if self._worker is None:
             self._next = None
