@@ -163,7 +163,7 @@ class Flow:
     marks : mapping of int to numpy.ndarray
         Marks (Y, X) of planes that have any: 0 unlabelled, 1 background, 2.. classes.
     temperature : float
-        Over which logits are divided after all.
+        Calibrates the probabilities once they have flowed.
     device : torch.device
         Where to compute.
     """
