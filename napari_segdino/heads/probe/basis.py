@@ -13,7 +13,7 @@ from napari_segdino.features.grid import FeatureGrid, grid_step
 CHUNK = 8192
 """Cells that are read at once."""
 
-STORED_BYTES = 768 << 20
+STORED_BYTES = 384 << 20
 """Bytes of the vectors that are stored: 100 planes of 256 x 256 pixels, and more."""
 
 
@@ -204,11 +204,12 @@ class VectorStore:
             self._stored.clear()
             self._basis = basis
         if grid.key not in self._stored:
-            self._stored[grid.key] = basis.vectors(grid)
+            # Features have half precision as well: no mask changes by it.
+            self._stored[grid.key] = basis.vectors(grid).half()
         self._stored.move_to_end(grid.key)
         found = self._stored[grid.key]
         # Tiles of one image are of about one size: counting them is near enough. The
         # last one stays, however large.
         while len(self._stored) * found.nbytes > STORED_BYTES and len(self._stored) > 1:
             self._stored.popitem(last=False)
-        return found
+        return found.float()
