@@ -274,6 +274,13 @@ class Estimator(Params):
         yield from pipeline.iter_learn(samples, pairs, wanted, spacings)
         if not set(samples) - {UNSUPERVISED}:
             raise InputError("Nothing is marked: paint on the image first.")
+        yield from self._iter_train(pipeline, samples, channels)
+        return self
+
+    def _iter_train(
+        self, pipeline: Pipeline, samples: dict[str, Any], channels: int | None
+    ) -> Steps[None]:
+        """Train the head on samples, and keep what came of it."""
         n_classes = max(int(kept.marks.max()) for kept in samples.values())
         last = (self.model_, self.samples_) if self.is_fitted else None
         device = pipeline.extractor.encoder.device
@@ -284,7 +291,6 @@ class Estimator(Params):
         self.n_classes_, self.classes_ = n_classes, np.arange(n_classes)
         self.encoder_key_ = pipeline.extractor.encoder.key
         self.channels_ = channels
-        return self
 
     @property
     def has_unsupervised(self) -> bool:

@@ -8,16 +8,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.estimator import Estimator, Spacings
-from napari_segdino.grouping import iter_from_clicks, iter_group
+from napari_segdino.estimator import Spacings
 from napari_segdino.heads.probe.samples import UNSUPERVISED
-from napari_segdino.images.planes import as_planes, pair_up
+from napari_segdino.images.planes import as_planes
 from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
 from napari_segdino.progress import Steps, drive
+from napari_segdino.starter import Starter
 
 
-class Segmenter(Estimator):
+class Segmenter(Starter):
     """A frozen encoder with a probe that learns from marks.
 
     Parameters
@@ -322,69 +322,3 @@ class Segmenter(Estimator):
         yield from pipeline.iter_score(
             source, self.model_, self.samples_, planes, "Predicting", spacing, centre
         )
-
-    def iter_cluster(
-        self,
-        image: Any,
-        *,
-        n_classes: int = 2,
-        volume: bool | None = None,
-        axes: str | None = None,
-        planes: Iterable[int] | None = None,
-        centre: tuple[float, float] | None = None,
-    ) -> Steps[None]:
-        """Group the frozen features of an image without any labels.
-
-        Parameters
-        ----------
-        image, volume, axes
-            As for :meth:`predict`.
-        n_classes : int
-            Groups, background counted.
-        planes : iterable of int, optional
-            Planes in the order wanted; None is all.
-        centre : tuple of float, optional
-            Pixel (y, x) around which planes of several tiles are predicted first.
-
-        Yields
-        ------
-        Progress, PartResult, PlaneResult
-        """
-        source = as_planes(image, volume, axes)
-        pipeline = yield from self.iter_pipeline()
-        yield from iter_group(pipeline, source, n_classes, planes, centre)
-
-    def iter_from_clicks(
-        self,
-        image: Any,
-        marks: Any,
-        *,
-        volume: bool | None = None,
-        axes: str | None = None,
-        planes: Iterable[int] | None = None,
-        centre: tuple[float, float] | None = None,
-    ) -> Steps[None]:
-        """Draw what looks like the few marks there are, of one class or more.
-
-        Nothing is learned, and background need not be marked: features are grouped
-        as by :meth:`iter_cluster`, and a class is the group of its marks.
-
-        Parameters
-        ----------
-        image, marks, volume, axes
-            As for :meth:`fit`, one image.
-        planes, centre : optional
-            As for :meth:`iter_cluster`.
-
-        Yields
-        ------
-        Progress, PartResult, PlaneResult
-
-        Raises
-        ------
-        InputError
-            If no class is marked, or marks do not fit.
-        """
-        ((source, marked),) = pair_up([image], [marks], volume, axes)
-        pipeline = yield from self.iter_pipeline()
-        yield from iter_from_clicks(pipeline, source, marked, planes, centre)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_segdino.heads.probe.samples import UNSUPERVISED
+from napari_segdino.heads.probe.samples import is_weak
 from napari_segdino.marks import strokes_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def recheck(
     scores = []
     for key, kept in samples.items():
         old = kept if earlier is None else earlier.get(key)
-        if old is None or key == UNSUPERVISED:
+        if old is None or is_weak(key):
             continue
         marks, earlier_marks = kept.marks.numpy(), old.marks.numpy().ravel()
         strokes = list(strokes_of(marks))

@@ -18,7 +18,7 @@ from napari_segdino.heads.probe.model import (
     gaussian_kernel,
 )
 from napari_segdino.heads.probe.network import iter_fit_network
-from napari_segdino.heads.probe.samples import UNSUPERVISED, Sample
+from napari_segdino.heads.probe.samples import Sample, is_weak
 from napari_segdino.progress import Progress, Steps
 
 LENGTH_SCALE, MASK_LENGTH_SCALE = 1.4, 1.0
@@ -150,13 +150,13 @@ def fit_kernel(
     whole = any(sample.whole for sample in listed)
     scale = (MASK_LENGTH_SCALE if whole else LENGTH_SCALE) * len(basis.means) ** 0.5
     ridge = MASK_RIDGE if whole else RIDGE
-    design, back = _whiten(
+    design, back = whiten(
         _kernel(rows, image, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
     strokes = count_strokes(samples)
     share, expressed = _previous_part(previous, samples, present, design, strokes)
     # In several views one tile is still one.
-    painted = {tile_of(key) for key in samples if key != UNSUPERVISED}
+    painted = {tile_of(key) for key in samples if not is_weak(key)}
     rounds = 1 if len(painted) == 1 else 1 + HARD_EXAMPLE_ROUNDS
     for _ in range(rounds):
         betas = _one_against_rest(design, codes, weights, ridge, present)
@@ -208,7 +208,7 @@ def _one_against_rest(
     classes = present.nonzero()[:, 0].tolist()
     betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
     for label in classes[1:] if len(classes) == 2 else classes:
-        betas[:, label] = _logistic(design, (codes == label).double(), weights, ridge)
+        betas[:, label] = logistic(design, (codes == label).double(), weights, ridge)
     if len(classes) == 2:
         betas[:, classes[0]] = -betas[:, classes[1]]
     return betas
@@ -228,7 +228,7 @@ def count_strokes(samples: Mapping[str, Sample], code: int | None = None) -> int
     code : int, optional
         Mark of the class whose strokes count; None counts all.
     """
-    marked = (sample for key, sample in samples.items() if key != UNSUPERVISED)
+    marked = (sample for key, sample in samples.items() if not is_weak(key))
     return round(sum(_painted(sample, code) for sample in marked))
 
 
@@ -335,7 +335,7 @@ def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
     return torch.from_numpy(np.sort(first))
 
 
-def _whiten(
+def whiten(
     kernel: torch.Tensor, of_landmarks: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Express kernels in orthonormal functions.
@@ -358,17 +358,35 @@ def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
     return basis.project(torch.cat([s.features for s in samples]))
 
 
-def _logistic(
+def logistic(
     design: torch.Tensor,
     target: torch.Tensor,
     weights: torch.Tensor,
     ridge: float,
 ) -> torch.Tensor:
-    """Ridge logistic regression with both sides weighing the same."""
+    """Fit ridge logistic regression with both sides weighing the same.
+
+    Parameters
+    ----------
+    design : torch.Tensor, shape (N, R), float64
+        Functions at the rows.
+    target : torch.Tensor, shape (N,), float64
+        Chance of each row to be inside, from 0 to 1.
+    weights : torch.Tensor, shape (N,), float64
+        What each row weighs before the sides are balanced.
+    ridge : float
+        Precision of the prior on the coefficients.
+
+    Returns
+    -------
+    torch.Tensor, shape (R,), float64
+    """
     inside, outside = weights @ target, weights @ (1 - target)
     # Each side weighs half of what both weighed together: the ridge keeps its meaning.
-    weights = weights * torch.where(target > 0, 1 / inside, 1 / outside)
-    weights = weights * (inside + outside) / 2
+    shares = target / inside, (1 - target) / outside
+    balance = shares[0] + shares[1]
+    target = shares[0] / balance
+    weights = weights * balance * (inside + outside) / 2
     beta = torch.zeros(design.shape[1], dtype=torch.float64)
     # The ridge makes it strictly convex: the optimum is unique, wherever one starts.
     for _ in range(NEWTON_STEPS):

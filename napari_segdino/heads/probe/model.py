@@ -8,7 +8,8 @@ layer, trained by gradient descent, do better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -86,6 +87,9 @@ class KernelProbe:
     images : tuple of int
         Number of the image that each of the tiles is of. Empty, as in files of earlier
         versions: each is an image of its own.
+    priors : mapping of str to (torch.Tensor of shape (B, 9), float)
+        By the key of a tile, boxes that were drawn on it and what part of their prior
+        is left; see :func:`napari_segdino.heads.probe.boxes.add_prior`.
     """
 
     basis: Basis
@@ -98,6 +102,7 @@ class KernelProbe:
     strokes: int = 0
     previous: KernelProbe | None = None
     images: tuple[int, ...] = ()
+    priors: Mapping[str, tuple[torch.Tensor, float]] = field(default_factory=dict)
 
     @property
     def n_classes(self) -> int:

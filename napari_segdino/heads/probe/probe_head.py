@@ -15,9 +15,11 @@ from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
 from napari_segdino.heads.probe.samples import (
     BACKGROUND,
+    BOX,
     UNSUPERVISED,
     Parts,
     Sample,
+    is_weak,
     share_right,
     take_sample,
 )
@@ -136,6 +138,7 @@ class ProbeHead(Head):
         previous: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
         """See :func:`napari_segdino.heads.probe.fit.iter_fit_probe`."""
+        from napari_segdino.heads.probe.boxes import add_boxes, with_boxes
         from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
         from napari_segdino.heads.probe.weak import (
             add_background,
@@ -145,11 +148,13 @@ class ProbeHead(Head):
 
         yield Progress(0, 1, "Training")
         basis = self._basis_of(samples)
-        marked = {key: s for key, s in samples.items() if key != UNSUPERVISED}
+        marked = {key: s for key, s in samples.items() if not is_weak(key)}
+        boxes = {key: s for key, s in samples.items() if key.startswith(BOX)}
         strokes = count_strokes(marked)
         corrected = _corrected(previous, marked, strokes) if previous else None
         whole = any(s.whole for s in marked.values())
         if not whole:
+            marked = add_boxes(marked | boxes)
             behind = count_strokes(marked, BACKGROUND)
             alone = not any((s.codes == BACKGROUND).any() for s in marked.values())
             if alone and UNSUPERVISED not in samples:
@@ -160,10 +165,11 @@ class ProbeHead(Head):
             if UNSUPERVISED in samples:
                 weak = samples[UNSUPERVISED], basis, n_classes, FADE**behind
                 marked = add_weak_marks(marked, *weak)
-            else:
+            elif not boxes:
                 marked = add_background(marked, basis, n_classes, behind)
         how = marked, n_classes, basis, seed, self._steps, corrected
-        return (yield from iter_fit_probe(*how))
+        probe = yield from iter_fit_probe(*how)
+        return with_boxes(probe, {} if whole else samples)
 
     def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
         """Fit the basis when there are other tiles than last time."""
@@ -187,6 +193,7 @@ class ProbeHead(Head):
     ) -> torch.Tensor:
         """Classify the cells of a tile; see :meth:`Head.predict`."""
         from napari_segdino.heads.probe.basis import VectorStore
+        from napari_segdino.heads.probe.box_prior import add_prior
 
         if not model.basis.fits(grid):
             raise ChannelsError(OTHER_CHANNELS)
@@ -196,6 +203,9 @@ class ProbeHead(Head):
         else:
             vectors = model.basis.vectors(grid)
         found = model.on(grid.key).probabilities(vectors)
+        priors = getattr(model, "priors", {})
+        if grid.key in priors:
+            found = add_prior(found, grid, priors[grid.key])
         # Vectors are in the order of `cell_positions`, row by row.
         return found.T.reshape(-1, *grid.cells)
 
@@ -232,6 +242,7 @@ class ProbeHead(Head):
         self, tensors: Tensors, meta: dict[str, Any]
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`to_tensors`."""
+        from napari_segdino.heads.probe.boxes import with_boxes
         from napari_segdino.heads.probe.tensors import (
             probe_from_tensors,
             samples_from_tensors,
@@ -246,7 +257,7 @@ class ProbeHead(Head):
             s.widths.tolist() != widths or not len(s.context) for s in samples.values()
         ):
             raise ValueError("samples are of other features than the probe")
-        return probe, samples
+        return with_boxes(probe, samples), samples
 
 
 def _corrected(
@@ -273,7 +284,7 @@ def _unchanged(samples: Mapping[str, Sample], marked: Mapping[str, Sample]) -> b
     """Whether nearly all that was marked still is."""
     total = same = 0
     for key, sample in samples.items():
-        if key == UNSUPERVISED:
+        if is_weak(key):
             continue
         where = sample.marks > 0
         total += int(where.sum())

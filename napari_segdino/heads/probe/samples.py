@@ -36,6 +36,9 @@ BACKGROUND = 1
 UNSUPERVISED = "first guess"
 """Key of the sample of a mask found without labels; probe files hold it."""
 
+BOX = "box of "
+"""Before the key of a tile: the key of what boxes on it leave to learn from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -65,6 +68,9 @@ class Sample:
     image : torch.Tensor, shape (), int64, optional
         Number of the image that the tile is of, a volume's for all its slices. None in
         files of earlier versions, and where it is of none.
+    boxes : torch.Tensor, shape (B, 9), float32, optional
+        Boxes on the tile, where it is of what they left to learn from; see
+        :mod:`~napari_segdino.heads.probe.box_prior`.
     """
 
     marks: torch.Tensor
@@ -76,6 +82,7 @@ class Sample:
     context: torch.Tensor
     widths: torch.Tensor
     image: torch.Tensor | None = None
+    boxes: torch.Tensor | None = None
 
     @property
     def whole(self) -> bool:
@@ -109,6 +116,17 @@ class Picked:
     pixels: NDArray[np.intp]
     weights: NDArray[np.float32]
     strokes: NDArray[np.int64]
+
+
+def is_weak(key: str) -> bool:
+    """Return whether a sample is of what nobody painted.
+
+    Parameters
+    ----------
+    key : str
+        Its key.
+    """
+    return key == UNSUPERVISED or key.startswith(BOX)
 
 
 def is_whole(marks: NDArray[Any]) -> bool:
@@ -223,7 +241,7 @@ def take_sample(
 
     whole = is_whole(marks)
     picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
-    blocks = _read(grid, picked.pixels)
+    blocks = read_pixels(grid, picked.pixels)
     weights = torch.from_numpy(picked.weights)
     counts, image = torch.ones_like(weights), None
     if parts is not None:
@@ -273,10 +291,23 @@ def _context(grid: FeatureGrid, seed: int) -> torch.Tensor:
     random = np.random.default_rng(seed)
     # In random order, so that the first few of them are spread over the tile as well.
     spread = random.permutation(grid.shape[0] * grid.shape[1])[:CONTEXT_PIXELS]
-    return torch.cat(_read(grid, spread), 1).half()
+    return torch.cat(read_pixels(grid, spread), 1).half()
 
 
-def _read(grid: FeatureGrid, pixels: NDArray[np.intp]) -> list[torch.Tensor]:
+def read_pixels(grid: FeatureGrid, pixels: NDArray[np.intp]) -> list[torch.Tensor]:
+    """Read all blocks of features at pixels.
+
+    Parameters
+    ----------
+    grid : FeatureGrid
+        Features of the tile.
+    pixels : numpy.ndarray of int, shape (N,)
+        Flat indices of its pixels.
+
+    Returns
+    -------
+    list of torch.Tensor, each (N, D), float32
+    """
     import torch
 
     from napari_segdino.heads.probe.basis import gather

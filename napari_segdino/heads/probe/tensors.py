@@ -14,6 +14,7 @@ from napari_segdino.features.local import COLOUR_FEATURES, COUNT
 from napari_segdino.heads.base import Tensors
 from napari_segdino.heads.filed import check_count, checked
 from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.box_prior import check_table
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe, Probe
 from napari_segdino.heads.probe.samples import Sample
 from napari_segdino.schema import check_types
@@ -57,13 +58,14 @@ SAMPLE_LAYOUT: dict[str, tuple[torch.dtype, str]] = {
     "context": (torch.float16, "md"),
     "widths": (torch.int64, "b"),
     "image": (torch.int64, ""),
+    "boxes": (torch.float32, "ae"),
 }
 """The same of a :class:`Sample`."""
 
 TILE_SHAPE = re.compile(r"\(\d+, '[0-9a-f]+', \((\d+), (\d+), \d+\), ")
 """How a key begins, see :meth:`Extractor.key`."""
 
-LATER = ("parts", "image")
+LATER = ("parts", "image", "boxes")
 """Fields of a sample that files of earlier versions lack."""
 
 META = {
@@ -75,7 +77,7 @@ META = {
     "before": dict[str, Any],
 }
 
-NOT_TENSORS = ("basis", "tiles", "images", "strokes", "previous")
+NOT_TENSORS = ("basis", "tiles", "images", "strokes", "previous", "priors")
 """Fields of a probe that are filed apart."""
 
 
@@ -250,6 +252,8 @@ def samples_from_tensors(
             raise ValueError(f"marks of {tuple(sample.marks.shape)} are of {key}")
         if min(codes) < 1 or max(marks, *codes) > n_classes:
             raise ValueError(f"marks of {n_classes} classes go up to {marks}")
+        if sample.boxes is not None:
+            check_table(sample.boxes)
         samples[key] = sample
     return samples
 
