@@ -17,7 +17,7 @@ from napari_segdino.images.boxes import Box
 
 COLUMNS = 9
 
-SLOPE, RIM, CAP = 6.0, 0.94, 4.0
+SLOPE, RIM, CAP = 6.0, 0.96, 4.0
 """Logit of the prior: how fast it falls from the centre of the ellipse to its rim,
 where it is zero, in half sides of the box; and the most it may be."""
 
