@@ -201,7 +201,8 @@ class ProbeHead(Head):
             self._stored = self._stored or VectorStore()
             vectors = self._stored.vectors(model.basis, grid)
         else:
-            vectors = model.basis.vectors(grid)
+            # Rounded as those that are stored: a folder gets the masks of the window.
+            vectors = model.basis.vectors(grid).half().float()
         found = model.on(grid.key).probabilities(vectors)
         priors = getattr(model, "priors", {})
         if grid.key in priors:
