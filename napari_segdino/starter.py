@@ -104,7 +104,8 @@ class Starter(Estimator):
         """Draw the objects in boxes, and learn from them.
 
         What the boxes hold and leave out stands in for strokes: ``partial_fit`` goes
-        on from it, and every stroke on the image makes it weigh less.
+        on from it, and every stroke on the image makes it weigh less. Boxes of earlier
+        calls stay; one around the same object takes the place of the earlier one.
 
         Parameters
         ----------
@@ -222,7 +223,7 @@ def _iter_learn_boxes(
 
     cut = cuts_of(image, "Z", pipeline.feature_settings.neighbours)["Z"]
     how = pipeline.extractor.seeing(cut), pipeline.feature_settings, pipeline.seed
-    tiles = yield from iter_box_rows(cut, boxes, marks, *how)
+    tiles = yield from iter_box_rows(cut, boxes, marks, *how, samples)
     basis = fit_basis([row.empty for row in tiles.rows])
-    samples.update(fit_boxes(tiles.rows, boxes, basis, tiles.image))
+    samples.update(fit_boxes(tiles.rows, tiles.boxes, basis, tiles.image))
     return tiles.painted

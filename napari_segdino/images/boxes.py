@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 
+ALIKE = 0.5
+"""Share of what two boxes hold together from which on they are around one object."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -44,6 +47,30 @@ class Box:
         """Return which of the positions (N, 2) it holds."""
         found: NDArray[np.bool_] = np.abs(self.relative(pixels)).max(1) <= 1
         return found
+
+    def is_like(self, other: Box) -> bool:
+        """Return whether two hold mostly the same: one was drawn in place of the other.
+
+        Parameters
+        ----------
+        other : Box
+            On the same plane.
+        """
+        edges = zip(
+            (self.y0, self.x0, self.y1, self.x1),
+            (other.y0, other.x0, other.y1, other.x1),
+            strict=True,
+        )
+        y0, x0, y1, x1 = (
+            max(pair) if n < 2 else min(pair) for n, pair in enumerate(edges)
+        )
+        shared = max(0.0, y1 - y0) * max(0.0, x1 - x0)
+        return shared > ALIKE * (self.area + other.area - shared)
+
+    @property
+    def area(self) -> float:
+        """In pixels."""
+        return (self.y1 - self.y0) * (self.x1 - self.x0)
 
     def slices(self) -> tuple[slice, slice]:
         """Return the pixels of a plane that it holds, as an index."""

@@ -70,6 +70,25 @@ def table_of(
     return torch.tensor(rows, dtype=torch.float32)
 
 
+def boxes_of(table: torch.Tensor, plane: int, corner: tuple[int, int]) -> list[Box]:
+    """Return the boxes of a table; the inverse of :func:`table_of`.
+
+    Parameters
+    ----------
+    table : torch.Tensor, shape (B, 9)
+        Boxes on a tile.
+    plane : int
+        Flat index of its plane.
+    corner : tuple of int
+        First pixel (y, x) of the tile.
+    """
+    y, x = corner
+    return [
+        Box(plane, y0 + y, x0 + x, y1 + y, x1 + x, int(label))
+        for label, y0, x0, y1, x1 in table[:, :5].double().tolist()
+    ]
+
+
 def check_table(table: torch.Tensor) -> None:
     """Raise ValueError where a table read from a file holds no boxes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,10 @@ from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import find_intensity
 from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.heads.collect import number_of
+from napari_segdino.heads.probe.box_prior import boxes_of
 from napari_segdino.heads.probe.samples import (
     BACKGROUND,
+    BOX,
     Sample,
     read_pixels,
     take_sample,
@@ -123,12 +125,15 @@ class BoxedTiles:
         Pixels to learn from.
     painted : dict of str to Sample
         By the key of the tile, with marks of background outside the boxes.
+    boxes : list of Box
+        Those given, and those drawn on these tiles before.
     image : int
         Number of the image.
     """
 
     rows: list[BoxRows]
     painted: dict[str, Sample]
+    boxes: list[Box]
     image: int
 
 
@@ -139,6 +144,7 @@ def iter_box_rows(
     extractor: Extractor,
     settings: FeatureSettings,
     seed: int,
+    before: Mapping[str, Sample],
 ) -> Steps[BoxedTiles]:
     """Encode the tiles that boxes touch, and draw pixels of each.
 
@@ -156,6 +162,9 @@ def iter_box_rows(
         Tiles and views.
     seed : int
         Seed of what is drawn.
+    before : mapping of str to Sample
+        What was learned from so far. Boxes drawn before stay, but for those that are
+        drawn again.
 
     Yields
     ------
@@ -173,24 +182,36 @@ def iter_box_rows(
     read: dict[int, NDArray[Any]] = {}
     rows: list[BoxRows] = []
     painted: dict[str, Sample] = {}
-    for index, own in by_plane.items():
+    everything: list[Box] = []
+    for index, new in by_plane.items():
         plane = read[index] = image.read(index)
+        touched = [tile for tile in tiles if any(_touches(box, tile) for box in new)]
+        grids: list[FeatureGrid] = []
+        for tile in touched:
+            yield Progress(len(grids), len(touched), "Looking at the boxes")
+            views = views_of(settings)[0]
+            grids.append(extractor.grid(plane[tile.slices], intensity, views))
+        own = list(new)
+        for tile, grid in zip(touched, grids, strict=True):
+            known = before.get(BOX + grid.key)
+            if known is not None and known.boxes is not None:
+                old = boxes_of(known.boxes, index, (tile.y0, tile.x0))
+                own += [box for box in old if not any(box.is_like(b) for b in own)]
+        everything += own
         outside = np.full(image.plane_shape, BACKGROUND, np.uint8)
         for box in own:
             outside[box.slices()] = 0
         marked = np.zeros_like(outside)
         if marks is not None:
             marked = as_codes(marks[image.index(index)])
-        for tile in tiles:
-            if not any(_touches(box, tile) for box in own):
-                continue
-            yield Progress(len(rows), 0, "Looking at the boxes")
-            grid = extractor.grid(plane[tile.slices], intensity, views_of(settings)[0])
+        for tile, grid in zip(touched, grids, strict=True):
             here = marked[tile.slices]
             rows.append(_take_rows(grid, index, tile, own, here, seed))
-            known = np.where(here > 0, here, outside[tile.slices])
-            painted[grid.key] = replace(rows[-1].empty, marks=torch.from_numpy(known))
-    return BoxedTiles(rows, painted, number_of(image, read))
+            known_marks = np.where(here > 0, here, outside[tile.slices])
+            painted[grid.key] = replace(
+                rows[-1].empty, marks=torch.from_numpy(known_marks)
+            )
+    return BoxedTiles(rows, painted, everything, number_of(image, read))
 
 
 def _touches(box: Box, tile: Tile) -> bool:
