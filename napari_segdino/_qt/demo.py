@@ -94,7 +94,13 @@ PATIENCE = 600
 
 
 def launch(paths: tuple[Path, ...] = ()) -> None:
-    """Open napari with the dock, and files if any are given."""
+    """Open napari with the dock, and files if any are given.
+
+    Parameters
+    ----------
+    paths : tuple of pathlib.Path
+        Opened in this order.
+    """
     viewer = napari.Viewer(title="SegDINO")
     if paths:
         open_files(viewer, paths)
@@ -130,7 +136,13 @@ def run(output: Path, headless: bool | None = None) -> None:
 
 
 def add_dock(viewer: Viewer) -> SegmentDock:
-    """Add the dock to a window and return it."""
+    """Add the dock to a window and return it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    """
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="SegDINO", area="right")
     return dock
@@ -205,7 +217,13 @@ class Story:
 
 
 def play(output: Path) -> None:
-    """Segment, paint three strokes, retrain, save."""
+    """Segment, paint three strokes, retrain, save.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        Folder of the pictures, the mask and the probe; made if need be.
+    """
     output.mkdir(parents=True, exist_ok=True)
     story = Story(output)
     dock, viewer = story.dock, story.viewer

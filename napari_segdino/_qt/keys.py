@@ -75,7 +75,19 @@ CLASS = "Alt-{}"
 
 
 def key_of(name: str) -> str:
-    """Return the key of a command: the user's, or the program's own."""
+    """Return the key of a command: the user's, or the program's own.
+
+    Parameters
+    ----------
+    name : str
+        Of a command, such as :data:`SEGMENT`.
+
+    Returns
+    -------
+    str
+        As napari writes keys, such as ``"Shift-S"``; the program's own where the user's
+        is no key.
+    """
     found = read_preferences()
     chosen = "" if found is None else str(getattr(found.keybindings, name, "")).strip()
     if not chosen:
@@ -88,7 +100,15 @@ def key_of(name: str) -> str:
 
 
 def follow_keys(widget: QWidget, show: Callable[[], None]) -> None:
-    """Call `show` now, and again when keys were changed, as long as `widget` lives."""
+    """Call `show` now, and again when keys were changed, as long as `widget` lives.
+
+    Parameters
+    ----------
+    widget : QWidget
+        The calls end with it.
+    show : callable
+        Takes nothing; called on the main thread.
+    """
     show()
     found = read_preferences()
     if found is not None:

@@ -21,7 +21,13 @@ _log = logging.getLogger("napari_segdino")
 
 
 def sentence(error: BaseException) -> str:
-    """Return what an error means, for people."""
+    """Return what an error means, for people.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of this program, whose text is a sentence already, or of any other.
+    """
     if isinstance(error, SegDINOError):
         return str(error)
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
@@ -37,6 +43,11 @@ def report(error: BaseException) -> str:
     What was only refused is not for here: the status line says it, beside the
     button that was pressed.
 
+    Parameters
+    ----------
+    error : BaseException
+        What stopped a job.
+
     Returns
     -------
     str
@@ -51,7 +62,13 @@ def report(error: BaseException) -> str:
 
 
 def alert(text: str) -> None:
-    """Show a sentence as a notification: the user has to do something about it."""
+    """Show a sentence as a notification: the user has to do something about it.
+
+    Parameters
+    ----------
+    text : str
+        One sentence.
+    """
     show_error(text)
 
 
@@ -92,7 +109,13 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
 
 
 def unseen(annotation: Annotation) -> str:
-    """Say that the mask of an image is drawn that is not on screen."""
+    """Say that the mask of an image is drawn that is not on screen.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Of the image that was drawn.
+    """
     name = title(annotation.image)
     return f"The mask of {name} is drawn: choose {name} in the list to see it."
 

@@ -132,7 +132,17 @@ def encircle(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) ->
 
 
 def move(viewer: Viewer, layer: Layer, point: Sequence[float]) -> None:
-    """Move the mouse to a point with no button down."""
+    """Move the mouse to a point with no button down.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window, in 2D.
+    layer : napari.layers.Layer
+        Whose pixels.
+    point : sequence of float
+        In pixels of the layer, along the axes on screen.
+    """
     place = canvas_position(viewer, layer, point)
     QTest.qWait(PAUSE)
     _send(find_canvas(), QEvent.Type.MouseMove, place, NONE, NONE)
@@ -140,20 +150,44 @@ def move(viewer: Viewer, layer: Layer, point: Sequence[float]) -> None:
 
 
 def press_key(key: Any, modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
-    """Press and release a key over the canvas."""
+    """Press and release a key over the canvas.
+
+    Parameters
+    ----------
+    key : Qt.Key
+        Such as ``Qt.Key.Key_Z``.
+    modifiers : Qt.KeyboardModifier
+        Held down with it.
+    """
     QTest.keyClick(find_canvas(), key, modifiers)
     QTest.qWait(PAUSE)
 
 
 def click(button: QWidget) -> None:
-    """Click a button with the mouse."""
+    """Click a button with the mouse.
+
+    Parameters
+    ----------
+    button : QWidget
+        On screen; it is hit in the middle.
+    """
     QTest.mouseClick(button, LEFT)
 
 
 def select(
     viewer: Viewer, layer: Layer, modifiers: Any = Qt.KeyboardModifier.NoModifier
 ) -> None:
-    """Click on a layer in the window's list of layers."""
+    """Click on a layer in the window's list of layers.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    layer : napari.layers.Layer
+        Its row is scrolled to first.
+    modifiers : Qt.KeyboardModifier
+        Held down: Ctrl adds the layer to those that are selected.
+    """
     lists = [x for x in QApplication.allWidgets() if type(x).__name__ == "QtLayerList"]
     view = next(x for x in lists if x.isVisible())
     rows = [view.model().index(r, 0) for r in range(view.model().rowCount())]

@@ -39,7 +39,13 @@ _widgets: WeakKeyDictionary[Any, ReferenceType[SegDINOWidget]] = WeakKeyDictiona
 
 
 def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
-    """Return the window's dock in front of others; make it if it is not there."""
+    """Return the window's dock in front of others; make it if it is not there.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window, or a proxy of it.
+    """
     widget = _first(window_of(viewer))
     if widget is None:
         _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
@@ -50,22 +56,46 @@ def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
 
 
 def segment(viewer: napari.viewer.Viewer) -> None:
-    """Draw the mask of the image that is picked in the dock."""
+    """Draw the mask of the image that is picked in the dock.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window; napari hands it to every command.
+    """
     open_dock(viewer).segment()
 
 
 def retrain(viewer: napari.viewer.Viewer) -> None:
-    """Learn from the corrections and draw the mask again."""
+    """Learn from the corrections and draw the mask again.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window; napari hands it to every command.
+    """
     open_dock(viewer).retrain()
 
 
 def accept_slice(viewer: napari.viewer.Viewer) -> None:
-    """Make the mask of the slice on screen marks."""
+    """Make the mask of the slice on screen marks.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window; napari hands it to every command.
+    """
     open_dock(viewer).corrector.accept()
 
 
 def export_mask(viewer: napari.viewer.Viewer) -> None:
-    """Ask for a file and write the mask to it."""
+    """Ask for a file and write the mask to it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window; napari hands it to every command.
+    """
     open_dock(viewer).export()
 
 

@@ -44,7 +44,13 @@ _states: WeakKeyDictionary[Any, WindowState] = WeakKeyDictionary()
 
 
 def window_of(viewer: Viewer) -> Any:
-    """Return the window itself, of which napari hands plugins a proxy."""
+    """Return the window itself, of which napari hands plugins a proxy.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window, or a proxy of it.
+    """
     return getattr(viewer, "__wrapped__", viewer)
 
 

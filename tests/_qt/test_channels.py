@@ -21,7 +21,8 @@ from napari_segdino._qt.layers.channels import (
     members_of,
     name_of,
 )
-from napari_segdino._qt.layers.image_layers import image_planes, placed_like
+from napari_segdino._qt.layers.image_layers import image_planes
+from napari_segdino._qt.layers.made_layers import placed_like
 from napari_segdino.session.project import read_project
 
 CHECKED = Qt.CheckState.Checked

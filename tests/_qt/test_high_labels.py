@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_segdino._qt import mouse
-from napari_segdino._qt.layers.image_layers import layer_name
+from napari_segdino._qt.layers.made_layers import layer_name
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 

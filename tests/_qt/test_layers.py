@@ -16,13 +16,11 @@ from napari_segdino._qt.layers import mask_writer as writer_module
 from napari_segdino._qt.layers.annotation import Annotation
 from napari_segdino._qt.layers.annotations import Annotations
 from napari_segdino._qt.layers.image_layers import (
-    find_layer,
     image_planes,
-    make_layer,
     plane_shown,
-    set_pixels,
     slider_point,
 )
+from napari_segdino._qt.layers.made_layers import find_layer, make_layer, set_pixels
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino.errors import InputError
 from napari_segdino.session.session import Session

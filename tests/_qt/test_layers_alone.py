@@ -16,8 +16,8 @@ from napari.utils.interactions import (
 )
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.layers.image_layers import is_ours
 from napari_segdino._qt.layers.layer_combo import ImageCombo, LayerCombo
+from napari_segdino._qt.layers.made_layers import is_ours
 from napari_segdino._qt.layers.mask_sync import MaskSync
 from napari_segdino._qt.layers.overlays import Marker, Overlay, insert_unselected
 from napari_segdino._qt.layers.screen import Screen, go_to, in_sight, plane_name

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt.controllers.corrections import is_accepted
-from napari_segdino._qt.layers.image_layers import read_plane, voxel_spacing
+from napari_segdino._qt.layers.image_layers import voxel_spacing
+from napari_segdino._qt.layers.made_layers import read_plane
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.slice_strip import SliceStrip, State

@@ -88,7 +88,13 @@ class Autosaver(QObject):  # type: ignore[misc]
         return self._asked
 
     def forget(self, asked: int) -> None:
-        """Remove what is kept if nothing has changed since this value of `asked`."""
+        """Remove what is kept if nothing has changed since this value of `asked`.
+
+        Parameters
+        ----------
+        asked : int
+            Value of `asked` when the project that holds it all was begun.
+        """
         if asked == self._asked and not self._writing:
             self._timer.stop()
             self._kept_up_to = asked
@@ -180,7 +186,15 @@ class RecoveryBar(QFrame):  # type: ignore[misc]
         self.hide()
 
     def ask(self, text: str, restorable: bool) -> None:
-        """Show a sentence; hide the bar if it is empty."""
+        """Show a sentence; hide the bar if it is empty.
+
+        Parameters
+        ----------
+        text : str
+            One sentence.
+        restorable : bool
+            There is a button to bring it back.
+        """
         self.label.setText(text)
         self.restore.setVisible(restorable)
         self.setVisible(bool(text))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_segdino._qt.layers.image_layers import MASK_OPACITY, read_plane, set_pixels
+from napari_segdino._qt.layers.made_layers import MASK_OPACITY, read_plane, set_pixels
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.tools_panel import ToolsPanel
@@ -93,6 +93,13 @@ def paint_what_is_picked(annotation: Annotation | None, classes: ClassesPanel) -
     """Have new layers of an image painted with the class that the dock shows.
 
     A label that is no class was picked in napari's own controls, and stays.
+
+    Parameters
+    ----------
+    annotation : Annotation, optional
+        Whose layers; None does nothing.
+    classes : ClassesPanel
+        Of the dock.
     """
     known = {row.item.label for row in classes.rows}
     if annotation is not None and annotation.mask.selected_label in known:

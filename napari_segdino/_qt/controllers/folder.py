@@ -71,7 +71,13 @@ class PathEdit(QWidget):  # type: ignore[misc]
         return str(self.edit.text()).strip()
 
     def setValue(self, path: str) -> None:
-        """Show a path."""
+        """Show a path.
+
+        Parameters
+        ----------
+        path : str
+            Empty shows the hint.
+        """
         self.edit.setText(path)
 
     def _choose(self) -> None:
@@ -128,7 +134,13 @@ class FolderPanel(QWidget):  # type: ignore[misc]
             self.suffix.addItems(MASK_SUFFIXES)
 
     def show_failure(self, row: Row) -> None:
-        """List a file that failed or was left alone."""
+        """List a file that failed or was left alone.
+
+        Parameters
+        ----------
+        row : Row
+            Its file, and why there is no mask of it.
+        """
         item = QTreeWidgetItem([Path(row.file).name, row.reason])
         item.setToolTip(0, row.file)
         item.setToolTip(1, row.reason)

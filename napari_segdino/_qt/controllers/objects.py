@@ -11,12 +11,12 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from napari_segdino._qt.controllers.clicks import is_click
-from napari_segdino._qt.layers.image_layers import (
+from napari_segdino._qt.layers.image_layers import spacing_in
+from napari_segdino._qt.layers.made_layers import (
     find_layer,
     is_ours,
     make_layer,
     read_plane,
-    spacing_in,
 )
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.dialogs import ask_export_table
@@ -87,7 +87,13 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self._let_go()
 
     def show_image(self, image: Image | None) -> None:
-        """Say in which unit the sizes of an image's objects are."""
+        """Say in which unit the sizes of an image's objects are.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            The one that is picked; None says nothing.
+        """
         annotation = None if image is None else self._controller.annotations.get(image)
         if annotation is None:
             return
@@ -195,7 +201,13 @@ class ObjectsController(QObject):  # type: ignore[misc]
     # -- choosing ----------------------------------------------------------
 
     def go_to(self, label: int) -> None:
-        """Show an object in the middle of the canvas, as large as it is now."""
+        """Show an object in the middle of the canvas, as large as it is now.
+
+        Parameters
+        ----------
+        label : int
+            Value of the object in the layer of objects.
+        """
         layer, annotation = self._layer, self._annotation
         if layer is None or annotation is None:
             return
@@ -253,7 +265,13 @@ class ObjectsController(QObject):  # type: ignore[misc]
             self.export(path)
 
     def export(self, path: str | Path) -> None:
-        """Write the table as CSV."""
+        """Write the table as CSV.
+
+        Parameters
+        ----------
+        path : path
+            Where to; written in the worker.
+        """
         table = self._panel.table.items.table
 
         def steps() -> Steps[Path]:
@@ -307,7 +325,13 @@ def spacing_of(layer: Labels, ndim: int) -> tuple[tuple[float, ...], str]:
 
 
 def summary(table: Table) -> str:
-    """Say how many objects of which class there are."""
+    """Say how many objects of which class there are.
+
+    Parameters
+    ----------
+    table : Table
+        One row an object, with the columns ``label`` and ``name``.
+    """
     count = len(table["label"])
     if not count:
         return "No objects of this size."

@@ -121,13 +121,27 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
         controller.annotations.channels_changed.connect(self._on_channels)
 
     def refuse(self, annotation: Annotation, error: ChannelsError) -> None:
-        """Say that a probe does not fit an image; the dock has a button for it."""
+        """Say that a probe does not fit an image; the dock has a button for it.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Of the image that it does not fit.
+        error : ChannelsError
+            Its text is the sentence.
+        """
         self._controller.message.emit(str(error))
         self._controller.failed.emit(str(error))
         self.differ.emit(annotation)
 
     def renew_for(self, image: Image) -> None:
-        """Begin a new probe with what is marked on an image, and draw it at once."""
+        """Begin a new probe with what is marked on an image, and draw it at once.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The layer that stands for the image.
+        """
         controller, annotation = (
             self._controller,
             self._controller.annotations.get(image),
@@ -142,7 +156,15 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
         (controller.start if some else controller.segment)(image)
 
     def note_left_out(self, annotation: Annotation, step: LeftOut) -> None:
-        """Note which images a probe cannot learn from as well."""
+        """Note which images a probe cannot learn from as well.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            That is drawn now.
+        step : LeftOut
+            What the job yielded; each image is told once a probe.
+        """
         probe = id(self._controller.session.segmenter)
         names = [
             title(other.image)

@@ -125,7 +125,7 @@ def _image_state(annotation: Annotation, all_learned: Mapping[Any, Any]) -> Imag
         came.reader,
         came.sample,
         dict(learned),
-        channels=channel_entries(annotation),
+        channels=_channel_entries(annotation),
     )
     return ImageState(
         annotation.key,
@@ -136,7 +136,7 @@ def _image_state(annotation: Annotation, all_learned: Mapping[Any, Any]) -> Imag
     )
 
 
-def channel_entries(annotation: Annotation) -> tuple[ChannelEntry, ...]:
+def _channel_entries(annotation: Annotation) -> tuple[ChannelEntry, ...]:
     """Return what a project keeps of the channels of an image."""
     image, viewer = annotation.image, annotation.viewer
     if channel_axis(image) is not None:

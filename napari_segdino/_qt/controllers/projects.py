@@ -71,7 +71,13 @@ class Projects(QObject):  # type: ignore[misc]
         controller.busy_changed.connect(self._on_busy)
 
     def save(self, folder: Path) -> None:
-        """Write a project."""
+        """Write a project.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Written in the worker; another project there is replaced in one step.
+        """
         controller = self._controller
         if not self._worth_saving():
             controller.refuse(controller.annotations.lacking())
@@ -90,7 +96,13 @@ class Projects(QObject):  # type: ignore[misc]
         )
 
     def open(self, folder: Path) -> None:
-        """Bring back all that a project holds."""
+        """Bring back all that a project holds.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The project, read in the worker.
+        """
         self._folder = folder
         self.restorer.open(folder)
 

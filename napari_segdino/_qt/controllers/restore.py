@@ -73,7 +73,13 @@ class Restorer(QObject):  # type: ignore[misc]
         self._viewer.layers.events.inserted.connect(self._on_inserted)
 
     def open(self, folder: Path) -> None:
-        """Bring back all that a project holds."""
+        """Bring back all that a project holds.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The project, or an autosave; read in the worker.
+        """
         images = (x for x in self._viewer.layers if isinstance(x, Image))
         here = {(came.path, came.series) for came in map(origin, images) if came.path}
         session = self._controller.session
@@ -192,7 +198,7 @@ def bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
         return None
     if saved.entry.channels:
         _open_channels(viewer, saved.entry)
-        return find_channels(viewer, saved.entry)
+        return _find_channels(viewer, saved.entry)
     new = [layer for layer in viewer.layers if layer not in before]
     return _alone(viewer, _best([x for x in new if isinstance(x, Image)], saved.entry))
 
@@ -241,7 +247,7 @@ def find_image(viewer: Viewer, entry: ImageEntry) -> Image | None:
         What the project says of it.
     """
     if entry.channels:
-        return find_channels(viewer, entry)
+        return _find_channels(viewer, entry)
     images = [x for x in viewer.layers if isinstance(x, Image)]
     return _alone(viewer, _best(images, entry))
 
@@ -278,7 +284,7 @@ def _planes_of(images: Sequence[Image]) -> Iterator[tuple[Image, Planes]]:
             continue
 
 
-def find_channels(viewer: Viewer, entry: ImageEntry) -> Image | None:
+def _find_channels(viewer: Viewer, entry: ImageEntry) -> Image | None:
     """Find open layers that are the channels of a saved image; make them so.
 
     Returns

@@ -62,6 +62,11 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
 
         The masks are drawn as one step that can be undone; what was painted
         since stays painted.
+
+        Parameters
+        ----------
+        by : int
+            Either -1 or 1.
         """
         self._controller.when_free(partial(self._step, by))
 

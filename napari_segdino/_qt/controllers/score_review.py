@@ -56,14 +56,26 @@ class Spacing:
     unit: str
 
     def text(self, distance: float) -> str:
-        """Return a distance for people; a dash where there is none."""
+        """Return a distance for people; a dash where there is none.
+
+        Parameters
+        ----------
+        distance : float
+            In the layer's unit; NaN and infinity are none.
+        """
         if not math.isfinite(distance):
             return "–"
         return f"{distance:.3g} {self.unit}".rstrip()
 
 
 def spacing_of(layer: Layer) -> Spacing:
-    """Return the spacing of a layer, all axes in the unit of the last."""
+    """Return the spacing of a layer, all axes in the unit of the last.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        The mask.
+    """
     scale = [abs(float(s)) for s in layer.scale]
     unit = layer.units[-1]
     if str(unit) == "pixel":

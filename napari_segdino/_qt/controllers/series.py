@@ -15,10 +15,10 @@ from qtpy.QtCore import QObject
 from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import (
     image_planes,
-    made_for,
     move_sliders,
     plane_shown,
 )
+from napari_segdino._qt.layers.made_layers import made_for
 from napari_segdino._qt.worker.runner import Job
 
 if TYPE_CHECKING:
@@ -86,12 +86,24 @@ class SeriesController(QObject):  # type: ignore[misc]
         controller.busy_changed.connect(lambda busy: combo.setEnabled(not busy))
 
     def show_image(self, image: Image | None) -> None:
-        """Show an image that was picked if it had made room for another series."""
+        """Show an image that was picked if it had made room for another series.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            That was picked; None does nothing.
+        """
         if image is not None and not image.visible and image.unique_id in self._left:
             self._show(image)
 
     def choose(self, series: str) -> None:
-        """Show one of the series; read it first if it is not open."""
+        """Show one of the series; read it first if it is not open.
+
+        Parameters
+        ----------
+        series : str
+            As the reader names it; read in the worker.
+        """
         image = self._image()
         if image is None or series == origin(image).series:
             return

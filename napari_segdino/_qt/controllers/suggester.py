@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 
 from napari_segdino._qt.layers.annotations import UNTAUGHT
 from napari_segdino._qt.layers.channels import images_of, name_of, planes_of
-from napari_segdino._qt.layers.image_layers import read_plane
+from napari_segdino._qt.layers.made_layers import read_plane
 from napari_segdino._qt.layers.overlays import Marker, Overlay
 from napari_segdino._qt.layers.screen import go_to, in_sight, plane_name
 from napari_segdino._qt.widgets.review_panels import IMAGES, SLICES, SuggestPanel
@@ -368,7 +368,13 @@ class Suggester(QObject):  # type: ignore[misc]
 
 
 def readable_images(viewer: Viewer) -> list[tuple[str, Planes]]:
-    """Return the images of a window that can be segmented, with their names."""
+    """Return the images of a window that can be segmented, with their names.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    """
     found = []
     for layers in images_of(viewer):
         try:

@@ -9,15 +9,13 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_segdino._qt.layers.channels import members_of, used_key
-from napari_segdino._qt.layers.image_layers import (
+from napari_segdino._qt.layers.image_layers import centre_shown, plane_shown, title
+from napari_segdino._qt.layers.made_layers import (
     PLACE,
-    centre_shown,
     kind_of,
     layer_name,
     made_for,
     placed_like,
-    plane_shown,
-    title,
 )
 from napari_segdino._qt.layers.mask_sync import MaskSync
 from napari_segdino._qt.layers.mask_writer import MaskWriter, Piece
@@ -135,7 +133,17 @@ class Annotation(QObject):  # type: ignore[misc]
     def read(
         self, planes: Planes, layers: list[Image], channels: tuple[Any, ...]
     ) -> None:
-        """Read the image as these planes of the same shape from now on."""
+        """Read the image as these planes of the same shape from now on.
+
+        Parameters
+        ----------
+        planes : Planes
+            Its pixels, of the shape they had.
+        layers : list of napari.layers.Image
+            Its channels, used or not.
+        channels : tuple
+            Names those that are used, as :func:`used_key` does.
+        """
         self.planes = self.mask_sync.planes = planes
         self.layers, self.channels = layers, channels
 

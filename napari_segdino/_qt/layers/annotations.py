@@ -18,7 +18,7 @@ from napari_segdino._qt.layers.channels import (
     planes_of,
     used_key,
 )
-from napari_segdino._qt.layers.image_layers import (
+from napari_segdino._qt.layers.made_layers import (
     Role,
     claim,
     color_layer,
@@ -99,7 +99,13 @@ class Annotations(QObject):  # type: ignore[misc]
         return iter(list(self._annotations.values()))
 
     def get(self, image: Image) -> Annotation | None:
-        """Return the work on an image, if there is any."""
+        """Return the work on an image, if there is any.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The layer that stands for all of its channels.
+        """
         return self._annotations.get(image.unique_id)
 
     def drawn(self, image: Image | None) -> Annotation | None:
@@ -120,6 +126,11 @@ class Annotations(QObject):  # type: ignore[misc]
     def add_mask(self, image: Image) -> None:
         """Make the mask layer of an image if it has none.
 
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The layer that stands for all of its channels.
+
         Raises
         ------
         InputError
@@ -139,6 +150,11 @@ class Annotations(QObject):  # type: ignore[misc]
 
     def ensure(self, image: Image) -> Annotation:
         """Return the work on an image; make its layers if need be.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The layer that stands for all of its channels.
 
         Raises
         ------

@@ -19,13 +19,11 @@ from napari_segdino._qt.layers.image_layers import (
     choose_channels,
     full_resolution,
     image_planes,
-    is_ours,
-    made_for,
-    owner_of,
     planes_like,
     set_title,
     title,
 )
+from napari_segdino._qt.layers.made_layers import is_ours, made_for, owner_of
 from napari_segdino.images.channel_stack import ChannelStack, Part
 from napari_segdino.images.planes import Planes
 
@@ -65,6 +63,11 @@ def images_of(viewer: Viewer) -> list[list[Image]]:
     These are the layers of one file, or layers that are shown as a sum (additive
     blending), of one shape and place; and those that the user chose.
 
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+
     Returns
     -------
     list of list of napari.layers.Image
@@ -103,7 +106,20 @@ def name_of(layers: Sequence[Image]) -> str:
 
 
 def members_of(viewer: Viewer, image: Image) -> list[Image]:
-    """Return the layers that are one image with this one; its lead comes first."""
+    """Return the layers that are one image with this one; its lead comes first.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        Any channel of the image.
+
+    Returns
+    -------
+    list of napari.layers.Image
+        Used or not; only the layer itself where it is an image alone.
+    """
     return next((one for one in images_of(viewer) if image in one), [image])
 
 
@@ -124,6 +140,13 @@ def image_of(viewer: Viewer, layer: Any) -> Image | None:
 def planes_of(viewer: Viewer, image: Image) -> Planes:
     """Read the channels of an image that are used as planes; nothing is copied.
 
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        Any channel of the image.
+
     Raises
     ------
     InputError
@@ -135,6 +158,11 @@ def planes_of(viewer: Viewer, image: Image) -> Planes:
 
 def stacked(used: Sequence[Image]) -> Planes:
     """Read layers of one place as the channels of one image.
+
+    Parameters
+    ----------
+    used : sequence of napari.layers.Image
+        Of one shape, in the order of the channels; the first names the axes.
 
     Raises
     ------
@@ -149,6 +177,13 @@ def stacked(used: Sequence[Image]) -> Planes:
 
 def channels_of(viewer: Viewer, image: Image) -> list[Channel]:
     """Return the channels of an image, and layers that can be made such.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        The layer that stands for the image.
 
     Returns
     -------
@@ -185,7 +220,17 @@ def bind(viewer: Viewer, image: Image) -> None:
 
 
 def use(viewer: Viewer, image: Image, chosen: Sequence[Channel]) -> None:
-    """Segment an image on these of its channels from now on, one at least."""
+    """Segment an image on these of its channels from now on, one at least.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window.
+    image : napari.layers.Image
+        The layer that stands for the image.
+    chosen : sequence of Channel
+        Of those that :func:`channels_of` lists.
+    """
     if channel_axis(image) is not None:
         choose_channels(image, [channel.place for channel in chosen])
         return
@@ -205,12 +250,26 @@ def use(viewer: Viewer, image: Image, chosen: Sequence[Channel]) -> None:
 
 
 def part(image: Image) -> None:
-    """Make a layer an image of its own, whatever it would belong to."""
+    """Make a layer an image of its own, whatever it would belong to.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        Neither its file nor its blending counts any more.
+    """
     _note(image, image, 0, used=True, by_hand=False)
 
 
 def join(layers: Sequence[Image], used: Sequence[bool]) -> Image:
-    """Make layers the channels of one image; return the one that stands for it."""
+    """Make layers the channels of one image; return the one that stands for it.
+
+    Parameters
+    ----------
+    layers : sequence of napari.layers.Image
+        Of one shape and place; the first stands for all.
+    used : sequence of bool
+        By layer, whether the image is segmented on it.
+    """
     home = _file_of(layers[0])
     for place, (layer, one) in enumerate(zip(layers, used, strict=True)):
         _note(layer, layers[0], place, one, by_hand=_file_of(layer) != home)
@@ -218,7 +277,19 @@ def join(layers: Sequence[Image], used: Sequence[bool]) -> Image:
 
 
 def used_key(layers: Sequence[Image]) -> tuple[Any, ...]:
-    """Return what changes when an image of layers is segmented on other channels."""
+    """Return what changes when an image of layers is segmented on other channels.
+
+    Parameters
+    ----------
+    layers : sequence of napari.layers.Image
+        All channels of one image.
+
+    Returns
+    -------
+    tuple
+        To be compared only: of each used layer its id and the places on its axis of
+        channels.
+    """
     return tuple((x.unique_id, channels_on(x)) for x in layers if is_used(x))
 
 

@@ -98,6 +98,16 @@ def all_series(image: Image) -> dict[str, str]:
     """Return titles of all images of the folder or file that an image is of.
 
     Empty where it is the only one, or nothing is known of it.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        Read by this plugin, or by any other.
+
+    Returns
+    -------
+    dict of str to str
+        Titles by the name of the series, which the reader takes.
     """
     header = image.metadata.get("segdino")
     found = header.get("all_series") if isinstance(header, dict) else None
@@ -116,11 +126,11 @@ def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
     """
     from napari_segdino.io.napari_plugin import write_labels
 
-    data, meta = mask.data.copy(), placing(mask)
+    data, meta = mask.data.copy(), _placing(mask)
     return lambda: write_labels(str(path), data, meta)
 
 
-def placing(layer: Image | Labels) -> dict[str, Any]:
+def _placing(layer: Image | Labels) -> dict[str, Any]:
     """Return what says where a layer lies, as napari hands it to writers."""
     return {
         "metadata": dict(layer.metadata),
@@ -143,4 +153,4 @@ def proposed_suffix(mask: Labels) -> str:
     from napari_segdino.io.napari_plugin import layer_header
 
     stored = isinstance(mask.metadata.get("segdino"), dict)
-    return own_suffix(layer_header(mask.data, placing(mask)) if stored else None)
+    return own_suffix(layer_header(mask.data, _placing(mask)) if stored else None)

@@ -9,7 +9,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_segdino._qt.layers.channels import image_of, images_of, lead_of, name_of
-from napari_segdino._qt.layers.image_layers import is_ours
+from napari_segdino._qt.layers.made_layers import is_ours
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -57,7 +57,13 @@ class LayerCombo(QComboBox):  # type: ignore[misc]
         return self._value
 
     def setValue(self, layer: Layer | None) -> None:
-        """Pick a layer of the list."""
+        """Pick a layer of the list.
+
+        Parameters
+        ----------
+        layer : napari.layers.Layer, optional
+            One that is not listed is ignored.
+        """
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
             self._pick(layer)
@@ -148,7 +154,13 @@ class ImageCombo(LayerCombo):
         return super().value()
 
     def setValue(self, layer: Layer | None) -> None:
-        """Pick the image of a layer."""
+        """Pick the image of a layer.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image, optional
+            Any channel of the image; one that is not listed is ignored.
+        """
         self.value()
         super().setValue(layer if layer is None else lead_of(self._viewer, layer))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.layers.image_layers import read_plane, set_pixels
+from napari_segdino._qt.layers.made_layers import read_plane, set_pixels
 from napari_segdino._qt.layers.stroke_tracker import StrokeTracker
 from napari_segdino._qt.layers.undo import stack_of
 from napari_segdino.images.planes import Planes
@@ -146,6 +146,13 @@ class MaskSync(QObject):  # type: ignore[misc]
 
     def sync(self, plane: int, painted: bool = False) -> bool:
         """Turn what changed in a plane since it was seen into marks.
+
+        Parameters
+        ----------
+        plane : int
+            Flat index over the leading axes.
+        painted : bool
+            A brush was at work: such a change is not taken for undo or redo.
 
         Returns
         -------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.layers.image_layers import read_plane, set_pixels
+from napari_segdino._qt.layers.made_layers import read_plane, set_pixels
 from napari_segdino._qt.layers.mask_sync import MaskSync
 from napari_segdino._qt.layers.undo import keeping_redo
 from napari_segdino.marks import Plane, apply_marks
@@ -81,7 +81,13 @@ class MaskWriter(QObject):  # type: ignore[misc]
         mask_sync.released.connect(self._wake)
 
     def add(self, piece: Piece) -> None:
-        """Draw it soon; after a part of a plane the whole of it must follow."""
+        """Draw it soon; after a part of a plane the whole of it must follow.
+
+        Parameters
+        ----------
+        piece : Piece
+            Drawn after what was added before; marks stay as they are painted.
+        """
         self._queue.append(piece)
         self._wake()
 

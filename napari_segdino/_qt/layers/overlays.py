@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.layers.image_layers import (
+from napari_segdino._qt.layers.made_layers import (
     layer_name,
     mark_as_ours,
     placed_like,
@@ -59,7 +59,13 @@ class Overlay(QObject):  # type: ignore[misc]
             self._viewer.layers.remove(layer)
 
     def show(self, annotation: Annotation) -> None:
-        """Show the layer of an image, and no other."""
+        """Show the layer of an image, and no other.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Whose layer; it is made at the first time.
+        """
         if annotation.key not in self._layers:
             self._layers[annotation.key] = self._make(annotation)
         self._set_visible(annotation.key)
@@ -88,14 +94,28 @@ class Overlay(QObject):  # type: ignore[misc]
                 layer.refresh()
 
     def clear(self, annotation: Annotation) -> None:
-        """Draw nothing any more."""
+        """Draw nothing any more.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            An image without such a layer is left alone.
+        """
         layer = self._layers.get(annotation.key)
         if layer is not None:
             layer.data[...] = 0
             layer.refresh()
 
     def color(self, annotation: Annotation, colors: dict[int | None, Any]) -> None:
-        """Give labels their colours."""
+        """Give labels their colours.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            An image without such a layer is left alone.
+        colors : dict of int to color
+            By label; None is for all others.
+        """
         layer = self._layers.get(annotation.key)
         if layer is not None:
             layer.colormap = DirectLabelColormap(color_dict=colors)
@@ -172,7 +192,19 @@ class Marker(QObject):  # type: ignore[misc]
     def show(
         self, annotation: Annotation, plane: int, at: tuple[int, int], radius: float
     ) -> None:
-        """Put the ring around a pixel of a plane."""
+        """Put the ring around a pixel of a plane.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Whose image; the ring of another one goes.
+        plane : int
+            Flat index over the leading axes of the image.
+        at : tuple of int
+            Pixel (y, x) in its middle.
+        radius : float
+            Of the place, in pixels; the ring is half as large again.
+        """
         center = np.array([[*annotation.planes.index(plane), *at]], float)
         if self._annotation is not annotation or self._layer not in self._viewer.layers:
             self.remove()

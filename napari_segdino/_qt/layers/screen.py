@@ -9,10 +9,10 @@ import numpy as np
 from napari_segdino._qt.layers.channels import images_of, members_of
 from napari_segdino._qt.layers.image_layers import (
     image_planes,
-    made_for,
     move_sliders,
     plane_shown,
 )
+from napari_segdino._qt.layers.made_layers import made_for
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -53,7 +53,13 @@ class Screen:
         return bool(self._seen(image)) and not covered
 
     def show(self, image: Image) -> None:
-        """Make an image visible; others are hidden only where they cover it."""
+        """Make an image visible; others are hidden only where they cover it.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The layer that stands for the image.
+        """
         members = members_of(self._viewer, image)
         ours = made_for(self._viewer, image)
         if not self._seen(image):

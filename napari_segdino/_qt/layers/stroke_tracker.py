@@ -98,7 +98,13 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         self._mask.brush_size = before
 
     def is_flat(self, section: Section) -> bool:
-        """Whether a section is one plane of the mask."""
+        """Whether a section is one plane of the mask.
+
+        Parameters
+        ----------
+        section : Section
+            Of a volume it may also lie across the planes.
+        """
         return section.axes == self._last_axes
 
     @property

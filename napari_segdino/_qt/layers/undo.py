@@ -112,7 +112,15 @@ def find_step(stack: Sequence[Any], plane: int, lead_shape: tuple[int, ...]) -> 
 
 
 def bring_forward(stack: Any, at: int) -> None:
-    """Make a step the next one; the others stay in order."""
+    """Make a step the next one; the others stay in order.
+
+    Parameters
+    ----------
+    stack : list or deque of steps
+        Of :func:`stack_of`, whose last one is the next; it is changed.
+    at : int
+        Place of the step, from 0.
+    """
     step = stack[at]
     del stack[at]
     stack.append(step)

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.layers.image_layers import BACKGROUND_COLOR
+from napari_segdino._qt.layers.made_layers import BACKGROUND_COLOR
 from napari_segdino._qt.widgets.panels import heading
 from napari_segdino.session.classes import LabelClass
 from napari_segdino.session.session import Session
@@ -139,7 +139,13 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
         return self._value
 
     def setValue(self, label: int) -> None:
-        """Pick the label to paint."""
+        """Pick the label to paint.
+
+        Parameters
+        ----------
+        label : int
+            0 is background; of a class that is no more, the last row is picked.
+        """
         known = {row.item.label for row in self.rows}
         self._value = label if label in known else self.rows[-1].item.label
         for row in self.rows:
@@ -171,7 +177,13 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
         self.setValue(self._value)
 
     def pick(self, label: int) -> None:
-        """Pick a label as a click on its row does; others are ignored."""
+        """Pick a label as a click on its row does; others are ignored.
+
+        Parameters
+        ----------
+        label : int
+            0 is background.
+        """
         if label in {row.item.label for row in self.rows}:
             self.setValue(label)
             self.picked.emit(label)

@@ -21,7 +21,18 @@ YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
 
 def ask_save_probe(parent: QWidget) -> Path | None:
-    """Ask where to save the probe."""
+    """Ask where to save the probe.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Over which the dialog stands.
+
+    Returns
+    -------
+    pathlib.Path or None
+        With the suffix of a probe where none was typed; None if the user cancelled.
+    """
     chosen, _ = QFileDialog.getSaveFileName(
         parent, "Save probe", f"probe{_PROBE_ENDING}", PROBES
     )
@@ -32,7 +43,18 @@ def ask_save_probe(parent: QWidget) -> Path | None:
 
 
 def ask_load_probe(parent: QWidget) -> Path | None:
-    """Ask which probe to load."""
+    """Ask which probe to load.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Over which the dialog stands.
+
+    Returns
+    -------
+    pathlib.Path or None
+        A probe, or a checkpoint of SegDINO; None if the user cancelled.
+    """
     kinds = f"{PROBES};;SegDINO checkpoints ({CHECKPOINTS})"
     chosen, _ = QFileDialog.getOpenFileName(parent, "Load probe", "", kinds)
     return Path(chosen) if chosen else None
@@ -87,7 +109,20 @@ def ask_export_mask(parent: QWidget, name: str, suffix: str) -> Path | None:
 
 
 def ask_export_table(parent: QWidget, name: str) -> Path | None:
-    """Ask where to save a table; `name` is the proposed file name."""
+    """Ask where to save a table; `name` is the proposed file name.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Over which the dialog stands.
+    name : str
+        Proposed file name, without its suffix.
+
+    Returns
+    -------
+    pathlib.Path or None
+        Ends in ``.csv`` where no suffix was typed; None if the user cancelled.
+    """
     chosen, _ = QFileDialog.getSaveFileName(
         parent, "Export table", f"{safe_name(name)}.csv", "Tables (*.csv)"
     )

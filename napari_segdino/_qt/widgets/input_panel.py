@@ -61,7 +61,13 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
         return [c for i, c in rows if self.item(i).checkState() == checked]
 
     def setValue(self, channels: Sequence[Channel]) -> None:
-        """List channels."""
+        """List channels.
+
+        Parameters
+        ----------
+        channels : sequence of Channel
+            In the order of the rows; emits nothing.
+        """
         if list(channels) == self._channels:
             return
         self._channels = list(channels)
@@ -113,7 +119,13 @@ class SeriesCombo(QComboBox):  # type: ignore[misc]
         event.ignore()
 
     def show_image(self, image: Image | None) -> None:
-        """List the series of an image's folder."""
+        """List the series of an image's folder.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            The one that is picked; None lists nothing.
+        """
         titles = {} if image is None else all_series(image)
         self.clear()
         for number, (series, title) in enumerate(titles.items()):
@@ -157,7 +169,13 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
         return self._value
 
     def setValue(self, encoder: str) -> None:
-        """Show an encoder; a path that is not in the list is added to it."""
+        """Show an encoder; a path that is not in the list is added to it.
+
+        Parameters
+        ----------
+        encoder : str
+            A name of the table of encoders, or the path of a file with weights.
+        """
         row = self.findData(encoder)
         if row < 0:
             # Above the line and the entry that asks for a file.
@@ -188,7 +206,13 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
 
 
 def item_text(status: EncoderStatus) -> str:
-    """Return what the list says of an encoder."""
+    """Return what the list says of an encoder.
+
+    Parameters
+    ----------
+    status : EncoderStatus
+        Says whether its weights are here, and how large a download is.
+    """
     name = status.spec.name
     if status.here:
         return name
@@ -252,7 +276,13 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.device.textActivated.connect(lambda v: self.changed.emit("device", v))
 
     def setValue(self, settings: Settings) -> None:
-        """Show settings."""
+        """Show settings.
+
+        Parameters
+        ----------
+        settings : Settings
+            Those of the session; others of its fields are shown elsewhere.
+        """
         (self.volume if settings.whole_volume else self.slice).setChecked(True)
         self.follow.setChecked(settings.follow)
         self.follow.setEnabled(not settings.whole_volume)
@@ -260,7 +290,13 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.device.setCurrentText(settings.device)
 
     def show_image(self, image: Image | None) -> None:
-        """Offer a choice of slices, and of series, only where there are any."""
+        """Offer a choice of slices, and of series, only where there are any.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            The one that is picked; None where the window has none.
+        """
         sliders = 0 if image is None else image.ndim - 2
         if sliders and channel_axis(image) is not None:
             sliders -= 1
@@ -274,7 +310,13 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self._series_label.setVisible(several)
 
     def show_channels(self, image: Image | None) -> None:
-        """Offer a choice of channels where there is one."""
+        """Offer a choice of channels where there is one.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            The one that is picked; None has no channels.
+        """
         channels = [] if image is None else channels_of(self._viewer, image)
         self.channels.setValue(channels)
         self.channels.setVisible(bool(channels))

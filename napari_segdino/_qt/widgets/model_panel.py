@@ -66,7 +66,13 @@ class ModelPanel(Collapsible):
         self._connect()
 
     def setValue(self, settings: Settings) -> None:
-        """Show settings; emits nothing."""
+        """Show settings; emits nothing.
+
+        Parameters
+        ----------
+        settings : Settings
+            Where it has no features of its own, those that the head makes are shown.
+        """
         self._settings = settings
         made = made_for(settings.head, settings.recipe)
         shown, predicting = settings.features or made, settings.predicting
@@ -145,7 +151,15 @@ class ModelPanel(Collapsible):
             self.changed.emit("predicting", predicting)
 
     def add(self, name: str, widget: QWidget) -> None:
-        """Show one more choice, last."""
+        """Show one more choice, last.
+
+        Parameters
+        ----------
+        name : str
+            What stands before it.
+        widget : QWidget
+            The form becomes its parent.
+        """
         self._form.addRow(name, widget)
 
     # -- building ----------------------------------------------------------
@@ -223,6 +237,16 @@ class ModelPanel(Collapsible):
 def read_sides(text: str) -> tuple[int, ...]:
     """Read sizes such as ``"512, own"``; empty where nothing is marked.
 
+    Parameters
+    ----------
+    text : str
+        Pixels of the longer side, or ``own``, separated by commas or spaces.
+
+    Returns
+    -------
+    tuple of int
+        In pixels, each once, in the order given; 0 is the tile's own size.
+
     Raises
     ------
     InputError
@@ -234,7 +258,13 @@ def read_sides(text: str) -> tuple[int, ...]:
 
 
 def write_sides(sides: tuple[int, ...]) -> str:
-    """Undo :func:`read_sides`."""
+    """Undo :func:`read_sides`.
+
+    Parameters
+    ----------
+    sides : tuple of int
+        In pixels; 0 is the tile's own size.
+    """
     return ", ".join(str(side) if side else OWN_SIZE for side in sides)
 
 

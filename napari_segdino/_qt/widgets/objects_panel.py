@@ -42,18 +42,36 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
         self._order: NDArray[np.intp] = np.arange(0)
 
     def setTable(self, table: Table) -> None:
-        """Show another table, in its own order."""
+        """Show another table, in its own order.
+
+        Parameters
+        ----------
+        table : Table
+            Columns of one length by name, ``label`` among them; empty shows nothing.
+        """
         self.beginResetModel()
         self.table, self._names = table, list(table)
         self._order = np.arange(len(table["label"]) if table else 0)
         self.endResetModel()
 
     def label(self, row: int) -> int:
-        """Return the object of a row."""
+        """Return the object of a row.
+
+        Parameters
+        ----------
+        row : int
+            As it is sorted now.
+        """
         return int(self.table["label"][self._order[row]])
 
     def row(self, label: int) -> int | None:
-        """Return the row of an object, None if it has none."""
+        """Return the row of an object, None if it has none.
+
+        Parameters
+        ----------
+        label : int
+            Value of the object in its layer.
+        """
         if not self.table:
             return None
         rows = np.flatnonzero(self.table["label"][self._order] == label)
@@ -101,7 +119,15 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
     def sort(
         self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder
     ) -> None:
-        """Sort by a column; equal rows stay as they stand."""
+        """Sort by a column; equal rows stay as they stand.
+
+        Parameters
+        ----------
+        column : int
+            Place of the column; one that is not there (-1) leaves the order.
+        order : Qt.SortOrder
+            Up, unless something else is asked for.
+        """
         if not 0 <= column < len(self._names):
             return
         self.beginResetModel()
@@ -143,12 +169,25 @@ class ObjectTable(QTableView):  # type: ignore[misc]
         return self._value
 
     def setValue(self, label: int) -> None:
-        """Choose an object; emits nothing."""
+        """Choose an object; emits nothing.
+
+        Parameters
+        ----------
+        label : int
+            Value of the object in its layer; 0, or one that is not listed, selects no
+            row.
+        """
         self._value = label
         self._select()
 
     def setTable(self, table: Table) -> None:
-        """Show other objects; none is chosen."""
+        """Show other objects; none is chosen.
+
+        Parameters
+        ----------
+        table : Table
+            As for :meth:`TableModel.setTable`.
+        """
         self._value = 0
         self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.items.setTable(table)
@@ -214,7 +253,13 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         )
 
     def show_unit(self, unit: str) -> None:
-        """Say in which unit sizes are counted, such as ``"mm³"``."""
+        """Say in which unit sizes are counted, such as ``"mm³"``.
+
+        Parameters
+        ----------
+        unit : str
+            Of an area or a volume; ``"px²"`` where the pixels have no size.
+        """
         for field in (self.min_size, self.max_size, self.max_hole):
             field.setSuffix(f" {unit}")
 

@@ -67,7 +67,13 @@ class Pages(QTabWidget):  # type: ignore[misc]
         return QSize(width, self.heightForWidth(width))
 
     def heightForWidth(self, width: int) -> int:
-        """Return the height of the page that is shown, and of the tabs."""
+        """Return the height of the page that is shown, and of the tabs.
+
+        Parameters
+        ----------
+        width : int
+            In logical pixels, as Qt counts.
+        """
         page = self.currentWidget()
         wraps = page.hasHeightForWidth()
         height = page.heightForWidth(width) if wraps else page.sizeHint().height()
@@ -109,7 +115,13 @@ class Collapsible(QCollapsible):  # type: ignore[misc]
         self._on_toggled(False)
 
     def fill(self, widget: QWidget) -> None:
-        """Show this widget when open."""
+        """Show this widget when open.
+
+        Parameters
+        ----------
+        widget : QWidget
+            Takes the place of what was there; the section is folded.
+        """
         self.setContent(widget)
         self.collapse(animate=False)
         self._on_toggled(False)

@@ -34,14 +34,26 @@ PRIMARY = (
 
 
 def heading(text: str) -> QLabel:
-    """Return a small heading."""
+    """Return a small heading.
+
+    Parameters
+    ----------
+    text : str
+        Shown in capitals.
+    """
     label = QLabel(text.upper())
     label.setStyleSheet("font-size: 9pt; font-weight: bold; color: #8a93a5;")
     return label
 
 
 def stacked(*widgets: QWidget) -> QWidget:
-    """Return a page with widgets one below the other."""
+    """Return a page with widgets one below the other.
+
+    Parameters
+    ----------
+    *widgets : QWidget
+        From top to bottom; what height is left goes below them.
+    """
     page = QWidget()
     column = QVBoxLayout(page)
     column.setContentsMargins(0, 6, 0, 0)
@@ -53,7 +65,15 @@ def stacked(*widgets: QWidget) -> QWidget:
 
 
 def make_narrow(combo: QComboBox, letters: int = 8) -> None:
-    """Let a combo be as narrow as so many letters, whatever it lists."""
+    """Let a combo be as narrow as so many letters, whatever it lists.
+
+    Parameters
+    ----------
+    combo : QComboBox
+        Still grows where there is room.
+    letters : int
+        Of the widget's font.
+    """
     combo.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
@@ -77,7 +97,13 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         keys.follow_keys(self, self._explain)
 
     def set_busy(self, busy: bool) -> None:
-        """Show or hide progress and Cancel."""
+        """Show or hide progress and Cancel.
+
+        Parameters
+        ----------
+        busy : bool
+            A job that somebody waits for is at work.
+        """
         # Without a range the bar runs to and fro until the first step says how many.
         self.bar.setRange(0, 0 if busy else 1)
         self.bar.setFormat("")
@@ -87,7 +113,13 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self._under.setCurrentIndex(int(busy))
 
     def show_live(self, on: bool) -> None:
-        """Show whether it retrains by itself; emits nothing."""
+        """Show whether it retrains by itself; emits nothing.
+
+        Parameters
+        ----------
+        on : bool
+            As the session's settings have it.
+        """
         with signals_blocked(self.live):
             self.live.setChecked(on)
 

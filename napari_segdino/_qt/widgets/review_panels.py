@@ -81,7 +81,13 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
             self.list.addItem(item)
 
     def show_current(self, thing: object) -> None:
-        """Mark the row of a thing."""
+        """Mark the row of a thing.
+
+        Parameters
+        ----------
+        thing : object
+            What stands behind a row; without such a row none is marked.
+        """
         for row in range(self.list.count()):
             if self.list.item(row).data(Qt.ItemDataRole.UserRole) == thing:
                 self.list.setCurrentRow(row)
@@ -174,7 +180,15 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         self.counts.setText(f"<table cellspacing=0>{cells}</table>")
 
     def show_verdict(self, text: str, broken: bool = False) -> None:
-        """Say whether earlier corrections still hold."""
+        """Say whether earlier corrections still hold.
+
+        Parameters
+        ----------
+        text : str
+            One sentence; empty where there is nothing to say.
+        broken : bool
+            Some hold no more: in red.
+        """
         self.verdict.setText(text)
         color = BROKEN if broken else OK if text else "transparent"
         self.verdict.setStyleSheet(
@@ -196,7 +210,13 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         self.set_busy(self._busy)
 
     def set_busy(self, busy: bool) -> None:
-        """Offer the way back and forth only while no job is at work."""
+        """Offer the way back and forth only while no job is at work.
+
+        Parameters
+        ----------
+        busy : bool
+            A job that somebody waits for is at work.
+        """
         self._busy = busy
         back, forth = self._steps
         self.back.setEnabled(back and not busy)

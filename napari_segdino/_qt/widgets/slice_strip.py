@@ -116,7 +116,13 @@ class SliceStrip(QWidget):  # type: ignore[misc]
         return bool(super().event(event))
 
     def describe(self, number: int) -> str:
-        """Return what there is to say of a slice."""
+        """Return what there is to say of a slice.
+
+        Parameters
+        ----------
+        number : int
+            Of the cell, from 0.
+        """
         text = f"Slice {number}: {TEXTS[self.states[number]]}"
         return f"{text}; among the most uncertain" if number in self.uncertain else text
 

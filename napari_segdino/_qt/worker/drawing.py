@@ -57,7 +57,14 @@ class Drawing:
         self._probe = history.present
 
     def take(self, result: Any) -> None:
-        """Draw it, or note it."""
+        """Draw it, or note it.
+
+        Parameters
+        ----------
+        result : object
+            Any of :mod:`napari_segdino.session.results`, or a plane or part; others are
+            dropped.
+        """
         match result:
             case PlaneResult():
                 self._draw(result)

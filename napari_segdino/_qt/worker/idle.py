@@ -66,7 +66,13 @@ class IdleTask(QObject):  # type: ignore[misc]
         self._wake()
 
     def drop(self, name: str) -> None:
-        """Forget a task."""
+        """Forget a task.
+
+        Parameters
+        ----------
+        name : str
+            As it was given to :meth:`ask`; one that does not wait is no error.
+        """
         self._waiting.pop(name, None)
 
     def close(self) -> None:
@@ -76,7 +82,13 @@ class IdleTask(QObject):  # type: ignore[misc]
         self._controller.viewer.dims.events.current_step.disconnect(self.disturb)
 
     def disturb(self, event: Any = None) -> None:
-        """Stop: the user is at work."""
+        """Stop: the user is at work.
+
+        Parameters
+        ----------
+        event : object
+            What a signal or napari hands over; it does not count.
+        """
         self._controller.runner.cancel_background()
         earliest = time.monotonic() + REST
         self._waiting = {
