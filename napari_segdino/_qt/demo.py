@@ -60,12 +60,14 @@ def virtual_display() -> Iterator[None]:
     xvfb = shutil.which("Xvfb")
     if xvfb is None:
         raise SegDINOError(HINT)
+    # With -displayfd Xvfb finds a free number itself, and writes it when it is ready.
     server = subprocess.Popen(
         [xvfb, "-displayfd", "1", "-screen", "0", SCREEN, "-nolisten", "tcp"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    # Where there is Wayland, Qt and vispy would open windows on the real desktop.
     before = {k: os.environ.pop(k, None) for k in ("DISPLAY", "WAYLAND_DISPLAY")}
     try:
         number = server.stdout.readline().strip() if server.stdout else ""
@@ -89,7 +91,6 @@ SAMPLE = "tissue"
 BRUSH = 12
 
 PATIENCE = 600
-
 """Seconds that one step may take."""
 
 
@@ -291,6 +292,7 @@ def strokes(
 
 def through(region: NDArray[np.bool_]) -> list[tuple[float, float]]:
     """Return points of a level line through the widest place of a region."""
+    # Padded, so that the border of the image is an edge of the region too.
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     runs, _ = ndimage.label(depth[y] > min(BRUSH, depth[y, x] - 1))

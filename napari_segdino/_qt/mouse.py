@@ -54,6 +54,8 @@ def canvas_position(viewer: Viewer, layer: Layer, point: Sequence[float]) -> QPo
     here = np.round(layer.world_to_data(viewer.dims.point)).astype(float)
     here[axes - viewer.dims.ndim] = point
     world = np.asarray(layer.data_to_world(here))[axes - viewer.dims.ndim]
+    # vispy's camera looks at the middle of the canvas; its zoom is pixels for a unit of
+    # the world.
     offset = (
         world - np.asarray(viewer.scene.camera.center[-2:])
     ) * viewer.scene.camera.zoom
@@ -104,6 +106,7 @@ def polygon(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> 
         _send(canvas, QEvent.Type.MouseButtonPress, place, LEFT, LEFT)
         _send(canvas, QEvent.Type.MouseButtonRelease, place, LEFT, NONE)
         QTest.qWait(PAUSE)
+    # Qt sends a double click in place of the second press.
     _send(canvas, QEvent.Type.MouseButtonDblClick, path[-1], LEFT, LEFT)
     _send(canvas, QEvent.Type.MouseButtonRelease, path[-1], LEFT, NONE)
     QTest.qWait(PAUSE)

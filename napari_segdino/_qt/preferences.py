@@ -66,6 +66,8 @@ def _follow(session: Session, found: Any) -> None:
     )
     for events, callback in followed:
         events.connect(callback)
+        # At exit there is nothing to save, and no telling what of napari is still
+        # there.
         weakref.finalize(session, events.disconnect, callback).atexit = False
 
 

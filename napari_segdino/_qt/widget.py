@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 WIDGET = "SegDINO"
 """What the manifest calls the dock."""
 
+# Weak both ways: a widget holds its window, which a value of this would keep alive.
 _widgets: WeakKeyDictionary[Any, ReferenceType[SegDINOWidget]] = WeakKeyDictionary()
 """The widget of each window that holds its dock, or held it last."""
 

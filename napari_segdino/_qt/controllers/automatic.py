@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_segdino._qt.worker.idle import IdleTask
 
 RETRAIN_DELAY_MS = 350
-
 """Milliseconds without painting before it retrains."""
 
 
@@ -79,7 +78,6 @@ class LiveRetrain(QObject):  # type: ignore[misc]
 
 
 DRAW_DELAY = 0.25
-
 """Seconds that a slice is on screen before it is drawn."""
 
 EARLIER = "This slice was drawn with an earlier probe."
@@ -134,6 +132,7 @@ class Follower(QObject):  # type: ignore[misc]
 
     def refresh(self, *_: Any) -> None:
         """Look soon whether the slice on screen is up to date."""
+        # A job changes many planes one after the other: one look for all of them.
         self._soon.start(0)
 
     def _on_moved(self, event: Any = None) -> None:
@@ -342,5 +341,6 @@ def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
             read_plane(annotation.mask, index),
             read_plane(annotation.marks, index),
         )
+        # Without a number it came from a file, another plugin or the user's hand.
         return not mask[marks == 0].any()
     return drawn != probe and not mask_sync.took_back(plane, probe)

@@ -143,6 +143,8 @@ class Autosaver(QObject):  # type: ignore[misc]
         number = self._asked
 
         def done(future: Future[None]) -> None:
+            # Called in the pool's thread, which may touch nothing of the window but a
+            # signal.
             error = future.exception()
             if error is not None:
                 _log.error("the autosave failed", exc_info=error)

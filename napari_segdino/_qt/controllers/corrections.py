@@ -133,7 +133,6 @@ def remove_class(session: Session, annotations: Annotations, label: int) -> None
 
 
 OUTLINE = 2
-
 """Pixels of an outline."""
 
 INTERPOLATE = "Interpolate"

@@ -228,6 +228,8 @@ class ObjectsController(QObject):  # type: ignore[misc]
 
     def _on_press(self, layer: Labels, event: Any) -> Generator[None, None, None]:
         """Choose the object that is clicked, not the one the view is dragged by."""
+        # napari runs a callback up to its next yield with each event: at the press, at
+        # every move, and once more when the button is let go.
         begun = np.array(event.pos)
         yield
         while event.type == "mouse_move":

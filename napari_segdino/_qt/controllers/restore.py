@@ -164,6 +164,7 @@ class Restorer(QObject):  # type: ignore[misc]
         """Look whether a new layer is an image that is waited for."""
         # While the queue is worked off, images come from the project itself.
         if self.waiting and not self._queue and isinstance(event.value, Image):
+            # Not while napari is adding the layer: this adds two more.
             QTimer.singleShot(EVENT_LOOP_PAUSE_MS, self._lay_waiting)
 
     def _lay_waiting(self) -> None:

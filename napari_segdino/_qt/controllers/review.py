@@ -115,7 +115,6 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
 
 
 MORE, LESS = "#00ff6a", "#ff1f4b"
-
 """Mixed into a class's colour where it was gained and where it was lost."""
 
 UNCHANGED = "Nothing has changed yet: correct the mask and press Retrain first."

@@ -90,7 +90,6 @@ def spacing_of(layer: Layer) -> Spacing:
 
 
 PATIENCE = 1.5
-
 """Seconds of rest before held-out strokes are scored."""
 
 HELD_OUT, REFERENCE = "#5b9bff", "#4fd08a"

@@ -125,6 +125,7 @@ class SeriesController(QObject):  # type: ignore[misc]
                 partial(iter_read_scan, where, series=series, lazy=wants_lazy(where)),
                 on_done=partial(self._on_read, path, title),
                 on_error=self._controller.report,
+                # Where reading fails the list must not say what is not shown.
                 on_end=lambda _: self._combo.show_image(self._image()),
             )
         )
@@ -138,6 +139,7 @@ class SeriesController(QObject):  # type: ignore[misc]
         self._make_room(path, scan.series)
         data, kwargs, _ = scan.layer_data()
         added = self._viewer.add_image(data, **kwargs)
+        # napari makes several layers of an array with an axis of channels.
         image = added[0] if isinstance(added, list) else added
         self._show(image)
         self._pick(image)

@@ -72,11 +72,14 @@ class Attached:
 
 def _put(layer: Layer, place: dict[str, Any]) -> None:
     for name, wanted in place.items():
+        # napari draws anew and tells of it even where a setter changes nothing.
         if not _same(getattr(layer, name), wanted):
             setattr(layer, name, wanted)
 
 
 def _same(one: Any, other: Any) -> bool:
+    # napari's transforms are equal only to themselves; their matrices tell. Units and
+    # labels are no numbers, hence arrays of objects.
     one, other = (getattr(x, "affine_matrix", x) for x in (one, other))
     return np.array_equal(np.asarray(one, object), np.asarray(other, object))
 
@@ -128,6 +131,8 @@ class Annotation(QObject):  # type: ignore[misc]
     @property
     def key(self) -> Any:
         """Names the image in the session."""
+        # Not the layer: what is kept by it outlives the layer, and must not hold its
+        # pixels.
         return self.image.unique_id
 
     def read(
@@ -179,6 +184,8 @@ class Annotation(QObject):  # type: ignore[misc]
             index = self.planes.index(plane)
             marked = bool(marks[index].any())
             if marked:
+                # First, so that the writer finds them: what is marked is not drawn
+                # over.
                 self.mask_sync.add_marks(plane, marks[index])
             if marked or mask[index].any():
                 self.writer.add(Piece(plane, mask[index], probe=probe))
@@ -199,6 +206,7 @@ class Annotation(QObject):  # type: ignore[misc]
         self.undo_keys.close()
         self._attached.release()
         self.mask_sync.close()
+        # Not at once: a signal of what is closed may have led here.
         self.deleteLater()
 
 

@@ -153,6 +153,7 @@ def planes_of(viewer: Viewer, image: Image) -> Planes:
         If it cannot be segmented.
     """
     members = members_of(viewer, image)
+    # Those that were used may have been removed since.
     return stacked([x for x in members if is_used(x)] or members[:1])
 
 
@@ -367,6 +368,7 @@ def _lead_first(viewer: Viewer, layers: list[Image]) -> list[Image]:
     noted = {_noted(x).lead for x in layers}
     lead = next((x for x in layers if x.unique_id in noted), None)
     if lead is None and len(layers) > 1:
+        # A mask is found by the id of its image, which goes on being this layer's.
         lead = next((x for x in layers if made_for(viewer, x)), None)
     return sorted(layers, key=lambda x: (x is not lead, _noted(x).place))
 
@@ -378,6 +380,7 @@ def _same_place(one: Image, other: Image) -> bool:
         return False
     if channel_axis(one) is not None:
         return False
+    # Two affine maps that agree on the origin and on a point of each axis are the same.
     corners = [np.zeros(one.ndim), *np.diag(shape)]
     return all(
         np.allclose(one.data_to_world(c), other.data_to_world(c)) for c in corners
@@ -389,5 +392,6 @@ def _shared_name(members: Sequence[Image]) -> str:
     names = [str(layer.name) for layer in members]
     start = os.path.commonprefix(names)
     if start not in names:
+        # Back to a whole word: of cell_dapi and cell_draq5 that is cell, not cell_d.
         start = re.sub(r"[^\s\-_:|.(\[]*$", "", start).rstrip(" -_:|.([")
     return start or names[0]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 BUILTIN = "napari"
-
 """The reader that comes with napari."""
 
 
@@ -126,6 +125,7 @@ def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
     """
     from napari_segdino.io.napari_plugin import write_labels
 
+    # Copied on the main thread: the user paints on while the worker writes.
     data, meta = mask.data.copy(), _placing(mask)
     return lambda: write_labels(str(path), data, meta)
 

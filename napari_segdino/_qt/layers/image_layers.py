@@ -16,6 +16,7 @@ from napari_segdino.images.planes import Planes, as_planes
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+# Names of leading axes, from the third last on: these only have to differ.
 _LEADING = "TZWVUSRQPON"
 _ON = "segdino_channels"
 _TITLE = "segdino_title"
@@ -61,6 +62,7 @@ def full_resolution(image: Image) -> Any:
         (..., Y, X), with a last axis of colours where it is RGB; not read, where it is
         lazy.
     """
+    # napari has the largest first.
     return image.data[0] if image.multiscale else image.data
 
 
@@ -127,6 +129,7 @@ def channels_on(image: Image) -> tuple[int, ...]:
     """
     axis = channel_axis(image)
     count = 0 if axis is None else int(full_resolution(image).shape[axis])
+    # The array may have been replaced by one with fewer channels.
     chosen = tuple(i for i in image.metadata.get(_ON, ()) if i < count)
     return chosen or tuple(range(count))
 
@@ -174,6 +177,7 @@ def spacing_in(unit: Any, layer: Layer, ndim: int) -> tuple[float, ...] | None:
     """
     pairs = zip(layer.scale[-ndim:], layer.units[-ndim:], strict=True)
     steps = [abs(float(step)) * own for step, own in pairs]
+    # napari's units are pint's: pixels are a unit as well, but no length.
     if not all(step.check("[length]") for step in steps):
         return None
     return tuple(float(step.to(unit).magnitude) for step in steps)
@@ -200,6 +204,8 @@ def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:
     if not count:
         return 0
     slope, start = _slider_map(image, count)
+    # napari lines layers up by their last axes: a layer with fewer of them than the
+    # window lacks the first ones.
     first = viewer.dims.ndim - 2 - count
     at = np.round(slope @ viewer.dims.point[first : first + count] + start).astype(int)
     lead = np.clip(at, 0, np.array(planes.lead_shape) - 1)
@@ -247,6 +253,7 @@ def _slider_map(image: Image, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     axes = slice(image.ndim - 2 - count, image.ndim - 2)
     start = np.array(image.world_to_data(np.zeros(image.ndim)))[axes]
+    # An affine map is known by where it takes the origin and a step along each axis.
     units = np.eye(image.ndim)[axes]
     ends = [np.array(image.world_to_data(unit))[axes] for unit in units]
     return np.stack(ends, 1) - start[:, None], start

@@ -103,6 +103,7 @@ class LayerCombo(QComboBox):  # type: ignore[misc]
         wanted = wanted or self._value
         keep = wanted if wanted in self._layers else None
         if keep is None and self._layers:
+            # The last layer is the uppermost one, which was opened last.
             keep = self._layers[0 if self._nothing else -1]
         if keep in self._layers:
             self.setCurrentIndex(self._layers.index(keep))

@@ -31,6 +31,7 @@ BACKGROUND_COLOR = "#5b8cff"
 MASK_OPACITY = 0.45
 
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+# In a layer's metadata, which goes where the layer goes; its name is the user's.
 _KEY = "segdino_layer"
 _LEFT = "segdino_left"
 
@@ -67,8 +68,10 @@ def find_layer(
         if layer.metadata.get(_KEY) == (role, image.unique_id):
             return layer
     there = {layer.unique_id for layer in viewer.layers}
+    # What was made for an image that is gone may be had by another one.
     free = [x for x in labels if owner_of(x) not in there]
     left = [x for x in free if _LEFT in x.metadata]
+    # Reading an image takes its time: only where there is something to compare it with.
     if left:
         mine = image_print(image_planes(image))
         for layer in left:

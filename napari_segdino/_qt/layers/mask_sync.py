@@ -84,6 +84,8 @@ class MaskSync(QObject):  # type: ignore[misc]
         self._fresh, self._seen = state.fresh, state.seen
         self._histories = state.histories
         self._silent = 0
+        # Planes that may have been changed out of sight, by undo, a script or a brush
+        # of three dimensions.
         self._suspects: set[int] = set()
         self._painted = self._redone = False
         self._timer = QTimer(self, singleShot=True, timeout=self._scan)
@@ -381,6 +383,8 @@ class MaskSync(QObject):  # type: ignore[misc]
             same = history.now == self._before.get(plane, 0)
             changed, alone = changed or not same, alone or same
             mask, marks = read_plane(self.mask, index), read_plane(self.marks, index)
+            # napari has a step to undo only where pixels changed; where a stroke
+            # confirmed what was there, it gets a number, by which Ctrl-Z finds it.
             label, step, now = stroke.label, number if same else None, history.now
             self._set_marks(plane, history.confirm(mask, part, label, marks, step))
             if history.now != now:

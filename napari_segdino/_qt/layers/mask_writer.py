@@ -73,6 +73,8 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._queue: deque[Piece] = deque()
         self._begun: Piece | None = None
         self._row = 0
+        # Holds napari's block_history() open from one timer event to the next, which no
+        # `with` can.
         self._step = ExitStack()
         self._open = False
         self._finishing = False
@@ -116,6 +118,8 @@ class MaskWriter(QObject):  # type: ignore[misc]
                 self._step.close()
 
     def _wake(self) -> None:
+        # After 0 ms, which is after all events that wait by then: the mouse comes
+        # first.
         if not self._timer.isActive():
             self._timer.start(0)
 

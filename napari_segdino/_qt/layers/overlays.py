@@ -88,6 +88,7 @@ class Overlay(QObject):  # type: ignore[misc]
         """
         layer = self._layers.get(annotation.key)
         if layer is not None:
+            # Into the array itself: nobody undoes an overlay, and it needs no history.
             layer.data[annotation.planes.index(plane)] = values
             # napari reads the array again with every slice that comes on screen.
             if plane == annotation.shown():
@@ -133,6 +134,7 @@ class Overlay(QObject):  # type: ignore[misc]
                 opacity=0.7,
                 **how,
             )
+            # Over every channel, under the mask that is painted on.
             below = max(annotation.layers, key=self._viewer.layers.index)
         else:
             layer, below = Labels(blank, opacity=0.8, **how), annotation.mask

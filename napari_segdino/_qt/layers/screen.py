@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from napari_segdino._qt.layers.annotation import Annotation
 
 COVERED = 0.1
-
 """Part of an image under another one from which on it is hidden by it."""
 
+# With these, what lies below still shows.
 SEE_THROUGH = ("additive", "minimum", "multiplicative")
 
 
@@ -147,6 +147,7 @@ class Screen:
         at = centre[-2:]
         if (at < low[shown_axes]).any() or (at > high[shown_axes]).any():
             centre[-2:] = (low[shown_axes] + high[shown_axes]) / 2
+            # (z, y, x), of which z does not count in 2D.
             camera.center = tuple(centre)
 
 

@@ -162,6 +162,7 @@ class StrokeTracker(QObject):  # type: ignore[misc]
         """Return what the tool paints, None where it is not followed."""
         known = self._mask.mode in ("paint", "erase", "fill")
         flat = len(event.dims_displayed) == 2 and self._in_plane
+        # 1 is vispy's left button; the right one encircles.
         if not (flat and known and event.button == 1):
             return None
         return 0 if self._mask.mode == "erase" else int(self._mask.selected_label)
@@ -184,6 +185,8 @@ class StrokeTracker(QObject):  # type: ignore[misc]
     def _paint_polygon(self, points: ArrayLike, new_label: int) -> None:
         """Paint as the layer does and count what a polygon confirms."""
         corners = np.asarray(points, int)
+        # napari does not say on which slice: it is told by the axes along which no
+        # corner differs.
         fixed = np.ptp(corners, axis=0) == 0
         a, b = np.flatnonzero(~fixed)[-2:] if (~fixed).sum() == 2 else self._last_axes
         fixed[[a, b]] = True

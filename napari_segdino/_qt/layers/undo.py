@@ -63,6 +63,8 @@ def planes_of(step: Sequence[Any], lead_shape: tuple[int, ...]) -> set[int]:
 
 def _at(indices: Sequence[Any], lead_shape: tuple[int, ...]) -> set[int]:
     """Planes of pixels at these positions along the leading axes."""
+    # A stroke may have a hundred thousand pixels, mostly on one plane: no need to find
+    # the plane of each.
     ends = [(int(np.min(i)), int(np.max(i))) for i in indices]
     if all(low == high for low, high in ends):
         return {int(np.ravel_multi_index([low for low, _ in ends], lead_shape))}
@@ -153,6 +155,7 @@ def keeping_redo(
         else:
             kept.append(step)
     yield
+    # Something is left where nothing was drawn after all.
     if not stack:
         stack.extend(reversed(kept))
 
@@ -200,6 +203,7 @@ class UndoKeys(QObject):  # type: ignore[misc]
     def close(self) -> None:
         """Give the keys back."""
         for layer in (self._annotation.mask, self._annotation.marks):
+            # None unbinds.
             layer.bind_key(UNDO, None)
             layer.bind_key(REDO, None)
 

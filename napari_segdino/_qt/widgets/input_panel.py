@@ -93,6 +93,7 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
             self.changed.emit(chosen)
             return
         with signals_blocked(self):
+            # The last one stays checked: without a channel there is no image.
             item.setCheckState(Qt.CheckState.Checked)
 
 

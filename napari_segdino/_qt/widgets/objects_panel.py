@@ -136,6 +136,7 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
         if order == Qt.SortOrder.DescendingOrder:
             # Turned round by rank: equal rows stay in their order this way too.
             ranks = -ranks
+        # The arrays stay as they are: only the order in which rows read them changes.
         self._order = self._order[np.argsort(ranks, kind="stable")]
         self.endResetModel()
 
@@ -200,6 +201,7 @@ class ObjectTable(QTableView):  # type: ignore[misc]
             if row is None:
                 self.clearSelection()
             else:
+                # This emits what a click on the row does.
                 self.setCurrentIndex(self.items.index(row, 0))
         finally:
             self._background = False

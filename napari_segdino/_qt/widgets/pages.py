@@ -34,6 +34,7 @@ class ColumnScroll(QScrollArea):  # type: ignore[misc]
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow the column when its contents or their style change."""
+        # QScrollArea listens to its widget by itself: no filter has to be installed.
         if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
             self._fit()
         return bool(super().eventFilter(watched, event))

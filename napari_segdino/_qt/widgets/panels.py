@@ -213,6 +213,7 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.way_out = QPushButton()
         self._act: Callable[[], None] = lambda: None
+        # Looked up with every click: each offer puts another function there.
         self.way_out.clicked.connect(lambda: self._act())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)

@@ -254,7 +254,6 @@ CURVE = QSize(270, 130)
 COLUMNS = ("Slice", "Class", "Dice", "HD95")
 
 SCORE_ROWS = 5
-
 """Seen at once; the rest is scrolled."""
 
 

@@ -108,6 +108,7 @@ class SliceStrip(QWidget):  # type: ignore[misc]
 
     def event(self, event: QEvent) -> bool:
         """Tell of the cell under the mouse."""
+        # Qt has no method to override for tool tips.
         if isinstance(event, QHelpEvent):
             number = self.cell(event.pos().x())
             if number is not None:

@@ -81,6 +81,7 @@ class Drawing:
                 self._update = self._history.trained(self.annotation.key, result)
                 self._probe = self._update.after
             case Proposal():
+                # Of no probe: it does not get out of date when one learns.
                 self.annotation.writer.add(Piece(result.plane, result.labels))
             case PlaneUpdate():
                 self.parts.append(result)
@@ -99,6 +100,7 @@ class Drawing:
         cancelled : bool
             What is left is not wanted any more.
         """
+        # Also where it was cancelled: what it has drawn by then can be gone back over.
         if self._update is not None:
             self._history.add_masks(self.annotation.key, self._update, self.parts)
         if cancelled:

@@ -41,6 +41,7 @@ class IdleTask(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._controller = controller
         self._waiting: dict[str, tuple[float, Callable[[], Job | None]]] = {}
+        # PyQt and PySide take properties and signals of a Qt object as keywords.
         self._timer = QTimer(self, singleShot=True, timeout=self._begin)
         controller.annotations.pressed.connect(self.disturb)
         controller.annotations.marks_changed.connect(self.disturb)
@@ -62,6 +63,7 @@ class IdleTask(QObject):  # type: ignore[misc]
         delay : float
             Seconds to wait at least.
         """
+        # Not time.time(): the clock of the machine may be set while somebody waits.
         self._waiting[name] = time.monotonic() + delay, make
         self._wake()
 
@@ -90,6 +92,7 @@ class IdleTask(QObject):  # type: ignore[misc]
             What a signal or napari hands over; it does not count.
         """
         self._controller.runner.cancel_background()
+        # What was to come later than that still does.
         earliest = time.monotonic() + REST
         self._waiting = {
             name: (max(due, earliest), make)
@@ -131,6 +134,8 @@ class IdleTask(QObject):  # type: ignore[misc]
             self._wake()
         else:
             end = partial(self._on_end, name, make, job.on_end)
+            # Nobody waits for it, so its failure interrupts nobody: it goes to the log
+            # alone.
             job = replace(job, background=True, on_error=_failed, on_end=end)
             controller.runner.start(job)
 

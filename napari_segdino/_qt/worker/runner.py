@@ -39,6 +39,8 @@ class TaskWorker(GeneratorWorker):  # type: ignore[misc]
         try:
             result = super().work()
         finally:
+            # Locks and files of a job that was told to quit are let go here and now,
+            # not when Python collects the generator.
             self._gen.close()
         if isinstance(result, RuntimeError) and not self._is_deleted():
             # Raised inside the generator: superqt handed it back, as if the
@@ -49,6 +51,8 @@ class TaskWorker(GeneratorWorker):  # type: ignore[misc]
     def _is_deleted(self) -> bool:
         """Whether Qt has gone while this was at work, as when the user quits."""
         try:
+            # The Python object outlives the C++ one, and whatever is asked of it then
+            # raises.
             self.signals.objectName()
         except RuntimeError:
             return True
@@ -179,6 +183,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
             return
         # What the worker still yields on its way to its next step is dropped by its
         # generation; the new job waits, since two never share a probe.
+        # From here on `busy` speaks of the job that waits.
         self._next, self._background = job, job.background
         self._end(cancelled=True)
         self._worker.quit()
@@ -210,6 +215,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
         with suppress(TypeError, RuntimeError):
             # napari's own slot takes no error (0.9.2, 0.10), and PySide6 gives it one.
             worker.errored.disconnect()
+        # `mine` goes along, so that what is delivered late is known by its job.
         worker.yielded.connect(partial(self._on_yielded, mine))
         worker.returned.connect(partial(self._on_returned, mine))
         worker.errored.connect(partial(self._on_errored, mine))
@@ -222,8 +228,11 @@ class TaskRunner(QObject):  # type: ignore[misc]
 
     def _ask(self, background: bool, source: Source) -> Future[bool]:
         """Pass a question on to the main thread; called in the worker's."""
+        # The job waits for a Future: a thread of Qt's pool runs no event loop, so that
+        # no signal could bring it the answer.
         answer: Future[bool] = Future()
         if background:
+            # Nobody asked for this job, so nobody is asked.
             answer.set_result(False)
         else:
             self.asked.emit(DownloadQuestion(source, answer))
