@@ -20,6 +20,7 @@ from napari_segdino.errors import (
     ModelFileError,
     WeightsError,
 )
+from napari_segdino.images.boxes import read_boxes
 from napari_segdino.images.planes import Planes, as_planes
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps
@@ -159,6 +160,28 @@ class FakeSegmenter:
         self.has_unsupervised = True
         means = np.array([pixels.mean() - 60, pixels.mean()])
         return self._draw("alike", means, image, **kwargs)
+
+    def iter_start(
+        self,
+        image: Any,
+        boxes: Sequence[tuple[float, ...]],
+        *,
+        labels: Sequence[int],
+        planes: Sequence[int],
+        marks: Any,
+        axes: str | None = None,
+    ) -> Steps[None]:
+        """The class is as bright as what a box holds, all else as what it leaves out.
+
+        As Segmenter it draws the whole plane.
+        """
+        source = as_planes(image, axes=axes)
+        (box,) = read_boxes(boxes, labels, planes, source.plane_shape, len(source))
+        pixels = source.read(box.plane).mean(-1)
+        inside = np.zeros(pixels.shape, bool)
+        inside[box.slices()] = True
+        self.means = np.array([np.median(pixels[~inside]), pixels[inside].max()])
+        return self._draw("box", self.means, image, axes=axes, planes=planes)
 
     def _draw(
         self,

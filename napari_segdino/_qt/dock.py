@@ -14,7 +14,7 @@ from napari_segdino._qt.controllers.automatic import (
     LiveRetrain,
     SliceOverview,
 )
-from napari_segdino._qt.controllers.clicks import ClickTool
+from napari_segdino._qt.controllers.clicks import StartTools
 from napari_segdino._qt.controllers.corrections import (
     Corrector,
     paint_what_is_picked,
@@ -106,9 +106,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.review = ReviewPanel(controller, current, self._go_to)
         self.tools = ToolsPanel()
         self.corrector = Corrector(self.tools, controller, current, self)
-        self.clicks = ClickTool(
-            self.tools.from_clicks, controller, current, self.classes.value, self
-        )
+        buttons, label = (self.tools.from_clicks, self.tools.box), self.classes.value
+        self.clicks = StartTools(*buttons, controller, current, label, self)
         self.follower = Follower(controller, self.review.idle, current, self)
         strip, uncertain = self.inputs.slices, self.review.suggest.most_uncertain
         self.slices = SliceOverview(strip, controller, current, uncertain, self)
@@ -232,6 +231,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             keys.key_of(keys.ACCEPT_TO_HERE): self.corrector.accept_to_here,
             keys.key_of(keys.INTERPOLATE): self.corrector.interpolate,
             keys.key_of(keys.FROM_CLICKS): self.tools.from_clicks.toggle,
+            keys.key_of(keys.BOX): self.tools.box.toggle,
             keys.key_of(keys.SHOW): self.corrector.toggle_mask,
             keys.key_of(keys.OUTLINE): self.tools.outline.toggle,
         }
@@ -273,8 +273,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """Paint this label from now on; 0 is background."""
         annotation = self._current_annotation()
         if annotation is not None:
-            brush = not self.tools.from_clicks.isChecked()
-            pick_label(self.viewer, annotation, label, take=brush)
+            pick_label(self.viewer, annotation, label, take=not self.clicks.in_hand)
 
     def _cancel(self) -> None:
         self.actions.cancel.setEnabled(False)
@@ -388,7 +387,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         annotation = self._current_annotation()
         self._last_marked = self.status.label.text()
         before, self._at_segment = self._at_segment, ()
-        if annotation is not None and not self.tools.from_clicks.isChecked():
+        if annotation is not None and not self.clicks.in_hand:
             take_brush(self.viewer, annotation, self.classes.value(), *before)
         # The layers of a project are there before anybody asks how they look.
         self.corrector.refresh()

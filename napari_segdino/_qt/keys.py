@@ -33,6 +33,7 @@ COPY_IN_TIME = "copy_to_next_time"
 ACCEPT_TO_HERE = "accept_to_here"
 INTERPOLATE = "interpolate"
 FROM_CLICKS = "click_to_start"
+BOX = "box_to_start"
 SHOW = "show_mask"
 OUTLINE = "outline"
 
@@ -48,6 +49,7 @@ DEFAULTS = {
     ACCEPT_TO_HERE: "Shift-E",
     INTERPOLATE: "Shift-I",
     FROM_CLICKS: "Shift-K",
+    BOX: "Shift-B",
     SHOW: "Shift-M",
     OUTLINE: "Shift-O",
 }
@@ -64,6 +66,7 @@ TEXTS = {
     ACCEPT_TO_HERE: "Accept the slices up to this one",
     INTERPOLATE: "Draw between two accepted slices",
     FROM_CLICKS: "Click to start",
+    BOX: "Box to start",
     SHOW: "Mask on or off",
     OUTLINE: "Outline or filled",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.compressed import Compressed
 from napari_segdino.errors import InputError
+from napari_segdino.images.boxes import Box
 from napari_segdino.images.planes import Planes
 from napari_segdino.inference.interpolate import interpolate_mask
 from napari_segdino.inference.predict import PartResult, PlaneResult
@@ -286,3 +288,47 @@ def iter_start(
         image.array, snapshot.marks, axes=image.axes, planes=planes, centre=centre
     )
     yield from foretell(steps)
+
+
+def iter_start_box(segmenter: Any, target: Marked, mask: Any, box: Box) -> Steps[None]:
+    """Draw what is in a box, and learn from it; outside the box the mask stays.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Learns and draws.
+    target : Marked
+        The image.
+    mask : array of int
+        Its mask, live.
+    box : Box
+        Around an object.
+
+    Yields
+    ------
+    Progress, Trained, PlaneResult, PlaneUpdate
+    """
+    image, index = target.planes, target.planes.index(box.plane)
+    before = fitted_state(segmenter)
+    # Only the box's own plane is read: a copy of one plane instead of the volume's.
+    marks = np.zeros(image.spatial_shape, np.asarray(target.marks[index]).dtype)
+    marks[index] = target.marks[index]
+    steps = segmenter.iter_start(
+        image.array,
+        [(box.y0, box.x0, box.y1, box.x1)],
+        labels=[box.label],
+        planes=[box.plane],
+        marks=marks,
+        axes=image.axes,
+    )
+    for step in foretell(steps):
+        if isinstance(step, PlaneResult):
+            yield Trained(before, fitted_state(segmenter))
+            seen = np.array(mask[index])
+            drawn = seen.copy()
+            drawn[box.slices()] = step.labels[box.slices()]
+            drawn = apply_marks(drawn, marks[index]).astype(seen.dtype, copy=False)
+            yield replace(step, labels=drawn)
+            yield PlaneUpdate(box.plane, Compressed.of(seen), Compressed.of(drawn))
+        elif not isinstance(step, PartResult):
+            yield step

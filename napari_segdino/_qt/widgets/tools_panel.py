@@ -39,10 +39,12 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.accept_to_here = QPushButton("Accept to here")
         self.interpolate = QPushButton("Interpolate")
         self.from_clicks = QPushButton("Click to start")
+        self.box = QPushButton("Box to start")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.outline = QCheckBox("Outline")
         self.from_clicks.setCheckable(True)
+        self.box.setCheckable(True)
         self._lay_out()
         keys.follow_keys(self, self._explain)
         self.opacity.valueChanged.connect(
@@ -68,10 +70,11 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         buttons.setSpacing(4)
         buttons.addWidget(self.accept, 0, 0, 1, 3)
         buttons.addWidget(self.copy, 0, 3, 1, 3)
-        buttons.addWidget(self.accept_to_here, 1, 0, 1, 2)
-        buttons.addWidget(self.interpolate, 1, 2, 1, 2)
-        buttons.addWidget(self.from_clicks, 1, 4, 1, 2)
-        buttons.addWidget(self.copy_in_time, 2, 0, 1, 6)
+        buttons.addWidget(self.accept_to_here, 1, 0, 1, 3)
+        buttons.addWidget(self.interpolate, 1, 3, 1, 3)
+        buttons.addWidget(self.from_clicks, 2, 0, 1, 3)
+        buttons.addWidget(self.box, 2, 3, 1, 3)
+        buttons.addWidget(self.copy_in_time, 3, 0, 1, 6)
         shown = QHBoxLayout()
         shown.setSpacing(6)
         shown.addWidget(QLabel("Mask"))
@@ -108,6 +111,10 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self.from_clicks.setToolTip(
             f"Click an object ({key(keys.FROM_CLICKS)}): the click is a mark of the "
             "class that is picked, and what looks alike is drawn."
+        )
+        self.box.setToolTip(
+            f"Drag a box around an object ({key(keys.BOX)}): it is drawn in the class "
+            "that is picked, and the model learns from it."
         )
         self.opacity.setToolTip(
             f"Opacity of the mask; {key(keys.SHOW)} turns it off and on"

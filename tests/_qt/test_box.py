@@ -1,0 +1,105 @@
+"""Box to start, with real drags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_segdino._qt.mouse import click, press_key, stroke
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+ALT = Qt.KeyboardModifier.AltModifier
+
+CORNERS = [(6, 6), (30, 25), (44, 44)]
+"""Around the square of 200 in ``plane``, on pixels of its background."""
+
+
+@pytest.fixture
+def boxer(make_user: Callable[..., Any], plane: np.ndarray) -> Any:
+    """A user of a window on screen with an empty mask and the tool in the hand."""
+    user = make_user(show=True)
+    user.open(plane)
+    user.wait(lambda: user.annotation is not None)
+    user.rest()
+    press_key(Qt.Key.Key_B, SHIFT)
+    return user
+
+
+def drag(user: Any, corners: list[tuple[float, float]]) -> None:
+    stroke(user.viewer, user.annotation.mask, corners)
+    user.rest()
+
+
+def test_a_drag_draws_what_is_in_the_box(boxer: Any, plane: Any) -> None:
+    camera = boxer.viewer.scene.camera.center
+    assert boxer.dock.tools.box.isChecked()
+    assert "Drag a box around an object" in boxer.status
+    drag(boxer, CORNERS)
+    mask = boxer.annotation.mask
+    np.testing.assert_array_equal(mask.data, plane == 200)
+    assert boxer.segmenter.calls == [("box", [0])]
+    assert not boxer.annotation.marks.data.any(), "a box paints nothing"
+    assert "Drawn from your box" in boxer.status
+    assert boxer.viewer.scene.camera.center == camera, "the view stays"
+    assert mask.mode == "pan_zoom", "ready for the next box"
+    assert boxer.dock.session.is_fitted
+
+
+def test_undo_takes_the_mask_and_what_was_learned_back(boxer: Any) -> None:
+    drag(boxer, CORNERS)
+    press_key(Qt.Key.Key_Z, CTRL)
+    boxer.rest()
+    assert not boxer.annotation.mask.data.any()
+    assert not boxer.dock.session.is_fitted
+
+
+def test_outside_the_box_the_mask_stays(boxer: Any, plane: Any) -> None:
+    mask = boxer.annotation.mask
+    drag(boxer, CORNERS)
+    first = mask.data.copy()
+    press_key(Qt.Key.Key_B, SHIFT)
+    stroke(boxer.viewer, mask, [(50, 55), (50, 65)])
+    boxer.rest()
+    painted = (mask.data > 0) & (first == 0)
+    assert painted.any()
+    press_key(Qt.Key.Key_B, SHIFT)
+    drag(boxer, CORNERS)
+    assert (mask.data[painted] > 0).all()
+    np.testing.assert_array_equal(mask.data[7:44, 7:44], first[7:44, 7:44])
+
+
+def test_a_box_of_background_is_refused(boxer: Any) -> None:
+    press_key(Qt.Key.Key_0, ALT)
+    assert boxer.dock.tools.box.isChecked(), "the tool stays in the hand"
+    drag(boxer, CORNERS)
+    assert boxer.segmenter.calls == []
+    assert boxer.status == "Pick a class first: a box is drawn around an object."
+
+
+def test_a_box_beside_the_image_is_refused(boxer: Any) -> None:
+    drag(boxer, [(-9, -9), (-6, -6), (-3, -3)])
+    assert not boxer.annotation.mask.data.any()
+    assert "must hold at least a pixel of the image" in boxer.status
+
+
+def test_a_click_is_no_box(boxer: Any) -> None:
+    drag(boxer, [(25, 25)])
+    assert boxer.segmenter.calls == []
+
+
+def test_one_tool_at_a_time(boxer: Any) -> None:
+    tools = boxer.dock.tools
+    press_key(Qt.Key.Key_K, SHIFT)
+    assert tools.from_clicks.isChecked() and not tools.box.isChecked()
+    assert boxer.annotation.mask.mouse_pan, "a drag moves the view again"
+    click(tools.box)
+    assert tools.box.isChecked() and not tools.from_clicks.isChecked()
+    assert not boxer.annotation.mask.mouse_pan
+    click(tools.box)
+    assert boxer.annotation.mask.mode == "paint"
+    assert not boxer.dock.clicks.in_hand
