@@ -239,12 +239,6 @@ def test_there_is_no_next_slice(scan: Any, make_user: Any, plane: Any) -> None:
     np.testing.assert_array_equal(scan.annotation.mask.data, before)
 
 
-def test_tools_without_a_mask(user: Any) -> None:
-    for tool in (user.dock.tools.accept, user.dock.tools.copy):
-        click(tool)
-        assert "Open an image first" in user.status
-
-
 # -- how the mask is shown -------------------------------------------------
 
 

@@ -14,7 +14,6 @@ from qtpy.QtTest import QTest
 
 from napari_segdino._qt import mouse
 from napari_segdino.errors import WeightsError
-from napari_segdino.progress import Progress
 
 
 def correct(user: Any) -> None:
@@ -353,14 +352,6 @@ def test_removing_a_class_removes_its_marks(user: Any, plane: Any) -> None:
 # -- bad input -------------------------------------------------------------
 
 
-def test_no_layer(user: Any) -> None:
-    for action in (user.dock.segment, user.dock.retrain):
-        action()
-        assert "Open an image first" in user.status
-    user.dock.files.export.click()
-    assert "Open an image first" in user.status
-
-
 def test_an_image_that_is_opened_is_no_longer_asked_for(
     user: Any, plane: np.ndarray
 ) -> None:
@@ -680,11 +671,3 @@ def test_export_where_nothing_can_be_written(user: Any, plane: Any) -> None:
     assert "saved to" not in user.status
     assert user.status
     assert user.annotation.mask.data.any()
-
-
-def test_progress_of_a_download_fits_the_bar(user: Any) -> None:
-    actions = user.dock.actions
-    actions.set_busy(True)
-    actions.show_progress(Progress(3_000_000_000, 6_000_000_000, "Downloading"))
-    assert actions.bar.value() * 2 == pytest.approx(actions.bar.maximum(), rel=0.01)
-    assert "Downloading" in actions.bar.format()

@@ -100,12 +100,6 @@ def test_cancel_stops_between_tiles(
     assert not list((tmp_path / "out").glob("*_mask.tif"))
 
 
-def test_what_is_missing_is_said(user: Any, no_popups: list[str]) -> None:
-    user.dock.folders.start()
-    user.rest()
-    assert user.status == "Choose the folder with the images first."
-
-
 def test_without_a_probe(user: Any, scans: Path, tmp_path: Path) -> None:
     panel = user.dock.folder
     panel.source.setValue(str(scans))

@@ -290,11 +290,6 @@ def test_cancel_gives_the_window_back_at_once(found: Any, held_watershed: Gate) 
     assert column(found, "pixels") == ["900", "9"]
 
 
-def test_without_a_mask(user: Any) -> None:
-    click(user.dock.objects.find)
-    assert "Open an image first" in user.status
-
-
 def test_probabilities_of_the_probe_part_objects(shown: Any) -> None:
     mask = shown.annotation.mask
     mask.paint((50, 60), 1)

@@ -180,7 +180,7 @@ def test_a_long_name_does_not_widen_the_dock(qtbot: Any) -> None:
 # -- series, objects, folders ------------------------------------------------
 
 
-def test_a_series_is_chosen_by_its_key_and_not_by_the_wheel(qtbot: Any) -> None:
+def test_a_series_is_chosen_by_its_key(qtbot: Any) -> None:
     combo, viewer = shown(qtbot, SeriesCombo()), ViewerModel()
     found = {"1.5": "chest", "1.6": "head"}
     header = {"path": "study", "series": "1.6", "all_series": found}
