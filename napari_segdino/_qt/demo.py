@@ -38,7 +38,7 @@ HINT = (
 )
 
 
-def has_display() -> bool:
+def _has_display() -> bool:
     """Whether windows can be shown; only Linux can be without a display."""
     if not sys.platform.startswith("linux"):
         return True
@@ -46,7 +46,7 @@ def has_display() -> bool:
 
 
 @contextmanager
-def virtual_display() -> Iterator[None]:
+def _virtual_display() -> Iterator[None]:
     """Run a virtual display for the child processes that are started inside.
 
     Raises
@@ -121,7 +121,7 @@ def run(output: Path, headless: bool | None = None) -> None:
         other.
     """
     if headless is None:
-        headless = not has_display()
+        headless = not _has_display()
     if not headless:
         viewer, dock = open_sample()
         dock.segment()
@@ -130,7 +130,7 @@ def run(output: Path, headless: bool | None = None) -> None:
     click.echo("Playing the story on a virtual display: nobody has to watch.")
     # A process of its own: Qt must be gone before its display goes.
     command = [sys.executable, "-m", "napari_segdino._qt.demo", str(output)]
-    with virtual_display():
+    with _virtual_display():
         played = subprocess.run(command, check=False)
     if played.returncode:
         raise SegDINOError("The demo did not play to its end; see above.")

@@ -149,7 +149,7 @@ class Keys:
         self, viewer: Viewer, actions: Mapping[str, Callable[[], Any]]
     ) -> None:
         self._viewer = viewer
-        # Others may have bound the same keys before.
+        # Others may have bound the same keys before; bind_key returns what it replaces.
         self._before = {
             key: viewer.bind_key(key, _ignoring_viewer(action), overwrite=True)
             for key, action in actions.items()

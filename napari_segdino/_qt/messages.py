@@ -30,6 +30,7 @@ def sentence(error: BaseException) -> str:
     """
     if isinstance(error, SegDINOError):
         return str(error)
+    # CUDA and MPS raise errors of their own, which have these words in common.
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
         return "There is not enough memory: choose a smaller encoder or the CPU."
     first = str(error).strip().splitlines()[:1]

@@ -40,6 +40,7 @@ class WindowState:
     autosave: Autosave | None = None
 
 
+# Weak: a window that is closed takes its state along.
 _states: WeakKeyDictionary[Any, WindowState] = WeakKeyDictionary()
 
 

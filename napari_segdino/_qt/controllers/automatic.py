@@ -127,6 +127,8 @@ class Follower(QObject):  # type: ignore[misc]
         """Let go of the window."""
         self._soon.stop()
         self._idle.drop("follow")
+        # The viewer and the session outlive the dock; the controller goes with it, and
+        # with it what is connected to its signals.
         self._controller.viewer.dims.events.current_step.disconnect(self._on_moved)
         self._controller.session.probe_changed.disconnect(self.refresh)
 
@@ -167,12 +169,13 @@ class Follower(QObject):  # type: ignore[misc]
         settings = controller.session.settings
         if annotation is None or not settings.follow or settings.whole_volume:
             return None
+        # In 3D no slice is on screen.
         if not controller.session.is_fitted or annotation.viewer.dims.ndisplay != 2:
             return None
         # A probe that was loaded has no number before it is noted.
         controller.history.note()
         plane, probe = annotation.shown(), controller.history.present
-        if not is_due(annotation, plane, probe):
+        if not _is_due(annotation, plane, probe):
             return None
         steps = partial(
             controller.session.segmenter.iter_predict,
@@ -316,7 +319,7 @@ class SliceOverview(QObject):  # type: ignore[misc]
             go_to(annotation.viewer, annotation, shown - shown % depth + number)
 
 
-def is_due(annotation: Annotation, plane: int, probe: int) -> bool:
+def _is_due(annotation: Annotation, plane: int, probe: int) -> bool:
     """Whether a plane has to be drawn with a probe that the user did not refuse.
 
     Parameters

@@ -54,6 +54,7 @@ def take_brush(
         viewer.layers.selection.active = annotation.mask
         side = min(annotation.planes.plane_shape)
         annotation.mask.brush_size = int(np.clip(side // 40, 3, 30))
+    # There is a tool in the hand, which stays.
     elif annotation.mask.mode != "pan_zoom":
         return
     pick_label(viewer, annotation, label)

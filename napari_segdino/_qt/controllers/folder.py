@@ -121,6 +121,7 @@ class FolderPanel(QWidget):  # type: ignore[misc]
             self.probe.value(),
             "" if suffix == AS_THE_SCAN else suffix,
             self.resume.isChecked(),
+            # A scheduler has workers of its own.
             0 if self.scheduler.text().strip() else self.workers.value(),
             self.scheduler.text().strip(),
         )

@@ -149,6 +149,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         shape = tuple(annotation.mask.data.shape)
         layer = find_layer(viewer, annotation.image, "objects", shape)
         if layer is None or not is_ours(layer):
+            # napari selects what is added, and the brush would paint there.
             active = viewer.layers.selection.active
             layer = make_layer(
                 viewer,

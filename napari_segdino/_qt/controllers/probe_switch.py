@@ -56,6 +56,8 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
         controller, session = self._controller, self._controller.session
         if "head" in changes:
             changes = {"recipe": None} | changes  # recipes are each a head's own
+        # The job that begins now takes the place of one that is at work, and has to
+        # make its changes as well.
         self._changes |= changes
         annotation = controller.annotations.get(image) if image is not None else None
         steps = partial(

@@ -85,6 +85,7 @@ class Projects(QObject):  # type: ignore[misc]
         state = take_state(
             controller.session, list(controller.annotations), controller.history
         )
+        # Before it is written: later changes are not in it and go on being kept.
         asked = self.autosaver.asked
         self._controller.runner.start(
             Job(

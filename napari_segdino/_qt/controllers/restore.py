@@ -123,7 +123,7 @@ class Restorer(QObject):  # type: ignore[misc]
             done()
             return
         saved = self._queue.pop(0)
-        image = bring_image(self._viewer, saved)
+        image = _bring_image(self._viewer, saved)
         if image is None or not self._lay(image, saved):
             self.waiting.append(saved)
         QTimer.singleShot(EVENT_LOOP_PAUSE_MS, partial(self._next, done))
@@ -177,7 +177,7 @@ class Restorer(QObject):  # type: ignore[misc]
         self.waiting_changed.emit()
 
 
-def bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
+def _bring_image(viewer: Viewer, saved: SavedImage) -> Image | None:
     """Find the layer of an image, or open its file; None if neither can be.
 
     Parameters
@@ -208,7 +208,7 @@ def _open_channels(viewer: Viewer, entry: ImageEntry) -> None:
     """Open the files of channels that lie in other files than the image."""
     here = {origin(x).path for x in viewer.layers if isinstance(x, Image)}
     for channel in entry.channels:
-        path = found_beside(channel.path, entry.path)
+        path = _found_beside(channel.path, entry.path)
         if path and str(path) not in here:
             here.add(str(path))
             _open_file(viewer, str(path), channel.reader)
@@ -304,7 +304,7 @@ def _find_channels(viewer: Viewer, entry: ImageEntry) -> Image | None:
     return join(layers, [c.used for c in entry.channels]) if layers else None
 
 
-def found_beside(path: str, home: str) -> Path | None:
+def _found_beside(path: str, home: str) -> Path | None:
     """Find a file where it was, or in the folder of another one that moved with it.
 
     Parameters

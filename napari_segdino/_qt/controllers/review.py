@@ -68,6 +68,7 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
         by : int
             Either -1 or 1.
         """
+        # A job at work would go on with the probe that is put away.
         self._controller.when_free(partial(self._step, by))
 
     def _step(self, by: int) -> None:

@@ -139,6 +139,7 @@ class Suggester(QObject):  # type: ignore[misc]
         """Go to what stands behind a row of the list."""
         annotation = self._current()
         if isinstance(thing, str):
+            # By name: the image may be gone by the time its row is picked.
             images = images_of(self._controller.viewer)
             named = [layers[0] for layers in images if name_of(layers) == thing]
             if named:
@@ -264,6 +265,7 @@ class Suggester(QObject):  # type: ignore[misc]
             annotation.planes,
             annotation.marks.data,
             wanted,
+            # A copy: the worker reads it while the main thread goes on writing.
             dict(known),
         )
 

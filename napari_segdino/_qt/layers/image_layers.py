@@ -88,6 +88,7 @@ def planes_like(image: Image, data: Any, channels: bool) -> Planes:
         raise InputError("A line of pixels is no image: it needs height and width.")
     if lead > len(_LEADING):
         raise InputError(f"An image of {len(data.shape)} axes has too many of them.")
+    # Images over time are no volume: neighbours in time are not smoothed together.
     over_time = lead == 1 and str(image.axis_labels[-3]).lower() in ("t", "time")
     letters = {0: "", 1: "T" if over_time else "Z"}.get(lead, _LEADING[:lead])
     if lead > 2:

@@ -83,6 +83,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         self.planes, self.mask, self.marks, self.shown = planes, mask, marks, shown
         self._fresh, self._seen = state.fresh, state.seen
         self._histories = state.histories
+        # Counted: one edit of the program's may lie within another.
         self._silent = 0
         # Planes that may have been changed out of sight, by undo, a script or a brush
         # of three dimensions.

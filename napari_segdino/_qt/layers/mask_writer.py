@@ -79,7 +79,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
         self._open = False
         self._finishing = False
         self._timer = QTimer(self, singleShot=True, timeout=self._draw_some)
-        mask_sync.pressed.connect(self.close_step)
+        mask_sync.pressed.connect(self._close_step)
         mask_sync.released.connect(self._wake)
 
     def add(self, piece: Piece) -> None:
@@ -100,12 +100,12 @@ class MaskWriter(QObject):  # type: ignore[misc]
 
     def drop(self) -> None:
         """Forget what has not been drawn yet."""
-        self.close_step()
+        self._close_step()
         self._queue.clear()
         self._timer.stop()
         self._finishing = False
 
-    def close_step(self) -> None:
+    def _close_step(self) -> None:
         """Make what has been drawn so far one step for undo."""
         self._row = 0
         if self._begun is not None:
@@ -135,7 +135,7 @@ class MaskWriter(QObject):  # type: ignore[misc]
             self._wake()
         elif self._finishing:
             self._finishing = False
-            self.close_step()
+            self._close_step()
             self.finished.emit()
 
     def _draw_rows(self, piece: Piece) -> None:

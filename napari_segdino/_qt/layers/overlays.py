@@ -251,6 +251,7 @@ def insert_unselected(viewer: Viewer, layer: Layer, below: Layer) -> None:
     below : napari.layers.Layer
         Right under it.
     """
+    # napari selects what is added, and the brush would paint there.
     active = viewer.layers.selection.active
     at = viewer.layers.index(below) + 1
     viewer.layers.insert(at, layer)

@@ -39,6 +39,7 @@ def ask_save_probe(parent: QWidget) -> Path | None:
     if not chosen:
         return None
     path = Path(chosen)
+    # Not every system's dialog adds the suffix of its filter.
     return path if path.suffix else path.with_suffix(_PROBE_ENDING)
 
 
@@ -60,7 +61,7 @@ def ask_load_probe(parent: QWidget) -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def mask_filters(suffix: str) -> dict[str, str]:
+def _mask_filters(suffix: str) -> dict[str, str]:
     """List the formats of masks, that of a suffix first.
 
     Parameters
@@ -99,7 +100,7 @@ def ask_export_mask(parent: QWidget, name: str, suffix: str) -> Path | None:
     pathlib.Path or None
         A name without a suffix gets that of the format chosen.
     """
-    filters = mask_filters(suffix)
+    filters = _mask_filters(suffix)
     chosen, shown = QFileDialog.getSaveFileName(
         parent, "Export mask", f"{safe_name(name)}{suffix}", ";;".join(filters)
     )

@@ -79,6 +79,7 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
 
     def sizeHint(self) -> QSize:
         """As many rows as there are, up to four."""
+        # A list of Qt's asks for the same height whatever it holds.
         row = self.sizeHintForRow(0) if self.count() else 0
         height = row * min(ROWS_SHOWN, self.count()) + 2 * self.frameWidth()
         return QSize(super().sizeHint().width(), height)
@@ -203,6 +204,7 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
             self.setValue(chosen)
             self.valueChanged.emit(chosen)
         else:
+            # Back from the entry that asks for a file.
             self.setValue(self._value)
 
 

@@ -107,6 +107,7 @@ class ModelPanel(Collapsible):
         self.sides.editingFinished.connect(self._on_features)
         self.flips.clicked.connect(self._on_features)
         self.slices.textActivated.connect(self._on_features)
+        # Not valueChanged: each digit that is typed would begin a new probe.
         self.neighbours.editingFinished.connect(self._on_features)
         self.fusion.textActivated.connect(self._on_predicting)
         self.regularise.clicked.connect(self._on_predicting)
@@ -135,6 +136,7 @@ class ModelPanel(Collapsible):
             slices=self.slices.currentText(),
             neighbours=self.neighbours.value(),
         )
+        # None follows the head: another one brings its own.
         new = None if features == made else features
         if new != self._settings.features:
             self.changed.emit("features", new)

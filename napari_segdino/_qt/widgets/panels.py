@@ -74,6 +74,7 @@ def make_narrow(combo: QComboBox, letters: int = 8) -> None:
     letters : int
         Of the widget's font.
     """
+    # Else it is as wide as its longest entry, and the dock with it.
     combo.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )

@@ -116,6 +116,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
         self.uncertainty.setToolTip(
             "A layer that is bright where the probe is uncertain; it follows Retrain"
         )
+        # Else Qt measures each row, of which a volume may have a thousand.
         self.list.setUniformItemSizes(True)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         # Nothing below jumps when the list fills.
@@ -338,6 +339,7 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.idle.setChecked(True)
         self.idle.setToolTip("After each Retrain, once you do nothing else")
         self.curve.setFixedHeight(CURVE.height())
+        # A label is never narrower than its picture, unless it is told.
         self.curve.setMinimumWidth(1)
         self.curve.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.curve.setWordWrap(True)

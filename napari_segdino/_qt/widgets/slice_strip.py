@@ -94,6 +94,7 @@ class SliceStrip(QWidget):  # type: ignore[misc]
         for number in self.uncertain:
             middle = (number + 0.5) * width
             painter.fillRect(QRectF(middle - 1.5, 0, 3, 5), QColor(UNCERTAIN))
+        # Three pixels at least, to be seen where a cell is narrower than one.
         frame = QRectF(self.current * width, 0.5, max(3.0, width - gap), height - 1)
         painter.setPen(self.palette().windowText().color())
         painter.drawRect(frame)
