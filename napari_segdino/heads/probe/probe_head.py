@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -175,12 +176,13 @@ class ProbeHead(Head):
         """Fit the basis when there are other tiles than last time."""
         from napari_segdino.heads.probe.components import fit_basis
 
-        listed = list(samples.values())
         # Perceptrons read the blocks side by side; only the kernel gains from fewer
         # components.
-        fitted_on = frozenset(samples), not any(s.whole for s in listed)
+        joint = not any(s.whole for s in samples.values())
+        chosen = _tiles_of_basis(samples)
+        fitted_on = frozenset(chosen), joint
         if self._basis is None or self._fitted_on != fitted_on:
-            self._basis = fit_basis(listed, joint=fitted_on[1])
+            self._basis = fit_basis(list(chosen.values()), joint=joint)
             self._fitted_on = fitted_on
         return self._basis
 
@@ -259,6 +261,19 @@ class ProbeHead(Head):
         ):
             raise ValueError("samples are of other features than the probe")
         return with_boxes(probe, samples), samples
+
+
+def _tiles_of_basis(samples: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Which tiles the basis is fitted to: all, or some slices of one volume.
+
+    Slices of a volume look alike. A new basis for each that is painted on would make
+    the vectors of all slices anew, so it is made for the second, fourth, eighth.
+    """
+    images = {None if s.image is None else int(s.image) for s in samples.values()}
+    if len(images) > 1 or None in images:
+        return dict(samples)
+    count = 1 << (len(samples).bit_length() - 1)
+    return dict(itertools.islice(samples.items(), count))
 
 
 def _corrected(
