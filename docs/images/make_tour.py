@@ -20,7 +20,7 @@ import napari
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
@@ -46,21 +46,35 @@ STROKES = [
 MAX_BYTES = 3_000_000
 
 
+class Pointer(QObject):
+    """Follows the mouse over a widget; `at` is its place in the window."""
+
+    def __init__(self, widget: QWidget, window: QWidget) -> None:
+        super().__init__(widget)
+        self.at, self._window = window.rect().center(), window
+        widget.installEventFilter(self)
+
+    def eventFilter(self, widget: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.MouseMove:
+            self.at = widget.mapTo(self._window, event.pos())
+        return False
+
+
 class Film:
     """A window with two images and the dock, and the frames taken of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: napari.Viewer) -> None:
         self.frames: list[Image.Image] = []
         self.times: list[int] = []
-        self.viewer = napari.Viewer(title="SegDINO")
+        self.viewer = viewer
         tissue = np.asarray(sample_scan("tissue").data)
         self.second = self.viewer.add_image(tissue[SECOND], name="tissue 2", rgb=True)
         self.first = self.viewer.add_image(tissue[FIRST], name="tissue 1", rgb=True)
         self.dock = add_dock(self.viewer)
         self.dock.session.change_class(1, name="stained", color=COLOUR)
         self.viewer.window.resize(*WINDOW)
-        self.pointer = QPoint(WINDOW[0] // 2, WINDOW[1] // 2)
         QTest.qWait(1500)
+        self.pointer = Pointer(mouse.find_canvas(), viewer.window._qt_window)
         for widget in QApplication.allWidgets():
             # napari's words about PyQt5 would lie over the pictures.
             if type(widget).__name__ == "NapariQtNotification":
@@ -76,15 +90,14 @@ class Film:
         QTest.qWait(60)
         shot: NDArray[np.uint8] = self.viewer.screenshot(canvas_only=False, flash=False)
         frame = Image.fromarray(shot[..., :3])
-        draw_pointer(frame, self.pointer)
+        draw_pointer(frame, self.pointer.at)
         self.frames.append(frame.resize(PICTURE, Image.Resampling.LANCZOS))
         self.times.append(milliseconds)
 
-    def point_at(self, widget: QWidget, place: QPoint | None = None) -> None:
-        """Put the pointer on a widget, in its middle if no place is given."""
+    def point_at(self, widget: QWidget) -> None:
+        """Put the pointer in the middle of a widget."""
         window = self.viewer.window._qt_window
-        place = widget.rect().center() if place is None else place
-        self.pointer = widget.mapTo(window, place)
+        self.pointer.at = widget.mapTo(window, widget.rect().center())
 
     def press(self, button: QWidget) -> None:
         """Click a button, and wait until what it sets off is done."""
@@ -103,11 +116,8 @@ class Film:
         mask = self.annotation.mask
         self.dock.classes.pick(label)
         dense = along(points, 8)
-        canvas = mouse.find_canvas()
         for start, end in zip(dense[:-1], dense[1:], strict=True):
             mouse.stroke(self.viewer, mask, [start, end])
-            place = mouse.canvas_position(self.viewer, mask, end)
-            self.point_at(canvas, place)
             self.take(110)
         self.times[-1] = 700
 
@@ -139,9 +149,9 @@ def draw_pointer(frame: Image.Image, at: QPoint) -> None:
     ImageDraw.Draw(frame).polygon(corners, fill="white", outline="black")
 
 
-def play() -> Film:
+def play(viewer: napari.Viewer) -> Film:
     """Segment, paint three strokes, retrain, go to the next image."""
-    film = Film()
+    film = Film(viewer)
     film.dock.inputs.image.setValue(film.first)
     film.take(1500)
     film.press(film.dock.actions.segment)
@@ -156,7 +166,6 @@ def play() -> Film:
     film.press(film.dock.actions.segment)
     film.take(3500)
     film.dock.release()
-    film.viewer.close()
     return film
 
 
@@ -169,7 +178,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # No unsaved work of the user's is offered, and none is left behind.
         os.environ["XDG_DATA_HOME"] = folder
-        film = play()
+        viewer = napari.Viewer(title="SegDINO")
+        film = play(viewer)
+        viewer.close()
     if args.frames:
         args.frames.mkdir(parents=True, exist_ok=True)
         for number, frame in enumerate(film.frames):
