@@ -37,7 +37,7 @@ def find_canvas() -> QWidget:
     raise LookupError("No window is shown.")
 
 
-def _canvas_position(viewer: Viewer, layer: Layer, point: Sequence[float]) -> QPoint:
+def canvas_position(viewer: Viewer, layer: Layer, point: Sequence[float]) -> QPoint:
     """Return where a pixel of the slice shown is on the canvas.
 
     Parameters
@@ -76,7 +76,7 @@ def stroke(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> N
         At least one.
     """
     canvas = find_canvas()
-    path = [_canvas_position(viewer, layer, p) for p in points]
+    path = [canvas_position(viewer, layer, p) for p in points]
     _send(canvas, QEvent.Type.MouseMove, path[0], NONE, NONE)
     _send(canvas, QEvent.Type.MouseButtonPress, path[0], LEFT, LEFT)
     for place in (*path, path[-1]):
@@ -99,7 +99,7 @@ def polygon(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) -> 
         Its corners.
     """
     canvas = find_canvas()
-    path = [_canvas_position(viewer, layer, p) for p in points]
+    path = [canvas_position(viewer, layer, p) for p in points]
     for place in path:
         _send(canvas, QEvent.Type.MouseMove, place, NONE, NONE)
         QTest.qWait(PAUSE)
@@ -124,7 +124,7 @@ def encircle(viewer: Viewer, layer: Layer, points: Sequence[Sequence[float]]) ->
     points : sequence of (y, x)
         The way; back at the first point the circle closes.
     """
-    canvas, first = find_canvas(), _canvas_position(viewer, layer, points[0])
+    canvas, first = find_canvas(), canvas_position(viewer, layer, points[0])
     _send(canvas, QEvent.Type.MouseMove, first, NONE, NONE)
     _send(canvas, QEvent.Type.MouseButtonPress, first, RIGHT, RIGHT)
     QTest.qWait(PAUSE)
@@ -146,7 +146,7 @@ def move(viewer: Viewer, layer: Layer, point: Sequence[float]) -> None:
     point : sequence of float
         In pixels of the layer, along the axes on screen.
     """
-    place = _canvas_position(viewer, layer, point)
+    place = canvas_position(viewer, layer, point)
     QTest.qWait(PAUSE)
     _send(find_canvas(), QEvent.Type.MouseMove, place, NONE, NONE)
     QTest.qWait(PAUSE)
