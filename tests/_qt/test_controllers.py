@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_segdino._qt.controllers.automatic import SliceOverview
 from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
-from napari_segdino._qt.controllers.clicks import ClickTool, is_click
+from napari_segdino._qt.controllers.clicks import StartTools, is_click
 from napari_segdino._qt.controllers.corrections import (
     BUSY,
     Corrector,
@@ -166,11 +166,16 @@ def test_a_hand_that_shakes_still_clicks() -> None:
 def test_a_click_is_a_dot_and_draws_what_looks_alike(
     headless: Any, plane: Any, qtbot: Any
 ) -> None:
-    button, current = QPushButton(), list[Any]()
-    qtbot.addWidget(button)
-    button.setCheckable(True)
-    tool = ClickTool(
-        button, headless.controller, lambda: current[0] if current else None, lambda: 1
+    button, box, current = QPushButton(), QPushButton(), list[Any]()
+    for one in (button, box):
+        qtbot.addWidget(one)
+        one.setCheckable(True)
+    tool = StartTools(
+        button,
+        box,
+        headless.controller,
+        lambda: current[0] if current else None,
+        lambda: 1,
     )
     refused: list[str] = []
     tool.refused.connect(refused.append)
