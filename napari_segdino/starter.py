@@ -56,6 +56,63 @@ class Starter(Estimator):
         pipeline = yield from self.iter_pipeline()
         yield from iter_group(pipeline, source, n_classes, planes, centre)
 
+    def iter_adopt_mask(
+        self,
+        image: Any,
+        mask: Any,
+        *,
+        volume: bool | None = None,
+        axes: str | None = None,
+    ) -> Steps[None]:
+        """Learn from a mask that something else made, which strokes outvote.
+
+        Its borders count less than what is inside, and every stroke on a plane makes it
+        weigh less there. A mask that is right is better given to ``fit``, as marks:
+        see :func:`napari_segdino.marks.marks_from_mask`.
+
+        Parameters
+        ----------
+        image : array
+            As for ``fit``.
+        mask : array of int
+            The image's spatial shape: 0 background, 1.. classes. Planes without any
+            class are left out.
+        volume, axes : optional
+            As for ``fit``.
+
+        Yields
+        ------
+        Progress
+
+        Raises
+        ------
+        InputError
+            If there is no class in it, if shapes do not fit, or if the head learns from
+            strokes or masks alone.
+        """
+        ((source, mask),) = pair_up([image], [mask], volume, axes)
+        planes = [p for p in range(len(source)) if np.any(mask[source.index(p)])]
+        if not planes:
+            raise InputError("The mask is empty: there is nothing to learn from.")
+        channels = self.check_channels([source])
+        pipeline = yield from self.iter_pipeline()
+        self._check_learns_weakly(pipeline)
+        # torch is imported with it.
+        from napari_segdino.heads.probe.given_mask import iter_sample_mask
+
+        cut = cuts_of(source, "Z", pipeline.feature_settings.neighbours)["Z"]
+        how = pipeline.extractor.seeing(cut), pipeline.feature_settings, pipeline.seed
+        found = yield from iter_sample_mask(cut, mask, planes, *how)
+        samples = getattr(self, "samples_", {}) | found
+        yield from self._iter_train(pipeline, samples, channels)
+
+    def _check_learns_weakly(self, pipeline: Pipeline) -> None:
+        if not pipeline.head.one_class_is_enough:
+            raise InputError(
+                f"A box or a given mask starts a probe; the head {self.head} learns "
+                "from strokes and whole masks."
+            )
+
     def iter_from_clicks(
         self,
         image: Any,
@@ -193,10 +250,7 @@ class Starter(Estimator):
             ((source, marks),) = pair_up([image], [marks], volume, axes)
         channels = self.check_channels([source])
         pipeline = yield from self.iter_pipeline()
-        if not pipeline.head.one_class_is_enough:
-            raise InputError(
-                f"A box starts a probe; the head {self.head} learns from strokes."
-            )
+        self._check_learns_weakly(pipeline)
         samples = dict(getattr(self, "samples_", {}))
         tiles = yield from _iter_learn_boxes(pipeline, samples, source, wanted, marks)
         yield from self._iter_train(pipeline, samples, channels)

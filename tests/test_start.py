@@ -5,6 +5,7 @@ import pytest
 
 from napari_segdino import Segmenter
 from napari_segdino.errors import InputError
+from napari_segdino.progress import drive
 
 Y, X = np.mgrid[:96, :128]
 DISC = (Y - 48) ** 2 + (X - 40) ** 2 < 22**2
@@ -85,7 +86,7 @@ def test_a_box_on_a_slice_draws_that_slice(segmenter, image):
 
 
 def test_heads_that_learn_from_masks_refuse_a_box(image):
-    with pytest.raises(InputError, match="A box starts a probe; the head segdino_v2"):
+    with pytest.raises(InputError, match="starts a probe; the head segdino_v2"):
         Segmenter("efficientnet_lite0", head="segdino_v2").start(image, [DISC_BOX])
 
 
@@ -93,3 +94,35 @@ def test_a_refused_box_leaves_the_estimator_as_it_was(segmenter, image):
     with pytest.raises(InputError, match="at least a pixel"):
         segmenter.start(image, [(5, 5, 5, 9)])
     assert not segmenter.is_fitted
+
+
+def shifted(mask):
+    """As another tool draws it: beside the truth and too small."""
+    return np.roll(mask, (3, -3), (0, 1)) & mask
+
+
+def test_a_given_mask_teaches_and_strokes_outvote_it(segmenter, image):
+    wrong = shifted(DISC).astype(np.uint8)
+    drive(segmenter.iter_adopt_mask(image, wrong))
+    assert segmenter.n_classes_ == 2
+    mask = segmenter.predict(image)
+    assert dice(mask == 1, DISC | OTHER) > dice(wrong == 1, DISC | OTHER)
+    marks = np.zeros(image.shape, np.uint8)
+    for x in (90, 98, 106):
+        marks[44:56, x] = 1
+    after = segmenter.partial_fit(image, marks).predict(image)
+    assert (after == 1)[OTHER].mean() < (mask == 1)[OTHER].mean()
+
+
+def test_a_given_mask_of_some_slices_with_two_classes(segmenter, image):
+    volume = np.stack([image] * 3)
+    given = np.zeros(volume.shape, np.uint8)
+    given[1] = DISC + 2 * OTHER
+    drive(segmenter.iter_adopt_mask(volume, given, volume=True))
+    assert len(segmenter.samples_) == 1, "the planes that hold a class"
+    assert segmenter.n_classes_ == 3
+
+
+def test_an_empty_mask_is_refused(segmenter, image):
+    with pytest.raises(InputError, match="The mask is empty"):
+        drive(segmenter.iter_adopt_mask(image, np.zeros(image.shape, np.uint8)))

@@ -17,7 +17,7 @@ from napari_segdino.heads.probe.box_prior import (
     prior_logits,
     table_of,
 )
-from napari_segdino.heads.probe.boxes import BOX_FADE, CENTRED, add_boxes
+from napari_segdino.heads.probe.boxes import CENTRED, FADE, add_given
 from napari_segdino.heads.probe.samples import BOX, Sample
 from napari_segdino.images.boxes import Box
 
@@ -86,14 +86,14 @@ def test_the_prior_adds_to_the_logits_of_the_class_in_the_box():
 
 def test_strokes_on_the_same_tile_make_a_box_weigh_less():
     box = replace(sample([1, 2], [1, 2]), boxes=torch.zeros(1, 9))
-    alone = add_boxes({BOX + "a": box})
+    alone = add_given({BOX + "a": box})
     assert set(alone) == {"a"} and torch.equal(alone["a"].weights, box.weights)
     strokes = sample([1, 1, 2], [0, 0, 1])
-    both = add_boxes({"a": strokes, "b": strokes, BOX + "a": box})
+    both = add_given({"a": strokes, "b": strokes, BOX + "a": box})
     assert both["b"] is strokes
     assert both["a"].codes.tolist() == [1, 1, 2, 1, 2]
     np.testing.assert_allclose(
-        both["a"].weights, [0.5] * 3 + [0.5 * BOX_FADE**2] * 2, rtol=1e-6
+        both["a"].weights, [0.5] * 3 + [0.5 * FADE**2] * 2, rtol=1e-6
     )
     assert both["a"].strokes.tolist() == [0, 0, 1, 3, 4], "strokes of their own"
     assert both["a"].parts.tolist() == [1, 1, 1, 0, 0], "that count as none"

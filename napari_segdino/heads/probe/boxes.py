@@ -31,7 +31,7 @@ from napari_segdino.heads.probe.fit import (
     whiten,
 )
 from napari_segdino.heads.probe.model import KernelProbe, Probe, gaussian_kernel
-from napari_segdino.heads.probe.samples import BACKGROUND, BOX, Sample
+from napari_segdino.heads.probe.samples import BACKGROUND, BOX, MASK, Sample
 from napari_segdino.images.boxes import Box
 
 LANDMARKS = 256
@@ -45,9 +45,9 @@ ROUNDS, RIDGE, WEIGHT = 6, 0.02, 20.0
 BOX_WEIGHT = 3.0
 """What each side of a box weighs beside strokes before it fades."""
 
-BOX_FADE, PRIOR_FADE = 0.8, 0.8
-"""What a box left to learn from, and its prior, keep this part of their weight with
-each stroke on the same tile."""
+FADE, PRIOR_FADE = 0.8, 0.8
+"""What a box or a mask left to learn from, and a box's prior, keep this part of their
+weight with each stroke on the same tile."""
 
 CENTRED = (0.0, 0.0, 1.0, 1.0)
 """An ellipse: its centre y and x and its half axes, in half sides of the box."""
@@ -182,39 +182,52 @@ def _samples(
     return samples
 
 
-def add_boxes(samples: Mapping[str, Sample]) -> dict[str, Sample]:
-    """Join strokes with what boxes left, the less of that the more is painted.
+def add_given(samples: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Join strokes with what boxes and masks left, the less the more is painted.
 
     Parameters
     ----------
     samples : mapping of str to Sample
-        Strokes by the key of their tile, boxes by :data:`BOX` and that key.
+        Strokes by the key of their tile, the others by :data:`BOX` or :data:`MASK` and
+        that key.
 
     Returns
     -------
     dict of str to Sample
-        By the key of the tile; a box is a stroke of each side where nothing is painted,
-        and none where something is.
+        By the key of the tile; what was given is a stroke of each class where nothing
+        is painted, and none where something is.
     """
-    found = {key: s for key, s in samples.items() if not key.startswith(BOX)}
-    for key, box in samples.items():
-        if not key.startswith(BOX):
+    found = {key: s for key, s in samples.items() if not is_given(key)}
+    strokes = {key: count_strokes({key: s}) for key, s in found.items()}
+    for key, given in samples.items():
+        if not is_given(key):
             continue
-        tile = key.removeprefix(BOX)
+        tile = key.removeprefix(BOX).removeprefix(MASK)
         if tile not in found:
-            found[tile] = box
+            found[tile] = given
             continue
         sample = found[tile]
         more = replace(
-            box,
-            weights=BOX_FADE ** count_strokes({tile: sample}) * box.weights,
-            strokes=int(sample.strokes.max()) + 1 + box.strokes,
-            parts=torch.zeros_like(box.parts),
+            given,
+            weights=FADE ** strokes.get(tile, 0) * given.weights,
+            strokes=int(sample.strokes.max()) + 1 + given.strokes,
+            parts=torch.zeros_like(given.parts),
         )
         rows = "features", "codes", "weights", "strokes", "parts"
         joined = {n: torch.cat([getattr(sample, n), getattr(more, n)]) for n in rows}
         found[tile] = replace(sample, **joined)
     return found
+
+
+def is_given(key: str) -> bool:
+    """Return whether a sample is of a box or of another tool's mask.
+
+    Parameters
+    ----------
+    key : str
+        Its key.
+    """
+    return key.startswith((BOX, MASK))
 
 
 def with_boxes(probe: Probe, samples: Mapping[str, Sample]) -> Probe:

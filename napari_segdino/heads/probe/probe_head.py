@@ -16,7 +16,6 @@ from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
 from napari_segdino.heads.probe.samples import (
     BACKGROUND,
-    BOX,
     UNSUPERVISED,
     Parts,
     Sample,
@@ -139,7 +138,7 @@ class ProbeHead(Head):
         previous: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
         """See :func:`napari_segdino.heads.probe.fit.iter_fit_probe`."""
-        from napari_segdino.heads.probe.boxes import add_boxes, with_boxes
+        from napari_segdino.heads.probe.boxes import add_given, is_given, with_boxes
         from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
         from napari_segdino.heads.probe.weak import (
             add_background,
@@ -150,12 +149,12 @@ class ProbeHead(Head):
         yield Progress(0, 1, "Training")
         basis = self._basis_of(samples)
         marked = {key: s for key, s in samples.items() if not is_weak(key)}
-        boxes = {key: s for key, s in samples.items() if key.startswith(BOX)}
+        given = {key: s for key, s in samples.items() if is_given(key)}
         strokes = count_strokes(marked)
         corrected = _corrected(previous, marked, strokes) if previous else None
         whole = any(s.whole for s in marked.values())
         if not whole:
-            marked = add_boxes(marked | boxes)
+            marked = add_given(marked | given)
             behind = count_strokes(marked, BACKGROUND)
             alone = not any((s.codes == BACKGROUND).any() for s in marked.values())
             if alone and UNSUPERVISED not in samples:
@@ -166,7 +165,7 @@ class ProbeHead(Head):
             if UNSUPERVISED in samples:
                 weak = samples[UNSUPERVISED], basis, n_classes, FADE**behind
                 marked = add_weak_marks(marked, *weak)
-            elif not boxes:
+            elif not given:
                 marked = add_background(marked, basis, n_classes, behind)
         how = marked, n_classes, basis, seed, self._steps, corrected
         probe = yield from iter_fit_probe(*how)

@@ -39,6 +39,9 @@ UNSUPERVISED = "first guess"
 BOX = "box of "
 """Before the key of a tile: the key of what boxes on it leave to learn from."""
 
+MASK = "mask of "
+"""Before the key of a tile: the key of what a mask of another tool leaves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -126,7 +129,7 @@ def is_weak(key: str) -> bool:
     key : str
         Its key.
     """
-    return key == UNSUPERVISED or key.startswith(BOX)
+    return key == UNSUPERVISED or key.startswith((BOX, MASK))
 
 
 def is_whole(marks: NDArray[Any]) -> bool:
