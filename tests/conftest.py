@@ -161,6 +161,17 @@ class FakeSegmenter:
         means = np.array([pixels.mean() - 60, pixels.mean()])
         return self._draw("alike", means, image, **kwargs)
 
+    def iter_adopt_mask(
+        self, image: Any, mask: Any, *, axes: str | None = None
+    ) -> Steps[None]:
+        """Each class is as bright as what the mask has of it."""
+        source = as_planes(image, axes=axes)
+        self.calls.append(("adopt", []))
+        yield Progress(0, 1, "Learning from the mask")
+        pixels = np.stack([source.read(p).mean(-1) for p in range(len(source))])
+        flat = np.asarray(mask).reshape(pixels.shape)
+        self.means = np.array([pixels[flat == c].mean() for c in np.unique(flat)])
+
     def iter_start(
         self,
         image: Any,

@@ -23,6 +23,7 @@ from napari_segdino._qt.controllers.corrections import (
     take_brush,
 )
 from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
+from napari_segdino._qt.controllers.given_mask import GivenMask
 from napari_segdino._qt.controllers.objects import ObjectsController
 from napari_segdino._qt.controllers.probe_switch import ProbeSwitch
 from napari_segdino._qt.controllers.projects import Projects
@@ -90,6 +91,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.classes = ClassesPanel(self.session)
         self.actions = ActionPanel()
         self.files = FilePanel()
+        self.given = GivenMask(controller, current)
         self.projects = Projects(controller, self)
         self.folder = FolderPanel()
         self.folders = FolderController(self.folder, controller, self)
@@ -151,8 +153,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.object_finder.close()
         self.live.close()
         self.controller.close()
-        self.classes.release()
-        self.inputs.image.release()
+        for part in (self.classes, self.inputs.image, self.given):
+            part.release()
         self.session.settings_changed.disconnect(self._show_settings)
 
     # -- building ----------------------------------------------------------
@@ -175,7 +177,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         ):
             column.addWidget(widget)
         column.addWidget(self.tabs, 1)
-        self.tabs.addTab(stacked(self.files, self.projects.panel), "Files")
+        files = stacked(self.files, self.given, self.projects.panel)
+        self.tabs.addTab(files, "Files")
         self.tabs.addTab(self.review, "Review")
         self.tabs.addTab(self.objects, "Objects")
         self.tabs.addTab(self.folder, "Folder")
@@ -271,8 +274,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def pick_class(self, label: int) -> None:
         """Paint this label from now on; 0 is background."""
-        annotation = self._current_annotation()
-        if annotation is not None:
+        if (annotation := self._current_annotation()) is not None:
             pick_label(self.viewer, annotation, label, take=not self.clicks.in_hand)
 
     def _cancel(self) -> None:
@@ -344,8 +346,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         elif self.status.label.text() in (NO_IMAGE, self._last_marked):
             # What was said of the mask of another image is not true of this one.
             self.status.say(self._welcome())
-        annotation = self._current_annotation()
-        if annotation is not None:
+        if (annotation := self._current_annotation()) is not None:
             self.classes.setValue(int(annotation.mask.selected_label))
         self.clicks.put_down()
         self.controller.prepare(image)

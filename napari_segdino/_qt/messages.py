@@ -104,6 +104,8 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
         return "Drawn between the accepted slices as a proposal: correct or accept it."
     if job == "Box":
         return "Drawn from your box. Correct it, drag another one, or press Retrain."
+    if job == "Mask":
+        return f"The layer is the mask now, and was learned weakly. {NEXT_STEP}"
     if job == "Click":
         return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if job == "Retrain":

@@ -332,3 +332,39 @@ def iter_start_box(segmenter: Any, target: Marked, mask: Any, box: Box) -> Steps
             yield PlaneUpdate(box.plane, Compressed.of(seen), Compressed.of(drawn))
         elif not isinstance(step, PartResult):
             yield step
+
+
+def iter_adopt_mask(
+    segmenter: Any, target: Marked, mask: Any, given: Any
+) -> Steps[None]:
+    """Learn weakly from a mask that another tool made, and draw it.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Learns.
+    target : Marked
+        The image.
+    mask : array of int
+        Its mask, live.
+    given : array of int, shape of the image
+        0 background, 1.. classes. Planes without any class stay as they are.
+
+    Yields
+    ------
+    Progress, Trained, PlaneUpdate, Proposal
+    """
+    image = target.planes
+    before = fitted_state(segmenter)
+    steps = segmenter.iter_adopt_mask(image.array, given, axes=image.axes)
+    yield from foretell(steps)
+    yield Trained(before, fitted_state(segmenter))
+    for plane in range(len(image)):
+        index = image.index(plane)
+        wanted = np.asarray(given[index])
+        if wanted.any():
+            seen = np.array(mask[index])
+            drawn = apply_marks(wanted, np.asarray(target.marks[index]))
+            drawn = drawn.astype(seen.dtype, copy=False)
+            yield PlaneUpdate(plane, Compressed.of(seen), Compressed.of(drawn))
+            yield Proposal(plane, drawn)
