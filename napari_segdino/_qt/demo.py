@@ -183,7 +183,13 @@ class Story:
                 widget.close()
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the whole window."""
+        """Keep a picture of the whole window.
+
+        Parameters
+        ----------
+        name : str
+            Part of the file's name, after its number.
+        """
         QTest.qWait(200)
         self._pictures += 1
         path = self.output / f"{self._pictures}-{name}.png"
@@ -191,7 +197,13 @@ class Story:
         click.echo(f"  {path}")
 
     def press(self, button: Any) -> None:
-        """Click a button and wait until all is done."""
+        """Click a button and wait until all is done.
+
+        Parameters
+        ----------
+        button : QWidget
+            On screen.
+        """
         mouse.click(button)
         self.wait()
 
@@ -239,7 +251,7 @@ def play(output: Path) -> None:
         mask = annotation.mask
         click.echo(f"First mask: Dice {dice(mask.data, wanted):.3f}")
         mask.brush_size = BRUSH
-        for label, points in strokes(mask, wanted):
+        for label, points in _strokes(mask, wanted):
             dock.classes.pick(label)
             mouse.stroke(viewer, mask, points)
         story.picture("corrected")
@@ -263,7 +275,18 @@ def _save(story: Story, save: Callable[..., None], *args: Any) -> None:
 
 
 def stained(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where the tissue is stained brown: what the robot wants to have."""
+    """Return where the tissue is stained brown: what the robot wants to have.
+
+    Parameters
+    ----------
+    image : numpy.ndarray, shape (Y, X, 3) or (Y, X, 4), uint8
+        RGB; alpha is left out.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (Y, X)
+        True where it is.
+    """
     from skimage.color import rgb2hed
     from skimage.filters import threshold_otsu
 
@@ -273,24 +296,32 @@ def stained(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def dice(mask: NDArray[Any], wanted: NDArray[np.bool_]) -> float:
-    """Return the overlap of class 1 with what is wanted."""
+    """Return the overlap of class 1 with what is wanted.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of int, shape (Y, X)
+        Labels.
+    wanted : numpy.ndarray of bool, shape (Y, X)
+        Where class 1 should be.
+    """
     both = 2 * ((mask == 1) & wanted).sum()
     return float(both / max(1, (mask == 1).sum() + wanted.sum()))
 
 
-def strokes(
+def _strokes(
     mask: Any, wanted: NDArray[np.bool_]
 ) -> Iterator[tuple[int, list[tuple[float, float]]]]:
     """Yield three strokes: through the class, the background, the worst mistake."""
-    yield 1, through(wanted)
-    yield 0, through(~wanted)
+    yield 1, _through(wanted)
+    yield 0, _through(~wanted)
     wrong = (mask.data == 1) != wanted
-    points = through(wrong)
+    points = _through(wrong)
     y, x = points[0]
     yield int(wanted[int(y), int(x)]), points
 
 
-def through(region: NDArray[np.bool_]) -> list[tuple[float, float]]:
+def _through(region: NDArray[np.bool_]) -> list[tuple[float, float]]:
     """Return points of a level line through the widest place of a region."""
     # Padded, so that the border of the image is an edge of the region too.
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
