@@ -45,7 +45,7 @@ def test_the_layer_becomes_the_mask_and_is_learned(owner: Any, plane: Any) -> No
     assert owner.dock.session.is_fitted
     assert "The layer is the mask now" in owner.status
     theirs = owner.viewer.layers["other tool"].data
-    np.testing.assert_array_equal(theirs, plane > 150), "is left as it is"
+    np.testing.assert_array_equal(theirs, plane > 150, err_msg="left as it is")
 
 
 def test_undo_brings_the_mask_before_back(owner: Any) -> None:
