@@ -6,6 +6,7 @@ import pytest
 from napari_segdino import Segmenter
 from napari_segdino.errors import InputError
 from napari_segdino.progress import drive
+from napari_segdino.starter import Starter
 
 Y, X = np.mgrid[:96, :128]
 DISC = (Y - 48) ** 2 + (X - 40) ** 2 < 22**2
@@ -34,6 +35,11 @@ def test_a_box_gives_the_object_and_nothing_outside(segmenter, image):
     outside = np.ones_like(DISC)
     outside[26:71, 18:63] = False
     assert not mask[outside].any(), "though the other disc looks the same"
+
+
+def test_a_first_mask_needs_no_more_than_a_starter(image):
+    mask = Starter("efficientnet_lite0").start(image, [OTHER_BOX])
+    assert dice(mask == 1, OTHER) > 0.9
 
 
 def test_a_loose_box_gives_more_than_its_ellipse(segmenter, image):
