@@ -109,7 +109,7 @@ def test_slices_between_accepted_ones_are_drawn(scan: Any) -> None:
         wanted = np.zeros(mask.data.shape[1:], bool)
         wanted[10:30, first : first + 20] = True
         np.testing.assert_array_equal(mask.data[plane] == 1, wanted)
-    np.testing.assert_array_equal(marks.data, marked), "a proposal is no mark"
+    np.testing.assert_array_equal(marks.data, marked, err_msg="a proposal is no mark")
     assert "between the accepted slices" in scan.status
     press_key(Qt.Key.Key_Z, CTRL)
     scan.wait(lambda: not scan.annotation.mask_sync._timer.isActive())
@@ -151,7 +151,7 @@ def test_a_copy_is_a_proposal(scan: Any) -> None:
     scan.rest()
     assert scan.viewer.dims.current_step[0] == 3
     np.testing.assert_array_equal(mask.data[3], mask.data[2])
-    np.testing.assert_array_equal(marks.data, marked), "no mark of its own"
+    np.testing.assert_array_equal(marks.data, marked, err_msg="no mark of its own")
     stroke(scan.viewer, mask, [(5, 5), (5, 20)])
     assert (marks.data[3] > 0).sum() == (mask.data[3] != mask.data[2]).sum()
     press_key(Qt.Key.Key_A, SHIFT)

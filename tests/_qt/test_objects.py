@@ -14,7 +14,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_segdino._qt.controllers.objects import spacing_of, summary
+from napari_segdino._qt.controllers.objects import spacing_and_unit, summary
 from napari_segdino._qt.mouse import click, press_key, stroke
 from napari_segdino._qt.widgets.objects_panel import ObjectTable
 
@@ -326,7 +326,7 @@ def test_a_table_of_many_rows_sorts(qtbot: Any) -> None:
 )
 def test_spacing_is_in_one_unit(scale: Any, units: Any, expected: Any) -> None:
     layer = Labels(np.zeros((2, 2), int), scale=scale, units=units)
-    steps, unit = spacing_of(layer, 2)
+    steps, unit = spacing_and_unit(layer, 2)
     assert (pytest.approx(expected[0]), expected[1]) == (steps, unit)
 
 

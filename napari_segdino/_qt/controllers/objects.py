@@ -97,7 +97,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         annotation = None if image is None else self._controller.annotations.get(image)
         if annotation is None:
             return
-        spacing, unit = spacing_of(annotation.mask, len(self._axes(annotation)))
+        spacing, unit = spacing_and_unit(annotation.mask, len(self._axes(annotation)))
         power = "²" if len(spacing) == 2 else "³"
         self._panel.show_unit(f"{unit or 'px'}{power}")
 
@@ -111,7 +111,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
         self.show_image(image)
         self._meanwhile = set()
         session, panel = self._controller.session, self._panel
-        spacing, unit = spacing_of(annotation.mask, len(self._axes(annotation)))
+        spacing, unit = spacing_and_unit(annotation.mask, len(self._axes(annotation)))
         asked = Asked(
             annotation.planes,
             annotation.mask.data,
@@ -302,7 +302,7 @@ class ObjectsController(QObject):  # type: ignore[misc]
             layer.mouse_drag_callbacks.remove(self._on_press)
 
 
-def spacing_of(layer: Labels, ndim: int) -> tuple[tuple[float, ...], str]:
+def spacing_and_unit(layer: Labels, ndim: int) -> tuple[tuple[float, ...], str]:
     """Return the distance of pixels along the last axes, and their unit.
 
     Parameters
