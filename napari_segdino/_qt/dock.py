@@ -20,6 +20,7 @@ from napari_segdino._qt.controllers.corrections import (
     paint_what_is_picked,
     pick_label,
     remove_class,
+    suit_color,
     take_brush,
 )
 from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
@@ -193,7 +194,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.channels.changed.connect(self._choose_channels)
         self.inputs.changed.connect(self._on_setting)
         self.model.changed.connect(self._on_setting)
-        self.model.refused.connect(partial(self.status.say, failed=True))
         self.classes.picked.connect(self.pick_class)
         self.classes.removed.connect(self._remove_class)
         self.actions.segment.clicked.connect(self.segment)
@@ -205,7 +205,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.files.export.clicked.connect(self.export)
         self.files.new.clicked.connect(self._new)
         self.controller.message.connect(self.status.say)
-        for tool in (self.corrector, self.clicks):
+        for tool in (self.model, self.corrector, self.clicks):
             tool.refused.connect(partial(self.status.say, failed=True))
         self.controller.failed.connect(partial(self.status.say, failed=True))
         self.controller.channels.differ.connect(self._offer_new)
@@ -349,6 +349,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if (annotation := self._current_annotation()) is not None:
             self.classes.setValue(int(annotation.mask.selected_label))
         self.clicks.put_down()
+        suit_color(self.session, self.controller.annotations, image)
         self.controller.prepare(image)
         self._on_prepared()
         self.review.refresh()

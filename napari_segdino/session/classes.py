@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import head_class
@@ -52,6 +56,28 @@ class LabelClass:
 
 FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
 """Those of a new session."""
+
+
+def contrasting_color(pixels: NDArray[Any]) -> str:
+    """Return the colour of :data:`COLORS` that is least like those of an image.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray, shape (N, 3)
+        Red, green and blue of some of its pixels, 0 to 255.
+
+    Returns
+    -------
+    str
+        The one whose distance to the nearest tenth of the pixels is largest.
+    """
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in COLORS])
+    offsets = rgb[:, None] - pixels.astype(float)
+    # "redmean": near to what eyes see, without a colour space.
+    red = (rgb[:, None, 0] + pixels[:, 0]) / 2
+    weights = np.stack([2 + red / 256, np.full_like(red, 4), 3 - red / 256], -1)
+    distances = (weights * offsets**2).sum(-1)
+    return COLORS[int(np.quantile(distances, 0.1, axis=1).argmax())]
 
 
 def default_class(label: int) -> LabelClass:

@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_segdino.errors import DAMAGE, InputError, ProjectError
 from napari_segdino.marks import MAX_LABEL, Plane
 from napari_segdino.schema import check_types
-from napari_segdino.session.classes import FIRST_CLASSES, LabelClass, default_class
+from napari_segdino.session.classes import (
+    COLORS,
+    FIRST_CLASSES,
+    LabelClass,
+    contrasting_color,
+    default_class,
+)
 from napari_segdino.session.settings import Settings, first_encoder
 
 if TYPE_CHECKING:
@@ -73,6 +80,7 @@ class Session:
         self._machine = dict(machine or {})
         self.settings = settings or Settings(encoder=first_encoder())
         self.classes: tuple[LabelClass, ...] = FIRST_CLASSES
+        self._suited = ""
         self.learned: dict[Hashable, dict[int, int]] = {}
         self._segmenter: Any = None
 
@@ -118,6 +126,25 @@ class Session:
             raise InputError("One class has to stay.")
         self.classes = tuple(c for c in self.classes if c.label != label)
         self.classes_changed.emit()
+
+    def suit_color(self, pixels: NDArray[Any]) -> None:
+        """Give the first class a colour that stands out, if all is as it was at first.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray, shape (N, 3)
+            Red, green and blue of some pixels of an image, 0 to 255; of a grey image
+            none.
+        """
+        if len(pixels) and not self.is_fitted and self.classes == FIRST_CLASSES:
+            self._suited = contrasting_color(pixels)
+            self.change_class(1, color=self._suited)
+
+    @property
+    def has_own_classes(self) -> bool:
+        """Whether the user named, coloured, added or removed a class."""
+        suited = replace(FIRST_CLASSES[0], color=self._suited or COLORS[0])
+        return self.classes not in (FIRST_CLASSES, (suited,))
 
     def change_class(self, label: int, name: str = "", color: str = "") -> None:
         """Rename or recolour a class.

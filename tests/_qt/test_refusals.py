@@ -188,6 +188,7 @@ def test_nothing_drawn_and_every_button(
         "Live: retrain while I paint",
         "Outline",
         "Click to start",
+        "Box to start",
     }
     marked = walk(alone, OWN_WAY | annotations | {"New probe", "Segment the folder"})
     taught = {"Save probe...", "Next place", "Next slice", "Show uncertainty"}
@@ -201,6 +202,7 @@ def test_nothing_drawn_and_every_button(
     }
     assert {marked.pop(name) for name in masks} == {NO_MASK}
     assert "mark" in marked.pop("Retrain")
+    assert marked.pop("Use as mask").startswith("Pick a Labels layer first")
     for name, text in marked.items():
         assert "yet" in text, name
     assert dialogs == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_segdino._qt.layers.image_layers import some_colors
 from napari_segdino._qt.layers.made_layers import MASK_OPACITY, read_plane, set_pixels
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
@@ -17,7 +18,7 @@ from napari_segdino.images.reslice import depth_of
 from napari_segdino.session.tasks import iter_interpolate
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
     from napari_segdino._qt.controllers.session_controller import SessionController
@@ -105,6 +106,22 @@ def paint_what_is_picked(annotation: Annotation | None, classes: ClassesPanel) -
     known = {row.item.label for row in classes.rows}
     if annotation is not None and annotation.mask.selected_label in known:
         annotation.mask.selected_label = classes.value()
+
+
+def suit_color(session: Session, annotations: Annotations, image: Image | None) -> None:
+    """Have the first class stand out from the first image of a window.
+
+    Parameters
+    ----------
+    session : Session
+        Whose class.
+    annotations : Annotations
+        Once there is one, the user has seen the colour, and it stays.
+    image : napari.layers.Image, optional
+        The image that is picked.
+    """
+    if image is not None and not list(annotations):
+        session.suit_color(some_colors(image))
 
 
 def remove_class(session: Session, annotations: Annotations, label: int) -> None:

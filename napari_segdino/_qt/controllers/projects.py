@@ -14,7 +14,6 @@ from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
 from napari_segdino._qt.controllers.project_state import take_state
 from napari_segdino._qt.controllers.restore import Restorer
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.session.classes import FIRST_CLASSES
 from napari_segdino.session.project import PROJECT_FILE, ProjectWriter
 from napari_segdino.session.project.autosave import autosave_root
 
@@ -119,7 +118,7 @@ class Projects(QObject):  # type: ignore[misc]
             self._controller.session,
             list(self._controller.annotations),
         )
-        made = session.is_fitted or session.classes != FIRST_CLASSES
+        made = session.is_fitted or session.has_own_classes
         return bool(annotations) and (made or any(not w.empty for w in annotations))
 
     def _ask_save(self) -> None:

@@ -303,3 +303,20 @@ def set_title(image: Image, words: str) -> None:
         The name; a copy of the layer does not have it.
     """
     image.metadata[_TITLE] = image.unique_id, words
+
+
+def some_colors(image: Image) -> NDArray[np.uint8]:
+    """Return red, green and blue of some pixels (N, 3), none of what has no colours.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        What would have to be read from a file first counts as without colours.
+    """
+    data = image.data
+    if not image.rgb or not isinstance(data, np.ndarray) or not data.size:
+        return np.zeros((0, 3), np.uint8)
+    down, right = (slice(None, None, -(-n // 32)) for n in data.shape[-3:-1])
+    found = data[..., down, right, :3].reshape(-1, 3)
+    high = 255 if found.dtype == np.uint8 else max(float(found.max()), 1e-9)
+    return (255 * (found / high)).clip(0, 255).astype(np.uint8)

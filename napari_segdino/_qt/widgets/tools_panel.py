@@ -68,13 +68,14 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
     def _lay_out(self) -> None:
         buttons = QGridLayout()
         buttons.setSpacing(4)
-        buttons.addWidget(self.accept, 0, 0, 1, 3)
-        buttons.addWidget(self.copy, 0, 3, 1, 3)
-        buttons.addWidget(self.accept_to_here, 1, 0, 1, 3)
-        buttons.addWidget(self.interpolate, 1, 3, 1, 3)
-        buttons.addWidget(self.from_clicks, 2, 0, 1, 3)
-        buttons.addWidget(self.box, 2, 3, 1, 3)
-        buttons.addWidget(self.copy_in_time, 3, 0, 1, 6)
+        rows = (
+            (self.accept, self.copy, self.accept_to_here),
+            (self.interpolate, self.from_clicks, self.box),
+        )
+        for row, listed in enumerate(rows):
+            for column, button in enumerate(listed):
+                buttons.addWidget(button, row, column)
+        buttons.addWidget(self.copy_in_time, 2, 0, 1, 3)
         shown = QHBoxLayout()
         shown.setSpacing(6)
         shown.addWidget(QLabel("Mask"))
