@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from napari_segdino.images.boxes import Box, read_boxes
 from napari_segdino.images.neighbours import cuts_of
 from napari_segdino.images.planes import Planes, as_planes, pair_up
 from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.marks import MAX_LABEL, too_high
 from napari_segdino.pipeline import Pipeline
-from napari_segdino.progress import Steps
+from napari_segdino.progress import Steps, drive
 
 
 class Starter(Estimator):
@@ -56,14 +57,13 @@ class Starter(Estimator):
         pipeline = yield from self.iter_pipeline()
         yield from iter_group(pipeline, source, n_classes, planes, centre)
 
-    def iter_adopt_mask(
+    def adopt_mask(
         self,
         image: Any,
         mask: Any,
-        *,
         volume: bool | None = None,
         axes: str | None = None,
-    ) -> Steps[None]:
+    ) -> Self:
         """Learn from a mask that something else made, which strokes outvote.
 
         Its borders count less than what is inside, and every stroke on a plane makes it
@@ -80,6 +80,35 @@ class Starter(Estimator):
         volume, axes : optional
             As for ``fit``.
 
+        Returns
+        -------
+        Segmenter
+            Itself.
+
+        Raises
+        ------
+        InputError
+            If there is no class in it or too high a label, if shapes do not fit, or if
+            the head learns from strokes or masks alone.
+        """
+        drive(self.iter_adopt_mask(image, mask, volume=volume, axes=axes))
+        return self
+
+    def iter_adopt_mask(
+        self,
+        image: Any,
+        mask: Any,
+        *,
+        volume: bool | None = None,
+        axes: str | None = None,
+    ) -> Steps[None]:
+        """Do what :meth:`adopt_mask` does step by step; closing it cancels.
+
+        Parameters
+        ----------
+        image, mask, volume, axes
+            As for :meth:`adopt_mask`.
+
         Yields
         ------
         Progress
@@ -87,9 +116,11 @@ class Starter(Estimator):
         Raises
         ------
         InputError
-            If there is no class in it, if shapes do not fit, or if the head learns from
-            strokes or masks alone.
+            As :meth:`adopt_mask`.
         """
+        # Before marks are looked for in it, whose numbers are one higher.
+        if np.size(mask) and (label := int(np.max(mask))) > MAX_LABEL:
+            raise InputError(too_high(label))
         ((source, mask),) = pair_up([image], [mask], volume, axes)
         planes = [p for p in range(len(source)) if np.any(mask[source.index(p)])]
         if not planes:

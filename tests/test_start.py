@@ -5,7 +5,6 @@ import pytest
 
 from napari_segdino import Segmenter
 from napari_segdino.errors import InputError
-from napari_segdino.progress import drive
 from napari_segdino.starter import Starter
 
 Y, X = np.mgrid[:96, :128]
@@ -109,7 +108,7 @@ def shifted(mask):
 
 def test_a_given_mask_teaches_and_strokes_outvote_it(segmenter, image):
     wrong = shifted(DISC).astype(np.uint8)
-    drive(segmenter.iter_adopt_mask(image, wrong))
+    assert segmenter.adopt_mask(image, wrong) is segmenter
     assert segmenter.n_classes_ == 2
     mask = segmenter.predict(image)
     assert dice(mask == 1, DISC | OTHER) > dice(wrong == 1, DISC | OTHER)
@@ -124,11 +123,16 @@ def test_a_given_mask_of_some_slices_with_two_classes(segmenter, image):
     volume = np.stack([image] * 3)
     given = np.zeros(volume.shape, np.uint8)
     given[1] = DISC + 2 * OTHER
-    drive(segmenter.iter_adopt_mask(volume, given, volume=True))
+    segmenter.adopt_mask(volume, given, volume=True)
     assert len(segmenter.samples_) == 1, "the planes that hold a class"
     assert segmenter.n_classes_ == 3
 
 
+def test_labels_that_no_class_can_have_are_refused(segmenter, image):
+    with pytest.raises(InputError, match="700"):
+        segmenter.adopt_mask(image, DISC * 700)
+
+
 def test_an_empty_mask_is_refused(segmenter, image):
     with pytest.raises(InputError, match="The mask is empty"):
-        drive(segmenter.iter_adopt_mask(image, np.zeros(image.shape, np.uint8)))
+        segmenter.adopt_mask(image, np.zeros(image.shape, np.uint8))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -335,7 +335,12 @@ def iter_start_box(segmenter: Any, target: Marked, mask: Any, box: Box) -> Steps
 
 
 def iter_adopt_mask(
-    segmenter: Any, target: Marked, mask: Any, given: Any
+    segmenter: Any,
+    target: Marked,
+    mask: Any,
+    given: Any,
+    classes: Collection[int],
+    label: int,
 ) -> Steps[None]:
     """Learn weakly from a mask that another tool made, and draw it.
 
@@ -348,7 +353,13 @@ def iter_adopt_mask(
     mask : array of int
         Its mask, live.
     given : array of int, shape of the image
-        0 background, 1.. classes. Planes without any class stay as they are.
+        0 background, 1.. classes, or numbers of objects. Planes where it is empty stay
+        as they are.
+    classes : collection of int
+        Labels that there are.
+    label : int
+        Class of all its objects, where it has other labels than these: then it numbers
+        objects.
 
     Yields
     ------
@@ -356,6 +367,12 @@ def iter_adopt_mask(
     """
     image = target.planes
     before = fitted_state(segmenter)
+    found: set[int] = set()
+    for plane in range(len(image)):
+        yield Progress(plane, len(image), "Reading the mask")
+        found |= set(np.unique(given[image.index(plane)]).tolist())
+    if found - {0, *classes}:
+        given = (np.asarray(given) > 0) * np.uint8(label)
     steps = segmenter.iter_adopt_mask(image.array, given, axes=image.axes)
     yield from foretell(steps)
     yield Trained(before, fitted_state(segmenter))

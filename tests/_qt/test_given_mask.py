@@ -48,6 +48,14 @@ def test_the_layer_becomes_the_mask_and_is_learned(owner: Any, plane: Any) -> No
     np.testing.assert_array_equal(theirs, plane > 150, err_msg="left as it is")
 
 
+def test_numbered_objects_become_the_picked_class(owner: Any, plane: Any) -> None:
+    numbers = (plane > 150) * 700 + (plane == 90) * 12
+    owner.viewer.add_labels(numbers, name="objects")
+    use(owner, "objects")
+    np.testing.assert_array_equal(owner.annotation.mask.data, plane > 50)
+    assert [c.label for c in owner.dock.session.classes] == [1]
+
+
 def test_undo_brings_the_mask_before_back(owner: Any) -> None:
     use(owner, "other tool")
     owner.viewer.layers.selection.active = owner.annotation.mask

@@ -75,5 +75,8 @@ class GivenMask(QWidget):  # type: ignore[misc]
             bind(annotation.viewer, annotation.image)
             marked = controller.marked(annotation, {})
             mask = annotation.mask.data
-            how = controller.session.segmenter, marked, mask, layer.data
+            session, label = controller.session, int(annotation.mask.selected_label)
+            classes = [c.label for c in session.classes]
+            label = label if label in classes else classes[0]
+            how = session.segmenter, marked, mask, layer.data, classes, label
             controller.draw(annotation, "Mask", partial(iter_adopt_mask, *how))
