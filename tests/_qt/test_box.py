@@ -87,6 +87,22 @@ def test_a_box_beside_the_image_is_refused(boxer: Any) -> None:
     assert "must hold at least a pixel of the image" in boxer.status
 
 
+def test_a_box_across_the_slices_is_refused(
+    make_user: Callable[..., Any], volume: np.ndarray
+) -> None:
+    user = make_user(show=True)
+    user.open(np.repeat(volume, 8, 0))
+    user.wait(lambda: user.annotation is not None)
+    user.rest()
+    user.viewer.dims.order = (2, 0, 1)
+    user.viewer.reset_view()
+    user.rest()
+    press_key(Qt.Key.Key_B, SHIFT)
+    drag(user, [(6, 6), (20, 20), (30, 44)])
+    assert user.status.startswith("A box is drawn on a slice")
+    assert user.segmenter.calls == []
+
+
 def test_a_click_is_no_box(boxer: Any) -> None:
     drag(boxer, [(25, 25)])
     assert boxer.segmenter.calls == []

@@ -175,6 +175,12 @@ class StartTools(QObject):  # type: ignore[misc]
         if label < 1:
             self.refused.emit("Pick a class first: a box is drawn around an object.")
             return
+        axes = annotation.viewer.dims.displayed[-2:]
+        if axes != tuple(range(annotation.viewer.dims.ndim))[-2:]:
+            self.refused.emit(
+                "A box is drawn on a slice: roll the axes back with Ctrl-E first."
+            )
+            return
         # A box counts from the corner of the first pixel, a layer from its centre.
         y0, x0, y1, x1 = (edge + 0.5 for edge in edges)
         box = Box(annotation.shown(), y0, x0, y1, x1, label)
