@@ -191,6 +191,26 @@ def resemblance(guides: torch.Tensor) -> torch.Tensor:
     return torch.where(flat, 1.0, common / both.clamp_min(1e-12)).clamp(0, 1)
 
 
+def _volume_links(
+    guides: torch.Tensor, edges: float, across: float
+) -> list[torch.Tensor]:
+    """Weights between neighbours along z, y and x; see `iter_diffuse_volume`."""
+    import torch
+
+    links = []
+    for axis in range(3):
+        squares = (guides.diff(dim=axis + 1) ** 2).sum(0)
+        link = torch.exp(squares * (-VOLUME_EDGE / (edges + 1e-12)))
+        if axis == 0:
+            # Between slices what no edge stops is worth what the slices have in common:
+            # pictures that have nothing to do with each other pass nothing on.
+            link = across * (link + LEAK * resemblance(guides)[:, None, None])
+        else:
+            link = link + LEAK
+        links.append(SMOOTHNESS * link)
+    return links
+
+
 def iter_diffuse_volume(
     guides: torch.Tensor,
     evidence: torch.Tensor,
@@ -227,17 +247,7 @@ def iter_diffuse_volume(
     """
     import torch
 
-    links = []
-    for axis in range(3):
-        squares = (guides.diff(dim=axis + 1) ** 2).sum(0)
-        link = torch.exp(squares * (-VOLUME_EDGE / (edges + 1e-12)))
-        if axis == 0:
-            # Between slices what no edge stops is worth what the slices have in common:
-            # pictures that have nothing to do with each other pass nothing on.
-            link = across * (link + LEAK * resemblance(guides)[:, None, None])
-        else:
-            link = link + LEAK
-        links.append(SMOOTHNESS * link)
+    links = _volume_links(guides, edges, across)
     diagonal = trust.clone()
     for axis, link in enumerate(links):
         size = diagonal.shape[axis]

@@ -24,12 +24,8 @@ from numpy.typing import NDArray
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.box_prior import prior_logits, table_of
 from napari_segdino.heads.probe.box_rows import BoxRows
-from napari_segdino.heads.probe.fit import (
-    LENGTH_SCALE,
-    count_strokes,
-    logistic,
-    whiten,
-)
+from napari_segdino.heads.probe.fit import LENGTH_SCALE, count_strokes
+from napari_segdino.heads.probe.logistic import logistic, whiten
 from napari_segdino.heads.probe.model import KernelProbe, Probe, gaussian_kernel
 from napari_segdino.heads.probe.samples import BACKGROUND, BOX, MASK, Sample
 from napari_segdino.images.boxes import Box

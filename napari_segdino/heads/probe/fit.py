@@ -11,6 +11,7 @@ from napari_segdino.errors import InputError
 from napari_segdino.features.extract import kind_of, tile_of
 from napari_segdino.heads.base import ONE_CLASS
 from napari_segdino.heads.probe.basis import Basis
+from napari_segdino.heads.probe.logistic import logistic, whiten
 from napari_segdino.heads.probe.model import (
     TILE_WEIGHT,
     KernelProbe,
@@ -27,8 +28,6 @@ whole mask."""
 
 RIDGE, MASK_RIDGE = 1 / 100, 1 / 30
 """Precision of the prior on functions, against a total weight of one a stroke."""
-
-NEWTON_STEPS = 30
 
 MAX_LANDMARKS = 384
 """At most this many landmarks; marked pixels may be more. With 768 a refit beside a
@@ -147,9 +146,7 @@ def fit_kernel(
     image = torch.tensor(images)[tile]
     chosen = _landmark_rows(listed)
     landmarks = rows[chosen], image[chosen]
-    whole = any(sample.whole for sample in listed)
-    scale = (MASK_LENGTH_SCALE if whole else LENGTH_SCALE) * len(basis.means) ** 0.5
-    ridge = MASK_RIDGE if whole else RIDGE
+    scale, ridge = _smoothness(listed, basis)
     design, back = whiten(
         _kernel(rows, image, *landmarks, scale), _kernel(*landmarks, *landmarks, scale)
     )
@@ -161,7 +158,7 @@ def fit_kernel(
     for _ in range(rounds):
         betas = _one_against_rest(design, codes, weights, ridge, present)
         betas = (1 - share) * betas + share * expressed
-        wrong = present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)] != codes
+        wrong = _classify(design, betas, present) != codes
         if not wrong.any():
             break
         weights = torch.where(wrong, HARD_EXAMPLE_WEIGHT * weights, weights)
@@ -178,6 +175,21 @@ def fit_kernel(
         previous,
         images,
     )
+
+
+def _smoothness(samples: Sequence[Sample], basis: Basis) -> tuple[float, float]:
+    """Length scale of the kernel, and precision of the prior on functions."""
+    root = len(basis.means) ** 0.5
+    if any(sample.whole for sample in samples):
+        return MASK_LENGTH_SCALE * root, MASK_RIDGE
+    return LENGTH_SCALE * root, RIDGE
+
+
+def _classify(
+    design: torch.Tensor, betas: torch.Tensor, present: torch.Tensor
+) -> torch.Tensor:
+    """Class of each row (N,), of those that are present."""
+    return present.nonzero()[:, 0][(design @ betas[:, present]).argmax(1)]
 
 
 def _previous_part(
@@ -335,67 +347,5 @@ def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
     return torch.from_numpy(np.sort(first))
 
 
-def whiten(
-    kernel: torch.Tensor, of_landmarks: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Express kernels in orthonormal functions.
-
-    Returns
-    -------
-    design : torch.Tensor, shape (N, R), float64
-        The functions at the rows.
-    back : torch.Tensor, shape (M, R), float64
-        Turns weights of the functions into weights of the landmarks.
-    """
-    values, vectors = torch.linalg.eigh(of_landmarks)
-    # Directions in which the landmarks repeat each other would be divided by nearly 0.
-    kept = values > values[-1] * 1e-7
-    back = vectors[:, kept] / values[kept].sqrt()
-    return kernel @ back, back
-
-
 def _vectors(samples: Sequence[Sample], basis: Basis) -> torch.Tensor:
     return basis.project(torch.cat([s.features for s in samples]))
-
-
-def logistic(
-    design: torch.Tensor,
-    target: torch.Tensor,
-    weights: torch.Tensor,
-    ridge: float,
-) -> torch.Tensor:
-    """Fit ridge logistic regression with both sides weighing the same.
-
-    Parameters
-    ----------
-    design : torch.Tensor, shape (N, R), float64
-        Functions at the rows.
-    target : torch.Tensor, shape (N,), float64
-        Chance of each row to be inside, from 0 to 1.
-    weights : torch.Tensor, shape (N,), float64
-        What each row weighs before the sides are balanced.
-    ridge : float
-        Precision of the prior on the coefficients.
-
-    Returns
-    -------
-    torch.Tensor, shape (R,), float64
-    """
-    inside, outside = weights @ target, weights @ (1 - target)
-    # Each side weighs half of what both weighed together: the ridge keeps its meaning.
-    shares = target / inside, (1 - target) / outside
-    balance = shares[0] + shares[1]
-    target = shares[0] / balance
-    weights = weights * balance * (inside + outside) / 2
-    beta = torch.zeros(design.shape[1], dtype=torch.float64)
-    # The ridge makes it strictly convex: the optimum is unique, wherever one starts.
-    for _ in range(NEWTON_STEPS):
-        p = torch.sigmoid(design @ beta)
-        hessian = (design.T * (weights * p * (1 - p))) @ design
-        hessian.diagonal().add_(ridge)
-        slope = design.T @ (weights * (p - target)) + ridge * beta
-        step = torch.linalg.solve(hessian, slope)
-        beta = beta - step
-        if float(step.abs().max()) < 1e-4:
-            break
-    return beta
