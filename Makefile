@@ -4,6 +4,7 @@ SHELL := /bin/bash
 #             once, the window with PyQt5 in three parts, two suites at a time. PyQt6
 #             and PySide6 play the story and what differs; all of it:
 #             make test-pyqt6 GUI=tests/_qt
+# make docs   build the site into build/site, warnings are errors
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
 WINDOW_SUITES := test-pyqt5-p-z test-pyqt5-e-o test-pyqt5-a-d test-pyqt6 test-pyside6
 # The longest first, so that neither of two cores is left with much at the end.
-SUITES := test-core $(WINDOW_SUITES) lint
+SUITES := test-core $(WINDOW_SUITES) docs lint
 
 # Modules are compiled once, not in each process that a test starts.
 export PYTHONDONTWRITEBYTECODE :=
@@ -42,6 +43,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -50,7 +54,7 @@ $(VENV)/.app: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install -e ".[app,test]"
+	$(BIN)/python -m pip install -e ".[app,docs,test]"
 	touch $@
 
 # Installed when this runs as root on Debian or Ubuntu; otherwise the line to paste.

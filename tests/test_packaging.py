@@ -45,7 +45,12 @@ def test_links_and_pictures_become_absolute(written, expected):
 
 def test_there_is_one_address_of_the_project():
     owner = ADDRESS.removeprefix("https://github.com/")
-    files = ["pyproject.toml", "CITATION.cff", *ROOT.glob(".github/**/*.yml")]
+    files = [
+        "pyproject.toml",
+        "CITATION.cff",
+        "mkdocs.yml",
+        *ROOT.glob(".github/**/*.yml"),
+    ]
     texts = [(ROOT / name).read_text() for name in files]
     hosts = r"https://(?:raw\.githubusercontent|github)\.com/([\w-]+/[\w-]+)"
     found = [re.findall(hosts, text) for text in texts]
