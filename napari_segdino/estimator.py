@@ -29,11 +29,14 @@ from napari_segdino.images.planes import (
     spacing_of_each,
 )
 from napari_segdino.images.reslice import Spacing
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.pipeline import Pipeline, iter_make_pipeline
 from napari_segdino.probe_file import (
     DAMAGED,
     FittedState,
+    ModelFile,
     from_model_file,
+    provenance_of,
     read_model,
     to_model_file,
     write_model,
@@ -325,6 +328,9 @@ class Estimator(Params):
         ModelFileError
             If the file cannot be written.
         """
+        return write_model(path, self._content())
+
+    def _content(self) -> ModelFile:
         self.check_fitted()
         fitted = FittedState(
             self.model_,
@@ -334,7 +340,17 @@ class Estimator(Params):
             self.class_info_,
             self.channels_,
         )
-        return write_model(path, to_model_file(self.get_params(), fitted))
+        return to_model_file(self.get_params(), fitted)
+
+    def provenance(self) -> Provenance:
+        """Return what masks of this probe are made with, for those who write them.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing has been learned yet.
+        """
+        return provenance_of(self._content())
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:

@@ -19,6 +19,7 @@ from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
 from napari_segdino.errors import DAMAGE, InputError, ModelFileError, unknown_name
 from napari_segdino.files import atomic_path
 from napari_segdino.heads.registry import current_names, first_name, make_head
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.schema import check_types
 
 if TYPE_CHECKING:
@@ -142,6 +143,23 @@ def model_digest(model: ModelFile) -> str:
         if meta.get(name):
             meta[name] = first_name(meta[name])
     return _checksum(json.dumps(meta, sort_keys=True), model.tensors)
+
+
+def provenance_of(model: ModelFile) -> Provenance:
+    """Return what masks of a probe are made with.
+
+    Parameters
+    ----------
+    model : ModelFile
+        As read.
+    """
+    meta = model.meta
+    return Provenance(
+        # A path on the machine of training may hold the name of a person.
+        encoder=re.split(r"[\\/]", meta["encoder"])[-1],
+        model=" ".join(filter(None, (meta["head"], meta.get("recipe")))),
+        digest=model_digest(model),
+    )
 
 
 def read_model(path: str | Path) -> ModelFile:

@@ -23,6 +23,7 @@ from napari_segdino.errors import (
 from napari_segdino.images.boxes import read_boxes
 from napari_segdino.images.planes import Planes, as_planes
 from napari_segdino.inference.predict import PlaneResult
+from napari_segdino.io import Provenance
 from napari_segdino.progress import Progress, Steps
 
 # What QT_API chooses, or the first that is there: pytest-qt looks in another order.
@@ -220,6 +221,9 @@ class FakeSegmenter:
     def _check(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+    def provenance(self) -> Provenance:
+        return Provenance(encoder=self.encoder, model=self.head, digest="0")
 
     def save(self, path: str | Path) -> Path:
         self._check()

@@ -25,5 +25,5 @@ for path in others:
     scan = read_scan(path)
     labels = segmenter.predict(np.asarray(scan.data))
     mask = path.with_name(f"{path.stem}_mask.png")
-    write_mask(mask, labels, scan.header)
+    write_mask(mask, labels, scan.header, provenance=segmenter.provenance())
     print(f"{mask.name}: {(labels == 1).mean():.0%} coins")

@@ -31,6 +31,7 @@ from napari_segdino.batch.record import (
 from napari_segdino.errors import ModelFileError, ScanError, SegDINOError, one_line
 from napari_segdino.files import atomic_path, reason
 from napari_segdino.images.lazy import load
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.progress import Progress, drive
 
 if TYPE_CHECKING:
@@ -60,11 +61,14 @@ class Probe:
         Names what masks depend on; two files of one probe have the same.
     device : str
         Where encoders compute.
+    provenance : Provenance
+        What the masks say that they were made with.
     """
 
     content: bytes
     digest: str
     device: str = "auto"
+    provenance: Provenance = Provenance()
 
 
 def read_probe(path: Path | str, device: str = "auto") -> Probe:
@@ -83,17 +87,17 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
         If it is missing, damaged, or no probe.
     """
     from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
-    from napari_segdino.probe_file import model_digest, read_model, write_model
+    from napari_segdino.probe_file import provenance_of, read_model, write_model
 
     model = read_model(path)
-    digest = model_digest(model)
+    made = provenance_of(model)
     try:
         with tempfile.TemporaryDirectory() as folder:
             if Path(path).suffix.lower() in CHECKPOINT_SUFFIXES:
                 # Workers load probe files only; there the checkpoint's own file may be
                 # missing.
                 path = write_model(Path(folder) / "probe.segdino", model)
-            return Probe(Path(path).read_bytes(), digest, device)
+            return Probe(Path(path).read_bytes(), made.digest, device, made)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read.") from error
 
@@ -230,7 +234,7 @@ def _to_file(
 
     labels = _in_memory(scan, probe, show)
     with atomic_path(target) as whole:
-        write_mask(whole, labels, like=scan)
+        write_mask(whole, labels, like=scan, provenance=probe.provenance)
         publish(whole)
 
 
@@ -294,6 +298,7 @@ def _to_disk(
             target,
             scan.header,
             dtype=label_dtype(segmenter.n_classes_),
+            provenance=probe.provenance,
             resume=job.resume,
             made_by=str(_wanted(job, probe)),
             publish=publish,

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_segdino.images.lazy import forget_pages
 from napari_segdino.io.mask_writer import MaskWriter
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.scan import Header
 
 
@@ -21,7 +22,7 @@ class BlockWriter(MaskWriter):
 
     Parameters
     ----------
-    path, like, dtype, class_names, resume
+    path, like, dtype, class_names, provenance, resume
         As for :class:`~napari_segdino.io.MaskWriter`.
     made_by : str
         Names the probe and settings: what another one left is not gone on
@@ -42,12 +43,18 @@ class BlockWriter(MaskWriter):
         *,
         dtype: DTypeLike = np.uint8,
         class_names: Sequence[str] = (),
+        provenance: Provenance = Provenance(),  # noqa: B008
         resume: bool = False,
         made_by: str = "",
         publish: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__(
-            path, like, dtype=dtype, class_names=class_names, resume=resume
+            path,
+            like,
+            dtype=dtype,
+            class_names=class_names,
+            provenance=provenance,
+            resume=resume,
         )
         self.made_by, self._publish = made_by, publish
         self._rows: dict[int, int] = {}

@@ -28,12 +28,16 @@ from napari_segdino.io import (
     photo,
     seg,
     tiff,
+    tiff_masks,
 )
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.scan import Header, ReadOptions, Scan
 from napari_segdino.progress import Steps
 
 Reader = Callable[[Path, ReadOptions], Scan | Steps[Scan]]
-Writer = Callable[[Path, NDArray[Any], Header | None, tuple[str, ...]], None]
+Writer = Callable[
+    [Path, NDArray[Any], Header | None, tuple[str, ...], Provenance], None
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +56,9 @@ class Format:
     mask_suffixes : tuple of str
         Of masks that are written; the first is taken where the scan's own is none.
     write : callable, optional
-        Writes a mask: path, labels, header and names of the classes. Formats that
-        only :class:`~napari_segdino.io.MaskWriter` writes have none.
+        Writes a mask: path, labels, header, names of the classes and what it was
+        made with. Formats that only :class:`~napari_segdino.io.MaskWriter` writes
+        have none.
     write_maps : callable, optional
         Writes probabilities of shape (K, ...) to the same suffixes.
     planes : bool
@@ -123,8 +128,8 @@ FORMATS = (
         suffixes=tiff.SUFFIXES,
         read=tiff.read_tiff,
         mask_suffixes=(".tif", ".tiff", ".ome.tif", ".ome.tiff"),
-        write=tiff.write_tiff,
-        write_maps=tiff.write_tiff_maps,
+        write=tiff_masks.write_tiff,
+        write_maps=tiff_masks.write_tiff_maps,
         several=True,
     ),
     _picture(

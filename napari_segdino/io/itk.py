@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.io.geometry import SHEAR_DEGREES, SHEARED, Geometry
+from napari_segdino.io.provenance import PROGRAM, Provenance
 from napari_segdino.io.scan import (
     MILLIMETRES,
     PIXEL,
@@ -300,7 +301,11 @@ def _placed(image: Any, grid: Geometry) -> Any:
 
 
 def write_itk(
-    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    labels: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write NRRD or MetaImage, and read it again to be sure.
 
@@ -315,6 +320,8 @@ def write_itk(
         Of the scan.
     names : tuple of str
         Of classes 1, 2 ...; become ``Segment1_Name`` and on.
+    provenance : Provenance
+        Becomes ``napari-segdino_program`` and on.
 
     Raises
     ------
@@ -324,11 +331,15 @@ def write_itk(
     image = itk_image(labels, header)
     for number, name in enumerate(names, start=1):
         image.SetMetaData(f"Segment{number}_Name", name)
-    _write_checked(path, image, labels)
+    _write_checked(path, image, labels, provenance)
 
 
 def write_itk_maps(
-    path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    maps: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write an image of several components, and read it again to be sure.
 
@@ -342,6 +353,8 @@ def write_itk_maps(
         Of the scan.
     names : tuple of str
         Have no place in these formats.
+    provenance : Provenance
+        See :func:`write_itk`.
 
     Raises
     ------
@@ -351,10 +364,14 @@ def write_itk_maps(
     import SimpleITK as sitk
 
     image = sitk.Compose([itk_image(one, header) for one in maps])
-    _write_checked(path, image, np.moveaxis(maps, 0, -1))
+    _write_checked(path, image, np.moveaxis(maps, 0, -1), provenance)
 
 
-def _write_checked(path: Path, image: Any, wanted: NDArray[Any]) -> None:
+def _write_checked(
+    path: Path, image: Any, wanted: NDArray[Any], provenance: Provenance
+) -> None:
+    for name, value in provenance.to_dict().items():
+        image.SetMetaData(f"{PROGRAM}_{name}", value)
     with quiet_itk() as sitk:
         try:
             sitk.WriteImage(image, os.fspath(path), useCompression=True)

@@ -24,6 +24,7 @@ from napari_segdino.io.omezarr_labels import (
     open_labels,
     register_label,
 )
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.scan import Header
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         Of the labels.
     class_names : sequence of str
         Of classes 1, 2 ..., kept in OME-Zarr.
+    provenance : Provenance
+        What it is made with, kept in OME-Zarr.
     resume : bool
         Go on from what an earlier try left, if it fits.
 
@@ -75,11 +78,13 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         *,
         dtype: DTypeLike = np.uint8,
         class_names: Sequence[str] = (),
+        provenance: Provenance = Provenance(),  # noqa: B008
         resume: bool = False,
     ) -> None:
         self.path = Path(os.path.realpath(path))
         self.like, self.dtype = like, np.dtype(dtype)
-        self.class_names, self.resume = tuple(class_names), resume
+        self.class_names, self.provenance = tuple(class_names), provenance
+        self.resume = resume
         self.shape = self.like.spatial_shape
         self.done: set[int] = set()
         self._array: Any = None
@@ -208,7 +213,8 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
             self._array = None
             sync(self._content)
         else:
-            finish_labels(self._content, self.like, self.class_names)
+            made = self.provenance.stamped(self.like)
+            finish_labels(self._content, self.like, self.class_names, made)
             self._array = None
         self._swap()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_segdino.errors import ScanError
 from napari_segdino.io.geometry import Geometry
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.read import can_read, read_scan
 from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Header, Scan
 from napari_segdino.io.write import write_mask
@@ -149,7 +150,12 @@ def _given(values: Any, default: Any, count: int) -> Any:
     return (default,) * count if values is None else values
 
 
-def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+def write_labels(
+    path: str,
+    data: Any,
+    meta: dict[str, Any],
+    provenance: Provenance = Provenance(),  # noqa: B008
+) -> list[str]:
     """Write a labels layer in the geometry of its scan.
 
     Parameters
@@ -160,6 +166,8 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         The labels; of a multiscale layer the finest level is written.
     meta : dict
         The layer's attributes.
+    provenance : Provenance
+        As for :func:`~napari_segdino.io.write.write_mask`.
 
     Returns
     -------
@@ -174,4 +182,5 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     array = data[0] if isinstance(data, (list, tuple)) else data
     if not hasattr(array, "ndim"):
         raise ScanError("This layer holds no labels to write.")
-    return [str(write_mask(path, array, layer_header(array, meta)))]
+    header = layer_header(array, meta)
+    return [str(write_mask(path, array, header, provenance=provenance))]

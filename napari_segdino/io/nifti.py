@@ -21,6 +21,7 @@ from napari_segdino.errors import ScanError
 from napari_segdino.files import split_suffix
 from napari_segdino.io.geometry import SHEAR_DEGREES, SHEARED, Geometry, Matrix
 from napari_segdino.io.itk import mask_grid
+from napari_segdino.io.provenance import PROGRAM, Provenance
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan, check_claim
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ MM = {"meter": 1e3, "mm": 1.0, "micron": 1e-3}
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 NO_SIDES = "Analyze files do not say which side is left: they are read as SPM does."
+
+COMMENT = 6
+"""Code of an extension that is plain text."""
 
 LONGEST = 2**15 - 1
 """Voxels along an axis that NIfTI-1 can hold."""
@@ -201,7 +205,11 @@ def _differing(header: Any) -> tuple[str, ...]:
 
 
 def write_nifti(
-    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    labels: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write a mask; names have no place in it.
 
@@ -215,15 +223,21 @@ def write_nifti(
         has its sform, qform and units.
     names : tuple of str
         Of the classes.
+    provenance : Provenance
+        A comment among the header's extensions.
     """
     spatial = labels.shape[1:] if _timed(header) else labels.shape
     grid = mask_grid(spatial, header)
     times = labels.shape[:1] if _timed(header) else ()
-    _write(path, labels.reshape(*times, *grid.array_shape).T, grid, header)
+    _write(path, labels.reshape(*times, *grid.array_shape).T, grid, header, provenance)
 
 
 def write_nifti_maps(
-    path: Path, maps: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    maps: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write probabilities, shape (K, ...), along the fifth axis; as the masks.
 
@@ -237,12 +251,21 @@ def write_nifti_maps(
         See :func:`write_nifti`.
     names : tuple of str
         Have no place in it.
+    provenance : Provenance
+        See :func:`write_nifti`.
     """
     spatial = maps.shape[2:] if _timed(header) else maps.shape[1:]
     grid = mask_grid(spatial, header)
     times = maps.shape[1] if _timed(header) else 1
     volume = (1,) * (3 - grid.ndim) + grid.array_shape
-    _write(path, maps.reshape(len(maps), times, *volume).T, grid, header, vectors=True)
+    _write(
+        path,
+        maps.reshape(len(maps), times, *volume).T,
+        grid,
+        header,
+        provenance,
+        vectors=True,
+    )
 
 
 def _timed(header: Header | None) -> bool:
@@ -254,6 +277,7 @@ def _write(
     data: NDArray[Any],
     grid: Geometry,
     header: Header | None,
+    provenance: Provenance,
     vectors: bool = False,
 ) -> None:
     import nibabel as nib
@@ -283,7 +307,22 @@ def _write(
     image.header.set_intent("vector" if vectors else "none")
     # The scan's header may rescale, and labels must not be.
     image.header.set_slope_inter(1, 0)
+    _comment(image.header, provenance)
     nib.save(image, path)
+
+
+def _comment(header: Any, provenance: Provenance) -> None:
+    """Put what a mask was made with in place of what its scan says of itself."""
+    from nibabel.nifti1 import Nifti1Extension
+
+    # A scan may be a mask of this program; what scanners and others say stays.
+    ours = f'{{"{PROGRAM}"'.encode()
+    header.extensions[:] = [
+        one
+        for one in header.extensions
+        if not (one.get_code() == COMMENT and one.get_content().startswith(ours))
+    ]
+    header.extensions.append(Nifti1Extension(COMMENT, provenance.to_json().encode()))
 
 
 def _source_header(header: Header | None, shape: tuple[int, ...]) -> Any:

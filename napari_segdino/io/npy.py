@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError, ScanError
 from napari_segdino.images.planes import check_axes, guess_axes
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
@@ -65,9 +66,13 @@ def read_npy(path: Path, options: ReadOptions) -> Scan:
 
 
 def write_npy(
-    path: Path, array: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    array: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
-    """Write an array as it is; spacing and names have no place in it.
+    """Write an array as it is; nothing else has a place in it.
 
     Parameters
     ----------
@@ -79,6 +84,8 @@ def write_npy(
         Of the scan; not used.
     names : tuple of str
         Of the classes; not used.
+    provenance : Provenance
+        Not used.
     """
     # An open file, since np.save adds a suffix to names.
     with open(path, "wb") as file:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_segdino.io.omezarr import is_zarr
+from napari_segdino.io.provenance import PROGRAM, Provenance
 from napari_segdino.io.scan import PIXEL, SHORT_UNITS, Header
 
 CHUNK = 512
@@ -142,7 +143,9 @@ def _datasets(like: Header, factors: list[int]) -> list[dict[str, Any]]:
     return datasets
 
 
-def finish_labels(content: Path, like: Header, names: tuple[str, ...]) -> None:
+def finish_labels(
+    content: Path, like: Header, names: tuple[str, ...], provenance: Provenance
+) -> None:
     """Add the coarser levels and OME's description; `names` are of classes 1, 2 ...
 
     Parameters
@@ -153,10 +156,13 @@ def finish_labels(content: Path, like: Header, names: tuple[str, ...]) -> None:
         The scan.
     names : tuple of str
         Of classes 1, 2 ...
+    provenance : Provenance
+        An attribute of the group, beside OME's.
     """
     import zarr
 
     group = zarr.open_group(str(content), mode="r+")
+    group.attrs[PROGRAM] = provenance.to_dict()
     new = group.metadata.zarr_format == 3
     multiscale: dict[str, Any] = {
         "name": content.parent.name.strip("."),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
 _log = logging.getLogger(__name__)
@@ -153,7 +154,11 @@ def read_photo(path: Path, options: ReadOptions) -> Scan:
 
 
 def write_png(
-    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    labels: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write the labels of one plane; spacing and names have no place in it.
 
@@ -166,6 +171,8 @@ def write_png(
         Of the scan; not used.
     names : tuple of str
         Of the classes; not used.
+    provenance : Provenance
+        Texts of the file: ``Software``, and all of it as ``Comment``.
 
     Raises
     ------
@@ -173,10 +180,14 @@ def write_png(
         If there are several planes, or labels above 65535.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     if labels.ndim != 2 or labels.dtype == np.uint32:
         raise ScanError(
             f"{path.name} cannot be written: PNG holds one plane with labels up "
             "to 65535, choose .tif or .nii.gz."
         )
-    Image.fromarray(labels).save(path, format="PNG")
+    texts = PngInfo()
+    texts.add_text("Software", provenance.program)
+    texts.add_text("Comment", provenance.to_json())
+    Image.fromarray(labels).save(path, format="PNG", pnginfo=texts)

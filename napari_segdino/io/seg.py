@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from napari_segdino.errors import ScanError
 from napari_segdino.io.dicom_frames import Slice, stacks_of
 from napari_segdino.io.dicom_index import Series
 from napari_segdino.io.dicom_pixels import read_tags
+from napari_segdino.io.provenance import PROGRAM, Provenance, program_version
 from napari_segdino.io.scan import Header
 
 _log = logging.getLogger(__name__)
@@ -136,19 +136,18 @@ def _in_order_of_file(planes: NDArray[Any], source: Any) -> NDArray[Any]:
     return back
 
 
-def _version() -> str:
-    try:
-        return version("napari-segdino")
-    except PackageNotFoundError:
-        return "0"
-
-
-def _descriptions(count: int, names: tuple[str, ...]) -> list[Any]:
+def _descriptions(
+    count: int, names: tuple[str, ...], provenance: Provenance
+) -> list[Any]:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
     algorithm = hd.AlgorithmIdentificationSequence(
-        name="SegDINO", version=_version(), family=codes.cid7162.ArtificialIntelligence
+        name="SegDINO",
+        version=program_version(),
+        family=codes.cid7162.ArtificialIntelligence,
+        source=PROGRAM,
+        parameters=provenance.to_dict(),
     )
     return [
         hd.seg.SegmentDescription(
@@ -164,7 +163,11 @@ def _descriptions(count: int, names: tuple[str, ...]) -> list[Any]:
 
 
 def write_seg(
-    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    labels: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write a mask as DICOM-SEG that refers to the slices of its scan.
 
@@ -178,6 +181,8 @@ def write_seg(
         Of a scan read from DICOM.
     names : tuple of str
         Of classes 1, 2 ...
+    provenance : Provenance
+        Parameters of the algorithm; its author is the creator of the content.
 
     Raises
     ------
@@ -199,14 +204,15 @@ def write_seg(
             source_images=sources,
             pixel_array=frames,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=_descriptions(count, names),
+            segment_descriptions=_descriptions(count, names, provenance),
             series_instance_uid=hd.UID(),
             series_number=100,
             sop_instance_uid=hd.UID(),
             instance_number=1,
             manufacturer="napari-segdino",
             manufacturer_model_name="SegDINO",
-            software_versions=_version(),
+            software_versions=program_version(),
+            content_creator_name=provenance.author or None,
             device_serial_number="0",
             # So that the mask comes back with all slices of its scan.
             omit_empty_frames=False,

@@ -13,6 +13,7 @@ from napari_segdino.errors import ScanError, close_name
 from napari_segdino.files import atomic_path, split_suffix
 from napari_segdino.io.formats import FORMATS, Format, instead_of, mask_format
 from napari_segdino.io.mask_writer import MaskWriter
+from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.read import read_scan
 from napari_segdino.io.scan import PIXEL, Header, Scan
 
@@ -71,6 +72,7 @@ def write_mask(
     mask: Any,
     like: Scan | Header | Path | str | None = None,
     class_names: Sequence[str] | None = None,
+    provenance: Provenance = Provenance(),  # noqa: B008
 ) -> Path:
     """Write a mask, whole or not at all.
 
@@ -88,6 +90,9 @@ def write_mask(
     class_names : sequence of str, optional
         Of classes 1, 2 ...; kept where the format has a place for them
         (NRRD, MetaImage, OME-TIFF, OME-Zarr, DICOM-SEG).
+    provenance : Provenance, optional
+        What it was made with, such as :meth:`Segmenter.provenance` says. The file
+        says this, the version, the time and the image, where it has a place for them.
 
     Returns
     -------
@@ -110,10 +115,10 @@ def write_mask(
         raise ScanError(f"{path.name} cannot be written: {labels.ndim} axes.")
     names = tuple(class_names or ())
     if kind.write is None:
-        _write_planes(path, labels, header, names)
+        _write_planes(path, labels, header, names, provenance)
         return path
     with atomic_path(path) as temporary:
-        kind.write(temporary, labels, header, names)
+        kind.write(temporary, labels, header, names, provenance.stamped(header))
     return path
 
 
@@ -137,7 +142,11 @@ def _format_for(path: Path, maps: bool = False) -> Format:
 
 
 def _write_planes(
-    path: Path, labels: NDArray[Any], header: Header | None, names: tuple[str, ...]
+    path: Path,
+    labels: NDArray[Any],
+    header: Header | None,
+    names: tuple[str, ...],
+    provenance: Provenance,
 ) -> None:
     """Write a mask through the writer that masks of any size go through."""
     if header is None:
@@ -149,7 +158,8 @@ def _write_planes(
             units=(PIXEL,) * n,
         )
     planes = labels.reshape(-1, *labels.shape[-2:])
-    with MaskWriter(path, header, dtype=labels.dtype, class_names=names) as writer:
+    how: Any = {"dtype": labels.dtype, "class_names": names, "provenance": provenance}
+    with MaskWriter(path, header, **how) as writer:
         for index, plane in enumerate(planes):
             writer.write_plane(index, plane)
 
@@ -159,6 +169,7 @@ def write_probabilities(
     probabilities: Any,
     like: Scan | Header | Path | str | None = None,
     class_names: Sequence[str] | None = None,
+    provenance: Provenance = Provenance(),  # noqa: B008
 ) -> Path:
     """Write probability maps, whole or not at all.
 
@@ -173,6 +184,9 @@ def write_probabilities(
         The scan that they belong to: gives spacing, origin, direction.
     class_names : sequence of str, optional
         Of classes 1, 2 ...; names the channels of an OME-TIFF.
+    provenance : Provenance, optional
+        What it was made with, such as :meth:`Segmenter.provenance` says. The file
+        says this, the version, the time and the image, where it has a place for them.
 
     Returns
     -------
@@ -195,5 +209,5 @@ def write_probabilities(
     names = ("background", *(class_names or ()))
     assert kind.write_maps is not None
     with atomic_path(path) as temporary:
-        kind.write_maps(temporary, maps, header, names)
+        kind.write_maps(temporary, maps, header, names, provenance.stamped(header))
     return path

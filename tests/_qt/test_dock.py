@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -661,6 +663,30 @@ def test_export(user: Any, volume: Any, tmp_path: Path) -> None:
     back = read_scan(path)
     np.testing.assert_array_equal(back.data, user.annotation.mask.data)
     np.testing.assert_allclose(back.spacing, (3, 0.5, 0.5))
+
+
+def test_a_mask_names_the_probe_only_where_one_drew(
+    user: Any, plane: Any, tmp_path: Path
+) -> None:
+    def exported(name: str) -> dict[str, str]:
+        user.dock.controller.export_mask(user.dock.image, tmp_path / name)
+        user.rest()
+        with Image.open(tmp_path / name) as photo:
+            found: dict[str, str] = json.loads(photo.text["Comment"])["napari-segdino"]
+        return found
+
+    user.open(plane)
+    user.segment()
+    assert set(exported("first.png")) == {"program", "date"}
+    correct(user)
+    user.retrain()
+    made = user.segmenter.provenance().to_dict()
+    assert made["model"] and exported("second.png").items() >= made.items()
+    user.open(plane)
+    user.wait(lambda: user.annotation is not None)
+    user.annotation.mask.paint((5, 5), 1)
+    assert user.segmenter.is_fitted
+    assert set(exported("by_hand.png")) == {"program", "date"}
 
 
 def test_export_where_nothing_can_be_written(user: Any, plane: Any) -> None:

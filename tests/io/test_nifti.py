@@ -6,7 +6,13 @@ import pytest
 import SimpleITK as sitk
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import read_mask, read_scan, write_mask, write_probabilities
+from napari_segdino.io import (
+    Provenance,
+    read_mask,
+    read_scan,
+    write_mask,
+    write_probabilities,
+)
 from napari_segdino.io.nifti import read_nifti, write_nifti, write_nifti_maps
 from napari_segdino.io.scan import ReadOptions
 
@@ -285,7 +291,7 @@ def test_a_file_of_any_program_counts_x_first_and_lies_in_ras(tmp_path):
 def test_a_mask_without_a_scan_is_read_back_in_its_place(tmp_path):
     labels = np.zeros((2, 3, 4), np.uint8)
     labels[1, 2, 3] = 7
-    write_nifti(tmp_path / "m.nii.gz", labels, None, ("ignored",))
+    write_nifti(tmp_path / "m.nii.gz", labels, None, ("ignored",), Provenance())
     again = read_nifti(tmp_path / "m.nii.gz", ReadOptions())
     assert np.array_equal(again.data, labels)
     assert (again.spacing, again.warnings) == ((1, 1, 1), ())
@@ -294,7 +300,7 @@ def test_a_mask_without_a_scan_is_read_back_in_its_place(tmp_path):
 
 def test_maps_lie_on_the_fifth_axis(tmp_path):
     maps = np.stack([np.full((3, 4), 0.25), np.full((3, 4), 0.75)]).astype(np.float32)
-    write_nifti_maps(tmp_path / "p.nii", maps, None, ())
+    write_nifti_maps(tmp_path / "p.nii", maps, None, (), Provenance())
     found = nib.load(tmp_path / "p.nii")
     assert found.shape == (4, 3, 1, 1, 2)
     assert found.header.get_intent()[0] == "vector"

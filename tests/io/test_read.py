@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import can_read, read_mask, read_scan
+from napari_segdino.io import Provenance, can_read, read_mask, read_scan
 from napari_segdino.io.npy import read_npy, write_npy
 from napari_segdino.io.photo import looked_up, read_photo, turned_upright
 from napari_segdino.io.scan import Header, ReadOptions
@@ -421,7 +421,7 @@ def test_a_palette_picture_read_as_a_mask_gives_its_numbers(tmp_path):
 
 def test_an_array_is_mapped_where_that_is_asked_for(tmp_path):
     path, array = tmp_path / "a.npy", np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-    write_npy(path, array, None, ())
+    write_npy(path, array, None, (), Provenance())
     whole = read_npy(path, ReadOptions(axes="zyx"))
     assert (whole.axes, whole.spacing, whole.units[0]) == ("ZYX", (1, 1, 1), "pixel")
     assert np.array_equal(whole.data, array)

@@ -7,7 +7,13 @@ import pytest
 from dicom_slices import make_enhanced
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import read_mask, read_scan, write_mask, write_probabilities
+from napari_segdino.io import (
+    Provenance,
+    read_mask,
+    read_scan,
+    write_mask,
+    write_probabilities,
+)
 from napari_segdino.io.napari_plugin import is_mask
 from napari_segdino.io.seg import is_seg, write_seg
 
@@ -119,7 +125,7 @@ def test_a_segmentation_is_told_by_its_class(dicom_folder, tmp_path, mask):
     import pydicom
 
     header = read_scan(dicom_folder).header
-    write_seg(tmp_path / "m.dcm", mask.astype(np.uint8), header, ())
+    write_seg(tmp_path / "m.dcm", mask.astype(np.uint8), header, (), Provenance())
     assert is_seg(pydicom.dcmread(tmp_path / "m.dcm"))
     assert not is_seg(pydicom.dcmread(header.files[0]))
 

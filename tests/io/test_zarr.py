@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from napari_segdino.errors import ScanError
-from napari_segdino.io import Scan, can_read, read_scan, write_mask
+from napari_segdino.io import Provenance, Scan, can_read, read_scan, write_mask
 from napari_segdino.io.mask_writer import MaskWriter
 from napari_segdino.io.omezarr import is_zarr, read_zarr
 from napari_segdino.io.omezarr_labels import (
@@ -434,7 +434,7 @@ def test_a_label_is_made_of_the_version_of_its_image(tmp_path, version):
     assert labels.shape == (3, 16, 20)
     labels[0, 2, 3] = 5
     assert open_labels(making)[0, 2, 3] == 5
-    finish_labels(making, like, ("cell",))
+    finish_labels(making, like, ("cell",), Provenance())
     shutil.move(making, target)
     register_label(target)
     register_label(target)

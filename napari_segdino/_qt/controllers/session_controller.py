@@ -155,7 +155,7 @@ class SessionController(QObject):  # type: ignore[misc]
             return
         self._do(
             "Export",
-            mask_writer(annotation.mask, path),
+            mask_writer(annotation.mask, path, annotation.drawn_by(self.session)),
             lambda _: self.message.emit(f"The mask was saved to {path}."),
         )
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
 
+    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.session.session import Session
+
 
 class Attached:
     """Moves and renames the layers that were made for an image along with it.
@@ -195,6 +198,18 @@ class Annotation(QObject):  # type: ignore[misc]
     def empty(self) -> bool:
         """Whether nothing was drawn or marked."""
         return self.mask_sync.blank and not np.asarray(self.marks.data).any()
+
+    def drawn_by(self, session: Session) -> Segmenter | None:
+        """Return a copy of the session's probe, None where no probe has drawn.
+
+        Parameters
+        ----------
+        session : Session
+            Of the window.
+        """
+        planes = range(len(self.planes))
+        drawn = any(self.mask_sync.drawn_with(plane) is not None for plane in planes)
+        return session.snapshot() if drawn and session.is_fitted else None
 
     def centre(self) -> tuple[float, float] | None:
         """Return the pixel (y, x) that is looked at, None in 3D."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
+    from napari_segdino.segmenter import Segmenter
+
 BUILTIN = "napari"
 """The reader that comes with napari."""
 
@@ -113,7 +115,9 @@ def all_series(image: Image) -> dict[str, str]:
     return dict(found or {})
 
 
-def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
+def mask_writer(
+    mask: Labels, path: str | Path, probe: Segmenter | None = None
+) -> Callable[[], list[str]]:
     """Return what writes a mask as it is now, for the worker to call.
 
     Parameters
@@ -122,12 +126,20 @@ def mask_writer(mask: Labels, path: str | Path) -> Callable[[], list[str]]:
         The mask; it lies in the geometry of its image.
     path : path
         Where to; the suffix decides the format.
+    probe : Segmenter, optional
+        A copy of the one that drew it, for the file to say so.
     """
     from napari_segdino.io.napari_plugin import write_labels
+    from napari_segdino.io.provenance import Provenance
 
     # Copied on the main thread: the user paints on while the worker writes.
     data, meta = mask.data.copy(), _placing(mask)
-    return lambda: write_labels(str(path), data, meta)
+
+    def write() -> list[str]:
+        made = Provenance() if probe is None else probe.provenance()
+        return write_labels(str(path), data, meta, made)
+
+    return write
 
 
 def _placing(layer: Image | Labels) -> dict[str, Any]:
