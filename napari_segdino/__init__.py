@@ -4,10 +4,20 @@ import logging
 
 from lazy_loader import attach_stub
 
-__version__ = "0.1.0"
-
-__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
+_lazy, __dir__, __all__ = attach_stub(__name__, __file__)
 __all__ += ["__version__"]
 
 # Details of errors are for those who ask for the log: nothing goes to the terminal.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> object:
+    if name != "__version__":
+        return _lazy(name)
+    # What was installed, as its tag says; read only when somebody asks.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("napari-segdino")
+    except PackageNotFoundError:
+        return "0.0"

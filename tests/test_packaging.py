@@ -1,6 +1,8 @@
 """What is built of the project, and what it says of itself in several places."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HOOK = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+TEXT = {"capture_output": True, "text": True}
 ADDRESS = PROJECT["project"]["urls"]["Source Code"]
 
 
@@ -69,9 +72,57 @@ def test_the_index_links_to_all_that_a_user_may_look_for():
     assert all((ROOT / name).is_file() for name in inside)
 
 
-def test_the_citation_is_of_this_version():
+def test_the_citation_is_of_the_last_release():
     text = (ROOT / "CITATION.cff").read_text()
-    assert re.findall(r"^version: (.+)$", text, re.M) == [__version__]
+    _, last, *_ = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert re.findall(r"^version: (.+)$", text, re.M) == [last]
+
+
+def test_the_version_is_read_only_when_it_is_asked_for():
+    code = (
+        "import sys, napari_segdino as n; early = 'importlib.metadata' in sys.modules;"
+        "print(early, len(sys.modules), n.__version__)"
+    )
+    bare = [sys.executable, "-I", "-S", "-c"]
+    before = subprocess.run([*bare, "import sys; print(len(sys.modules))"], **TEXT)
+    paths = f"import sys; sys.path[:] = {sys.path!r}; "
+    found = subprocess.run([*bare, paths + code], **TEXT).stdout.split()
+    assert found[::2] == ["False", __version__]
+    assert int(found[1]) - int(before.stdout) < 60, "modules of Python's own and ours"
+
+
+def test_what_builds_the_package_is_there_when_it_is_tested():
+    wanted = set(PROJECT["build-system"]["requires"])
+    assert wanted <= set(PROJECT["project"]["optional-dependencies"]["test"])
+
+
+@pytest.mark.parametrize(
+    ("described", "version"),
+    [
+        ("v0.3.1", "0.3.1"),
+        ("v0.3.1-5-g35d39e62", "0.3.2.dev5+g35d39e62"),
+        ("", "0.0"),
+        (None, "0.0"),
+    ],
+)
+def test_archives_without_git_have_a_version(tmp_path, described, version):
+    """What `git archive` makes of a tag, of no tag, and a folder of files alone."""
+    for name in ("pyproject.toml", "README.md"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    if described is not None:
+        archival = (ROOT / ".git_archival.txt").read_text()
+        lines = {"node": "35d39e62" * 5, "node-date": "2026-11-27T18:00:00+00:00"}
+        lines["describe-name"] = described
+        filled = "".join(f"{name}: {value}\n" for name, value in lines.items())
+        assert re.findall(r"^[\w-]+:", archival, re.M) == [f"{n}:" for n in lines]
+        (tmp_path / ".git_archival.txt").write_text(filled)
+    code = (
+        "from hatchling.metadata.core import ProjectMetadata as M;"
+        "from hatchling.plugin.manager import PluginManager as P;"
+        "print(M('.', P()).version)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, **TEXT)
+    assert done.stdout.split()[-1:] == [version], done.stderr
 
 
 def test_files_that_the_readme_says_it_opens_are_opened():

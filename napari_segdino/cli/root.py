@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from napari_segdino import __version__
 from napari_segdino.cli.ablation import ablation
 from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.fewshot import fewshot
@@ -21,7 +20,7 @@ from napari_segdino.cli.windows import app, demo
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__)
+@click.version_option(package_name="napari-segdino")
 @verbose_option
 @click.pass_context
 def main(ctx: click.Context) -> None:

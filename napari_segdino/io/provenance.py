@@ -6,8 +6,8 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
+from napari_segdino import __version__
 from napari_segdino.io.scan import Header
 
 PROGRAM = "napari-segdino"
@@ -53,7 +53,7 @@ class Provenance:
         image = header.path if header and header.format != "DICOM" else None
         return replace(
             self,
-            program=f"{PROGRAM} {program_version()}",
+            program=f"{PROGRAM} {__version__}",
             date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             author=os.environ.get(AUTHOR_VARIABLE, "").strip(),
             source=image.name if image else "",
@@ -70,11 +70,3 @@ class Provenance:
     def to_lines(self) -> str:
         """Return what is known as lines ``name: value``."""
         return "".join(f"{name}: {value}\n" for name, value in self.to_dict().items())
-
-
-def program_version() -> str:
-    """Return the version that is installed; ``"0"`` where none is."""
-    try:
-        return version(PROGRAM)
-    except PackageNotFoundError:
-        return "0"

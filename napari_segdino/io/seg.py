@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino import __version__
 from napari_segdino.errors import ScanError
 from napari_segdino.io.dicom_frames import Slice, stacks_of
 from napari_segdino.io.dicom_index import Series
 from napari_segdino.io.dicom_pixels import read_tags
-from napari_segdino.io.provenance import PROGRAM, Provenance, program_version
+from napari_segdino.io.provenance import PROGRAM, Provenance
 from napari_segdino.io.scan import Header
 
 _log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def _descriptions(
 
     algorithm = hd.AlgorithmIdentificationSequence(
         name="SegDINO",
-        version=program_version(),
+        version=__version__,
         family=codes.cid7162.ArtificialIntelligence,
         source=PROGRAM,
         parameters=provenance.to_dict(),
@@ -211,7 +212,7 @@ def write_seg(
             instance_number=1,
             manufacturer="napari-segdino",
             manufacturer_model_name="SegDINO",
-            software_versions=program_version(),
+            software_versions=__version__,
             content_creator_name=provenance.author or None,
             device_serial_number="0",
             # So that the mask comes back with all slices of its scan.
