@@ -61,12 +61,18 @@ class Segmenter(Starter):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from napari_segdino import Segmenter
-    >>> segmenter = Segmenter("efficientnet_lite0", device="cpu")
-    >>> segmenter.fit(image, marks)  # marks: 1 background, 2 an object, 0 neither
-    >>> labels = segmenter.predict(another_image)
-    >>> path = segmenter.save("nuclei.segdino")
-    >>> labels = Segmenter.load(path).predict(volume, axes="ZYX")
+    >>> image = np.zeros((64, 64), np.uint8)
+    >>> image[20:40, 16:44] = 200
+    >>> marks = np.zeros(image.shape, np.uint8)  # 0: unlabelled
+    >>> marks[30, 20:40], marks[50, 5:60] = 2, 1  # an object; background
+    >>> segmenter = Segmenter("efficientnet_lite0", device="cpu").fit(image, marks)
+    >>> int(segmenter.predict(image)[25, 25])
+    1
+    >>> path = segmenter.save("square.segdino")
+    >>> Segmenter.load(path).n_classes_
+    2
     """
 
     # -- learning ----------------------------------------------------------

@@ -61,6 +61,7 @@ def load_encoder(
 
     Examples
     --------
+    >>> import torch
     >>> from napari_segdino.encoders import load_encoder
     >>> encoder = load_encoder("efficientnet_lite0", "cpu")
     >>> batch = torch.rand(1, 3, 64, 96)

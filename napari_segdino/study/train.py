@@ -91,8 +91,9 @@ def iter_study(
     >>> from napari_segdino.io.datasets import open_dataset
     >>> from napari_segdino.progress import drive
     >>> settings = StudySettings("segdino", "dinov3_vits16", seeds=(0, 1, 2))
-    >>> study = iter_study(open_dataset(data), settings, work, output)
-    >>> results = drive(study)
+    >>> data = open_dataset("Kvasir-SEG")  # doctest: +SKIP
+    >>> study = iter_study(data, settings, "work", "a.segdino")  # doctest: +SKIP
+    >>> results = drive(study)  # doctest: +SKIP
     """
     splits = split_cases(
         dataset, settings.validation, settings.test, settings.split_seed

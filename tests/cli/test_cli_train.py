@@ -1,10 +1,8 @@
 import json
 import re
-import shlex
 import sys
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -424,20 +422,6 @@ def test_a_class_that_is_too_high_is_refused(folders, fake, run, tmp_path, comma
     result = run(command, *where, *out, "--encoder", "fake", status=1)
     assert "There is a class 3000, and 254 is the highest" in result.stderr
     assert "--binary" in result.stderr
-
-
-def test_commands_of_the_papers_tables_are_ones_that_there_are(tmp_path, monkeypatch):
-    from napari_segdino.cli import main
-
-    text = (Path(__file__).parents[2] / "docs/reproduce.md").read_text("utf-8")
-    commands = re.findall(r"`napari-segdino ((?:train|fewshot|ablation) [^`]+)`", text)
-    assert len(commands) > 15
-    monkeypatch.chdir(tmp_path)
-    for line in commands:
-        name, folder, *rest = shlex.split(line)
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        context = main.commands[name].make_context(name, [folder, *rest])
-        assert context.params["recipe"] or name == "ablation", line
 
 
 def lump(seed, shape=(6, 40, 40)):
