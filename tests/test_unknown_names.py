@@ -54,7 +54,7 @@ def test_sentences_by_hand():
         (lambda: FeatureSettings(intensity="ct lungs"), "ct lung", "percentile"),
         (lambda: PredictSettings(fusion="entropie"), "entropy", "mean"),
         (lambda: PredictSettings(z_unit="slice"), "slices", "mm"),
-        (lambda: sample_path("cels"), "cell", "retina"),
+        (lambda: sample_path("cel"), "cell", "retina"),
         (lambda: write_mask("a.nrd", MASK), ".nrrd", ".tif"),
         (lambda: plan_jobs([], ".", suffix=".nigz"), ".nii.gz", ".ome.zarr"),
         (lambda: write_probabilities("a.tiif", MASK), ".tif", ".nrrd"),

@@ -1,4 +1,4 @@
-"""Real images that come with packages: no network is needed.
+"""Samples with a few marks, which need no network: real images, and made ones.
 
 scikit-image brings photos and microscopy, nibabel an MRI volume, pydicom a CT
 slice. Their files are opened as any other scan; functions of ``skimage.data``
@@ -8,26 +8,40 @@ are not called, as some of them download.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from numpy.typing import NDArray
 
 from napari_segdino.errors import ScanError, unknown_name
+from napari_segdino.io import generated
 from napari_segdino.io.read import read_scan
-from napari_segdino.io.scan import Scan
+from napari_segdino.io.sample_marks import GIVEN, sample_marks
+from napari_segdino.io.scan import PIXEL, Scan
 
 _log = logging.getLogger(__name__)
 
-SAMPLES = {
-    "tissue": ("Stained tissue (RGB)", "skimage", "data/ihc.png"),
-    "retina": ("Retina (RGB)", "skimage", "data/retina.jpg"),
-    "cell": ("Cell in a microscope (grey)", "skimage", "data/cell.png"),
-    "coins": ("Coins (grey)", "skimage", "data/coins.png"),
-    "mri": ("Brain MRI (volume)", "nibabel", "tests/data/example4d.nii.gz"),
-    "ct": ("CT slice (DICOM)", "pydicom", "data/test_files/CT_small.dcm"),
+FILES = {
+    "tissue": ("skimage", "data/ihc.png"),
+    "retina": ("skimage", "data/retina.jpg"),
+    "cell": ("skimage", "data/cell.png"),
+    "coins": ("skimage", "data/coins.png"),
+    "mri": ("nibabel", "tests/data/example4d.nii.gz"),
+    "ct": ("pydicom", "data/test_files/CT_small.dcm"),
 }
-"""Title, package and file of each sample."""
+"""Package and file of samples that are real."""
+
+MADE: dict[str, tuple[Callable[[], tuple[Any, Any]], str, tuple[str, ...]]] = {
+    "nuclei": (generated.nuclei, "YX", ()),
+    "cells": (generated.stained_cells, "CYX", ("nuclei", "marker")),
+}
+"""What makes the others, with what is true of them; their axes and channels."""
+
+SAMPLES = (*FILES, *MADE)
 
 
 def sample_path(name: str) -> Path:
@@ -36,7 +50,7 @@ def sample_path(name: str) -> Path:
     Parameters
     ----------
     name : str
-        One of :data:`SAMPLES`.
+        One of :data:`FILES`.
 
     Returns
     -------
@@ -47,9 +61,9 @@ def sample_path(name: str) -> Path:
     ScanError
         If there is no such sample, or its package does not bring the file.
     """
-    if name not in SAMPLES:
+    if name not in FILES:
         raise ScanError(unknown_name("sample", name, SAMPLES))
-    _title, package, file = SAMPLES[name]
+    package, file = FILES[name]
     spec = find_spec(package)
     if spec is not None and spec.origin is not None:
         path = Path(spec.origin).parent / file
@@ -67,8 +81,7 @@ def sample_scan(name: str) -> Scan:
     Parameters
     ----------
     name : str
-        ``"tissue"``, ``"retina"``, ``"cell"``, ``"coins"``, ``"mri"`` or
-        ``"ct"``.
+        One of :data:`SAMPLES`.
 
     Returns
     -------
@@ -80,10 +93,27 @@ def sample_scan(name: str) -> Scan:
     ScanError
         As :func:`sample_path`.
     """
+    if name in MADE:
+        return _made(name)
     scan = read_scan(sample_path(name))
     if scan.axes == "TZYX":
         scan = _first_time(scan)
     return replace(scan, name=name)
+
+
+def _made(name: str) -> Scan:
+    make, axes, channels = MADE[name]
+    data: NDArray[Any] = make()[0]
+    lengths = len(axes.replace("C", ""))
+    return Scan(
+        data=data,
+        shape=data.shape,
+        axes=axes,
+        spacing=(1.0,) * lengths,
+        units=(PIXEL,) * lengths,
+        channel_names=channels,
+        name=name,
+    )
 
 
 def _first_time(scan: Scan) -> Scan:
@@ -99,34 +129,52 @@ def _first_time(scan: Scan) -> Scan:
 
 
 def _layers(name: str) -> list[tuple[Any, dict[str, Any], str]]:
-    return [sample_scan(name).layer_data()]
+    """Return an image and the marks on it, which the dock finds by their metadata."""
+    scan = sample_scan(name)
+    data, kwargs, kind = scan.layer_data()
+    kwargs["metadata"] = {**kwargs["metadata"], GIVEN: uuid4().hex}
+    of_image = "name", "rgb", "channel_axis"
+    lies = {key: value for key, value in kwargs.items() if key not in of_image}
+    marks = sample_marks(name, scan.spatial_shape)
+    lies |= {"name": f"{name} marks", "metadata": dict(kwargs["metadata"])}
+    return [(data, kwargs, kind), (marks, lies, "labels")]
 
 
 def tissue() -> list[tuple[Any, dict[str, Any], str]]:
-    """Stained tissue, (512, 512, 3) uint8, as layer data for napari."""
+    """Stained tissue, (512, 512, 3) uint8, and marks, as layer data for napari."""
     return _layers("tissue")
 
 
 def retina() -> list[tuple[Any, dict[str, Any], str]]:
-    """Fundus photo, (1411, 1411, 3) uint8, as layer data for napari."""
+    """Fundus photo, (1411, 1411, 3) uint8, and marks, as layer data for napari."""
     return _layers("retina")
 
 
 def cell() -> list[tuple[Any, dict[str, Any], str]]:
-    """Cell, (660, 550) uint8, as layer data for napari."""
+    """Cell, (660, 550) uint8, and marks, as layer data for napari."""
     return _layers("cell")
 
 
 def coins() -> list[tuple[Any, dict[str, Any], str]]:
-    """Coins, (303, 384) uint8, as layer data for napari."""
+    """Coins, (303, 384) uint8, and marks, as layer data for napari."""
     return _layers("coins")
 
 
 def mri() -> list[tuple[Any, dict[str, Any], str]]:
-    """Brain MRI, (24, 96, 128) int16, as layer data for napari."""
+    """Brain MRI, (24, 96, 128) int16, and marks, as layer data for napari."""
     return _layers("mri")
 
 
 def ct() -> list[tuple[Any, dict[str, Any], str]]:
-    """CT slice in Hounsfield units, (128, 128), as layer data for napari."""
+    """CT slice in Hounsfield units, (128, 128), and marks, as layer data for napari."""
     return _layers("ct")
+
+
+def nuclei() -> list[tuple[Any, dict[str, Any], str]]:
+    """Nuclei that are made, (256, 256) uint8, and marks, as layer data for napari."""
+    return _layers("nuclei")
+
+
+def cells() -> list[tuple[Any, dict[str, Any], str]]:
+    """Cells that are made, (2, 256, 256), and marks, as layer data for napari."""
+    return _layers("cells")

@@ -24,6 +24,7 @@ from napari_segdino._qt.layers.files import open_files, open_path
 from napari_segdino._qt.widgets.input_panel import EncoderCombo, item_text
 from napari_segdino.encoders import EncoderStatus, get_spec
 from napari_segdino.io.formats import FORMATS
+from napari_segdino.io.sample import SAMPLES
 from napari_segdino.session import preload
 
 NAME = "napari-segdino"
@@ -38,7 +39,7 @@ def test_menu_and_palette(manifest: npe2.PluginManifest) -> None:
     contributions = manifest.contributions
     items = contributions.menus["napari/layers/segment"]
     assert f"{NAME}.dock" in {item.command for item in items}
-    assert len(contributions.sample_data) == 6
+    assert {sample.key for sample in contributions.sample_data} == set(SAMPLES)
     assert {w.display_name for w in contributions.widgets} == {"SegDINO"}
 
 

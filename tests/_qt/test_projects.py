@@ -217,6 +217,8 @@ def test_images_of_napari_and_samples_are_opened_again(
     first = make_user()
     open_one(first, tmp_path)
     first.segment()
+    # Those that a sample comes with are erased, and do not come back.
+    first.annotation.marks.data[:] = 0
     first.annotation.mask.paint((5, 5), 1)
     save(first, tmp_path / "p.segproject", monkeypatch)
     marks, name = first.annotation.marks.data.copy(), first.dock.image.name
@@ -226,6 +228,7 @@ def test_images_of_napari_and_samples_are_opened_again(
     second.wait(lambda: second.dock.image is not None)
     assert second.dock.image.name == name
     np.testing.assert_array_equal(second.annotation.marks.data, marks)
+    assert len(second.viewer.layers) == 3
 
 
 def test_a_file_that_is_gone_is_asked_for(

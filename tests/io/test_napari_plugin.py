@@ -112,10 +112,16 @@ def test_samples_need_no_network(name, monkeypatch):
 
     monkeypatch.setattr(socket, "socket", refuse)
     scan = sample_scan(name)
-    data, kwargs, kind = getattr(samples, name)()[0]
-    assert (kwargs["name"], kind) == (name, "image")
+    (data, kwargs, kind), (marks, _, marks_kind) = getattr(samples, name)()
+    names = kwargs["name"] if "C" in scan.axes[:-1] else [kwargs["name"]]
+    assert all(one.startswith(name) for one in names)
+    assert (kind, marks_kind) == ("image", "labels")
     assert np.array_equal(data, scan.data)
     assert np.asarray(data).std() > 5
+    # A few strokes of both: what is left to learn is most of the image.
+    assert set(np.unique(marks)) == {0, 1, 2}
+    assert marks.shape == scan.spatial_shape
+    assert (marks > 0).mean() < 0.06
 
 
 def test_samples_are_what_they_say():

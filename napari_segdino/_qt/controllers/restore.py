@@ -31,6 +31,7 @@ from napari_segdino._qt.layers.image_layers import (
     choose_channels,
     image_planes,
 )
+from napari_segdino._qt.layers.made_layers import remove_layers
 from napari_segdino._qt.preferences import PLUGIN
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.errors import InputError, SegDINOError
@@ -218,10 +219,12 @@ def _reopen(viewer: Viewer, entry: ImageEntry) -> bool:
     """Have napari open a sample or a file that another plugin reads."""
     if entry.sample:
         try:
-            viewer.open_sample(*entry.sample)
+            came = viewer.open_sample(*entry.sample)
         except Exception:  # noqa: BLE001 - other plugins raise what they like
             _log.warning("%s could not be opened again", entry.name, exc_info=True)
             return False
+        # The project has marks of its own.
+        remove_layers(viewer, [x for x in came if not isinstance(x, Image)])
         return True
     if not entry.path or entry.reader == PLUGIN or not Path(entry.path).exists():
         return False

@@ -18,6 +18,7 @@ from napari_segdino._qt.layers.channels import (
     planes_of,
     used_key,
 )
+from napari_segdino._qt.layers.given_marks import came_with, take_up
 from napari_segdino._qt.layers.made_layers import (
     Role,
     claim,
@@ -141,12 +142,12 @@ class Annotations(QObject):  # type: ignore[misc]
             return
         marks = find_layer(self._viewer, image, "marks", shape)
         data = None if marks is None else np.asarray(marks.data)
-        if data is not None and data.any():
+        if data is None or not data.any() or came_with(marks, image):
+            self._fresh[image.unique_id] = self._add_layer(image, "mask", shape)
+        else:
             # The mask was removed, what is marked was not.
             data = apply_marks(np.zeros_like(data), data)
             self._add_layer(image, "mask", shape, data)
-        else:
-            self._fresh[image.unique_id] = self._add_layer(image, "mask", shape)
 
     def ensure(self, image: Image) -> Annotation:
         """Return the work on an image; make its layers if need be.
@@ -207,10 +208,8 @@ class Annotations(QObject):  # type: ignore[misc]
     ) -> Annotation:
         """Return the work on an image, with a mask and marks that were saved.
 
-        The mask is taken for what the probe of this number drew.
-
-        Where there are layers already, their marks stay, and what is drawn over
-        them can be undone.
+        The mask is taken for what the probe of this number drew. Where there are
+        layers already, their marks stay, and what is drawn over them can be undone.
 
         Raises
         ------
@@ -245,6 +244,7 @@ class Annotations(QObject):  # type: ignore[misc]
         layer = make_layer(self._viewer, image, role, shape, data)
         color_layer(layer, role, self._session.classes)
         self._viewer.layers.selection.active = active
+        take_up(self._viewer, image)
         return layer
 
     def follow_channels(self) -> None:
@@ -272,10 +272,9 @@ class Annotations(QObject):  # type: ignore[misc]
 
     def _clear(self, annotation: Annotation) -> None:
         """Take away empty layers of what is a channel of another image now."""
-        if annotation.mask_sync.blank and not annotation.marks.data.any():
+        if annotation.empty:
             self._drop(annotation)
-            for layer in (annotation.mask, annotation.marks):
-                self._viewer.layers.remove(layer)
+            remove_layers(self._viewer, (annotation.mask, annotation.marks))
 
     def close(self) -> None:
         """Let go of everything."""

@@ -13,6 +13,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_segdino._qt.layers.files import origin
+from napari_segdino._qt.layers.given_marks import came_with
 from napari_segdino._qt.layers.image_layers import (
     channel_axis,
     channels_on,
@@ -132,7 +133,7 @@ def image_of(viewer: Viewer, layer: Any) -> Image | None:
     """Return the image that a layer means: its own, or what it was made for."""
     key = owner_of(layer) or layer.unique_id
     for one in images_of(viewer):
-        if any(x.unique_id == key for x in one):
+        if any(x.unique_id == key or came_with(layer, x) for x in one):
             return one[0]
     return None
 

@@ -10,12 +10,14 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_segdino._qt.layers.given_marks import came_with
 from napari_segdino._qt.layers.image_layers import (
     channel_axis,
     full_resolution,
     image_planes,
     title,
 )
+from napari_segdino.io.sample_marks import GIVEN
 from napari_segdino.marks import type_for
 from napari_segdino.session.classes import BACKGROUND_MARK, LabelClass
 from napari_segdino.session.project.about import image_print
@@ -42,8 +44,9 @@ def find_layer(
     """Find the layer of an image that has this role.
 
     The layer that was made for it comes first, whatever it is called now; then
-    one that an image with the same pixels left behind; then one of the right name
-    that is of no other image. It must fit the image's shape.
+    one that an image with the same pixels left behind; then marks that came with
+    it; then one of the right name that is of no other image. It must fit the image's
+    shape.
 
     Parameters
     ----------
@@ -77,8 +80,10 @@ def find_layer(
         for layer in left:
             if layer.metadata[_LEFT] == (role, mine):
                 return layer
+    given = [x for x in free if role == "marks" and came_with(x, image)]
     name = layer_name(image, role)
-    return next((x for x in free if x.name == name and x not in left), None)
+    named = [x for x in free if x.name == name and x not in left]
+    return next(iter([*given, *named]), None)
 
 
 def leave_behind(layer: Labels, role: Role, image: Image) -> None:
@@ -120,6 +125,7 @@ def claim(layer: Labels, role: Role, image: Image) -> None:
         The layer that stands for the image.
     """
     layer.metadata.pop(_LEFT, None)
+    layer.metadata.pop(GIVEN, None)
     mark_as_ours(layer, role, image)
 
 
@@ -166,6 +172,8 @@ def make_layer(
     )
     layer.contour = contour
     layers = viewer.layers
+    if mask and below is None:
+        below = find_layer(viewer, image, "marks", shape)
     layers.insert(len(layers) if below is None else layers.index(below), layer)
     return layer
 
