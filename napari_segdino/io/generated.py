@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,26 +55,25 @@ def stained_cells() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return np.stack([_exposed(rng, nuclear), _exposed(rng, marker)]), truth
 
 
-def _haze(rng: np.random.Generator) -> NDArray[np.float64]:
+def _haze(rng: np.random.Generator) -> NDArray[Any]:
     """Return a background that is brighter on one side, with faint clouds."""
     clouds = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 24, mode="wrap")
-    return 22 + 8 * clouds / clouds.std() + np.linspace(0, 18, SIDE)
+    haze: NDArray[Any] = 22 + 8 * clouds / clouds.std() + np.linspace(0, 18, SIDE)
+    return haze
 
 
-def _grain(rng: np.random.Generator) -> NDArray[np.float64]:
+def _grain(rng: np.random.Generator) -> NDArray[Any]:
     """Return a texture as of chromatin, around 1."""
-    grain = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 1.8)
-    return 1 + 0.18 * grain / grain.std()
+    noise = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 1.8)
+    grain: NDArray[Any] = 1 + 0.18 * noise / noise.std()
+    return grain
 
 
-def _exposed(
-    rng: np.random.Generator, image: NDArray[np.float64]
-) -> NDArray[np.uint8]:
+def _exposed(rng: np.random.Generator, image: NDArray[Any]) -> NDArray[Any]:
     """Return an image as a microscope and its camera would have it."""
-    seen = rng.poisson(ndimage.gaussian_filter(image, 1.0).clip(0)) + rng.normal(
-        0, 2, image.shape
-    )
-    return seen.clip(0, 255).astype(np.uint8)
+    light = rng.poisson(ndimage.gaussian_filter(image, 1.0).clip(0))
+    seen: NDArray[Any] = (light + rng.normal(0, 2, image.shape)).clip(0, 255)
+    return seen.astype(np.uint8)
 
 
 def _ellipses(rng: np.random.Generator, count: int) -> Iterator[NDArray[np.bool_]]:
