@@ -5,6 +5,7 @@ SHELL := /bin/bash
 #             and PySide6 play the story and what differs; all of it:
 #             make test-pyqt6 GUI=tests/_qt
 # make docs   build the site into build/site, warnings are errors
+# make docs-pictures   make every picture of it from the real window, in minutes
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -22,7 +23,7 @@ SUITES := test-core $(WINDOW_SUITES) docs lint
 # Modules are compiled once, not in each process that a test starts.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test system clean $(SUITES)
+.PHONY: demo test docs-pictures system clean $(SUITES)
 
 demo: $(VENV)/.app system
 	$(BIN)/napari-segdino demo
@@ -45,6 +46,10 @@ lint: $(VENV)/.test
 
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-pictures: $(VENV)/.test system
+	QT_API=pyqt6 $(XVFB) $(BIN)/python docs/images/make_pictures.py
+	QT_API=pyqt6 $(XVFB) $(BIN)/python docs/images/make_tour.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
