@@ -5,7 +5,7 @@ import logging
 from lazy_loader import attach_stub
 
 _lazy, __dir__, __all__ = attach_stub(__name__, __file__)
-__all__ += ["__version__"]
+__all__ += ["__version__"]  # noqa: F822 - made below
 
 # Details of errors are for those who ask for the log: nothing goes to the terminal.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

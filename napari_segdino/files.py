@@ -26,6 +26,15 @@ MOST_BYTES = 150
 ABANDONED_S = 600.0
 """Seconds without a write after which a file in the making has no writer any more."""
 
+PATIENCE_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Pauses before a file that another program has open is tried again, on Windows."""
+
+IN_USE = (5, 32, 33, 1224)
+"""Windows' numbers for that: access denied, shared, locked, mapped into memory."""
+
+RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+"""Devices of Windows, which a file cannot be called, whatever its suffix."""
+
 SUFFIXES_IN_TWO = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
 """Suffixes that keep their two parts; libraries choose the format by them."""
 
@@ -66,6 +75,9 @@ def reason(error: OSError) -> str:
     str
         A clause, without capital and full stop.
     """
+    # Access denied is all that Windows says of a folder that is read-only, too.
+    if getattr(error, "winerror", None) in IN_USE[1:]:
+        return "another program has it open"
     if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -107,8 +119,8 @@ def shortened(name: str, most: int = MOST_BYTES) -> str:
 def safe_name(text: str) -> str:
     """Make a name of a file of what was read from one, such as a layer's name.
 
-    What is neither letter, digit, ``_`` nor ``.`` becomes ``-``; never hidden, and
-    short enough.
+    What is neither letter, digit, ``_`` nor ``.`` becomes ``-``; never hidden, no
+    device of Windows, and short enough.
 
     Parameters
     ----------
@@ -120,7 +132,8 @@ def safe_name(text: str) -> str:
     str
         At most :data:`MOST_BYTES` bytes long, and empty if nothing of it can stay.
     """
-    return shortened(re.sub(r"[^\w.]+", "-", text).strip("-."))
+    plain = re.sub(r"[^\w.]+", "-", text).strip("-.")
+    return shortened(RESERVED.sub(r"\1_", plain, count=1))
 
 
 def _temporary_name(path: Path) -> Path:
@@ -202,6 +215,34 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def move(source: Path, target: Path) -> None:
+    """Give a file another name, in place of what has it, or a folder a free one.
+
+    Windows refuses both while anything has the old or the new one open, which virus
+    scanners and indexers do for a moment with each new file.
+
+    Parameters
+    ----------
+    source, target : pathlib.Path
+        On one file system.
+
+    Raises
+    ------
+    OSError
+        If the system refuses, and still does so after :data:`PATIENCE_S`.
+    """
+    for pause in PATIENCE_S:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in IN_USE:
+                raise
+            _log.info("%s is in use: tried again in %g s", target, pause)
+            time.sleep(pause)
+    os.replace(source, target)
+
+
 @contextmanager
 def atomic_path(
     path: Path | str, error: type[SegDINOError] = ScanError
@@ -233,7 +274,7 @@ def atomic_path(
         full, `path` is a folder. Other errors of the block pass unchanged.
     """
     path = Path(path)
-    # os.replace would put the file in the place of a link instead of what it points to.
+    # move would put the file in the place of a link instead of what it points to.
     target = Path(os.path.realpath(path))
     temporary = _temporary_name(target)
     try:
@@ -246,7 +287,7 @@ def atomic_path(
         sync(temporary)
         # Some libraries make the file anew, for its owner only.
         os.chmod(temporary, mode)
-        os.replace(temporary, target)
+        move(temporary, target)
         _sync_folder(target.parent)
     except OSError as cause:
         _log.error("writing %s failed", path, exc_info=cause)
@@ -281,7 +322,10 @@ def write_csv(
         If the system refuses.
     """
     path = Path(path)
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows(rows)
@@ -309,7 +353,7 @@ def settle_folder(target: Path) -> None:
             if target.exists():
                 shutil.rmtree(old, ignore_errors=True)
             else:
-                os.rename(old, target)
+                move(old, target)
 
 
 def swap_folder(new: Path, target: Path) -> None:
@@ -330,15 +374,15 @@ def swap_folder(new: Path, target: Path) -> None:
         If the system refuses; what lay at `target` is then put back.
     """
     if not target.exists():
-        os.rename(new, target)
+        move(new, target)
         return
     # No system replaces a folder that is not empty in one step, so there are two.
     old = _temporary_name(target)
-    os.rename(target, old)
+    move(target, old)
     try:
-        os.rename(new, target)
+        move(new, target)
     except OSError:
-        os.rename(old, target)
+        move(old, target)
         raise
     if old.is_dir():
         shutil.rmtree(old, ignore_errors=True)

@@ -193,7 +193,8 @@ def read_model(path: str | Path) -> ModelFile:
     try:
         with safe_open(path, framework="pt") as file:
             header: Mapping[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: Windows lets nobody save over a file that is mapped into memory.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
         _log.error("Reading %s failed", path, exc_info=True)
         raise ModelFileError(

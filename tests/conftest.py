@@ -228,13 +228,13 @@ class FakeSegmenter:
     def save(self, path: str | Path) -> Path:
         self._check()
         assert self.means is not None
-        Path(path).write_text(json.dumps(self.means.tolist()))
+        Path(path).write_text(json.dumps(self.means.tolist()), encoding="utf-8")
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:
         try:
-            means = json.loads(Path(path).read_text())
+            means = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ModelFileError(f"{path} is damaged.") from error
         loaded = cls("fake", device)

@@ -179,7 +179,7 @@ def test_folders_are_swapped_whole(tmp_path):
 
 def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path, monkeypatch):
     target = folder(tmp_path / "a", "old")
-    rename, calls = os.rename, []
+    rename, calls = os.replace, []
 
     def second_fails(source, to):
         calls.append(to)
@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path, monkeypat
             raise OSError(errno.ENOSPC, "full")
         rename(source, to)
 
-    monkeypatch.setattr(atomic.os, "rename", second_fails)
+    monkeypatch.setattr(atomic.os, "replace", second_fails)
     with pytest.raises(OSError, match="full"):
         swap_folder(folder(tmp_path / "b", "new"), target)
     assert names(target) == ["old"]

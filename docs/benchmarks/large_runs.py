@@ -46,7 +46,11 @@ def peak():
     status = Path("/proc/self/status")
     if not status.is_file():
         return gigabytes()
-    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    line = next(
+        x
+        for x in status.read_text(encoding="utf-8").splitlines()
+        if x.startswith("VmHWM")
+    )
     return int(line.split()[1]) * 1024 / 1e9
 
 

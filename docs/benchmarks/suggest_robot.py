@@ -35,7 +35,7 @@ def cases(
 
     from napari_segdino.io.read import read_scan
 
-    with open(data / "manifest.csv") as file:
+    with open(data / "manifest.csv", encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["set"] == name]
     for i in np.unique(np.linspace(0, len(rows) - 1, count).astype(int)):
         paths = [data / rows[i][column] for column in ("image", "mask")]

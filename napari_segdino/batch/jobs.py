@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -289,9 +290,10 @@ def _name_images(
 def _owns(path: Path, folder: Path, made: Made) -> bool:
     """Whether a mask was made from the image at `path`."""
     seen = seen_from(folder, path)
-    if seen == made.image:
+    plain = os.path.normcase
+    if plain(seen) == plain(made.image):
         return True
-    if path.name != Path(made.image).name:
+    if plain(path.name) != plain(Path(made.image).name):
         return False
     return Wanted(seen, *measure_image(path), "", "", "").is_image_of(made)
 

@@ -63,10 +63,12 @@ class Wanted:
         made : Made
             A line of the record.
         """
-        same_name = os.path.basename(self.image) == os.path.basename(made.image)
+        # Capitals do not count on Windows.
+        mine, theirs = map(os.path.normcase, (self.image, made.image))
+        same_name = os.path.basename(mine) == os.path.basename(theirs)
         seen = self.image_size, self.image_time
         moved = same_name and seen == (made.image_size, made.image_time)
-        return moved or self.image == made.image
+        return moved or mine == theirs
 
     def differs(self, made: Made) -> str:
         """Say in what a mask that was made does not fit; empty if it does.

@@ -256,7 +256,7 @@ def find_report(folder: Path) -> Path:
     """
     path = folder / REPORT
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             ours = next(csv.reader(file), []) == [f.name for f in fields(Row)]
     except FileNotFoundError:
         return path

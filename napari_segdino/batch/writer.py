@@ -66,10 +66,10 @@ class BlockWriter(MaskWriter):
     def _open(self) -> None:
         note = self._folder / "made_by.json"
         wanted = json.dumps(self.made_by)
-        if note.is_file() and note.read_text() != wanted:
+        if note.is_file() and note.read_text("utf-8") != wanted:
             shutil.rmtree(self._folder, ignore_errors=True)
         super()._open()
-        note.write_text(wanted)
+        note.write_text(wanted, "utf-8")
         self._rows = self._read_rows()
 
     def _swap(self) -> None:
@@ -86,7 +86,7 @@ class BlockWriter(MaskWriter):
         if not self._row_notes.is_file():
             return {}
         rows: dict[int, int] = {}
-        for line in self._row_notes.read_text().split("\n")[:-1]:
+        for line in self._row_notes.read_text("utf-8").split("\n")[:-1]:
             index, _, count = line.partition(" ")
             if index.isdigit() and count.isdigit():
                 rows[int(index)] = int(count)
@@ -160,5 +160,5 @@ class BlockWriter(MaskWriter):
     def _note_rows(self, index: int, rows: int) -> None:
         if self._suffix == ".npy":
             self._array.flush()
-        with open(self._row_notes, "a") as file:
+        with open(self._row_notes, "a", encoding="utf-8") as file:
             file.write(f"{index} {rows}\n")

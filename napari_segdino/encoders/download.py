@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from napari_segdino.encoders.consent import asker, record_terms
 from napari_segdino.encoders.weights import Source, target_path
 from napari_segdino.errors import WeightsError
-from napari_segdino.files import sync
+from napari_segdino.files import move, sync
 from napari_segdino.progress import PAUSE, THREAD, Progress, Steps, relay, run_in_thread
 
 T = TypeVar("T")
@@ -189,7 +189,7 @@ def _iter_file(source: Source, remote: _Remote, file: str) -> Steps[Path]:
     # On disk before it takes its name, so that a power cut leaves no half file under
     # it.
     sync(part)
-    os.replace(part, target)
+    move(part, target)
     return target
 
 

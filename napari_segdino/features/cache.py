@@ -154,7 +154,9 @@ class FeatureCache:
         for _, size, path in sorted(self._files(), reverse=True):
             total += size
             if total > self.disk_bytes:
-                path.unlink(missing_ok=True)
+                # Windows keeps what is mapped into memory: the next time, then.
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         assert self.folder is not None

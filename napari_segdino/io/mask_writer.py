@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_segdino.errors import ScanError
-from napari_segdino.files import reason, settle_folder, split_suffix, swap_folder, sync
+from napari_segdino.files import (
+    move,
+    reason,
+    settle_folder,
+    split_suffix,
+    swap_folder,
+    sync,
+)
 from napari_segdino.io.formats import FORMATS
 from napari_segdino.io.omezarr_labels import (
     create_labels,
@@ -116,7 +123,7 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
     def _open(self) -> None:
         about = json.dumps({"shape": self.shape, "dtype": self.dtype.str})
         note = self._folder / "about.json"
-        if self.resume and note.is_file() and note.read_text() == about:
+        if self.resume and note.is_file() and note.read_text("utf-8") == about:
             self.done = self._read_done()
             self._array = self._create(again=True)
             return
@@ -128,12 +135,12 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
         settle_folder(self.path)
         self._array = self._create(again=False)
         # Last: what has no such note is not gone on with.
-        note.write_text(about)
+        note.write_text(about, "utf-8")
 
     def _read_done(self) -> set[int]:
         """Planes noted as done; a line that was cut off does not count."""
         notes = self._folder / "done.txt"
-        text = notes.read_text() if notes.is_file() else ""
+        text = notes.read_text("utf-8") if notes.is_file() else ""
         return {int(line) for line in text.split("\n")[:-1] if line.isdigit()}
 
     def _create(self, again: bool) -> Any:
@@ -181,7 +188,7 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
     def _note(self, index: int) -> None:
         if self._suffix == ".npy":
             self._array.flush()
-        with open(self._folder / "done.txt", "a") as file:
+        with open(self._folder / "done.txt", "a", encoding="utf-8") as file:
             file.write(f"{index}\n")
 
     def __exit__(
@@ -222,7 +229,7 @@ class MaskWriter(AbstractContextManager["MaskWriter"]):
     def _swap(self) -> None:
         """Give the mask, which is whole, its name."""
         if self._suffix == ".npy":
-            os.replace(self._content, self.path)
+            move(self._content, self.path)
         else:
             swap_folder(self._content, self.path)
             register_label(self.path)

@@ -73,13 +73,13 @@ class StudyFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as temporary:
             about = {"version": VERSION, **description}
-            temporary.write_text(json.dumps(about, indent=1, sort_keys=True))
+            temporary.write_text(json.dumps(about, indent=1, sort_keys=True), "utf-8")
 
     def _check(self, file: Path, description: Mapping[str, Any]) -> None:
         # There and back: tuples become the lists that the file holds.
         wanted = json.loads(json.dumps(description))
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text("utf-8"))
             if "version" not in found:
                 found["settings"] = current_names(found.get("settings", {}))
             other = sorted(k for k in wanted if found.get(k) != wanted[k])
@@ -200,6 +200,6 @@ class SeedFolder:
         # Types of fields are strings with `from __future__ import annotations`.
         kinds = {"str": str, "int": int, "float": float}
         makers = [kinds[str(f.type)] for f in fields(Row)]
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))[1:]
         return [Row(*(m(v) for m, v in zip(makers, x, strict=True))) for x in lines]

@@ -37,7 +37,7 @@ def needed() -> dict[str, int]:
     """Resident bytes, threads, widgets and open files of this process."""
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     gc.collect()
-    status = Path("/proc/self/statm").read_text().split()
+    status = Path("/proc/self/statm").read_text(encoding="utf-8").split()
     return {
         "bytes": int(status[1]) * os.sysconf("SC_PAGE_SIZE"),
         "threads": threading.active_count(),

@@ -181,7 +181,7 @@ def test_export(found: Any, tmp_path: Path) -> None:
     found.dock.object_finder.export(tmp_path / "objects.csv")
     found.rest()
     assert "saved to" in found.status
-    with open(tmp_path / "objects.csv", newline="") as file:
+    with open(tmp_path / "objects.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["pixels"] for row in rows] == ["900", "20", "9"]
     assert [row["class"] for row in rows] == ["1", "1", "2"]

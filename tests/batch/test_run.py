@@ -151,7 +151,7 @@ def test_nobody_answers(probe, monkeypatch):
 def test_the_report_is_a_table(tmp_path):
     rows = [Row("a", "b", 1.234, "done"), Row("c", "", 0, "failed", 'so, "so"', "n")]
     write_report(tmp_path / "report.csv", rows)
-    with open(tmp_path / "report.csv", newline="") as file:
+    with open(tmp_path / "report.csv", encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [
             ["file", "output", "seconds", "status", "reason", "note"],
             ["a", "b", "1.23", "done", "", ""],

@@ -11,7 +11,7 @@ from napari_segdino.progress import drive
 
 
 def report(folder):
-    with open(folder / "report.csv", newline="") as file:
+    with open(folder / "report.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -35,7 +35,7 @@ def invoke(*args):
 
 
 def report(path):
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return [(row["file"][-5:], row["status"]) for row in csv.DictReader(file)]
 
 
@@ -121,7 +121,7 @@ def test_of_several_series_the_one_that_is_taken_is_told(study, work):
     assert told in result.stderr
     mask = read_scan(work / "out" / "study_mask.nii.gz")
     assert mask.shape == (4, 48, 48)
-    with open("report.csv", newline="") as file:
+    with open("report.csv", encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert "2 series are here" in row["note"]
 

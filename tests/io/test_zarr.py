@@ -302,7 +302,9 @@ def test_a_later_try_goes_on(tmp_path, name):
     ):
         writer.write_plane(2, MASK[2])
         raise KeyboardInterrupt
-    with open(tmp_path / f".{name}.unfinished" / "done.txt", "a") as file:
+    with open(
+        tmp_path / f".{name}.unfinished" / "done.txt", "a", encoding="utf-8"
+    ) as file:
         file.write("1")  # cut off while it was written
     with MaskWriter(path, header(), resume=True) as writer:
         assert writer.done == {2}
@@ -415,7 +417,7 @@ def test_a_cut_between_the_steps_of_replacing_a_mask_loses_none(
         rmtree(folder, **kwargs)
 
     with monkeypatch.context() as power, pytest.raises(KeyboardInterrupt):
-        power.setattr("napari_segdino.files.os.rename", cut)
+        power.setattr("napari_segdino.files.move", cut)
         if step == 2:  # the new one is there, the old one beside it
             power.setattr("napari_segdino.files.shutil.rmtree", cut_before_sweep)
         write(2)

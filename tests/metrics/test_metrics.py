@@ -202,7 +202,7 @@ def test_bootstrap_interval_narrows_and_covers():
 
 def test_csv_holds_every_field(tmp_path):
     path = m.to_csv(tmp_path / "a.csv", rows_of(0.25, 0.5))
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     assert [float(row["dice"]) for row in read] == [0.25, 0.5]
     assert list(read[0]) == [f.name for f in fields(m.Row)]

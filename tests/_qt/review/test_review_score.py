@@ -265,7 +265,7 @@ def test_export(scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     click(scored.dock.review.score.panel.export)
     scored.rest()
     assert "saved to" in scored.status
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["case"] for row in rows] == ["scan", *(f"scan z={z}" for z in range(5))]
     assert float(rows[4]["dice"]) == pytest.approx(100 / 150)
