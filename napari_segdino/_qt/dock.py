@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.controllers.automatic import (
@@ -25,6 +25,8 @@ from napari_segdino._qt.controllers.corrections import (
 )
 from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
 from napari_segdino._qt.controllers.given_mask import GivenMask
+from napari_segdino._qt.controllers.model_files import ModelFiles
+from napari_segdino._qt.controllers.next_step import NextStep
 from napari_segdino._qt.controllers.objects import ObjectsController
 from napari_segdino._qt.controllers.probe_switch import ProbeSwitch
 from napari_segdino._qt.controllers.projects import Projects
@@ -32,23 +34,25 @@ from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
 from napari_segdino._qt.keys import Keys
-from napari_segdino._qt.layers.annotations import UNTAUGHT
 from napari_segdino._qt.layers.channels import Channel, image_of, use
-from napari_segdino._qt.layers.files import proposed_suffix
+from napari_segdino._qt.layers.files import open_files, proposed_suffix
 from napari_segdino._qt.layers.image_layers import title
-from napari_segdino._qt.messages import NO_IMAGE, welcome
+from napari_segdino._qt.messages import NO_IMAGE
+from napari_segdino._qt.preferences import PLUGIN
 from napari_segdino._qt.widgets import dialogs
 from napari_segdino._qt.widgets.classes_panel import ClassesPanel
 from napari_segdino._qt.widgets.input_panel import InputPanel
 from napari_segdino._qt.widgets.model_panel import ModelPanel
 from napari_segdino._qt.widgets.objects_panel import ObjectsPanel
-from napari_segdino._qt.widgets.pages import ColumnScroll, Pages
+from napari_segdino._qt.widgets.pages import ColumnScroll, Pages, in_reading_order
 from napari_segdino._qt.widgets.panels import (
     ActionPanel,
     FilePanel,
-    StatusPanel,
+    Step,
+    heading,
     stacked,
 )
+from napari_segdino._qt.widgets.status_panel import StatusPanel
 from napari_segdino._qt.widgets.tools_panel import KeysPanel, ToolsPanel
 from napari_segdino._qt.window_state import state_of
 from napari_segdino.errors import InputError
@@ -60,6 +64,9 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino._qt.layers.annotation import Annotation
+
+SAMPLE = "coins"
+"""What *Try it* opens."""
 
 
 class SegmentDock(QWidget):  # type: ignore[misc]
@@ -85,13 +92,17 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.session = state.session
         self.controller = SessionController(napari_viewer, state, self)
         controller, current = self.controller, self._current_annotation
+        self.actions = ActionPanel()
+        self.next_step = NextStep(self.actions, controller, lambda: self.image, self)
         self.live = LiveRetrain(controller, self)
         self.switch = ProbeSwitch(controller, self)
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
-        self.actions = ActionPanel()
+        self.export_mask = QPushButton("Export mask...")
+        self.export_mask.setToolTip("Save the mask: TIFF, or the scan's own format")
         self.files = FilePanel()
+        self.model_files = ModelFiles(self.files, controller, self)
         self.given = GivenMask(controller, current)
         self.projects = Projects(controller, self)
         self.folder = FolderPanel()
@@ -122,7 +133,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._connect()
         self._keys = Keys(self.viewer, {})
         keys.follow_keys(self, self._bind_keys)
-        self.status.say(self._welcome())
+        self.status.say(self.next_step.sentence())
         # Importing torch would slow down what is done before.
         self.controller.prepared.connect(start_preloading)
         self.controller.prepared.connect(self._on_prepared)
@@ -161,37 +172,48 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     # -- building ----------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self.model.add("Device", self.inputs.device)
+        first = {"Encoder": self.inputs.encoder, "Computes on": self.inputs.device}
+        self.model.put_first(first)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(4)
+        image = self.inputs, self.classes, self.model
         for widget in (
             self.projects.recovery.bar,
-            self.inputs,
-            self.model,
-            self.classes,
-            self.actions,
-            self.tools,
-            self.status,
+            Step(1, "Image and classes", *image),
+            Step(2, "Segment and correct", self.actions, self.tools),
+            Step(3, "Check and export", self.export_mask, self.tabs),
             self.keys_list,
         ):
             column.addWidget(widget)
-        column.addWidget(self.tabs, 1)
-        files = stacked(self.files, self.given, self.projects.panel)
-        self.tabs.addTab(files, "Files")
+        column.addStretch(1)
+        files = stacked(
+            heading("Model"),
+            self.files,
+            heading("Project"),
+            self.projects.panel,
+            heading("Mask of another tool"),
+            self.given,
+        )
         self.tabs.addTab(self.review, "Review")
         self.tabs.addTab(self.objects, "Objects")
+        self.tabs.addTab(files, "Files")
         self.tabs.addTab(self.folder, "Folder")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(ColumnScroll(inside))
+        outer.setSpacing(0)
+        outer.addWidget(ColumnScroll(inside), 1)
+        outer.addWidget(self.status)
+        in_reading_order(self)
 
     def _connect(self) -> None:
         self.inputs.image.valueChanged.connect(self._on_image)
         self.inputs.image.picked.connect(self._show_picked)
         self.inputs.image.listed.connect(self._on_listed)
         self.inputs.channels.changed.connect(self._choose_channels)
+        self.inputs.empty.dropped.connect(partial(open_files, self.viewer))
+        self.inputs.empty.try_it.clicked.connect(self._try_it)
         self.inputs.changed.connect(self._on_setting)
         self.model.changed.connect(self._on_setting)
         self.classes.picked.connect(self.pick_class)
@@ -199,17 +221,14 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.actions.segment.clicked.connect(self.segment)
         self.actions.retrain.clicked.connect(self.retrain)
         self.actions.live.toggled.connect(self._on_live)
-        self.actions.cancel.clicked.connect(self._cancel)
-        self.files.save.clicked.connect(self._save)
-        self.files.load.clicked.connect(self._load)
-        self.files.export.clicked.connect(self.export)
-        self.files.new.clicked.connect(self._new)
+        self.status.cancel.clicked.connect(self._cancel)
+        self.export_mask.clicked.connect(self.export)
         self.controller.message.connect(self.status.say)
         for tool in (self.model, self.corrector, self.clicks):
             tool.refused.connect(partial(self.status.say, failed=True))
         self.controller.failed.connect(partial(self.status.say, failed=True))
         self.controller.channels.differ.connect(self._offer_new)
-        self.controller.progressed.connect(self.actions.show_progress)
+        self.controller.progressed.connect(self.status.show_progress)
         self.controller.busy_changed.connect(self._on_busy)
         self.controller.drawn.connect(self._on_drawn)
         self.controller.annotations.label_picked.connect(self.classes.setValue)
@@ -243,10 +262,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self._keys.release()
         self._keys = Keys(self.viewer, actions)
 
-    def _welcome(self) -> str:
-        drawn = self.controller.annotations.drawn(self.image) is not None
-        return welcome(self.image is not None, drawn, self.session)
-
     # -- what the user does ------------------------------------------------
 
     def segment(self) -> None:
@@ -277,8 +292,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         if (annotation := self._current_annotation()) is not None:
             pick_label(self.viewer, annotation, label, take=not self.clicks.in_hand)
 
+    def _try_it(self) -> None:
+        self.viewer.open_sample(PLUGIN, SAMPLE)
+
     def _cancel(self) -> None:
-        self.actions.cancel.setEnabled(False)
+        self.status.cancel.setEnabled(False)
         self.controller.cancel()
 
     def _remove_class(self, label: int) -> None:
@@ -286,28 +304,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             remove_class(self.session, self.controller.annotations, label)
         except InputError as error:
             self.status.say(str(error), failed=True)
-
-    def _save(self) -> None:
-        if not self.session.is_fitted:
-            self.controller.refuse(self.controller.annotations.lacking(UNTAUGHT))
-            return
-        if (path := dialogs.ask_save_probe(self)) is not None:
-            self.controller.save_probe(path)
-
-    def _load(self) -> None:
-        if (path := dialogs.ask_load_probe(self)) is not None:
-            self.controller.load_probe(path)
-
-    def _new(self) -> None:
-        if self.image is None and not self.session.is_fitted:
-            self.controller.refuse(NO_IMAGE)
-            return
-        self.controller.history.renew()
-        self.review.refresh()
-        self.status.say(
-            "A new probe: Retrain learns from all marks that are there. Go back in "
-            "the Review tab brings the old one."
-        )
 
     def _go_to(self, image: Image) -> None:
         self.inputs.image.setValue(image)
@@ -330,7 +326,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _offer_new(self, annotation: Annotation) -> None:
         act = partial(self.controller.channels.renew_for, annotation.image)
-        self.status.offer("New probe for this image", act)
+        self.status.offer("New model for this image", act)
 
     def _current_annotation(self) -> Annotation | None:
         return self.controller.annotations.get(self.image) if self.image else None
@@ -345,11 +341,12 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.status.say(self._last_marked)
         elif self.status.label.text() in (NO_IMAGE, self._last_marked):
             # What was said of the mask of another image is not true of this one.
-            self.status.say(self._welcome())
+            self.status.say(self.next_step.sentence())
         if (annotation := self._current_annotation()) is not None:
             self.classes.setValue(int(annotation.mask.selected_label))
         self.clicks.put_down()
         suit_color(self.session, self.controller.annotations, image)
+        self.next_step.refresh()
         self.controller.prepare(image)
         self._on_prepared()
         self.review.refresh()
@@ -379,8 +376,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self._on_setting("live", on)
 
     def _on_busy(self, busy: bool) -> None:
-        self.actions.set_busy(busy)
-        self.files.setEnabled(not busy)
+        self.status.set_busy(busy)
+        self.export_mask.setEnabled(not busy)
         if not busy:
             # What was picked and could not be had is not shown any more.
             self._show_settings()

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_error
 
 from napari_segdino._qt.layers.image_layers import title
-from napari_segdino.encoders import BUILTIN_ENCODER, DEFAULT_ENCODER
 from napari_segdino.errors import SegDINOError
 
 if TYPE_CHECKING:
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino.session.session import Session
 
-NO_IMAGE = "Open an image first: drop a file on the window, or File > Open."
+NO_IMAGE = "Open an image first: drop a file on the window, or press Try it."
 _log = logging.getLogger("napari_segdino")
 
 
@@ -94,7 +93,7 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
     if job == SWITCH:
         if fitted:
             return (
-                "Your marks were learned anew. Go back in Review brings the old probe."
+                "Your marks were learned anew. Go back in Review brings the old model."
             )
         return "It is loaded. Press Segment for a mask, or paint and press Retrain."
     if grouped:
@@ -110,7 +109,7 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
         return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if job == "Retrain":
         return f"Learned your corrections; Ctrl-Z undoes that. {NEXT_STEP}"
-    return f"The probe was applied. {NEXT_STEP}"
+    return f"The model was applied. {NEXT_STEP}"
 
 
 def unseen(annotation: Annotation) -> str:
@@ -150,7 +149,7 @@ def loaded(path: str | Path, encoder: str) -> str:
     )
 
 
-def welcome(image: bool, drawn: bool, session: Session) -> str:
+def welcome(image: bool, drawn: bool, marked: bool, session: Session) -> str:
     """Say what to do first.
 
     Parameters
@@ -159,6 +158,8 @@ def welcome(image: bool, drawn: bool, session: Session) -> str:
         There is one.
     drawn : bool
         It has a mask.
+    marked : bool
+        It has marks.
     session : Session
         Of the window.
     """
@@ -167,10 +168,10 @@ def welcome(image: bool, drawn: bool, session: Session) -> str:
     if drawn:
         return f"Go on where you stopped. {NEXT_STEP}"
     if session.is_fitted:
-        return "Press Segment: the probe draws the mask of this image."
-    if session.settings.encoder == BUILTIN_ENCODER:
-        return (
-            f"Press Segment for a first mask. {DEFAULT_ENCODER} is not on this "
-            f"machine yet, so the built-in {BUILTIN_ENCODER} is chosen."
-        )
-    return "Press Segment for a first mask."
+        return "Press Segment: the model draws the mask of this image."
+    if marked:
+        return "There are marks already: press Retrain to learn from them."
+    return (
+        "Press Segment for a first mask. Or paint a stroke inside the object, or drag "
+        "a box around it."
+    )

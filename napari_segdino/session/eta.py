@@ -35,6 +35,62 @@ class Notice:
     text: str
 
 
+class Pace:
+    """How long a job has run, and how long it will.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._part: tuple[int, float, int] | None = None
+        self._end = 0.0
+
+    def take(self, step: Progress) -> float:
+        """Return how many seconds are left, 0 while that is not known.
+
+        Parameters
+        ----------
+        step : Progress
+            How far the job is.
+        """
+        now = self._clock()
+        # Another total is another part of the work, which has a pace of its own.
+        if self._part is None or self._part[0] != step.total:
+            self._part, self._end = (step.total, now, step.done), 0.0
+        _, since, first = self._part
+        done, spent = step.done - first, now - since
+        if not step.total or done < 1 or spent < TRIAL:
+            return 0.0
+        rest = spent / done * (step.total - step.done)
+        self._end = now + rest
+        return rest
+
+    def text(self, running: bool) -> str:
+        """Return what there is to read of it, such as ``"0:05, about 0:20 left"``.
+
+        Parameters
+        ----------
+        running : bool
+            It is at work; else what it took is told, where that is worth it.
+        """
+        now = self._clock()
+        spent = now - self._begun
+        if not running:
+            return f"Took {_minutes(spent)}" if spent >= TRIAL else ""
+        left = self._end - now
+        return _minutes(spent) + (f", about {_minutes(left)} left" if left >= 1 else "")
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
 def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> Steps[T]:
     """Pass steps on, and a :class:`Notice` when they will take long.
 
@@ -45,19 +101,14 @@ def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> St
     clock : callable
         Seconds.
     """
-    begun: tuple[int, float, int] | None = None
-    told = False
+    pace, told = Pace(clock), False
 
     def each(step: Any) -> Iterator[Any]:
-        nonlocal begun, told
+        nonlocal told
         yield step
-        if told or not isinstance(step, Progress) or not step.total:
+        if told or not isinstance(step, Progress):
             return
-        now = clock()
-        # Another total is another part of the work, which has a pace of its own.
-        if begun is None or begun[0] != step.total:
-            begun = step.total, now, step.done
-        rest = _rest(step, begun, now)
+        rest = pace.take(step)
         if rest > LONG:
             told = True
             minutes = round(rest / 60) or 1
@@ -67,15 +118,6 @@ def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> St
             )
 
     return relay(steps, each)
-
-
-def _rest(step: Progress, begun: tuple[int, float, int], now: float) -> float:
-    """Seconds that are left, 0 while that is not known."""
-    _, since, first = begun
-    done, spent = step.done - first, now - since
-    if done < 1 or spent < TRIAL:
-        return 0.0
-    return spent / done * (step.total - step.done)
 
 
 def memory_notice(

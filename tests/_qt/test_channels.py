@@ -194,7 +194,7 @@ def test_a_channel_that_is_unchecked_is_not_looked_at(opened: Any) -> None:
     tick(opened, "cells GFP")
     assert listed(opened) == [("cells DAPI", True), ("cells GFP", False)]
     assert opened.segmenter is not probe
-    assert "1 channel now, with a new probe" in opened.status
+    assert "1 channel now, with a new model" in opened.status
     mouse.click(opened.dock.actions.retrain)
     opened.rest()
     np.testing.assert_array_equal(opened.annotation.marks.data, marks)
@@ -235,7 +235,7 @@ def test_a_layer_with_an_axis_of_channels(make_user: Any) -> None:
     user.viewer.add_image(spots(), name="scan", axis_labels=("c", "y", "x"))
     user.rest()
     assert listed(user) == [("channel 1", True), ("channel 2", True)]
-    assert not user.dock.inputs.scope.isEnabled(), "channels are no slices"
+    assert not user.dock.inputs.scope.isVisible(), "channels are no slices"
     mouse.click(user.dock.actions.segment)
     user.rest()
     mask = user.annotation.mask
@@ -301,7 +301,7 @@ def test_a_new_probe_is_a_button(grey_probe: Any, no_popups: list[str]) -> None:
     mouse.click(grey_probe.dock.actions.segment)
     grey_probe.rest()
     assert "2" in grey_probe.status and "3" in grey_probe.status
-    assert way_out.isVisible() and way_out.text() == "New probe for this image"
+    assert way_out.isVisible() and way_out.text() == "New model for this image"
     assert grey_probe.segmenter is probe
     assert not no_popups
     mouse.click(way_out)

@@ -52,7 +52,7 @@ def test_a_mask_that_was_never_drawn_is_not_exported(
 ) -> None:
     user.open(plane)
     user.wait(lambda: "scan marks" in user.viewer.layers)
-    user.dock.files.export.click()
+    user.dock.export_mask.click()
     assert "no mask yet" in user.status
     user.dock.controller.export_mask(user.dock.image, tmp_path / "mask.tif")
     assert "no mask yet" in user.status
@@ -232,8 +232,10 @@ def test_next_image_same_probe(user: Any, plane: Any) -> None:
     assert len(user.segmenter.samples) == 1
 
 
-def pick_next(combo: Any, name: str) -> None:
-    """Add an entry below the present one and go there with the keyboard."""
+def pick_next(user: Any, name: str) -> None:
+    """Add an encoder below the present one and go there with the keyboard."""
+    user.dock.model.set_open(True)
+    combo = user.dock.inputs.encoder
     row = combo.currentIndex() + 1
     combo.insertItem(row, name, name)
     QTest.keyClick(combo, Qt.Key.Key_Down)
@@ -252,7 +254,7 @@ def test_another_encoder_learns_the_marks_by_itself(shown: Any) -> None:
     shown.retrain()
     old, learned = shown.segmenter, dict(shown.dock.session.learned)
     means, marks = old.means, shown.annotation.marks.data.copy()
-    pick_next(shown.dock.inputs.encoder, "other")
+    pick_next(shown, "other")
     shown.rest()
     assert shown.segmenter.encoder == shown.dock.session.settings.encoder == "other"
     assert shown.segmenter is not old and shown.segmenter.is_fitted
@@ -270,7 +272,7 @@ def test_an_encoder_that_cannot_be_had_changes_nothing(shown: Any) -> None:
     shown.retrain()
     probe, mask = shown.segmenter, shown.annotation.mask.data.copy()
     learned = dict(shown.dock.session.learned)
-    pick_next(shown.dock.inputs.encoder, "missing")
+    pick_next(shown, "missing")
     shown.rest()
     assert "cannot be fetched" in shown.status
     assert shown.segmenter is probe and probe.is_fitted
@@ -283,11 +285,11 @@ def test_an_encoder_that_cannot_be_had_changes_nothing(shown: Any) -> None:
 
 
 def test_an_encoder_is_loaded_when_it_is_picked_with_nothing_open(user: Any) -> None:
-    pick_next(user.dock.inputs.encoder, "missing")
+    pick_next(user, "missing")
     user.rest()
     assert "cannot be fetched" in user.status
     assert user.dock.session.settings.encoder == "efficientnet_lite0"
-    pick_next(user.dock.inputs.encoder, "other")
+    pick_next(user, "other")
     user.rest()
     assert user.dock.session.settings.encoder == "other"
     assert "Press Segment" in user.status
@@ -302,7 +304,7 @@ def test_a_probe_without_marks_can_be_gone_back_to(
     user.dock.controller.load_probe(tmp_path / "a.segdino")
     user.rest()
     probe = user.segmenter.means
-    pick_next(user.dock.inputs.encoder, "other")
+    pick_next(user, "other")
     user.rest()
     assert not user.segmenter.is_fitted
     go_back(user)
@@ -602,8 +604,8 @@ def test_cancel_keeps_what_is_drawn(user: Any, volume: Any) -> None:
     user.wait(at_work.is_set)
     first = user.annotation.shown()
     user.wait(lambda: user.annotation.mask.data[first].any())
-    assert user.dock.actions.cancel.isEnabled()
-    user.dock.actions.cancel.click()
+    assert user.dock.status.cancel.isEnabled()
+    user.dock.status.cancel.click()
     go_on.set()
     user.rest()
     drawn = [plane.any() for plane in user.annotation.mask.data]

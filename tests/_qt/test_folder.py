@@ -92,7 +92,7 @@ def test_cancel_stops_between_tiles(
     mouse.click(panel.start)
     user.wait(at_work.is_set)
     assert not panel.start.isEnabled()
-    mouse.click(user.dock.actions.cancel)
+    mouse.click(user.dock.status.cancel)
     QTest.qWait(int(5000 * TICK))  # the next chance to be stopped
     go_on.set()
     user.wait(lambda: not user.dock.controller.busy)

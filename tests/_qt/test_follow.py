@@ -98,7 +98,7 @@ def test_it_is_one_step_and_not_drawn_again_when_taken_back(scan: Any) -> None:
     press_key(Qt.Key.Key_Z, CTRL)
     np.testing.assert_array_equal(scan.annotation.mask.data[1], before)
     assert scan.segmenter.is_fitted, "the probe stays"
-    assert "earlier probe" in note(scan)
+    assert "earlier model" in note(scan)
     go(scan, 0)
     go(scan, 1)
     calm(scan)
@@ -128,7 +128,7 @@ def test_without_it_a_slice_says_that_it_is_out_of_date(scan: Any) -> None:
     assert not scan.dock.session.settings.follow
     go(scan, 1)
     calm(scan)
-    assert "earlier probe" in note(scan)
+    assert "earlier model" in note(scan)
     go(scan, 4)
     calm(scan)
     assert note(scan) == "", "never drawn"
@@ -154,7 +154,7 @@ def test_going_back_to_an_earlier_model(scan: Any) -> None:
     scan.rest()
     scan.dock.review.change.navigator.step(-1)
     scan.rest()
-    assert "later probe" in note(scan)
+    assert "later model" in note(scan)
     go(scan, 1)
     assert note(scan) == "", "drawn with the one that is back"
 
@@ -165,7 +165,7 @@ def test_not_when_the_whole_volume_is_wanted(scan: Any) -> None:
     go(scan, 1)
     calm(scan)
     assert scan.segmenter.calls == []
-    assert "earlier probe" in note(scan)
+    assert "earlier model" in note(scan)
 
 
 def test_not_before_a_model_is_there(user: Any, volume: np.ndarray) -> None:
@@ -225,7 +225,7 @@ def test_it_gives_way_to_the_user(scan: Any, what: str) -> None:
     go(scan, 4)
     scan.wait(at_work.is_set)
     assert not scan.dock.controller.busy
-    assert not scan.dock.actions.cancel.isEnabled()
+    assert not scan.dock.status.cancel.isEnabled()
     if what == "stroke":
         paint(scan, 1, [(5, 52), (5, 66)])
     else:

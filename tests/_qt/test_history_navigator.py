@@ -146,7 +146,7 @@ def test_the_probe_before_a_new_one_is_one_click_away(shown: Any) -> None:
     click(panel.forth)
     shown.rest()
     assert not shown.segmenter.is_fitted
-    assert "new probe" in shown.status
+    assert "new model" in shown.status
 
 
 def test_what_a_new_probe_learns_goes_on_from_there(shown: Any) -> None:

@@ -230,9 +230,9 @@ def test_a_long_training_says_so_and_is_cancelled(
     user.dock.controller.message.connect(texts.append)
     click(user.dock.actions.retrain)
     user.wait(lambda: any("about 1 min" in text for text in texts), 60)
-    user.wait(lambda: "Training segdino" in user.dock.actions.bar.format(), 60)
+    user.wait(lambda: "Training segdino" in user.dock.status.bar.format(), 60)
     assert user.dock.controller.busy
-    click(user.dock.actions.cancel)
+    click(user.dock.status.cancel)
     user.wait(lambda: not user.dock.controller.busy, 60)
     assert "Stopped" in user.status
     assert not user.segmenter.is_fitted

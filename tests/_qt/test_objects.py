@@ -274,14 +274,14 @@ def test_drawn_while_objects_are_found(found: Any, held_watershed: Gate) -> None
 def test_cancel_gives_the_window_back_at_once(found: Any, held_watershed: Gate) -> None:
     begun, gate = held_watershed
     found.annotation.mask.data[50:54, 10:15] = 0
-    actions, before = found.dock.actions, found.viewer.layers["scan objects"].data
+    status, before = found.dock.status, found.viewer.layers["scan objects"].data
     click(found.dock.objects.find)
     found.wait(begun.is_set)
-    assert actions.cancel.isVisible()
-    click(actions.cancel)
+    assert status.cancel.isVisible()
+    click(status.cancel)
     found.wait(lambda: not found.dock.controller.busy, seconds=1)
     assert found.dock.objects.find.isEnabled()
-    assert not actions.cancel.isVisible()
+    assert not status.cancel.isVisible()
     gate.set()
     QTest.qWait(300)
     assert found.viewer.layers["scan objects"].data is before

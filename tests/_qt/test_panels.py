@@ -17,8 +17,9 @@ from napari_segdino._qt.mouse import click
 from napari_segdino._qt.widgets.classes_panel import ClassesPanel
 from napari_segdino._qt.widgets.input_panel import SeriesCombo
 from napari_segdino._qt.widgets.objects_panel import ObjectsPanel
-from napari_segdino._qt.widgets.panels import ActionPanel, StatusPanel, make_narrow
+from napari_segdino._qt.widgets.panels import ACCENT, ActionPanel, make_narrow
 from napari_segdino._qt.widgets.slice_strip import COLORS, SliceStrip
+from napari_segdino._qt.widgets.status_panel import StatusPanel
 from napari_segdino.batch import Row
 from napari_segdino.batch.run import Request
 from napari_segdino.inference.instances import ObjectSettings
@@ -122,7 +123,7 @@ def test_each_cell_has_the_colour_of_its_state(strip: Any) -> None:
     assert picture.pixelColor(62, 2) == QColor("#f0e442"), "its dot"
     assert strip.describe(0) == "Slice 0: not drawn yet"
     assert strip.describe(2) == (
-        "Slice 2: drawn with an earlier probe; among the most uncertain"
+        "Slice 2: drawn with an earlier model; among the most uncertain"
     )
 
 
@@ -135,7 +136,7 @@ def test_one_slice_needs_no_strip(strip: Any) -> None:
 
 
 def test_progress_of_more_bytes_than_qt_can_count(qtbot: Any) -> None:
-    panel = shown(qtbot, ActionPanel())
+    panel = shown(qtbot, StatusPanel())
     assert not panel.cancel.isVisible()
     panel.set_busy(True)
     assert panel.cancel.isVisible()
@@ -144,6 +145,32 @@ def test_progress_of_more_bytes_than_qt_can_count(qtbot: Any) -> None:
     assert panel.bar.text() == "Downloading 75%"
     panel.set_busy(False)
     assert not panel.cancel.isVisible()
+
+
+def test_how_long_it_has_run_and_will(qtbot: Any) -> None:
+    seconds = [0.0]
+    panel = shown(qtbot, StatusPanel(clock=lambda: seconds[0]))
+    panel.set_busy(False)
+    assert panel.time.text() == "", "nothing has run yet"
+    panel.set_busy(True)
+    panel.show_progress(Progress(0, 0, "Reading"))
+    assert panel.time.text() == "0:00"
+    panel.show_progress(Progress(0, 40, "Encoding"))
+    seconds[0] = 10
+    panel.show_progress(Progress(5, 40, "Encoding"))
+    assert panel.time.text() == "0:10, about 1:10 left"
+    seconds[0] = 80
+    panel.set_busy(False)
+    assert panel.time.text() == "Took 1:20"
+    panel.set_busy(True)
+    assert panel.time.text() == "0:00"
+
+
+def test_the_button_that_comes_next_stands_out(qtbot: Any) -> None:
+    panel = shown(qtbot, ActionPanel())
+    panel.show_next(panel.retrain)
+    filled = [ACCENT in b.styleSheet() for b in (panel.segment, panel.retrain)]
+    assert filled == [False, True]
 
 
 def test_showing_live_is_no_click_on_it(qtbot: Any) -> None:
@@ -159,7 +186,7 @@ def test_an_offer_lasts_until_the_next_sentence(qtbot: Any) -> None:
     panel, done = shown(qtbot, StatusPanel()), list[str]()
     panel.say("Other channels.", failed=True)
     assert "#d9534f" in panel.styleSheet()
-    panel.offer("New probe", lambda: done.append("made"))
+    panel.offer("New model", lambda: done.append("made"))
     assert panel.way_out.isVisible()
     click(panel.way_out)
     assert done == ["made"]
@@ -224,6 +251,7 @@ def test_a_folder_is_asked_for_as_the_form_says(qtbot: Any) -> None:
     click(panel.resume)
     wanted = Request("scans/*.nii.gz", "masks", suffix=".tif", resume=False, workers=4)
     assert panel.value() == wanted
+    click(panel.advanced.toggleButton())
     QTest.keyClicks(panel.scheduler, "tcp://host:8786")
     assert panel.value().workers == 0, "the scheduler has workers of its own"
     panel.hide()

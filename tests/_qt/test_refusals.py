@@ -20,7 +20,8 @@ from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino.errors import WeightsError
 
 OWN_WAY = {
-    "Load probe...",
+    "Try it",
+    "Load model...",
     "Copy report",
     "Open project...",
     "+ Add class",
@@ -28,7 +29,7 @@ OWN_WAY = {
     "Volume",
     "Follow me",
     "Split touching objects",
-    "also where the probe is uncertain",
+    "also where the model is uncertain",
     "Score while I rest",
     "Skip masks that are up to date",
     "mirrored as well",
@@ -38,8 +39,8 @@ OWN_WAY = {
 }
 """Work, or are settings, with no image as well; the last are colours."""
 
-DISABLED = {"Cancel", "Go back", "Go forward", "×"}
-"""Nothing to stop, no way back, no class to spare."""
+DISABLED = {"Go back", "Go forward", "×"}
+"""No way back, no class to spare."""
 
 
 @pytest.fixture
@@ -110,6 +111,8 @@ def alone(make_user: Callable[..., Any]) -> Any:
     """A user of a window on screen, with no image."""
     user = make_user(show=True)
     user.wait(lambda: user.dock.isVisible())
+    for section in user.dock.findChildren(Collapsible):
+        section.set_open(True)
     return user
 
 
@@ -130,9 +133,9 @@ def test_no_image_and_every_button(
         "Copy to next",
         "Click to start",
         "Outline",
-        "Save probe...",
+        "Save model...",
         "Export mask...",
-        "New probe",
+        "New model",
         "Save project...",
         "Next place",
         "Next slice",
@@ -190,8 +193,8 @@ def test_nothing_drawn_and_every_button(
         "Click to start",
         "Box to start",
     }
-    marked = walk(alone, OWN_WAY | annotations | {"New probe", "Segment the folder"})
-    taught = {"Save probe...", "Next place", "Next slice", "Show uncertainty"}
+    marked = walk(alone, OWN_WAY | annotations | {"New model", "Segment the folder"})
+    taught = {"Save model...", "Next place", "Next slice", "Show uncertainty"}
     assert {marked.pop(name) for name in taught} == {UNTAUGHT}
     masks = {
         "Slice is right",
@@ -240,7 +243,7 @@ def test_a_project_with_named_classes_is_worth_saving(
     alone.open(plane)
     alone.wait(lambda: alone.annotation is not None)
     alone.dock.session.add_class("cell")
-    alone.dock.tabs.setCurrentWidget(alone.dock.tabs.widget(0))
+    alone.dock.tabs.setCurrentIndex(2)
     press(alone.dock.projects.panel.save)
     assert dialogs == ["Save project"]
 

@@ -209,7 +209,7 @@ def test_cancel_leaves_everything_as_it_was(
     QTest.keyClick(combo, Qt.Key.Key_Down)
     opened.wait(lambda: bool(read))
     assert not combo.isEnabled()
-    mouse.click(opened.dock.actions.cancel)
+    mouse.click(opened.dock.status.cancel)
     go_on.set()
     opened.rest()
     assert len(read) == 1, "it stops at the next file"

@@ -58,7 +58,7 @@ def test_slices_of_an_earlier_model_are_stale(scan: Any) -> None:
     scan.retrain()
     scan.wait(lambda: states(scan) == ["stale"] * 2 + ["marked"] + ["stale"] * 2)
     strip = scan.dock.inputs.slices
-    assert strip.describe(0).startswith("Slice 0: drawn with an earlier probe")
+    assert strip.describe(0).startswith("Slice 0: drawn with an earlier model")
 
 
 def test_a_click_goes_to_the_slice(scan: Any) -> None:

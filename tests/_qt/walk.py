@@ -158,7 +158,7 @@ class Walk:
     def cancel(self, train: bool) -> None:
         actions = self.dock.actions
         mouse.click(actions.retrain if train else actions.segment)
-        mouse.click(actions.cancel)
+        mouse.click(self.dock.status.cancel)
         self.compare(drew=[self.name])
 
     @action(label=range(4))

@@ -80,9 +80,9 @@ class LiveRetrain(QObject):  # type: ignore[misc]
 DRAW_DELAY = 0.25
 """Seconds that a slice is on screen before it is drawn."""
 
-EARLIER = "This slice was drawn with an earlier probe."
+EARLIER = "This slice was drawn with an earlier model."
 
-LATER = "This slice was drawn with a later probe."
+LATER = "This slice was drawn with a later model."
 
 
 class Follower(QObject):  # type: ignore[misc]

@@ -172,7 +172,7 @@ class RecoveryBar(QFrame):  # type: ignore[misc]
         self.label.setWordWrap(True)
         self.restore = QPushButton("Restore")
         self.discard = QPushButton("Discard")
-        self.restore.setToolTip("Bring back images, masks, marks and the probe")
+        self.restore.setToolTip("Bring back images, masks, marks and the model")
         self.discard.setToolTip("Remove what was kept; this cannot be undone")
         buttons = QHBoxLayout()
         buttons.addWidget(self.restore)

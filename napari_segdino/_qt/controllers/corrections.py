@@ -183,6 +183,7 @@ class Corrector(QObject):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self._panel, self._controller, self._current = panel, controller, current
+        self._volume = False
         panel.accept.clicked.connect(self.accept)
         panel.copy.clicked.connect(self.copy)
         panel.copy_in_time.clicked.connect(self.copy_in_time)
@@ -196,6 +197,11 @@ class Corrector(QObject):  # type: ignore[misc]
         annotation = self._current()
         series = annotation is not None and _is_series(annotation)
         self._panel.copy_in_time.setVisible(series)
+        volume = annotation is not None and bool(annotation.planes.lead_shape)
+        if volume != self._volume:
+            # Once for each kind of image: who folds it again has it folded.
+            self._volume = volume
+            self._panel.whole.set_open(volume)
         if annotation is None:
             self._panel.show_mask(MASK_OPACITY, False)
         else:

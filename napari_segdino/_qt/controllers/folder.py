@@ -28,6 +28,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.widgets.dialogs import ask_load_probe
+from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.batch import Row
 from napari_segdino.batch.record import RECORD, REPORT
@@ -47,18 +48,22 @@ class PathEdit(QWidget):  # type: ignore[misc]
     ----------
     hint : str
         Shown while it is empty.
+    tip : str
+        What it is for.
     probe : bool
         Choose a probe file, not a folder.
     """
 
-    def __init__(self, hint: str, probe: bool = False) -> None:
+    def __init__(self, hint: str, tip: str, probe: bool = False) -> None:
         super().__init__()
         self._probe = probe
         self.edit = QLineEdit()
         self.edit.setPlaceholderText(hint)
+        self.edit.setToolTip(tip)
         self.edit.setMinimumWidth(60)
         self.choose = QToolButton()
         self.choose.setText("...")
+        self.choose.setToolTip("Choose it")
         self.choose.clicked.connect(self._choose)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -94,9 +99,19 @@ class FolderPanel(QWidget):  # type: ignore[misc]
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.source = PathEdit("folder, or scans/*.nii.gz")
-        self.folder = PathEdit("folder of the masks")
-        self.probe = PathEdit("the present one", probe=True)
+        self.source = PathEdit(
+            "folder, or scans/*.nii.gz", "A folder, a file, or a pattern with * in it"
+        )
+        self.folder = PathEdit(
+            "folder of the masks",
+            f"Masks go here, {REPORT} with a line for each file, and {RECORD}, which "
+            "says what was made from what",
+        )
+        self.probe = PathEdit(
+            "the present one",
+            "A saved model; empty is what this window has learned",
+            probe=True,
+        )
         self.suffix = QComboBox()
         self.suffix.addItem(AS_THE_SCAN)
         self.workers = QSpinBox()
@@ -159,13 +174,19 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Images", self.source)
         form.addRow("Masks", self.folder)
-        form.addRow("Probe", self.probe)
+        form.addRow("Model", self.probe)
         form.addRow("Format", self.suffix)
-        form.addRow("Workers", self.workers)
-        form.addRow("Scheduler", self.scheduler)
         for field in (self.suffix, self.workers):
             policy = QSizePolicy.Policy
             field.setSizePolicy(policy.Expanding, policy.Fixed)
+        inside = QWidget()
+        cluster = QFormLayout(inside)
+        cluster.setContentsMargins(0, 2, 0, 4)
+        cluster.setVerticalSpacing(4)
+        cluster.addRow("Workers", self.workers)
+        cluster.addRow("Scheduler", self.scheduler)
+        self.advanced = Collapsible("Advanced", "Several processes, or other machines")
+        self.advanced.fill(inside)
         self.failures.setHeaderLabels(["File", "Why it was not segmented"])
         self.failures.setRootIsDecorated(False)
         self.failures.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -178,20 +199,17 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         column.addLayout(form)
         column.addWidget(self.resume)
         column.addWidget(self.start)
+        column.addWidget(self.advanced)
         column.addWidget(self.failures)
         column.addStretch(1)
 
     def _explain(self) -> None:
-        self.source.setToolTip("A folder, a file, or a pattern with * in it")
-        self.folder.setToolTip(
-            f"Masks go here, {REPORT} with a line for each file, and {RECORD}, which "
-            "says what was made from what"
-        )
         self.resume.setToolTip(
-            "Made from the same image with the same probe and settings. What this "
+            "Made from the same image with the same model and settings. What this "
             "program did not make, or was changed since, is always left alone"
         )
-        self.probe.setToolTip("A probe file; empty is what this window has learned")
+        self.start.setToolTip("Draw and save the mask of every file of the folder")
+        self.failures.setToolTip("Files that have no new mask, and why")
         self.suffix.setToolTip("Format of the masks")
         self.workers.setToolTip(
             "Processes on this machine, each with an encoder of its own; none is "

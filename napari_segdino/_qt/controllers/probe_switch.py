@@ -195,7 +195,7 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
         if not fitted or session.learned.get(annotation.key):
             self._controller.cancel()
             self._controller.history.renew()
-            text += ", with a new probe" if fitted else ""
+            text += ", with a new model" if fitted else ""
         self._controller.message.emit(
             f"{text}: press Retrain, or Segment where nothing is marked."
         )

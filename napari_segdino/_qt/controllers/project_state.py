@@ -201,11 +201,11 @@ def _iter_probes(
     segmenter, now = None, -1
     history: list[ProbeState] = []
     for place, entry in enumerate(project.probes):
-        yield Progress(place, len(project.probes), "Reading the probes")
+        yield Progress(place, len(project.probes), "Reading the models")
         try:
             probe, saved = _read_probe(folder, project, entry, session)
         except SegDINOError:
-            missing.append("the probe" if place == project.now else "an earlier probe")
+            missing.append("the model" if place == project.now else "an earlier model")
             _log.warning("%s was left out", entry.probe, exc_info=True)
             continue
         if place == project.now:

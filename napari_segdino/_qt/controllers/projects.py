@@ -31,7 +31,7 @@ class ProjectPanel(QWidget):  # type: ignore[misc]
         self.save = QPushButton("Save project...")
         self.open = QPushButton("Open project...")
         self.save.setToolTip(
-            "Keep masks, marks, classes, settings and probes in a folder; images are "
+            "Keep masks, marks, classes, settings and models in a folder; images are "
             "kept by their paths"
         )
         self.open.setToolTip("Go on with a project that was saved before")

@@ -109,10 +109,10 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
     def _where(self) -> str:
         place, count = self._controller.history.place
         if self._controller.session.is_fitted:
-            return f"Probe {place} of {count} is back, with its mask."
+            return f"Model {place} of {count} is back, with its mask."
         if place == 1:
-            return "Back before the first Retrain: mask and probe are as they were."
-        return "The new probe is back: Retrain learns from all marks that are there."
+            return "Back before the first Retrain: mask and model are as they were."
+        return "The new model is back: Retrain learns from all marks that are there."
 
 
 MORE, LESS = "#00ff6a", "#ff1f4b"

@@ -134,7 +134,7 @@ class SessionController(QObject):  # type: ignore[misc]
 
     def save_probe(self, path: str | Path) -> None:
         """Write the probe to a file."""
-        done = f"The probe was saved to {path}."
+        done = f"The model was saved to {path}."
         save = partial(self.session.save, path)
         self._do("Save", save, lambda _: self.message.emit(done))
 

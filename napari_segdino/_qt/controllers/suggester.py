@@ -240,7 +240,7 @@ class Suggester(QObject):  # type: ignore[misc]
     ) -> None:
         """Look at planes, at once if all is known, then go on."""
         if self._controller.busy:
-            self._controller.message.emit("Wait until the probe has learned and drawn.")
+            self._controller.message.emit("Wait until the model has learned and drawn.")
         elif self._all_found(annotation, wanted):
             then()
         else:
@@ -307,7 +307,7 @@ class Suggester(QObject):  # type: ignore[misc]
             annotation.key, self._scope(annotation)
         )
         if place is None:
-            self._controller.message.emit("The probe is uncertain nowhere here.")
+            self._controller.message.emit("The model is uncertain nowhere here.")
         else:
             self._visit(annotation, place)
 
@@ -319,7 +319,7 @@ class Suggester(QObject):  # type: ignore[misc]
         self._marker.show(annotation, place.plane, at, place.radius)
         self.panel.show_current(place)
         self._controller.message.emit(
-            f"Here the probe is {place.uncertainty:.0%} uncertain: paint what is in "
+            f"Here the model is {place.uncertainty:.0%} uncertain: paint what is in "
             "the ring, or go on to the next place if the mask is right."
         )
 

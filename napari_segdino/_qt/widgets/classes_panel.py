@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
@@ -19,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.layers.made_layers import BACKGROUND_COLOR
-from napari_segdino._qt.widgets.panels import heading
+from napari_segdino._qt.widgets.panels import heading, hint
 from napari_segdino.session.classes import LabelClass
 from napari_segdino.session.session import Session
 
@@ -65,17 +67,25 @@ class ClassRow(QWidget):  # type: ignore[misc]
             f"background: {self.item.color}; border-radius: 3px; padding: 0;"
         )
         self.swatch.setToolTip("Change the colour" if label else "Marks of background")
+        self.name.setToolTip("Type a name" if label else "What is no class")
         self.remove.setText("\u00d7")
         self.remove.setToolTip("Remove this class and its marks")
         self.remove.setVisible(bool(label))
-        hint = QLabel(f"Alt-{label}" if label < KEYS_SHOWN else "")
-        hint.setEnabled(False)
+        if not label:
+            self.swatch.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        shortcut = hint(f"Alt-{label}" if label < KEYS_SHOWN else "")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2, 1, 2, 1)
         layout.setSpacing(6)
-        for widget in (self.radio, self.swatch, self.name, hint, self.remove):
+        for widget in (self.radio, self.swatch, self.name, shortcut, self.remove):
             layout.addWidget(widget, 1 if widget is self.name else 0)
         self.setFixedHeight(ROW_HEIGHT)
+
+    @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """What the Tab key goes to."""
+        editable = self.swatch, self.name, self.remove
+        return (self.radio, *(editable if self.item.label else ()))
 
     def _connect(self) -> None:
         label = self.item.label
@@ -122,6 +132,7 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(self._list)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -171,6 +182,10 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
             row.removed.connect(self.removed)
             row.renamed.connect(self._rename)
             row.recolored.connect(self._recolor)
+        # New rows would come last for the Tab key.
+        stops = [self.add, *(one for row in self.rows for one in row.stops)]
+        for before, after in pairwise(stops):
+            QWidget.setTabOrder(before, after)
         self.rows[-1].remove.setEnabled(len(self._session.classes) > 1)
         shown = min(len(self.rows), ROWS_SHOWN)
         self._scroll.setFixedHeight(shown * ROW_HEIGHT + 2)

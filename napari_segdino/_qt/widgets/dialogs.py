@@ -14,7 +14,7 @@ from napari_segdino.files import safe_name, split_suffix
 if TYPE_CHECKING:
     from napari_segdino._qt.worker.runner import DownloadQuestion
 
-PROBES = "Probes (*.segdino)"
+PROBES = "Models (*.segdino)"
 CHECKPOINTS = " ".join(f"*{suffix}" for suffix in CHECKPOINT_SUFFIXES)
 _PROBE_ENDING = ".segdino"
 YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
@@ -34,7 +34,7 @@ def ask_save_probe(parent: QWidget) -> Path | None:
         With the suffix of a probe where none was typed; None if the user cancelled.
     """
     chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Save probe", f"probe{_PROBE_ENDING}", PROBES
+        parent, "Save model", f"model{_PROBE_ENDING}", PROBES
     )
     if not chosen:
         return None
@@ -57,7 +57,7 @@ def ask_load_probe(parent: QWidget) -> Path | None:
         A probe, or a checkpoint of SegDINO; None if the user cancelled.
     """
     kinds = f"{PROBES};;SegDINO checkpoints ({CHECKPOINTS})"
-    chosen, _ = QFileDialog.getOpenFileName(parent, "Load probe", "", kinds)
+    chosen, _ = QFileDialog.getOpenFileName(parent, "Load model", "", kinds)
     return Path(chosen) if chosen else None
 
 

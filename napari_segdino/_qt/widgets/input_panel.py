@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
-    QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QListWidget,
@@ -27,6 +27,7 @@ from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import channel_axis
 from napari_segdino._qt.layers.layer_combo import ImageCombo
 from napari_segdino._qt.widgets.dialogs import CHECKPOINTS
+from napari_segdino._qt.widgets.no_image import NoImage
 from napari_segdino._qt.widgets.panels import make_narrow
 from napari_segdino._qt.widgets.slice_strip import SliceStrip
 from napari_segdino.encoders import DEVICES, EncoderStatus, list_encoders
@@ -49,7 +50,7 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
         super().__init__(parent)
         self._channels: list[Channel] = []
         self.setToolTip(
-            "What the image is segmented on; other channels need a new probe"
+            "What the image is segmented on; other channels need a new model"
         )
         self.setVerticalScrollMode(self.ScrollMode.ScrollPerPixel)
         self.itemChanged.connect(self._on_item)
@@ -246,8 +247,8 @@ class InputPanel(QWidget):  # type: ignore[misc]
 
     Attributes
     ----------
-    device : QComboBox
-        Where it computes; laid out by the dock among what is rarely changed.
+    encoder, device : QComboBox
+        What it computes with; laid out by the dock among what is rarely changed.
     """
 
     changed = Signal(str, object)
@@ -258,6 +259,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self.empty = NoImage()
         self.image = ImageCombo(viewer)
         self.series = SeriesCombo()
         self.channels = ChannelsPanel()
@@ -303,9 +305,11 @@ class InputPanel(QWidget):  # type: ignore[misc]
         sliders = 0 if image is None else image.ndim - 2
         if sliders and channel_axis(image) is not None:
             sliders -= 1
-        self.scope.setEnabled(sliders > 0)
-        self.note.setVisible(sliders > 0)
-        self.slices.setVisible(sliders > 0)
+        self.empty.setVisible(image is None)
+        for one in (self.image, self._image_label):
+            one.setVisible(image is not None)
+        for one in (self.scope, self._scope_label, self.note, self.slices):
+            one.setVisible(sliders > 0)
         self.show_channels(image)
         self.series.show_image(image)
         several = self.series.count() > 1
@@ -334,13 +338,16 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.slice.setToolTip("Draw only the slice that is shown")
         self.volume.setToolTip("Draw every slice, the one that is shown first")
         self.follow.setToolTip(
-            "Draw each slice that I go to with the present probe, once I rest on it; "
+            "Draw each slice that I go to with the present model, once I rest on it; "
             "what I painted stays, and Ctrl-Z takes it back"
         )
         self.note.setStyleSheet("color: #d9a441;")
         # Nothing below jumps when it comes and goes.
         self.note.setMinimumHeight(self.fontMetrics().lineSpacing())
-        self.encoder.setToolTip("The frozen network whose features are used")
+        self.encoder.setToolTip(
+            "The network that looks at the image. It stays as it is: yours is learned "
+            "on top of it. Larger ones see more and take longer."
+        )
         self.device.setToolTip("Where it computes; auto takes a GPU if there is one")
         self.scope = QWidget()
         scope = QHBoxLayout(self.scope)
@@ -351,16 +358,22 @@ class InputPanel(QWidget):  # type: ignore[misc]
         scope.addWidget(self.follow)
         for combo in (self.image, self.series, self.encoder, self.device):
             make_narrow(combo)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(4)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Image", self.image)
-        self._series_label = QLabel("Series")
-        form.addRow(self._series_label, self.series)
-        self._channels_label = QLabel("Channels")
-        form.addRow(self._channels_label, self.channels)
-        form.addRow("Draw", self.scope)
-        form.addRow(self.slices)
-        form.addRow(self.note)
-        form.addRow("Encoder", self.encoder)
+        self._image_label, self._scope_label = QLabel("Image"), QLabel("Draw")
+        self._series_label, self._channels_label = QLabel("Series"), QLabel("Channels")
+        # Not a form: that keeps the gaps between rows that are hidden.
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        rows = (
+            (self._image_label, self.image),
+            (self._series_label, self.series),
+            (self._channels_label, self.channels),
+            (self._scope_label, self.scope),
+        )
+        grid.addWidget(self.empty, 0, 0, 1, 2)
+        for row, (label, field) in enumerate(rows, 1):
+            grid.addWidget(label, row, 0)
+            grid.addWidget(field, row, 1)
+        grid.addWidget(self.slices, len(rows) + 1, 0, 1, 2)
+        grid.addWidget(self.note, len(rows) + 2, 0, 1, 2)

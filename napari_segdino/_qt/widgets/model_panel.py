@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from qtpy.QtCore import Qt, Signal
@@ -46,7 +47,7 @@ class ModelPanel(Collapsible):
     """What the user typed that cannot be, and what can."""
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
-        super().__init__("Model", "What is trained, and how images are read", parent)
+        super().__init__("Advanced", "What is trained, and how images are read", parent)
         self._settings = settings
         self.head = _combo(tuple(HEADS))
         self.note = QLabel()
@@ -152,17 +153,16 @@ class ModelPanel(Collapsible):
         if predicting != self._settings.predicting:
             self.changed.emit("predicting", predicting)
 
-    def add(self, name: str, widget: QWidget) -> None:
-        """Show one more choice, last.
+    def put_first(self, rows: Mapping[str, QWidget]) -> None:
+        """Show more choices, before the others.
 
         Parameters
         ----------
-        name : str
-            What stands before it.
-        widget : QWidget
-            The form becomes its parent.
+        rows : mapping of str to QWidget
+            By what stands before each; the form becomes their parent.
         """
-        self._form.addRow(name, widget)
+        for place, (name, widget) in enumerate(rows.items()):
+            self._form.insertRow(place, name, widget)
 
     # -- building ----------------------------------------------------------
 
@@ -230,6 +230,7 @@ class ModelPanel(Collapsible):
             "Let probabilities flow along the image up to its edges (probe), or smooth "
             "them a little (mvr)"
         )
+        self.z_unit.setToolTip("What the number before it counts")
         self.z_sigma.setToolTip(
             "Smooth volumes over neighbouring slices, never over time. One slice "
             "then takes as long as all that it is smoothed with."

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino.inference.instances import ObjectSettings
 from napari_segdino.inference.measure import Table
 
@@ -225,7 +226,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.split = QCheckBox("Split touching objects")
-        self.uncertainty = QCheckBox("also where the probe is uncertain")
+        self.uncertainty = QCheckBox("also where the model is uncertain")
         self.depth = _spin(0.01, 0.99, ObjectSettings().depth, 0.05)
         self.min_size = _spin(0, MOST, 0, 1)
         self.max_size = _spin(0, MOST, 0, 1)
@@ -269,15 +270,18 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self.min_size.setSpecialValueText("any")
         self.max_size.setSpecialValueText("any")
         self.max_hole.setSpecialValueText("none")
-        form = QFormLayout()
+        inside = QWidget()
+        form = QFormLayout(inside)
+        form.setContentsMargins(0, 2, 0, 4)
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow(self.split)
         form.addRow(self.uncertainty)
         form.addRow("Depth of a neck", self.depth)
         form.addRow("Smallest", self.min_size)
         form.addRow("Largest", self.max_size)
         form.addRow("Fill holes up to", self.max_hole)
+        self.advanced = Collapsible("Advanced", "What counts as an object")
+        self.advanced.fill(inside)
         buttons = QGridLayout()
         buttons.setSpacing(4)
         buttons.addWidget(self.find, 0, 0)
@@ -290,8 +294,9 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(4)
-        column.addLayout(form)
+        column.addWidget(self.split)
         column.addLayout(buttons)
+        column.addWidget(self.advanced)
         column.addWidget(self.summary)
         column.addWidget(self.stale)
         column.addWidget(self.table, 1)
@@ -301,11 +306,16 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self.split.setToolTip(
             "Cut objects apart at their necks; else all that is connected is one"
         )
-        self.uncertainty.setToolTip("Cut where the probe's probability is low as well")
+        self.uncertainty.setToolTip("Cut where the model is unsure as well")
         self.depth.setToolTip(
             "How much narrower a neck must be than the smaller of the two, as a "
             "share: less cuts more"
         )
+        self.min_size.setToolTip("Smaller objects are left out")
+        self.max_size.setToolTip("Larger objects are left out")
+        self.only.setToolTip("Hide the other objects in their layer")
+        self.summary.setToolTip("How many objects there are, and how large")
+        self.stale.setToolTip("The table is of the mask as it was before")
         self.max_hole.setToolTip("Background that an object encloses")
         self.find.setToolTip(
             "Make a layer and a table of the objects: of the slice shown, or of the "

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QTabWidget, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QLayout,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QWidget,
+)
 from superqt import QCollapsible
 
 STYLE = (
     "QPushButton { text-align: left; border: none; background: transparent; "
-    "padding: 2px 0; font-size: 9pt; font-weight: bold; color: #8a93a5; }"
-    "QPushButton:hover { color: white; }"
+    "padding: 2px 0; font-weight: bold; color: #8a93a5; }"
+    "QPushButton:hover { color: #2f6fde; }"
 )
 OPEN, CLOSED = "\u25be", "\u25b8"
 
@@ -29,6 +39,7 @@ class ColumnScroll(QScrollArea):  # type: ignore[misc]
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(column)
         self._fit()
 
@@ -50,6 +61,7 @@ class Pages(QTabWidget):  # type: ignore[misc]
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setDocumentMode(True)
+        self.tabBar().setToolTip("What else there is to do with the mask")
         self.tabBar().setDrawBase(False)
         self.currentChanged.connect(self._fit)
 
@@ -78,7 +90,9 @@ class Pages(QTabWidget):  # type: ignore[misc]
         page = self.currentWidget()
         wraps = page.hasHeightForWidth()
         height = page.heightForWidth(width) if wraps else page.sizeHint().height()
-        return int(height + self.tabBar().sizeHint().height())
+        # Tabs and frame, which styles make as high as they like.
+        rest = self.minimumSizeHint().height() - page.minimumSizeHint().height()
+        return int(height + rest)
 
     def _fit(self) -> None:
         """Let only the page that is shown say how high it must be."""
@@ -105,7 +119,7 @@ class Collapsible(QCollapsible):  # type: ignore[misc]
     def __init__(self, title: str, tip: str, parent: QWidget | None = None) -> None:
         # Icons made of letters are black on any theme; the title holds the arrow.
         super().__init__("", parent, _no_icon(), _no_icon())
-        self._title = title.upper()
+        self._title = title
         self.toggleButton().setIconSize(QSize(0, 0))
         self.toggleButton().setStyleSheet(STYLE)
         self.toggleButton().setToolTip(tip)
@@ -124,13 +138,57 @@ class Collapsible(QCollapsible):  # type: ignore[misc]
             Takes the place of what was there; the section is folded.
         """
         self.setContent(widget)
-        self.collapse(animate=False)
-        self._on_toggled(False)
+        self.set_open(False)
+
+    def set_open(self, on: bool) -> None:
+        """Open it, or fold it.
+
+        Parameters
+        ----------
+        on : bool
+            Open.
+        """
+        (self.expand if on else self.collapse)(animate=False)
+        self._on_toggled(on)
 
     def _on_toggled(self, on: bool) -> None:
         self.setText(f"{OPEN if on else CLOSED} {self._title}")
         # Folded, it has no height, but the Tab key would still go there.
         self.content().setEnabled(on)
+
+
+def in_reading_order(widget: QWidget) -> None:
+    """Have the Tab key go through a widget as its layouts are filled.
+
+    Parameters
+    ----------
+    widget : QWidget
+        The widgets in it that take no focus are passed over.
+    """
+    stops = [w for w in _laid_out(widget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus]
+    for before, after in pairwise(stops):
+        QWidget.setTabOrder(before, after)
+
+
+def _laid_out(thing: QWidget | QLayout) -> Iterator[QWidget]:
+    """Yield widgets in the order of layouts, pages and what they hold."""
+    if isinstance(thing, QLayout):
+        for place in range(thing.count()):
+            item = thing.itemAt(place)
+            # An empty combo is false.
+            inside = item.layout() if item.widget() is None else item.widget()
+            if inside is not None:
+                yield from _laid_out(inside)
+        return
+    yield thing
+    if isinstance(thing, QScrollArea):
+        yield from _laid_out(thing.widget())
+    elif isinstance(thing, QTabWidget):
+        yield thing.tabBar()
+        for page in map(thing.widget, range(thing.count())):
+            yield from _laid_out(page)
+    elif (layout := thing.layout()) is not None:
+        yield from _laid_out(layout)
 
 
 def _no_icon() -> QIcon:

@@ -1,35 +1,33 @@
-"""The parts of the dock: the buttons, files, the status line."""
+"""The parts of the dock: steps, buttons with keys, files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QShowEvent
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
 
 from napari_segdino._qt import keys
-from napari_segdino.progress import Progress
 
-PRIMARY = (
-    "QPushButton { background: #2f6fde; color: white; font-weight: bold; "
-    "padding: 6px; border-radius: 4px; }"
+ACCENT = "#2f6fde"
+QUIET = "#8a93a5"
+"""Legible on napari's dark and light theme."""
+
+_PLAIN = "QPushButton { text-align: left; padding: 5px 8px; }"
+_PRIMARY = (
+    f"QPushButton {{ background: {ACCENT}; color: white; font-weight: bold; "
+    "text-align: left; padding: 5px 8px; border-radius: 3px; }"
     "QPushButton:hover { background: #4380e8; }"
-    "QPushButton:disabled { background: #47536b; color: #9aa4b5; }"
 )
 
 
@@ -39,11 +37,142 @@ def heading(text: str) -> QLabel:
     Parameters
     ----------
     text : str
-        Shown in capitals.
+        Shown in bold.
     """
-    label = QLabel(text.upper())
-    label.setStyleSheet("font-size: 9pt; font-weight: bold; color: #8a93a5;")
+    label = QLabel(text)
+    label.setStyleSheet(f"font-weight: bold; color: {QUIET};")
     return label
+
+
+def hint(text: str = "") -> QLabel:
+    """Return a label that stands back, such as that of a key.
+
+    Parameters
+    ----------
+    text : str
+        What it shows.
+    """
+    label = QLabel(text)
+    label.setStyleSheet(f"color: {QUIET};")
+    return label
+
+
+class KeyButton(QPushButton):  # type: ignore[misc]
+    """A button with its key at the right.
+
+    Parameters
+    ----------
+    text : str
+        What it does.
+
+    Attributes
+    ----------
+    key : str
+        The one that is shown.
+    primary : bool
+        Whether it is in the accent colour: this is what to press next.
+    """
+
+    GAP = 8
+    """Pixels at the right of the key, and at least as many before it."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.key = ""
+        self.set_primary(False)
+
+    def set_key(self, key: str) -> None:
+        """Show this key.
+
+        Parameters
+        ----------
+        key : str
+            As napari writes it, such as ``"Shift-S"``.
+        """
+        self.key = key
+        self.updateGeometry()
+        self.update()
+
+    def set_primary(self, on: bool) -> None:
+        """Show whether this is what to press next.
+
+        Parameters
+        ----------
+        on : bool
+            In the accent colour.
+        """
+        self.primary = on
+        self.setStyleSheet(_PRIMARY if on else _PLAIN)
+
+    def sizeHint(self) -> QSize:
+        """Leave room for text and key."""
+        hint = super().sizeHint()
+        return QSize(hint.width() + self._key_width(), hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Neither is ever cut off."""
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the key on top of the button."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setOpacity(0.65 if self.isEnabled() else 0.35)
+        painter.setPen(self.palette().buttonText().color())
+        painter.setFont(self._small())
+        place = self.rect().adjusted(0, 0, -self.GAP, 0)
+        middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(place, middle, self.key)
+
+    def _small(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSizeF(0.85 * font.pointSizeF())
+        font.setBold(False)
+        return font
+
+    def _key_width(self) -> int:
+        if not self.key:
+            return 0
+        return int(QFontMetrics(self._small()).horizontalAdvance(self.key)) + self.GAP
+
+
+class Step(QWidget):  # type: ignore[misc]
+    """A numbered heading and what belongs to it.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    title : str
+        What is done here.
+    *parts : QWidget
+        From top to bottom.
+    """
+
+    SIDE = 20
+    """Of the circle with the number."""
+
+    def __init__(self, number: int, title: str, *parts: QWidget) -> None:
+        super().__init__()
+        self.title = QLabel(title)
+        self.title.setStyleSheet("font-size: 11pt; font-weight: bold;")
+        badge = QLabel(str(number))
+        badge.setFixedSize(self.SIDE, self.SIDE)
+        badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        badge.setStyleSheet(
+            f"background: {ACCENT}; color: white; font-weight: bold; "
+            f"border-radius: {self.SIDE // 2}px;"
+        )
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        top.addWidget(badge)
+        top.addWidget(self.title, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 10)
+        column.setSpacing(6)
+        column.addLayout(top)
+        for part in parts:
+            column.addWidget(part)
 
 
 def stacked(*widgets: QWidget) -> QWidget:
@@ -83,35 +212,33 @@ def make_narrow(combo: QComboBox, letters: int = 8) -> None:
 
 
 class ActionPanel(QWidget):  # type: ignore[misc]
-    """Segment, Retrain, live; progress and Cancel."""
+    """Segment, Retrain, and Retrain by itself."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.segment = QPushButton("Segment")
-        self.retrain = QPushButton("Retrain")
+        self.segment = KeyButton("Segment")
+        self.retrain = KeyButton("Retrain")
         self.live = QCheckBox("Live: retrain while I paint")
-        self.bar = QProgressBar()
-        self.cancel = QPushButton("Cancel")
-        self._segment_key, self._retrain_key = QLabel(), QLabel()
-        self._lay_out()
-        self.set_busy(False)
+        self._live_key = hint()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        grid.addWidget(self.segment, 0, 0)
+        grid.addWidget(self.retrain, 0, 1)
+        grid.addLayout(beside(self.live, self._live_key), 1, 0, 1, 2)
+        self.show_next(self.segment)
         keys.follow_keys(self, self._explain)
 
-    def set_busy(self, busy: bool) -> None:
-        """Show or hide progress and Cancel.
+    def show_next(self, button: KeyButton) -> None:
+        """Show which of the two buttons comes next.
 
         Parameters
         ----------
-        busy : bool
-            A job that somebody waits for is at work.
+        button : KeyButton
+            Segment or Retrain.
         """
-        # Without a range the bar runs to and fro until the first step says how many.
-        self.bar.setRange(0, 0 if busy else 1)
-        self.bar.setFormat("")
-        self.bar.setEnabled(busy)
-        self.cancel.setEnabled(busy)
-        # Nothing below jumps when they come and go.
-        self._under.setCurrentIndex(int(busy))
+        for one in (self.segment, self.retrain):
+            one.set_primary(one is button)
 
     def show_live(self, on: bool) -> None:
         """Show whether it retrains by itself; emits nothing.
@@ -124,25 +251,12 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         with signals_blocked(self.live):
             self.live.setChecked(on)
 
-    def show_progress(self, step: Progress) -> None:
-        """Show how far the job has come.
-
-        Parameters
-        ----------
-        step : Progress
-            A total of 0 is not known: the bar runs to and fro.
-        """
-        # Qt counts in 32 bits; downloads are counted in bytes.
-        scale = max(1, step.total >> 20)
-        self.bar.setRange(0, step.total // scale)
-        self.bar.setValue(step.done // scale)
-        self.bar.setFormat(f"{step.text} %p%" if step.total else step.text)
-
     def _explain(self) -> None:
         names = (keys.SEGMENT, keys.RETRAIN, keys.LIVE)
         segment, retrain, live = (keys.key_of(name) for name in names)
-        self._segment_key.setText(segment)
-        self._retrain_key.setText(retrain)
+        self.segment.set_key(segment)
+        self.retrain.set_key(retrain)
+        self._live_key.setText(live)
         self.segment.setToolTip(
             f"Draw the mask ({segment}). With nothing learned yet, a first mask is "
             "made from the image alone. Retrain counts it as one stroke of each "
@@ -155,109 +269,41 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         )
         self.live.setToolTip(f"Retrain by itself when the brush rests ({live})")
 
-    def _lay_out(self) -> None:
-        self.segment.setStyleSheet(PRIMARY)
-        self.retrain.setStyleSheet(PRIMARY)
-        self.cancel.setToolTip("Stop; what has been drawn stays")
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setVerticalSpacing(4)
-        hints, progress = QWidget(), QWidget()
-        for page in (hints, progress):
-            QHBoxLayout(page).setContentsMargins(0, 0, 0, 0)
-        for column, (button, hint) in enumerate(
-            ((self.segment, self._segment_key), (self.retrain, self._retrain_key))
-        ):
-            grid.addWidget(button, 0, column)
-            hint.setEnabled(False)
-            hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            hints.layout().addWidget(hint)
-        progress.layout().addWidget(self.bar, 1)
-        progress.layout().addWidget(self.cancel)
-        self._under = QStackedLayout()
-        self._under.addWidget(hints)
-        self._under.addWidget(progress)
-        grid.addLayout(self._under, 1, 0, 1, 2)
-        grid.addWidget(self.live, 2, 0, 1, 2)
+
+def beside(first: QWidget, *others: QWidget) -> QHBoxLayout:
+    """Return a row of widgets, of which the first takes what width is left.
+
+    Parameters
+    ----------
+    first : QWidget
+        At the left.
+    *others : QWidget
+        As wide as they need.
+    """
+    row = QHBoxLayout()
+    row.setSpacing(6)
+    row.addWidget(first, 1)
+    for other in others:
+        row.addWidget(other)
+    return row
 
 
 class FilePanel(QWidget):  # type: ignore[misc]
-    """Save and load the probe, export the mask."""
+    """Save and load what was learned, or begin anew."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.save = QPushButton("Save probe...")
-        self.load = QPushButton("Load probe...")
-        self.export = QPushButton("Export mask...")
-        self.new = QPushButton("New probe")
+        self.save = QPushButton("Save model...")
+        self.load = QPushButton("Load model...")
+        self.new = QPushButton("New model")
         self.save.setToolTip("Keep what was learned, for other images and machines")
-        self.load.setToolTip("Go on with a probe that was saved before")
-        self.export.setToolTip("Save the mask: TIFF, or the scan's own format")
+        self.load.setToolTip("Go on with a model that was saved before")
         self.new.setToolTip(
             "Start anew; masks and marks stay, and Go back in the Review tab brings "
-            "the old probe"
+            "the old model"
         )
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
-        for i, button in enumerate((self.save, self.load, self.export, self.new)):
+        for i, button in enumerate((self.save, self.load, self.new)):
             grid.addWidget(button, i // 2, i % 2)
-
-
-class StatusPanel(QFrame):  # type: ignore[misc]
-    """One sentence: what happened and what to do next."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.label = QLabel()
-        self.label.setWordWrap(True)
-        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.way_out = QPushButton()
-        self._act: Callable[[], None] = lambda: None
-        # Looked up with every click: each offer puts another function there.
-        self.way_out.clicked.connect(lambda: self._act())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.addWidget(self.label)
-        layout.addWidget(self.way_out)
-        self.say("")
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Keep room for four lines; font and padding come with napari's style."""
-        super().showEvent(event)
-        shown, width = self.label.text(), self.label.width()
-        self.label.setText("\n".join("1234"))
-        self.label.setMinimumHeight(self.label.heightForWidth(width))
-        self.label.setText(shown)
-
-    def say(self, text: str, failed: bool = False) -> None:
-        """Show a sentence.
-
-        Parameters
-        ----------
-        text : str
-            The sentence.
-        failed : bool
-            In red: the user has to do something else.
-        """
-        self.way_out.hide()
-        self.label.setText(text)
-        color = "#d9534f" if failed else "#2f6fde"
-        self.setStyleSheet(
-            f"StatusPanel {{ border-left: 3px solid {color}; "
-            "background: rgba(127, 127, 127, 30); }"
-        )
-
-    def offer(self, text: str, act: Callable[[], None]) -> None:
-        """Show a button below the sentence, until there is another one.
-
-        Parameters
-        ----------
-        text : str
-            On the button.
-        act : callable
-            What it does; it takes nothing.
-        """
-        self._act = act
-        self.way_out.setText(text)
-        self.way_out.show()

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt import keys
 from napari_segdino._qt.layers.layer_combo import LayerCombo
 from napari_segdino._qt.widgets.pages import Collapsible
-from napari_segdino._qt.widgets.panels import make_narrow, stacked
+from napari_segdino._qt.widgets.panels import KeyButton, make_narrow, stacked
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -49,8 +49,8 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.next_place = QPushButton("Next place")
-        self.next_slice = QPushButton("Next slice")
+        self.next_place = KeyButton("Next place")
+        self.next_slice = KeyButton("Next slice")
         self.kind = QComboBox()
         self.kind.addItems((PLACES, SLICES, IMAGES))
         self.uncertainty = QCheckBox("Show uncertainty")
@@ -102,20 +102,23 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
     def _explain(self) -> None:
         names = (keys.NEXT_PLACE, keys.NEXT_SLICE)
         place, plane = (keys.key_of(name) for name in names)
+        self.next_place.set_key(place)
+        self.next_slice.set_key(plane)
         self.next_place.setToolTip(
-            f"Go to the place where the probe is most uncertain ({place}): "
+            f"Go to the place where the model is most uncertain ({place}): "
             "one stroke there teaches it most"
         )
         self.next_slice.setToolTip(
-            "Go to the slice that is worth marking whole: the probe is uncertain on it "
+            "Go to the slice that is worth marking whole: the model is uncertain on it "
             f"and on its neighbours, which learn from it ({plane})"
         )
 
     def _lay_out(self) -> None:
         self.kind.setToolTip("What is listed, what is worth most first")
         self.uncertainty.setToolTip(
-            "A layer that is bright where the probe is uncertain; it follows Retrain"
+            "A layer that is bright where the model is uncertain; it follows Retrain"
         )
+        self.list.setToolTip("Click a row to go there")
         # Else Qt measures each row, of which a volume may have a thousand.
         self.list.setUniformItemSizes(True)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -206,7 +209,7 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         count : int
             Probes there are; 0 shows nothing.
         """
-        self.place.setText(f"Probe {place} of {count}" if count else "")
+        self.place.setText(f"Model {place} of {count}" if count else "")
         self._steps = place > 1, place < count
         self.set_busy(self._busy)
 
@@ -230,10 +233,10 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         self.verdict.setWordWrap(True)
         self.place.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.back.setToolTip(
-            "The probe of before the last Retrain and the mask it drew; what you "
+            "The model of before the last Retrain and the mask it drew; what you "
             "painted since stays"
         )
-        self.forth.setToolTip("The probe and the mask after it again")
+        self.forth.setToolTip("The model and the mask after it again")
         row = QHBoxLayout()
         row.addWidget(self.back)
         row.addWidget(self.place, 1)
@@ -333,7 +336,7 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.held_out.setWordWrap(True)
         self.held_out.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.held_out.setToolTip(
-            "The probe is refitted without some strokes and asked about them. They "
+            "The model is trained without some strokes and asked about them. They "
             "lie where the mask was wrong: the whole mask is better than this."
         )
         self.idle.setChecked(True)
@@ -345,6 +348,7 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.curve.setWordWrap(True)
         self.reference.setToolTip("A Labels layer that is right: the mask is scored")
         make_narrow(self.reference)
+        self.table.setToolTip("Click a row to go to its slice")
         self.export.setToolTip("Write every score, by class and slice, as CSV")
         self._lay_out_table()
         against = QHBoxLayout()

@@ -22,7 +22,7 @@ COLORS: dict[State, str] = {
 TEXTS: dict[State, str] = {
     "empty": "not drawn yet",
     "drawn": "drawn",
-    "stale": "drawn with an earlier probe",
+    "stale": "drawn with an earlier model",
     "marked": "corrected",
     "accepted": "accepted",
 }

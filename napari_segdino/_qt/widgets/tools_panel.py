@@ -20,29 +20,34 @@ from superqt.utils import signals_blocked
 from napari_segdino._qt import keys
 from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
 from napari_segdino._qt.widgets.pages import Collapsible
+from napari_segdino._qt.widgets.panels import KeyButton, hint
 from napari_segdino.session.report import report
 
 
 class ToolsPanel(QWidget):  # type: ignore[misc]
-    """Buttons for slices and clicks; opacity and outline of the mask."""
+    """Buttons for clicks, boxes and slices; opacity and outline of the mask."""
 
     opacity_changed = Signal(float)
     """The user wants this opacity, 0 to 1."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.accept = QPushButton("Slice is right")
-        self.copy = QPushButton("Copy to next")
-        self.copy_in_time = QPushButton("Copy to next time point")
+        self.accept = KeyButton("Slice is right")
+        self.copy = KeyButton("Copy to next")
+        self.copy_in_time = KeyButton("Copy to next time point")
         # Only series of volumes have a next time point.
         self.copy_in_time.hide()
-        self.accept_to_here = QPushButton("Accept to here")
-        self.interpolate = QPushButton("Interpolate")
-        self.from_clicks = QPushButton("Click to start")
-        self.box = QPushButton("Box to start")
+        self.accept_to_here = KeyButton("Accept to here")
+        self.interpolate = KeyButton("Interpolate")
+        self.from_clicks = KeyButton("Click to start")
+        self.box = KeyButton("Box to start")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.outline = QCheckBox("Outline")
+        self.whole = Collapsible(
+            "Whole slices", "Say of a whole slice that it is right, or copy its mask"
+        )
+        self._mask_key, self._outline_key = hint(), hint()
         self.from_clicks.setCheckable(True)
         self.box.setCheckable(True)
         self._lay_out()
@@ -66,29 +71,44 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
             self.outline.setChecked(outline)
 
     def _lay_out(self) -> None:
-        buttons = QGridLayout()
-        buttons.setSpacing(4)
-        rows = (
-            (self.accept, self.copy, self.accept_to_here),
-            (self.interpolate, self.from_clicks, self.box),
-        )
-        for row, listed in enumerate(rows):
-            for column, button in enumerate(listed):
-                buttons.addWidget(button, row, column)
-        buttons.addWidget(self.copy_in_time, 2, 0, 1, 3)
+        start, slices, inside = QGridLayout(), QGridLayout(), QWidget()
+        inside.setLayout(slices)
+        listed = self.accept, self.accept_to_here, self.copy, self.interpolate
+        for grid, buttons in (start, (self.from_clicks, self.box)), (slices, listed):
+            grid.setContentsMargins(0, 0, 0, 0)
+            grid.setSpacing(4)
+            for place, button in enumerate(buttons):
+                grid.addWidget(button, place // 2, place % 2)
+        slices.addWidget(self.copy_in_time, 2, 0, 1, 2)
+        self.whole.fill(inside)
         shown = QHBoxLayout()
         shown.setSpacing(6)
         shown.addWidget(QLabel("Mask"))
+        shown.addWidget(self._mask_key)
         shown.addWidget(self.opacity, 1)
         shown.addWidget(self.outline)
+        shown.addWidget(self._outline_key)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addLayout(buttons)
+        column.setSpacing(6)
+        column.addLayout(start)
         column.addLayout(shown)
+        column.addWidget(self.whole)
 
     def _explain(self) -> None:
         key = keys.key_of
+        for button, name in (
+            (self.accept, keys.ACCEPT),
+            (self.copy, keys.COPY),
+            (self.copy_in_time, keys.COPY_IN_TIME),
+            (self.accept_to_here, keys.ACCEPT_TO_HERE),
+            (self.interpolate, keys.INTERPOLATE),
+            (self.from_clicks, keys.FROM_CLICKS),
+            (self.box, keys.BOX),
+        ):
+            button.set_key(key(name))
+        self._mask_key.setText(key(keys.SHOW))
+        self._outline_key.setText(key(keys.OUTLINE))
         self.accept.setToolTip(
             f"This slice is right ({key(keys.ACCEPT)}): all of its mask becomes "
             "marks, background too. Ctrl-Z takes it back."

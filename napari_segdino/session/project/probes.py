@@ -72,7 +72,7 @@ def iter_probes(
     """
     entries = []
     for done, probe in enumerate(probes):
-        yield Progress(done, len(probes), "Saving the probes")
+        yield Progress(done, len(probes), "Saving the models")
         entries.append(_write(content, probe, numbers))
     return tuple(entries)
 

@@ -1,0 +1,223 @@
+"""What a newcomer sees: three steps, plain words, nothing cut off, keys beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QScrollBar,
+    QTabBar,
+    QWidget,
+)
+from skimage.io import imsave
+
+from napari_segdino._qt import keys
+from napari_segdino._qt.mouse import click
+from napari_segdino._qt.widgets.pages import Collapsible
+from napari_segdino._qt.widgets.panels import KeyButton, Step
+
+OWNERS = (QAbstractItemView, QAbstractSpinBox, QComboBox, QTabBar)
+"""Have parts that Qt made for them."""
+
+CONTROLS = (QAbstractButton, QAbstractSlider, QLineEdit, *OWNERS)
+BANNED = re.compile(
+    r"\b(probes?|heads?|mvr|entropy|logits?|sizes own|depth of a neck|"
+    r"part those that touch|scheduler|regularis\w+|k-means)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture
+def newcomer(make_user: Any, volume: np.ndarray) -> Any:
+    """A user with a volume and its first mask in a window of 1280 x 800."""
+    user = make_user(show=True)
+    user.viewer.window._qt_window.resize(1280, 800)
+    user.open(volume)
+    user.segment()
+    return user
+
+
+def texts(widget: QWidget) -> Iterator[str]:
+    """Everything that a widget shows or tells."""
+    yield widget.toolTip()
+    if isinstance(widget, QComboBox):
+        yield from map(widget.itemText, range(widget.count()))
+    if isinstance(widget, QTabBar):
+        yield from map(widget.tabText, range(widget.count()))
+    for name in ("text", "title", "placeholderText", "specialValueText"):
+        if callable(read := getattr(widget, name, None)):
+            yield str(read())
+
+
+def in_advanced(dock: QWidget, widget: QWidget) -> bool:
+    """Whether a widget is seen only once Advanced was opened."""
+    sections = [s for s in dock.findChildren(Collapsible) if "Advanced" in s.text()]
+    return any(s.content().isAncestorOf(widget) for s in sections)
+
+
+def is_part(widget: QWidget) -> bool:
+    """Whether a widget belongs to another one that Qt made it for."""
+    made = isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_")
+    owner = widget.parent()
+    while not made and owner is not None:
+        made = isinstance(owner, OWNERS)
+        owner = owner.parent()
+    return made
+
+
+def test_every_control_says_in_plain_words_what_it_does(newcomer: Any) -> None:
+    dock = newcomer.dock
+    silent, odd = [], []
+    for widget in (dock, *dock.findChildren(QWidget)):
+        if is_part(widget) or in_advanced(dock, widget):
+            continue
+        if isinstance(widget, CONTROLS) and not widget.toolTip():
+            silent.append((type(widget).__name__, *texts(widget)))
+        odd += [text for text in texts(widget) if BANNED.search(text)]
+    assert odd == []
+    assert silent == []
+    for section in dock.findChildren(Collapsible):
+        for widget in section.content().findChildren(QWidget):
+            if isinstance(widget, CONTROLS) and not is_part(widget):
+                assert widget.toolTip(), list(texts(widget))
+
+
+def test_three_steps_from_top_to_bottom(newcomer: Any) -> None:
+    steps = newcomer.dock.findChildren(Step)
+    steps.sort(key=lambda step: step.mapTo(newcomer.dock, QPoint()).y())
+    assert [step.title.text() for step in steps] == [
+        "Image and classes",
+        "Segment and correct",
+        "Check and export",
+    ]
+    image, correct, check = steps
+    assert image.isAncestorOf(newcomer.dock.classes)
+    assert correct.isAncestorOf(newcomer.dock.actions.retrain)
+    assert check.isAncestorOf(newcomer.dock.export_mask)
+
+
+def cut_off(dock: QWidget) -> list[str]:
+    """Texts of labels and buttons that have less room than they need."""
+    found = []
+    for widget in dock.findChildren((QLabel, QAbstractButton)):
+        if not widget.isVisible() or not widget.text() or is_part(widget):
+            continue
+        needed, wraps = widget.sizeHint(), isinstance(widget, QLabel)
+        if wraps and widget.wordWrap():
+            enough = widget.height() >= widget.heightForWidth(widget.width())
+        else:
+            enough = widget.width() >= needed.width()
+            enough &= widget.height() >= widget.minimumSizeHint().height()
+        inside = widget.mapTo(dock, QPoint(widget.width(), 0)).x() <= dock.width()
+        if not (enough and inside):
+            found.append(widget.text())
+    return found
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_nothing_is_cut_off(newcomer: Any, theme: str) -> None:
+    dock = newcomer.dock
+    newcomer.viewer.theme = theme
+    for section in dock.findChildren(Collapsible):
+        section.set_open(True)
+    for page in range(dock.tabs.count()):
+        dock.tabs.setCurrentIndex(page)
+        QTest.qWait(100)
+        assert cut_off(dock) == [], dock.tabs.tabText(page)
+    bar = dock.tabs.tabBar()
+    assert bar.sizeHint().width() <= dock.tabs.width(), "no arrows to scroll the tabs"
+    # Leaves the image as much room as the layer controls of napari take.
+    assert dock.width() <= 380
+
+
+def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
+    dock = newcomer.dock
+    newcomer.dock.session.add_class("rim")
+    QTest.qWait(20)
+    places, stop = [], dock.inputs.image
+    while stop is not dock.inputs.image or not places:
+        wanted = stop.focusPolicy() & Qt.FocusPolicy.TabFocus and stop.isEnabled()
+        wanted = wanted and stop.focusProxy() is None
+        if wanted and stop.isVisible() and dock.isAncestorOf(stop):
+            at = stop.mapTo(dock, QPoint(0, stop.height() // 2))
+            places.append((at.y(), at.x(), stop))
+        stop = stop.nextInFocusChain()
+    texts = [getattr(stop, "text", str)() for _, _, stop in places]
+    assert {"Segment", "Retrain", "Click to start", "Next place"} <= set(texts)
+    for (y, x, _), (below, right, stop) in zip(places[:-1], places[1:], strict=True):
+        same_row = abs(below - y) < 8
+        assert (right > x) if same_row else (below > y), (x, y, right, below, stop.text())
+
+
+def test_keys_stand_on_their_buttons(newcomer: Any) -> None:
+    shown = {b.key for b in newcomer.dock.findChildren(KeyButton)}
+    labels = {label.text() for label in newcomer.dock.findChildren(QLabel)}
+    assert set(keys.DEFAULTS.values()) <= shown | labels
+
+
+def test_what_comes_next_is_said_and_in_colour(make_user: Any, plane: Any) -> None:
+    user = make_user(show=True)
+    user.wait(lambda: user.dock.isVisible())
+    actions, empty = user.dock.actions, user.dock.inputs.empty
+    assert empty.isVisible() and not user.dock.inputs.image.isVisible()
+    assert "Try it" in user.status
+    user.open(plane)
+    user.wait(lambda: user.annotation is not None)
+    assert not empty.isVisible() and user.dock.inputs.image.isVisible()
+    assert "paint a stroke" in user.status and "box" in user.status
+    assert actions.segment.primary and not actions.retrain.primary
+    click(actions.segment)
+    user.rest()
+    assert actions.retrain.primary and not actions.segment.primary
+    user.open(plane[::-1], name="next")
+    user.rest()
+    assert actions.segment.primary
+    user.annotation.marks.data[10:20, 10:20] = 2
+    user.annotation.marks.refresh()
+    user.dock.inputs.image.setValue(user.viewer.layers["scan"])
+    user.dock.inputs.image.setValue(user.viewer.layers["next"])
+    assert actions.retrain.primary, "there is something to learn from"
+
+
+def test_try_it_opens_a_sample(make_user: Any) -> None:
+    user = make_user(show=True)
+    user.wait(lambda: user.dock.isVisible())
+    click(user.dock.inputs.empty.try_it)
+    user.wait(lambda: user.annotation is not None)
+    assert user.dock.image.name == "coins"
+
+
+def test_a_file_is_dropped_on_the_dock(
+    make_user: Any, plane: np.ndarray, tmp_path: Path
+) -> None:
+    user = make_user(show=True)
+    user.wait(lambda: user.dock.isVisible())
+    path = tmp_path / "plane.png"
+    imsave(path, plane)
+    files = QMimeData()
+    files.setUrls([QUrl.fromLocalFile(str(path))])
+    buttons = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    what = Qt.DropAction.CopyAction, files, *buttons
+    empty = user.dock.inputs.empty
+    entered = QDragEnterEvent(empty.rect().center(), *what)
+    # Qt itself sends these only in the midst of a drag.
+    empty.dragEnterEvent(entered)
+    assert entered.isAccepted()
+    empty.dropEvent(QDropEvent(empty.rect().center(), *what))
+    user.wait(lambda: user.annotation is not None)
+    np.testing.assert_array_equal(user.dock.image.data, plane)
