@@ -147,8 +147,8 @@ def test_nothing_is_cut_off(newcomer: Any, theme: str) -> None:
 
 def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
     dock = newcomer.dock
-    newcomer.dock.session.add_class("rim")
-    QTest.qWait(20)
+    click(dock.classes.add)
+    newcomer.wait(lambda: dock.classes.sizeHint().height() == dock.classes.height())
     places, stop = [], dock.inputs.image
     while stop is not dock.inputs.image or not places:
         wanted = stop.focusPolicy() & Qt.FocusPolicy.TabFocus and stop.isEnabled()

@@ -298,6 +298,7 @@ def test_probabilities_of_the_probe_part_objects(shown: Any) -> None:
     before = len(shown.segmenter.calls)
     find(shown)
     assert shown.segmenter.calls[before:] == [("predict", [0])]
+    shown.dock.objects.advanced.set_open(True)
     click(shown.dock.objects.uncertainty)
     find(shown)
     assert len(shown.segmenter.calls) == before + 1, "not asked again"
