@@ -223,6 +223,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.actions.live.toggled.connect(self._on_live)
         self.status.cancel.clicked.connect(self._cancel)
         self.export_mask.clicked.connect(self.export)
+        self.model_files.renewed.connect(self.review.refresh)
         self.controller.message.connect(self.status.say)
         for tool in (self.model, self.corrector, self.clicks):
             tool.refused.connect(partial(self.status.say, failed=True))

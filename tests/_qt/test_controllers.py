@@ -241,6 +241,7 @@ def corrector(make_headless: Any, volume: Any, qtbot: Any) -> Any:
     """Five slices, the third on screen; the tools, and why nothing was done."""
     headless = make_headless()
     annotation, panel, refused = headless.open(volume), ToolsPanel(), list[str]()
+    panel.whole.set_open(True)
     qtbot.addWidget(panel)
     headless.viewer.dims.set_current_step(0, 2)
     made = Corrector(panel, headless.controller, lambda: annotation)

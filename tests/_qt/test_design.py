@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -137,7 +137,9 @@ def test_nothing_is_cut_off(newcomer: Any, theme: str) -> None:
         section.set_open(True)
     for page in range(dock.tabs.count()):
         dock.tabs.setCurrentIndex(page)
-        QTest.qWait(100)
+        # The layout takes some turns of the event loop.
+        with suppress(AssertionError):
+            newcomer.wait(lambda: not cut_off(dock), 5)
         assert cut_off(dock) == [], dock.tabs.tabText(page)
     bar = dock.tabs.tabBar()
     assert bar.sizeHint().width() <= dock.tabs.width(), "no arrows to scroll the tabs"
@@ -161,7 +163,7 @@ def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
     assert {"Segment", "Retrain", "Click to start", "Next place"} <= set(texts)
     for (y, x, _), (below, right, stop) in zip(places[:-1], places[1:], strict=True):
         same_row = abs(below - y) < 8
-        assert (right > x) if same_row else (below > y), (x, y, right, below, stop.text())
+        assert (right > x) if same_row else (below > y), stop.text()
 
 
 def test_keys_stand_on_their_buttons(newcomer: Any) -> None:

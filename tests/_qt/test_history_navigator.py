@@ -107,7 +107,7 @@ def test_going_back_keeps_later_strokes_and_can_be_undone(shown: Any) -> None:
     assert (mask.data[57, 6:15] == marked).all(), "the last stroke stays"
     elsewhere = shown.annotation.marks.data == 0
     np.testing.assert_array_equal(mask.data[elsewhere], shown.corrected[elsewhere])
-    assert "Probe 2 of 3" in shown.status
+    assert "Model 2 of 3" in shown.status
 
     press_key(Qt.Key.Key_Z, CTRL)
     np.testing.assert_array_equal(mask.data, later)
@@ -133,7 +133,7 @@ def test_the_probe_before_a_new_one_is_one_click_away(shown: Any) -> None:
     shown.dock.tabs.setCurrentWidget(shown.dock.review)
     assert not shown.segmenter.is_fitted
     shown.wait(lambda: panel.back.height() > 0)
-    assert panel.place.text() == "Probe 4 of 4"
+    assert panel.place.text() == "Model 4 of 4"
     np.testing.assert_array_equal(shown.annotation.mask.data, mask)
     click(panel.back)
     shown.rest()

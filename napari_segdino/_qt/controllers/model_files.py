@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_segdino._qt.layers.annotations import UNTAUGHT
 from napari_segdino._qt.widgets import dialogs
@@ -24,6 +24,9 @@ class ModelFiles(QObject):  # type: ignore[misc]
     controller : SessionController
         Of the window.
     """
+
+    renewed = Signal()
+    """A new model was begun."""
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class ModelFiles(QObject):  # type: ignore[misc]
             controller.refuse(lacking)
             return
         controller.history.renew()
+        self.renewed.emit()
         controller.message.emit(
             "A new model: Retrain learns from all marks that are there. Go back in "
             "the Review tab brings the old one."

@@ -142,7 +142,7 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
     user.retrain()
     user.wait(lambda: "1 of 2 earlier corrections no longer holds" in user.status)
     assert "no longer holds" in panel.verdict.text()
-    assert panel.place.text() == "Probe 3 of 3"
+    assert panel.place.text() == "Model 3 of 3"
     assert panel.back.isEnabled()
     assert not panel.forth.isEnabled()
     assert (user.annotation.mask.data != corrected).any()
@@ -150,12 +150,12 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
     user.rest()
     assert user.segmenter.model_ is model
     np.testing.assert_array_equal(user.annotation.mask.data, corrected)
-    assert panel.place.text() == "Probe 2 of 3"
+    assert panel.place.text() == "Model 2 of 3"
     assert panel.verdict.text() == ""
     click(panel.forth)
     user.rest()
     assert user.segmenter.model_ is not model
-    assert panel.place.text() == "Probe 3 of 3"
+    assert panel.place.text() == "Model 3 of 3"
 
 
 def test_earlier_corrections_are_really_asked(
