@@ -51,6 +51,22 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def free_memory(device: torch.device) -> None:
+    """Give back the memory of a device that torch holds and does not use.
+
+    Parameters
+    ----------
+    device : torch.device
+        The CPU has nothing to give back.
+    """
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 def lacks_memory(error: RuntimeError) -> bool:
     """Whether an error says that a device's memory ran out.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_segdino.encoders.base import Encoder, EncoderSpec
-from napari_segdino.encoders.device import lacks_memory
+from napari_segdino.encoders.device import free_memory, lacks_memory
 from napari_segdino.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -143,10 +144,9 @@ class FrozenEncoder(Encoder):
         x = torch.nn.functional.pad((x - self._mean) / self._std, padding, "replicate")
         wanted = sorted(set(levels))
         # Not inference_mode: heads train on these tensors.
-        with (
-            torch.no_grad(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16),
-        ):
+        # Not asked for where it is off: some versions refuse MPS even so, others warn.
+        half = torch.autocast(self.device.type, torch.bfloat16) if self._bf16 else None
+        with torch.no_grad(), half or nullcontext():
             found = self._intermediates(x, wanted)
         cut = {}
         for level, feature in zip(wanted, found, strict=True):
@@ -181,8 +181,6 @@ class FrozenEncoder(Encoder):
         self, batch: torch.Tensor, levels: Sequence[int]
     ) -> tuple[torch.Tensor, ...] | None:
         """Encode a batch; None when the memory ran out, and is free again."""
-        import torch
-
         try:
             return tuple(
                 # float16 ends there: an infinite feature would be NaN in every sum.
@@ -193,8 +191,7 @@ class FrozenEncoder(Encoder):
             if not lacks_memory(error):
                 raise
         # Out of the except block, so that its frames hold no tensors.
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.device)
         return None
 
     def _check(self, batch: torch.Tensor, levels: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.encoders.device import lacks_memory
+from napari_segdino.encoders.device import free_memory, lacks_memory
 from napari_segdino.errors import ChannelsError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
@@ -184,8 +184,7 @@ class DenseHead(Head):
                     raise
             # Out of the except block, so that its frames hold no tensors.
             self._sent.forget()
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            free_memory(device)
             _log.warning(
                 "A tile of %d x %d pixels does not fit into the memory of %s beside "
                 "the encoder: the CPU decodes it.",

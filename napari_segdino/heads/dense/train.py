@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from napari_segdino.encoders.device import lacks_memory
+from napari_segdino.encoders.device import free_memory, lacks_memory
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.batches import (
     DenseExample,
@@ -215,8 +215,7 @@ class _Trainer:
             self.recipe.head,
         )
         self.note = f", on the CPU: {self.device} has too little memory"
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.device)
         self.device = torch.device("cpu")
         self.head.cpu()
 
