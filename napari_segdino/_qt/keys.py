@@ -7,6 +7,7 @@ settings of the plugin: Preferences > napari-segdino > Keys.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,21 @@ TYPING_PAUSE_MS = 300
 
 CLASS = "Alt-{}"
 """Of the class with this label; 0 is background. Not to be changed."""
+
+SYSTEM = sys.platform
+
+
+def native(text: str) -> str:
+    """Name keys in a text as this system does: a Mac has Cmd and Option.
+
+    Parameters
+    ----------
+    text : str
+        With the names of other systems, such as ``"Ctrl-Z takes it back."``
+    """
+    if SYSTEM != "darwin":
+        return text
+    return text.replace("Ctrl-", "Cmd-").replace("Alt-", "Option-")
 
 
 def key_of(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
 
+from napari_segdino._qt.keys import native
 from napari_segdino._qt.layers.channels import bind
 from napari_segdino._qt.layers.image_layers import title
 from napari_segdino._qt.layers.layer_combo import LayerCombo
@@ -44,7 +45,7 @@ class GivenMask(QWidget):  # type: ignore[misc]
         self.layer.setToolTip("A Labels layer: opened from a file, or of another tool")
         self.use.setToolTip(
             "Draw this layer as the mask and learn from it; your strokes soon outweigh "
-            "it, and Ctrl-Z takes it back"
+            f"it, and {native('Ctrl-Z')} takes it back"
         )
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)

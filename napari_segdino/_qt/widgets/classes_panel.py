@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segdino._qt.keys import CLASS, native
 from napari_segdino._qt.layers.made_layers import BACKGROUND_COLOR
 from napari_segdino._qt.widgets.panels import heading, hint
 from napari_segdino.session.classes import LabelClass
@@ -59,8 +60,8 @@ class ClassRow(QWidget):  # type: ignore[misc]
 
     def _lay_out(self) -> None:
         label = self.item.label
-        key = f" (Alt-{label})" if label < KEYS_SHOWN else ""
-        self.radio.setToolTip(f"Paint {self.item.name}{key}")
+        key = native(CLASS.format(label)) if label < KEYS_SHOWN else ""
+        self.radio.setToolTip(f"Paint {self.item.name}" + (f" ({key})" if key else ""))
         self.swatch.setFixedSize(18, 18)
         self.name.setMinimumWidth(80)
         self.swatch.setStyleSheet(
@@ -73,7 +74,7 @@ class ClassRow(QWidget):  # type: ignore[misc]
         self.remove.setVisible(bool(label))
         if not label:
             self.swatch.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        shortcut = hint(f"Alt-{label}" if label < KEYS_SHOWN else "")
+        shortcut = hint(key)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2, 1, 2, 1)
         layout.setSpacing(6)

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_segdino._qt.keys import native
 from napari_segdino._qt.layers.channels import Channel, channels_of
 from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import channel_axis
@@ -339,7 +340,7 @@ class InputPanel(QWidget):  # type: ignore[misc]
         self.volume.setToolTip("Draw every slice, the one that is shown first")
         self.follow.setToolTip(
             "Draw each slice that I go to with the present model, once I rest on it; "
-            "what I painted stays, and Ctrl-Z takes it back"
+            f"what I painted stays, and {native('Ctrl-Z')} takes it back"
         )
         self.note.setStyleSheet("color: #d9a441;")
         # Nothing below jumps when it comes and goes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
@@ -155,7 +156,9 @@ class Step(QWidget):  # type: ignore[misc]
     def __init__(self, number: int, title: str, *parts: QWidget) -> None:
         super().__init__()
         self.title = QLabel(title)
-        self.title.setStyleSheet("font-size: 11pt; font-weight: bold;")
+        # napari's letters are larger on a Mac, and where the user has chosen so.
+        size = get_settings().appearance.font_size + 2
+        self.title.setStyleSheet(f"font-size: {size}pt; font-weight: bold;")
         badge = QLabel(str(number))
         badge.setFixedSize(self.SIDE, self.SIDE)
         badge.setAlignment(Qt.AlignmentFlag.AlignCenter)

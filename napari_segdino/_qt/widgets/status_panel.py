@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segdino._qt.keys import native
 from napari_segdino._qt.widgets.panels import ACCENT, beside, hint
 from napari_segdino.progress import Progress
 from napari_segdino.session.eta import Pace
@@ -74,7 +75,7 @@ class StatusPanel(QFrame):  # type: ignore[misc]
             In red: the user has to do something else.
         """
         self.way_out.hide()
-        self.label.setText(text)
+        self.label.setText(native(text))
         color = "#d9534f" if failed else ACCENT
         self.setStyleSheet(
             f"StatusPanel {{ border-left: 3px solid {color}; "

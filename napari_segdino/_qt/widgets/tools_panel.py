@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of
+from napari_segdino._qt.keys import CLASS, TEXTS, follow_keys, key_of, native
 from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino._qt.widgets.panels import KeyButton, hint
 from napari_segdino.session.report import report
@@ -111,7 +111,7 @@ class ToolsPanel(QWidget):  # type: ignore[misc]
         self._outline_key.setText(key(keys.OUTLINE))
         self.accept.setToolTip(
             f"This slice is right ({key(keys.ACCEPT)}): all of its mask becomes "
-            "marks, background too. Ctrl-Z takes it back."
+            f"marks, background too. {native('Ctrl-Z')} takes it back."
         )
         self.copy.setToolTip(
             f"Copy the mask to the next slice and go there ({key(keys.COPY)}). It is "
@@ -168,7 +168,8 @@ class KeysPanel(Collapsible):
         }
         self._keys = {name: QLabel() for name in TEXTS}
         listed = [(self._keys[name], text) for name, text in TEXTS.items()]
-        listed += [(QLabel(key), text) for key, text in (classes | NAPARI).items()]
+        fixed = (map(native, one) for one in (classes | NAPARI).items())
+        listed += [(QLabel(key), text) for key, text in fixed]
         for row, (key, text) in enumerate(listed):
             grid.addWidget(key, row, 0)
             label = QLabel(text)
