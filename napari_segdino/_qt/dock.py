@@ -196,9 +196,10 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             heading("Mask of another tool"),
             self.given,
         )
+        # First: Review works things out in the background while it is shown.
+        self.tabs.addTab(files, "Files")
         self.tabs.addTab(self.review, "Review")
         self.tabs.addTab(self.objects, "Objects")
-        self.tabs.addTab(files, "Files")
         self.tabs.addTab(self.folder, "Folder")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)

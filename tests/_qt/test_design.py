@@ -160,7 +160,7 @@ def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
             places.append((at.y(), at.x(), stop))
         stop = stop.nextInFocusChain()
     texts = [getattr(stop, "text", str)() for _, _, stop in places]
-    assert {"Segment", "Retrain", "Click to start", "Next place"} <= set(texts)
+    assert {"Segment", "Retrain", "Click to start", "Save model..."} <= set(texts)
     for (y, x, _), (below, right, stop) in zip(places[:-1], places[1:], strict=True):
         same_row = abs(below - y) < 8
         assert (right > x) if same_row else (below > y), stop.text()

@@ -243,7 +243,7 @@ def test_a_project_with_named_classes_is_worth_saving(
     alone.open(plane)
     alone.wait(lambda: alone.annotation is not None)
     alone.dock.session.add_class("cell")
-    alone.dock.tabs.setCurrentIndex(2)
+    alone.dock.tabs.setCurrentIndex(0)
     press(alone.dock.projects.panel.save)
     assert dialogs == ["Save project"]
 

@@ -196,7 +196,7 @@ def test_story(
     }
     for name, answer in answers.items():
         monkeypatch.setattr(QFileDialog, name, lambda *_, answer=answer, **__: answer)
-    window.show_tab(window.dock.tabs.widget(2))
+    window.show_tab(window.dock.tabs.widget(0))
     window.press(window.dock.projects.panel.save)
     assert "saved to" in window.status
     window.viewer.close()
