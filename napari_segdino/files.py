@@ -281,6 +281,9 @@ def atomic_path(
         if target.is_dir():
             raise error(f"{path.name} cannot be written: a folder has that name.")
         mode = target.stat().st_mode & 0o777 if target.exists() else None
+        # Now, since Windows would not remove the file in the making either.
+        if mode is not None and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "read-only")
         mode = _claim(temporary, mode)
         _sweep_parts(target)
         yield temporary

@@ -97,6 +97,16 @@ def test_a_folder_that_is_looked_at_is_swapped_later(tmp_path, busy):
     assert len(waits) == 3
 
 
+def test_a_read_only_file_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    """Windows removes no file that is so marked, which the one in the making was."""
+    (tmp_path / "a.csv").write_text("old", "utf-8")
+    monkeypatch.setattr(files.os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr(files, "_claim", lambda *_: pytest.fail("it was made"))
+    told = "a.csv cannot be written: the folder or file is read-only"
+    with pytest.raises(ScanError, match=told), atomic_path(tmp_path / "a.csv"):
+        pytest.fail("it must not come here")
+
+
 def test_read_only_is_still_called_so():
     assert "read-only" in reason(in_use(5))
     assert "open" in reason(in_use(32))

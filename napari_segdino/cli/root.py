@@ -10,7 +10,7 @@ from napari_segdino.cli.fewshot import fewshot
 from napari_segdino.cli.options import verbose_option
 from napari_segdino.cli.predict import predict
 from napari_segdino.cli.score import score
-from napari_segdino.cli.terminal import OneLineErrors
+from napari_segdino.cli.terminal import OneLineErrors, take_any_name
 from napari_segdino.cli.train import train
 from napari_segdino.cli.windows import app, demo
 
@@ -28,6 +28,7 @@ def main(ctx: click.Context) -> None:
 
     Without a command, napari opens with the dock.
     """
+    take_any_name()
     if ctx.invoked_subcommand is None:
         # Not main's own function: app's options have their defaults so.
         ctx.invoke(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import sys
 import time
@@ -191,6 +192,19 @@ class _Short(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return f"Warning: {record.getMessage()}"
+
+
+def take_any_name() -> None:
+    """Have standard output take names of files that its encoding does not know.
+
+    Windows writes to files and pipes in an encoding of its own; and on Linux a name may
+    be none in UTF-8, which then goes out as it came in.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        known = sys.stdout.encoding.lower().startswith("utf")
+        sys.stdout.reconfigure(
+            errors="surrogateescape" if known else "backslashreplace"
+        )
 
 
 def log_to_stderr(verbose: bool) -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,27 @@ def test_help_imports_nothing_heavy():
 
 def test_version(run):
     assert __version__ in run("--version").output
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "told"),
+    [
+        ("cp1252", "наука", b"\\u043d\\u0430\\u0443\\u043a\\u0430"),
+        ("cp1252", "µ", b"\xb5"),
+        ("utf-8", "наука", "наука".encode()),
+        ("utf-8", os.fsdecode(b"\xff\xfe"), b"\xff\xfe"),
+    ],
+)
+def test_any_name_of_a_file_can_be_told(encoding, name, told):
+    """As to a file or a pipe on Windows, and of a name that is none in UTF-8."""
+    code = (
+        "import click; from napari_segdino.cli.root import main\n"
+        f"main.add_command(click.Command('say', callback=lambda: click.echo({name!r})))"
+        "\nmain(['say'])"
+    )
+    env = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
+    assert done.stdout.strip() == told, done.stderr.decode()
 
 
 def test_info_is_what_the_window_copies(run):
