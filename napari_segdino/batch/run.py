@@ -183,6 +183,18 @@ class Request:
     workers: int = 0
     scheduler: str = ""
 
+    def words(self) -> tuple[str, ...]:
+        """Return what ``napari-segdino predict`` takes to do this."""
+        named = {
+            "-o": self.folder,
+            "-m": self.probe,
+            "--suffix": self.suffix,
+            "--workers": str(self.workers or ""),
+            "--scheduler": self.scheduler,
+        }
+        chosen = [word for pair in named.items() if pair[1] for word in pair]
+        return (self.source, *chosen, *(["--resume"] if self.resume else []))
+
     def missing(self) -> str:
         """Say what has to be filled in first; empty if nothing."""
         if not self.source.strip():

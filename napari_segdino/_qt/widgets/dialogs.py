@@ -133,6 +133,27 @@ def ask_export_table(parent: QWidget, name: str) -> Path | None:
     return path if path.suffix else path.with_suffix(".csv")
 
 
+def ask_save_script(parent: QWidget, name: str) -> Path | None:
+    """Ask where to save a script; `name` is the proposed file name.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Over which the dialog stands.
+    name : str
+        Proposed file name, without its suffix.
+
+    Returns
+    -------
+    pathlib.Path or None
+        Ends in ``.py``; None if the user cancelled.
+    """
+    chosen, _ = QFileDialog.getSaveFileName(
+        parent, "Copy as script", f"{safe_name(name)}.py", "Python (*.py)"
+    )
+    return Path(chosen).with_suffix(".py") if chosen else None
+
+
 def ask_download(parent: QWidget | None, done: Any, asked: DownloadQuestion) -> None:
     """Ask whether weights may be downloaded, and go on; the answer comes later.
 

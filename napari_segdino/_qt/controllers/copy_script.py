@@ -1,0 +1,161 @@
+"""Copy as script: what was done to an image, as Python that gives the same mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication, QPushButton
+
+from napari_segdino._qt.layers.files import origin, proposed_suffix
+from napari_segdino._qt.layers.image_layers import title, voxel_spacing
+from napari_segdino._qt.widgets.dialogs import ask_save_script
+from napari_segdino._qt.worker.runner import Job
+from napari_segdino.session.learning import fits
+
+if TYPE_CHECKING:
+    from napari_segdino._qt.controllers.session_controller import SessionController
+    from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino.session.script import Script, ScriptImage, Work
+
+
+class CopyScript(QObject):  # type: ignore[misc]
+    """Writes a script of the image that is picked, and puts it on the clipboard.
+
+    Parameters
+    ----------
+    controller : SessionController
+        Of the window.
+    current : callable
+        Returns the annotation of the image that is picked, if any.
+    commands : callable
+        Returns what was done to folders, as words of the command line.
+    """
+
+    def __init__(
+        self,
+        controller: SessionController,
+        current: Callable[[], Annotation | None],
+        commands: Callable[[], tuple[tuple[str, ...], ...]],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._controller, self._current = controller, current
+        self._commands = commands
+        self._wanted: tuple[Annotation, Path] | None = None
+        # Images whose mask was drawn after clicks, by their ids.
+        self._from_clicks: set[object] = set()
+        self.button = QPushButton("Copy as script...")
+        self.button.setObjectName("copy_script")
+        self.button.setToolTip(
+            "Python that makes this mask again, on the clipboard and in a file; what "
+            "was learned and painted is written beside it"
+        )
+        self.button.clicked.connect(lambda _: self.copy())
+        controller.runner.started.connect(self._on_started)
+        controller.busy_changed.connect(lambda busy: self.button.setEnabled(not busy))
+        controller.annotations.settled.connect(self._on_settled)
+
+    def copy(self) -> None:
+        """Ask for a file, and write the script of the image that is picked."""
+        annotation, controller = self._current(), self._controller
+        drawn = controller.annotations.drawn(annotation and annotation.image)
+        if annotation is None or drawn is None:
+            controller.refuse(controller.annotations.lacking())
+        elif path := ask_save_script(self.button, title(annotation.image)):
+            self._wanted = annotation, path
+            # What was painted just now may not be among the marks yet.
+            annotation.mask_sync.sync_all()
+
+    def _on_started(self, job: str) -> None:
+        annotation = self._current()
+        if annotation is not None and job in ("Click", "Segment"):
+            keep = {
+                "Click": self._from_clicks.add,
+                "Segment": self._from_clicks.discard,
+            }
+            keep[job](annotation.key)
+
+    def _on_settled(self, annotation: Annotation) -> None:
+        if self._wanted is None or self._wanted[0] is not annotation:
+            return
+        from napari_segdino.session.script import iter_write_script
+
+        (_, path), self._wanted = self._wanted, None
+        work = self._work(annotation)
+        controller = self._controller
+        self._controller.runner.start(
+            Job(
+                "Script",
+                partial(iter_write_script, work, path),
+                on_done=self._on_done,
+                on_error=controller.report,
+            )
+        )
+
+    def _on_done(self, script: Script) -> None:
+        QApplication.clipboard().setText(script.text)
+        text = f"The script is on the clipboard and in {script.path}."
+        if script.differs:
+            text += (
+                f" Its mask differs from this one in {max(script.differs, 1e-3):.1%} "
+                "of the pixels, which an earlier model, a box or a copy drew: press "
+                "Segment to have the same."
+            )
+        self._controller.message.emit(text)
+
+    def _work(self, annotation: Annotation) -> Work:
+        from napari_segdino.session.script import Work
+
+        session = self._controller.session
+        segmenter = session.snapshot()
+        others = [
+            _as_input(other)
+            for other in self._controller.annotations
+            if other is not annotation
+            and np.any(other.marks.data)
+            and fits(segmenter, annotation.planes, other.planes, anew=True)
+        ]
+        return Work(
+            _as_input(annotation),
+            tuple(others),
+            annotation.mask.data.copy(),
+            segmenter,
+            session.classes,
+            _drawn_one_by_one(annotation, session.settings.whole_volume),
+            annotation.key in self._from_clicks,
+            proposed_suffix(annotation.mask),
+            self._commands(),
+        )
+
+
+def _as_input(annotation: Annotation) -> ScriptImage:
+    from napari_segdino.session.script import ScriptImage
+
+    came = origin(annotation.image)
+    return ScriptImage(
+        title(annotation.image),
+        annotation.planes,
+        annotation.marks.data.copy(),
+        voxel_spacing(annotation.mask),
+        came.path,
+        came.series,
+        came.sample,
+    )
+
+
+def _drawn_one_by_one(annotation: Annotation, whole_volume: bool) -> tuple[int, ...]:
+    """Return the planes that were drawn each for itself; empty for all together."""
+    planes = annotation.planes
+    drawn = [
+        plane
+        for plane in range(len(planes))
+        if annotation.mask_sync.drawn_with(plane) is not None
+    ]
+    if len(planes) == 1 or (whole_volume and len(drawn) == len(planes)):
+        return ()
+    return tuple(drawn)
