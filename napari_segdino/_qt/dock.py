@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.controllers.automatic import (
@@ -23,6 +23,7 @@ from napari_segdino._qt.controllers.corrections import (
     suit_color,
     take_brush,
 )
+from napari_segdino._qt.controllers.exports import Exports
 from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
 from napari_segdino._qt.controllers.given_mask import GivenMask
 from napari_segdino._qt.controllers.model_files import ModelFiles
@@ -35,11 +36,9 @@ from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.layers.channels import Channel, image_of, use
-from napari_segdino._qt.layers.files import open_files, proposed_suffix
-from napari_segdino._qt.layers.image_layers import title
+from napari_segdino._qt.layers.files import open_files
 from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino._qt.preferences import PLUGIN
-from napari_segdino._qt.widgets import dialogs
 from napari_segdino._qt.widgets.classes_panel import ClassesPanel
 from napari_segdino._qt.widgets.input_panel import InputPanel
 from napari_segdino._qt.widgets.model_panel import ModelPanel
@@ -99,14 +98,13 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs = InputPanel(napari_viewer, self.session.settings)
         self.model = ModelPanel(self.session.settings)
         self.classes = ClassesPanel(self.session)
-        self.export_mask = QPushButton("Export mask...")
-        self.export_mask.setToolTip("Save the mask: TIFF, or the scan's own format")
         self.files = FilePanel()
         self.model_files = ModelFiles(self.files, controller, self)
         self.given = GivenMask(controller, current)
         self.projects = Projects(controller, self)
         self.folder = FolderPanel()
         self.folders = FolderController(self.folder, controller, self)
+        self.exports = Exports(controller, current, self.folder.commands)
         self.objects = ObjectsPanel()
         self.object_finder = ObjectsController(
             self.objects, controller, lambda: self.image, self
@@ -183,7 +181,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             self.projects.recovery.bar,
             Step(1, "Image and classes", *image),
             Step(2, "Segment and correct", self.actions, self.tools),
-            Step(3, "Check and export", self.export_mask, self.tabs),
+            Step(3, "Check and export", self.exports, self.tabs),
             self.keys_list,
         ):
             column.addWidget(widget)
@@ -223,7 +221,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.actions.retrain.clicked.connect(self.retrain)
         self.actions.live.toggled.connect(self._on_live)
         self.status.cancel.clicked.connect(self._cancel)
-        self.export_mask.clicked.connect(self.export)
         self.model_files.renewed.connect(self.review.refresh)
         self.controller.message.connect(self.status.say)
         for tool in (self.model, self.corrector, self.clicks):
@@ -277,17 +274,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
     def retrain(self) -> None:
         """Learn from the corrections and draw the mask again."""
         self.controller.retrain(self.image)
-
-    def export(self) -> None:
-        """Ask for a file and write the mask to it."""
-        annotation = self.controller.annotations.drawn(self.image)
-        if annotation is None:
-            self.controller.refuse(self.controller.annotations.lacking())
-            return
-        suffix = proposed_suffix(annotation.mask)
-        path = dialogs.ask_export_mask(self, f"{title(annotation.image)}-mask", suffix)
-        if path is not None:
-            self.controller.export_mask(self.image, path)
 
     def pick_class(self, label: int) -> None:
         """Paint this label from now on; 0 is background."""
@@ -379,7 +365,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
 
     def _on_busy(self, busy: bool) -> None:
         self.status.set_busy(busy)
-        self.export_mask.setEnabled(not busy)
         if not busy:
             # What was picked and could not be had is not shown any more.
             self._show_settings()

@@ -97,7 +97,18 @@ def export_mask(viewer: napari.viewer.Viewer) -> None:
     viewer : napari.viewer.Viewer
         The window; napari hands it to every command.
     """
-    open_dock(viewer).export()
+    open_dock(viewer).exports.export()
+
+
+def copy_script(viewer: napari.viewer.Viewer) -> None:
+    """Put Python that makes the mask again on the clipboard, and into a file.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window; napari hands it to every command.
+    """
+    open_dock(viewer).exports.copy_script()
 
 
 def _first(window: Any) -> SegDINOWidget | None:

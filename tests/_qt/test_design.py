@@ -108,7 +108,7 @@ def test_three_steps_from_top_to_bottom(newcomer: Any) -> None:
     image, correct, check = steps
     assert image.isAncestorOf(newcomer.dock.classes)
     assert correct.isAncestorOf(newcomer.dock.actions.retrain)
-    assert check.isAncestorOf(newcomer.dock.export_mask)
+    assert check.isAncestorOf(newcomer.dock.exports.mask)
 
 
 def cut_off(dock: QWidget) -> list[str]:

@@ -52,7 +52,7 @@ def test_a_mask_that_was_never_drawn_is_not_exported(
 ) -> None:
     user.open(plane)
     user.wait(lambda: "scan marks" in user.viewer.layers)
-    user.dock.export_mask.click()
+    user.dock.exports.mask.click()
     assert "no mask yet" in user.status
     user.dock.controller.export_mask(user.dock.image, tmp_path / "mask.tif")
     assert "no mask yet" in user.status

@@ -141,6 +141,11 @@ class FolderPanel(QWidget):  # type: ignore[misc]
             self.scheduler.text().strip(),
         )
 
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """Return what is asked for as words of the command line, if it is."""
+        wanted = self.value()
+        return () if wanted.missing() else (wanted.words(),)
+
     def showEvent(self, event: QShowEvent) -> None:
         """List the formats, whose libraries no window needs that stays on its tab."""
         super().showEvent(event)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
+from napari_segdino._qt.layers.given_marks import came_with
 from napari_segdino._qt.layers.made_layers import read_plane
 from napari_segdino._qt.messages import welcome
 
@@ -59,7 +60,8 @@ class NextStep(QObject):  # type: ignore[misc]
         image, annotations = self._image(), self._controller.annotations
         annotation = None if image is None else annotations.get(image)
         if annotation is None:
-            return False, False
+            layers = self._controller.viewer.layers
+            return False, image is not None and any(came_with(x, image) for x in layers)
         # Not all of the marks: a volume takes its time to be looked through.
         shown = annotation.planes.index(annotation.shown())
         marked = bool(read_plane(annotation.marks, shown).any())

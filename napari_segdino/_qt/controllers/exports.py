@@ -1,4 +1,4 @@
-"""Copy as script: what was done to an image, as Python that gives the same mask."""
+"""What leaves the window: the mask as a file, or Python that makes it again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QApplication, QPushButton
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
 
 from napari_segdino._qt.layers.files import origin, proposed_suffix
 from napari_segdino._qt.layers.image_layers import title, voxel_spacing
-from napari_segdino._qt.widgets.dialogs import ask_save_script
+from napari_segdino._qt.widgets.dialogs import ask_export_mask, ask_save_script
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.session.learning import fits
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from napari_segdino.session.script import Script, ScriptImage, Work
 
 
-class CopyScript(QObject):  # type: ignore[misc]
-    """Writes a script of the image that is picked, and puts it on the clipboard.
+class Exports(QWidget):  # type: ignore[misc]
+    """Saves the mask of the image that is picked, or the script that makes it again.
 
     Parameters
     ----------
@@ -33,7 +32,7 @@ class CopyScript(QObject):  # type: ignore[misc]
     current : callable
         Returns the annotation of the image that is picked, if any.
     commands : callable
-        Returns what was done to folders, as words of the command line.
+        Returns what is to be done to folders, as words of the command line.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class CopyScript(QObject):  # type: ignore[misc]
         controller: SessionController,
         current: Callable[[], Annotation | None],
         commands: Callable[[], tuple[tuple[str, ...], ...]],
-        parent: QObject | None = None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._controller, self._current = controller, current
@@ -49,27 +48,48 @@ class CopyScript(QObject):  # type: ignore[misc]
         self._wanted: tuple[Annotation, Path] | None = None
         # Images whose mask was drawn after clicks, by their ids.
         self._from_clicks: set[object] = set()
-        self.button = QPushButton("Copy as script...")
-        self.button.setObjectName("copy_script")
-        self.button.setToolTip(
+        self.mask = QPushButton("Export mask...")
+        self.script = QPushButton("Copy as script...")
+        self.mask.setToolTip("Save the mask: TIFF, or the scan's own format")
+        self.script.setToolTip(
             "Python that makes this mask again, on the clipboard and in a file; what "
             "was learned and painted is written beside it"
         )
-        self.button.clicked.connect(lambda _: self.copy())
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.mask, 1)
+        row.addWidget(self.script, 1)
+        self.mask.clicked.connect(lambda _: self.export())
+        self.script.clicked.connect(lambda _: self.copy_script())
         controller.runner.started.connect(self._on_started)
-        controller.busy_changed.connect(lambda busy: self.button.setEnabled(not busy))
+        controller.busy_changed.connect(lambda busy: self.setEnabled(not busy))
         controller.annotations.settled.connect(self._on_settled)
 
-    def copy(self) -> None:
-        """Ask for a file, and write the script of the image that is picked."""
-        annotation, controller = self._current(), self._controller
-        drawn = controller.annotations.drawn(annotation and annotation.image)
-        if annotation is None or drawn is None:
-            controller.refuse(controller.annotations.lacking())
-        elif path := ask_save_script(self.button, title(annotation.image)):
+    def export(self) -> None:
+        """Ask for a file and write the mask to it."""
+        if (annotation := self._drawn()) is None:
+            return
+        suffix, name = proposed_suffix(annotation.mask), title(annotation.image)
+        if path := ask_export_mask(self, f"{name}-mask", suffix):
+            self._controller.export_mask(annotation.image, path)
+
+    def copy_script(self) -> None:
+        """Ask for a file and write the script to it and to the clipboard."""
+        if (annotation := self._drawn()) is None:
+            return
+        if path := ask_save_script(self, title(annotation.image)):
             self._wanted = annotation, path
             # What was painted just now may not be among the marks yet.
             annotation.mask_sync.sync_all()
+
+    def _drawn(self) -> Annotation | None:
+        """Return the annotation that is picked; refuse where no mask is drawn."""
+        annotation, annotations = self._current(), self._controller.annotations
+        drawn = None if annotation is None else annotations.drawn(annotation.image)
+        if drawn is None:
+            self._controller.refuse(annotations.lacking())
+        return drawn
 
     def _on_started(self, job: str) -> None:
         annotation = self._current()
