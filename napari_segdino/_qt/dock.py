@@ -34,6 +34,7 @@ from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
+from napari_segdino._qt.controllers.tour import Tour
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.layers.channels import Channel, image_of, use
 from napari_segdino._qt.layers.files import open_files
@@ -124,6 +125,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         strip, uncertain = self.inputs.slices, self.review.suggest.most_uncertain
         self.slices = SliceOverview(strip, controller, current, uncertain, self)
         self.keys_list = KeysPanel()
+        self.tour = Tour(self)
         self._closed = False
         self._at_segment: tuple[Layer | None, ...] = ()
         self._last_marked = ""
@@ -155,6 +157,7 @@ class SegmentDock(QWidget):  # type: ignore[misc]
             return
         self._closed = True
         self._keys.release()
+        self.tour.close()
         self.clicks.put_down()
         self.follower.close()
         self.slices.close()
@@ -177,9 +180,11 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(4)
         image = self.inputs, self.classes, self.model
+        first_step = Step(1, "Image and classes", *image)
+        first_step.header.addWidget(self.tour.button)
         for widget in (
             self.projects.recovery.bar,
-            Step(1, "Image and classes", *image),
+            first_step,
             Step(2, "Segment and correct", self.actions, self.tools),
             Step(3, "Check and export", self.exports, self.tabs),
             self.keys_list,

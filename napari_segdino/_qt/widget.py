@@ -111,6 +111,17 @@ def copy_script(viewer: napari.viewer.Viewer) -> None:
     open_dock(viewer).exports.copy_script()
 
 
+def tour(viewer: napari.viewer.Viewer) -> None:
+    """Show the way from an image to its mask in five steps.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The window; napari hands it to every command.
+    """
+    open_dock(viewer).tour.start()
+
+
 def _first(window: Any) -> SegDINOWidget | None:
     known = _widgets.get(window)
     return None if known is None else known()

@@ -166,14 +166,14 @@ class Step(QWidget):  # type: ignore[misc]
             f"background: {ACCENT}; color: white; font-weight: bold; "
             f"border-radius: {self.SIDE // 2}px;"
         )
-        top = QHBoxLayout()
-        top.setSpacing(8)
-        top.addWidget(badge)
-        top.addWidget(self.title, 1)
+        self.header = QHBoxLayout()
+        self.header.setSpacing(8)
+        self.header.addWidget(badge)
+        self.header.addWidget(self.title, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 10)
         column.setSpacing(6)
-        column.addLayout(top)
+        column.addLayout(self.header)
         for part in parts:
             column.addWidget(part)
 
