@@ -151,8 +151,8 @@ def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
     dock = newcomer.dock
     click(dock.classes.add)
     newcomer.wait(lambda: dock.classes.sizeHint().height() == dock.classes.height())
-    places, stop = [], dock.inputs.image
-    while stop is not dock.inputs.image or not places:
+    places, stop = [], dock.tour.button
+    while stop is not dock.tour.button or not places:
         wanted = stop.focusPolicy() & Qt.FocusPolicy.TabFocus and stop.isEnabled()
         wanted = wanted and stop.focusProxy() is None
         if wanted and stop.isVisible() and dock.isAncestorOf(stop):

@@ -119,8 +119,8 @@ def _steps(dock: SegmentDock) -> list[TourStep]:
         TourStep(
             "Correct and Retrain",
             "Paint over what is wrong and press Retrain: the mask is drawn anew, and "
-            "what you painted stays. On the sample, press it now. Do it again until you "
-            "like the mask; Ctrl-Z takes a step back.",
+            "what you painted stays. On the sample, press it now. Go on until you like "
+            "the mask; Ctrl-Z takes a step back.",
             dock.actions.retrain,
         ),
         TourStep(
