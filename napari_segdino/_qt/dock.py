@@ -26,10 +26,9 @@ from napari_segdino._qt.controllers.corrections import (
 from napari_segdino._qt.controllers.exports import Exports
 from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
 from napari_segdino._qt.controllers.given_mask import GivenMask
-from napari_segdino._qt.controllers.model_files import ModelFiles
 from napari_segdino._qt.controllers.next_step import NextStep
 from napari_segdino._qt.controllers.objects import ObjectsController
-from napari_segdino._qt.controllers.probe_switch import ProbeSwitch
+from napari_segdino._qt.controllers.probe_switch import ModelFiles, ProbeSwitch
 from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
@@ -44,15 +43,19 @@ from napari_segdino._qt.widgets.classes_panel import ClassesPanel
 from napari_segdino._qt.widgets.input_panel import InputPanel
 from napari_segdino._qt.widgets.model_panel import ModelPanel
 from napari_segdino._qt.widgets.objects_panel import ObjectsPanel
-from napari_segdino._qt.widgets.pages import ColumnScroll, Pages, in_reading_order
+from napari_segdino._qt.widgets.pages import (
+    ColumnScroll,
+    Pages,
+    Step,
+    in_reading_order,
+    stacked,
+)
 from napari_segdino._qt.widgets.panels import (
     ActionPanel,
     FilePanel,
-    Step,
+    StatusPanel,
     heading,
-    stacked,
 )
-from napari_segdino._qt.widgets.status_panel import StatusPanel
 from napari_segdino._qt.widgets.tools_panel import KeysPanel, ToolsPanel
 from napari_segdino._qt.window_state import state_of
 from napari_segdino.errors import InputError
@@ -217,7 +220,8 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         self.inputs.image.listed.connect(self._on_listed)
         self.inputs.channels.changed.connect(self._choose_channels)
         self.inputs.empty.dropped.connect(partial(open_files, self.viewer))
-        self.inputs.empty.try_it.clicked.connect(self._try_it)
+        sample = partial(self.viewer.open_sample, PLUGIN, SAMPLE)
+        self.inputs.empty.try_it.clicked.connect(lambda _: sample())
         self.inputs.changed.connect(self._on_setting)
         self.model.changed.connect(self._on_setting)
         self.classes.picked.connect(self.pick_class)
@@ -284,9 +288,6 @@ class SegmentDock(QWidget):  # type: ignore[misc]
         """Paint this label from now on; 0 is background."""
         if (annotation := self._current_annotation()) is not None:
             pick_label(self.viewer, annotation, label, take=not self.clicks.in_hand)
-
-    def _try_it(self) -> None:
-        self.viewer.open_sample(PLUGIN, SAMPLE)
 
     def _cancel(self) -> None:
         self.status.cancel.setEnabled(False)

@@ -28,8 +28,8 @@ from skimage.io import imsave
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.mouse import click
-from napari_segdino._qt.widgets.pages import Collapsible
-from napari_segdino._qt.widgets.panels import KeyButton, Step
+from napari_segdino._qt.widgets.pages import Collapsible, Step
+from napari_segdino._qt.widgets.panels import KeyButton
 
 OWNERS = (QAbstractItemView, QAbstractSpinBox, QComboBox, QTabBar)
 """Have parts that Qt made for them."""

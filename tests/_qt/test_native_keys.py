@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.widgets.classes_panel import ClassesPanel
-from napari_segdino._qt.widgets.panels import Step
-from napari_segdino._qt.widgets.status_panel import StatusPanel
+from napari_segdino._qt.widgets.pages import Step
+from napari_segdino._qt.widgets.panels import StatusPanel
 from napari_segdino._qt.widgets.tools_panel import KeysPanel, ToolsPanel
 from napari_segdino.session.session import Session
 

@@ -17,9 +17,13 @@ from napari_segdino._qt.mouse import click
 from napari_segdino._qt.widgets.classes_panel import ClassesPanel
 from napari_segdino._qt.widgets.input_panel import SeriesCombo
 from napari_segdino._qt.widgets.objects_panel import ObjectsPanel
-from napari_segdino._qt.widgets.panels import ACCENT, ActionPanel, make_narrow
+from napari_segdino._qt.widgets.panels import (
+    ACCENT,
+    ActionPanel,
+    StatusPanel,
+    make_narrow,
+)
 from napari_segdino._qt.widgets.slice_strip import COLORS, SliceStrip
-from napari_segdino._qt.widgets.status_panel import StatusPanel
 from napari_segdino.batch import Row
 from napari_segdino.batch.run import Request
 from napari_segdino.inference.instances import ObjectSettings

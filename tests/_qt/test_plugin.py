@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QComboBox
 
 from napari_segdino._qt import preferences
 from napari_segdino._qt.layers.files import open_files, open_path
-from napari_segdino._qt.widgets.input_panel import EncoderCombo, item_text
+from napari_segdino._qt.widgets.model_panel import EncoderCombo, item_text
 from napari_segdino.encoders import EncoderStatus, get_spec
 from napari_segdino.io.formats import FORMATS
 from napari_segdino.io.sample import SAMPLES
@@ -181,7 +181,7 @@ def test_encoder_from_a_file(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     def answer(path: str) -> Callable[..., tuple[str, str]]:
         return lambda *args: (asked.append(args), (path, ""))[1]
 
-    dialog = "napari_segdino._qt.widgets.input_panel.QFileDialog.getOpenFileName"
+    dialog = "napari_segdino._qt.widgets.model_panel.QFileDialog.getOpenFileName"
     monkeypatch.setattr(dialog, answer(""))
     told: list[str] = []
     combo.valueChanged.connect(told.append)

@@ -1,4 +1,4 @@
-"""A new probe for another encoder, head or view, or for other channels."""
+"""A new probe for another encoder, head, view or channels, from a file or from none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_segdino._qt.layers.annotations import UNTAUGHT
 from napari_segdino._qt.layers.image_layers import title
 from napari_segdino._qt.messages import SWITCH, summary
+from napari_segdino._qt.widgets import dialogs
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.session.classes import BACKGROUND_MARK
 from napari_segdino.session.results import LeftOut, Switched
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino._qt.widgets.panels import FilePanel
     from napari_segdino.errors import ChannelsError
 
 
@@ -198,4 +201,56 @@ class ChannelKeeper(QObject):  # type: ignore[misc]
             text += ", with a new model" if fitted else ""
         self._controller.message.emit(
             f"{text}: press Retrain, or Segment where nothing is marked."
+        )
+
+
+class ModelFiles(QObject):  # type: ignore[misc]
+    """Does what the buttons of the panel say.
+
+    Parameters
+    ----------
+    panel : FilePanel
+        The buttons.
+    controller : SessionController
+        Of the window.
+    """
+
+    renewed = Signal()
+    """A new model was begun."""
+
+    def __init__(
+        self,
+        panel: FilePanel,
+        controller: SessionController,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._panel, self._controller = panel, controller
+        panel.save.clicked.connect(self._save)
+        panel.load.clicked.connect(self._load)
+        panel.new.clicked.connect(self._renew)
+        controller.busy_changed.connect(lambda busy: panel.setEnabled(not busy))
+
+    def _save(self) -> None:
+        controller = self._controller
+        if not controller.session.is_fitted:
+            controller.refuse(controller.annotations.lacking(UNTAUGHT))
+        elif (path := dialogs.ask_save_probe(self._panel)) is not None:
+            controller.save_probe(path)
+
+    def _load(self) -> None:
+        if (path := dialogs.ask_load_probe(self._panel)) is not None:
+            self._controller.load_probe(path)
+
+    def _renew(self) -> None:
+        controller = self._controller
+        lacking = controller.annotations.lacking("")
+        if lacking and not controller.session.is_fitted:
+            controller.refuse(lacking)
+            return
+        controller.history.renew()
+        self.renewed.emit()
+        controller.message.emit(
+            "A new model: Retrain learns from all marks that are there. Go back in "
+            "the Review tab brings the old one."
         )

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
+    QPushButton,
     QRadioButton,
     QWidget,
 )
@@ -27,11 +28,10 @@ from napari_segdino._qt.layers.channels import Channel, channels_of
 from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import channel_axis
 from napari_segdino._qt.layers.layer_combo import ImageCombo
-from napari_segdino._qt.widgets.dialogs import CHECKPOINTS
-from napari_segdino._qt.widgets.no_image import NoImage
-from napari_segdino._qt.widgets.panels import make_narrow
+from napari_segdino._qt.widgets.model_panel import EncoderCombo
+from napari_segdino._qt.widgets.panels import QUIET, beside, make_narrow
 from napari_segdino._qt.widgets.slice_strip import SliceStrip
-from napari_segdino.encoders import DEVICES, EncoderStatus, list_encoders
+from napari_segdino.encoders import DEVICES
 from napari_segdino.session.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,102 +138,36 @@ class SeriesCombo(QComboBox):  # type: ignore[misc]
             self.setCurrentIndex(self.findData(origin(image).series))
 
 
-FILES = f"Checkpoints ({CHECKPOINTS});;All files (*)"
+class NoImage(QFrame):  # type: ignore[misc]
+    """Takes files that are dropped, and has a button for a sample."""
 
-# No path has this character.
-_ASK = "\0file"
+    dropped = Signal(list)
+    """Paths of files or folders."""
 
-
-class EncoderCombo(QComboBox):  # type: ignore[misc]
-    """Lets the user pick an encoder by name, or a file with weights.
-
-    Parameters
-    ----------
-    value : str
-        The encoder to begin with.
-    """
-
-    valueChanged = Signal(str)
-
-    def __init__(self, value: str, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        for status in list_encoders():
-            self.addItem("", status.spec.name)
-            row = self.count() - 1
-            self.setItemData(row, _tooltip(status), Qt.ItemDataRole.ToolTipRole)
-        self._say_what_is_here()
-        self.insertSeparator(self.count())
-        self.addItem("A file...", _ASK)
-        self._value = value
-        self.setValue(value)
-        self.activated.connect(self._on_activated)
+        self.setAcceptDrops(True)
+        self.label = QLabel("Drop an image here, or open a sample:")
+        self.label.setWordWrap(True)
+        self.try_it = QPushButton("Try it")
+        self.label.setToolTip("Or take File > Open in the menu of the window")
+        self.try_it.setToolTip("Open a small picture of coins to play with")
+        row = beside(self.label, self.try_it)
+        row.setContentsMargins(10, 10, 10, 10)
+        self.setLayout(row)
+        self.setStyleSheet(
+            f"NoImage {{ border: 1px dashed {QUIET}; border-radius: 4px; }}"
+        )
 
-    def value(self) -> str:
-        """Return the encoder: a name, or the path of a file."""
-        return self._value
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take what is a file."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
 
-    def setValue(self, encoder: str) -> None:
-        """Show an encoder; a path that is not in the list is added to it.
-
-        Parameters
-        ----------
-        encoder : str
-            A name of the table of encoders, or the path of a file with weights.
-        """
-        row = self.findData(encoder)
-        if row < 0:
-            # Above the line and the entry that asks for a file.
-            row = self.count() - 2
-            self.insertItem(row, Path(encoder).name, encoder)
-            self.setItemData(row, encoder, Qt.ItemDataRole.ToolTipRole)
-        self._value = encoder
-        self.setCurrentIndex(row)
-
-    def showPopup(self) -> None:
-        """Open the list, saying what is on this machine by now."""
-        self._say_what_is_here()
-        super().showPopup()
-
-    def _say_what_is_here(self) -> None:
-        for status in list_encoders():
-            self.setItemText(self.findData(status.spec.name), item_text(status))
-
-    def _on_activated(self, row: int) -> None:
-        chosen = self.itemData(row)
-        if chosen == _ASK:
-            chosen, _ = QFileDialog.getOpenFileName(self, "Weights", "", FILES)
-        if chosen and chosen != self._value:
-            self.setValue(chosen)
-            self.valueChanged.emit(chosen)
-        else:
-            # Back from the entry that asks for a file.
-            self.setValue(self._value)
-
-
-def item_text(status: EncoderStatus) -> str:
-    """Return what the list says of an encoder.
-
-    Parameters
-    ----------
-    status : EncoderStatus
-        Says whether its weights are here, and how large a download is.
-    """
-    name = status.spec.name
-    if status.here:
-        return name
-    if status.download_bytes:
-        return f"{name} (download, {_size(status.download_bytes)})"
-    return f"{name} (needs a file)"
-
-
-def _size(count: int) -> str:
-    megabytes = count / 1e6
-    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
-
-
-def _tooltip(status: EncoderStatus) -> str:
-    licence = f"\nLicence: {status.licence}" if status.licence else ""
-    return f"{status.spec.title}{licence}"
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Tell of the files."""
+        event.acceptProposedAction()
+        self.dropped.emit([Path(u.toLocalFile()) for u in event.mimeData().urls()])
 
 
 class InputPanel(QWidget):  # type: ignore[misc]

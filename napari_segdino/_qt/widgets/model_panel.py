@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -19,9 +21,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segdino._qt.widgets.dialogs import CHECKPOINTS
 from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino._qt.widgets.panels import make_narrow
 from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
+from napari_segdino.encoders import EncoderStatus, list_encoders
 from napari_segdino.errors import InputError
 from napari_segdino.heads.registry import HEADS, head_class
 from napari_segdino.session.settings import Settings, made_for
@@ -30,6 +34,104 @@ OWN_SIZE = "own"
 AUTO = "auto"
 MAX_SIDE = 4096
 MOST_NEIGHBOURS = 4
+
+
+FILES = f"Checkpoints ({CHECKPOINTS});;All files (*)"
+
+# No path has this character.
+_ASK = "\0file"
+
+
+class EncoderCombo(QComboBox):  # type: ignore[misc]
+    """Lets the user pick an encoder by name, or a file with weights.
+
+    Parameters
+    ----------
+    value : str
+        The encoder to begin with.
+    """
+
+    valueChanged = Signal(str)
+
+    def __init__(self, value: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        for status in list_encoders():
+            self.addItem("", status.spec.name)
+            row = self.count() - 1
+            self.setItemData(row, _tooltip(status), Qt.ItemDataRole.ToolTipRole)
+        self._say_what_is_here()
+        self.insertSeparator(self.count())
+        self.addItem("A file...", _ASK)
+        self._value = value
+        self.setValue(value)
+        self.activated.connect(self._on_activated)
+
+    def value(self) -> str:
+        """Return the encoder: a name, or the path of a file."""
+        return self._value
+
+    def setValue(self, encoder: str) -> None:
+        """Show an encoder; a path that is not in the list is added to it.
+
+        Parameters
+        ----------
+        encoder : str
+            A name of the table of encoders, or the path of a file with weights.
+        """
+        row = self.findData(encoder)
+        if row < 0:
+            # Above the line and the entry that asks for a file.
+            row = self.count() - 2
+            self.insertItem(row, Path(encoder).name, encoder)
+            self.setItemData(row, encoder, Qt.ItemDataRole.ToolTipRole)
+        self._value = encoder
+        self.setCurrentIndex(row)
+
+    def showPopup(self) -> None:
+        """Open the list, saying what is on this machine by now."""
+        self._say_what_is_here()
+        super().showPopup()
+
+    def _say_what_is_here(self) -> None:
+        for status in list_encoders():
+            self.setItemText(self.findData(status.spec.name), item_text(status))
+
+    def _on_activated(self, row: int) -> None:
+        chosen = self.itemData(row)
+        if chosen == _ASK:
+            chosen, _ = QFileDialog.getOpenFileName(self, "Weights", "", FILES)
+        if chosen and chosen != self._value:
+            self.setValue(chosen)
+            self.valueChanged.emit(chosen)
+        else:
+            # Back from the entry that asks for a file.
+            self.setValue(self._value)
+
+
+def item_text(status: EncoderStatus) -> str:
+    """Return what the list says of an encoder.
+
+    Parameters
+    ----------
+    status : EncoderStatus
+        Says whether its weights are here, and how large a download is.
+    """
+    name = status.spec.name
+    if status.here:
+        return name
+    if status.download_bytes:
+        return f"{name} (download, {_size(status.download_bytes)})"
+    return f"{name} (needs a file)"
+
+
+def _size(count: int) -> str:
+    megabytes = count / 1e6
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def _tooltip(status: EncoderStatus) -> str:
+    licence = f"\nLicence: {status.licence}" if status.licence else ""
+    return f"{status.spec.title}{licence}"
 
 
 class ModelPanel(Collapsible):

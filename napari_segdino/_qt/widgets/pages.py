@@ -1,21 +1,27 @@
-"""A column that scrolls, pages as high as the one shown, and sections that fold."""
+"""A column that scrolls, pages as high as the one shown, steps, sections that fold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
 
+from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QFrame,
+    QHBoxLayout,
+    QLabel,
     QLayout,
     QScrollArea,
     QSizePolicy,
     QTabWidget,
+    QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
+
+ACCENT = "#2f6fde"
 
 STYLE = (
     "QPushButton { text-align: left; border: none; background: transparent; "
@@ -155,6 +161,65 @@ class Collapsible(QCollapsible):  # type: ignore[misc]
         self.setText(f"{OPEN if on else CLOSED} {self._title}")
         # Folded, it has no height, but the Tab key would still go there.
         self.content().setEnabled(on)
+
+
+class Step(QWidget):  # type: ignore[misc]
+    """A numbered heading and what belongs to it.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    title : str
+        What is done here.
+    *parts : QWidget
+        From top to bottom.
+    """
+
+    SIDE = 20
+    """Of the circle with the number."""
+
+    def __init__(self, number: int, title: str, *parts: QWidget) -> None:
+        super().__init__()
+        self.title = QLabel(title)
+        # napari's letters are larger on a Mac, and where the user has chosen so.
+        size = get_settings().appearance.font_size + 2
+        self.title.setStyleSheet(f"font-size: {size}pt; font-weight: bold;")
+        badge = QLabel(str(number))
+        badge.setFixedSize(self.SIDE, self.SIDE)
+        badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        badge.setStyleSheet(
+            f"background: {ACCENT}; color: white; font-weight: bold; "
+            f"border-radius: {self.SIDE // 2}px;"
+        )
+        self.header = QHBoxLayout()
+        self.header.setSpacing(8)
+        self.header.addWidget(badge)
+        self.header.addWidget(self.title, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 10)
+        column.setSpacing(6)
+        column.addLayout(self.header)
+        for part in parts:
+            column.addWidget(part)
+
+
+def stacked(*widgets: QWidget) -> QWidget:
+    """Return a page with widgets one below the other.
+
+    Parameters
+    ----------
+    *widgets : QWidget
+        From top to bottom; what height is left goes below them.
+    """
+    page = QWidget()
+    column = QVBoxLayout(page)
+    column.setContentsMargins(0, 6, 0, 0)
+    column.setSpacing(4)
+    for widget in widgets:
+        column.addWidget(widget)
+    column.addStretch(1)
+    return page
 
 
 def in_reading_order(widget: QWidget) -> None:

@@ -28,8 +28,8 @@ from qtpy.QtWidgets import (
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.layers.layer_combo import LayerCombo
-from napari_segdino._qt.widgets.pages import Collapsible
-from napari_segdino._qt.widgets.panels import KeyButton, make_narrow, stacked
+from napari_segdino._qt.widgets.pages import Collapsible, stacked
+from napari_segdino._qt.widgets.panels import KeyButton, make_narrow
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
