@@ -35,6 +35,9 @@ IN_USE = (5, 32, 33, 1224)
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
 """Devices of Windows, which a file cannot be called, whatever its suffix."""
 
+LEFT_BY_SYSTEMS = {".DS_Store", "desktop.ini", "Thumbs.db"}
+"""What macOS and Windows put into a folder that somebody has looked into."""
+
 SUFFIXES_IN_TWO = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
 """Suffixes that keep their two parts; libraries choose the format by them."""
 

@@ -7,15 +7,22 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from fake_encoder import FakeEncoder, bright_square
+from PIL import Image
 
 from napari_segdino import Segmenter, files
-from napari_segdino.batch.record import Wanted, seen_from
+from napari_segdino.batch.jobs import plan_jobs
+from napari_segdino.batch.record import Wanted, measure, seen_from
 from napari_segdino.config import CacheSettings
-from napari_segdino.errors import ScanError
+from napari_segdino.errors import ProjectError, ScanError
 from napari_segdino.features.cache import SUFFIX, FeatureCache
 from napari_segdino.files import atomic_path, reason, safe_name, swap_folder
+from napari_segdino.io.datasets import open_dataset
+from napari_segdino.io.read import can_read
+from napari_segdino.session.project.write import _check_free
 
 PACKAGE = Path(__file__).parent.parent / "napari_segdino"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -193,6 +200,56 @@ def test_capitals_of_a_path_do_not_count_where_the_system_does_not(monkeypatch):
 def test_a_path_of_windows_in_a_probe_names_its_file_alone(probe):
     probe.encoder = r"C:\Users\jdoe7\weights\vit.pth"
     assert probe.provenance().encoder == "vit.pth"
+
+
+# -- what systems leave in folders -----------------------------------------
+
+APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(100)
+"""What macOS writes beside each file on disks of other systems, and into archives."""
+
+
+def with_shadow(path, image):
+    nib.save(nib.Nifti1Image(image, np.eye(4)), path)
+    path.with_name(f"._{path.name}").write_bytes(APPLE_DOUBLE)
+
+
+def test_shadows_of_files_are_no_images(tmp_path):
+    for folder in ("imagesTr", "labelsTr", "scans"):
+        (tmp_path / folder).mkdir()
+    image = np.zeros((4, 5, 6), np.uint8)
+    for k in range(2):
+        with_shadow(tmp_path / "imagesTr" / f"hip_{k}_0000.nii.gz", image)
+        with_shadow(tmp_path / "labelsTr" / f"hip_{k}.nii.gz", image)
+        with_shadow(tmp_path / "scans" / f"{k}.nii.gz", image)
+    assert not can_read(tmp_path / "scans" / "._0.nii.gz")
+    jobs = plan_jobs([tmp_path / "scans"], tmp_path / "out")
+    assert [job.path.name for job in jobs] == ["0.nii.gz", "1.nii.gz"]
+    names = [case.name for case in open_dataset(tmp_path).cases]
+    assert sorted(names) == ["hip_0", "hip_1"]
+
+
+def test_shadows_of_masks_lack_no_image(tmp_path):
+    for name in ("ISIC_7.png", "ISIC_7_segmentation.png"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
+        (tmp_path / f"._{name}").write_bytes(APPLE_DOUBLE)
+    (case,) = open_dataset(tmp_path).cases
+    assert case.mask.name == "ISIC_7_segmentation.png"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "desktop.ini", "Thumbs.db"])
+def test_a_folder_that_was_looked_at_is_as_it_was(tmp_path, name):
+    series, project = tmp_path / "series", tmp_path / "project"
+    for folder in (series, project):
+        folder.mkdir()
+    (series / "1").write_bytes(b"slice")
+    before = measure(series)
+    for folder in (series, project):
+        (folder / name).write_bytes(b"Bud1")
+    assert measure(series) == before, "or its mask would be made again"
+    _check_free(project)
+    (project / "thesis.txt").touch()
+    with pytest.raises(ProjectError, match="holds other files"):
+        _check_free(project)
 
 
 # -- what the program itself says ------------------------------------------

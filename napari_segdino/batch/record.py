@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from napari_segdino.errors import ScanError
-from napari_segdino.files import reason, split_suffix
+from napari_segdino.files import LEFT_BY_SYSTEMS, reason, split_suffix
 
 _log = logging.getLogger(__name__)
 
@@ -281,8 +281,8 @@ def _files_of(path: Path) -> Iterator[Path]:
     for at, folders, files in os.walk(path):
         here = Path(at)
         ours = _ours(here) if RECORD in files else set()
-        folders[:] = [f for f in folders if f not in ours and not _half_written(f)]
-        yield from (here / f for f in files if f not in ours and not _half_written(f))
+        folders[:] = [f for f in folders if f not in ours and not _is_litter(f)]
+        yield from (here / f for f in files if f not in ours and not _is_litter(f))
 
 
 def _ours(folder: Path) -> set[str]:
@@ -290,8 +290,9 @@ def _ours(folder: Path) -> set[str]:
     return {RECORD, LOCK, *reports, *Record.read(folder).masks}
 
 
-def _half_written(name: str) -> bool:
-    return name.startswith(".") and (name.endswith(".unfinished") or ".part" in name)
+def _is_litter(name: str) -> bool:
+    begun = name.endswith(".unfinished") or ".part" in name or name.startswith("._")
+    return name in LEFT_BY_SYSTEMS or (name.startswith(".") and begun)
 
 
 def measure_image(path: Path) -> tuple[int, int]:

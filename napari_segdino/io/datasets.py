@@ -197,7 +197,8 @@ def _two_folders(root: Path) -> Dataset | None:
 
 def _isic(root: Path) -> Dataset | None:
     """``*_segmentation`` masks in sibling folders of their images, or beside."""
-    files = [p for p in sorted(root.rglob("*")) if p.is_file()]
+    visible = (p for p in sorted(root.rglob("*")) if not p.name.startswith("."))
+    files = [p for p in visible if p.is_file()]
     masks = {
         (stem_of(p)[: -len(_ISIC)], split_of(p, root)): p
         for p in files

@@ -35,6 +35,9 @@ def can_read(path: Path | str) -> bool:
         function raises nothing.
     """
     try:
+        # macOS writes such a shadow beside each file on disks of other systems.
+        if os.path.basename(path).startswith("._"):
+            return False
         return os.path.exists(path) and read_format(path) is not None
     except (OSError, TypeError, ValueError) as error:
         _log.debug("looking at %r failed", path, exc_info=error)

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_segdino.compressed import Compressed, write_compressed
 from napari_segdino.errors import ProjectError
-from napari_segdino.files import atomic_path, new_token, reason, sync
+from napari_segdino.files import LEFT_BY_SYSTEMS, atomic_path, new_token, reason, sync
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps, drive
 from napari_segdino.session.project.about import (
@@ -334,7 +334,8 @@ def _check_free(folder: Path) -> None:
         raise ProjectError(f"{folder.name} is a file: choose another name.")
     if not folder.is_dir() or (folder / PROJECT_FILE).is_file():
         return
-    if any(not one.name.startswith(CONTENT) for one in folder.iterdir()):
+    names = {one.name for one in folder.iterdir()} - LEFT_BY_SYSTEMS
+    if any(not name.startswith(CONTENT) for name in names):
         raise ProjectError(
             f"{folder.name} holds other files and no project: choose a new folder."
         )
