@@ -21,6 +21,7 @@ from napari_segdino.errors import WeightsError
 
 OWN_WAY = {
     "Try it",
+    "? Tour",
     "Load model...",
     "Copy report",
     "Open project...",
