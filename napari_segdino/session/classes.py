@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +16,19 @@ from napari_segdino.marks import MAX_LABEL, too_high
 
 BACKGROUND_MARK = 1
 COLORS = (
-    "#ff7f0e",
-    "#17becf",
-    "#e377c2",
-    "#bcbd22",
-    "#2ca02c",
-    "#9467bd",
-    "#d62728",
-    "#8c564b",
+    "#e69f00",
+    "#aa3377",
+    "#009e73",
+    "#f0e442",
+    "#0072b2",
+    "#d55e00",
+    "#cc79a7",
+    "#b40000",
 )
+"""Of Okabe and Ito's palette and Tol's: told apart with any kind of colour vision.
+
+Without Okabe and Ito's sky blue, which is like that of background.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +63,34 @@ FIRST_CLASSES = (LabelClass(1, "Class 1", COLORS[0]),)
 """Those of a new session."""
 
 
-def contrasting_color(pixels: NDArray[Any]) -> str:
+def contrasting_color(pixels: NDArray[Any], used: Iterable[str] = ()) -> str:
     """Return the colour of :data:`COLORS` that is least like those of an image.
 
     Parameters
     ----------
     pixels : numpy.ndarray, shape (N, 3)
-        Red, green and blue of some of its pixels, 0 to 255.
+        Red, green and blue of some of its pixels, 0 to 255; none of a grey image,
+        from which all of them stand out.
+    used : iterable of str
+        Colours of other classes: one that fewer of them have comes first.
 
     Returns
     -------
     str
-        The one whose distance to the nearest tenth of the pixels is largest.
+        The one whose distance to the nearest tenth of the pixels is largest; without
+        pixels the first.
     """
-    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in COLORS])
+    count = Counter(used)
+    free = [c for c in COLORS if count[c] == min(count[c] for c in COLORS)]
+    if not len(pixels):
+        return free[0]
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in free])
     offsets = rgb[:, None] - pixels.astype(float)
     # "redmean": near to what eyes see, without a colour space.
     red = (rgb[:, None, 0] + pixels[:, 0]) / 2
     weights = np.stack([2 + red / 256, np.full_like(red, 4), 3 - red / 256], -1)
     distances = (weights * offsets**2).sum(-1)
-    return COLORS[int(np.quantile(distances, 0.1, axis=1).argmax())]
-
-
-def default_class(label: int) -> LabelClass:
-    """Return a class as it is called and coloured until the user says otherwise.
-
-    Parameters
-    ----------
-    label : int
-        Its value in the mask.
-    """
-    return LabelClass(label, f"Class {label}", COLORS[(label - 1) % len(COLORS)])
+    return free[int(np.quantile(distances, 0.1, axis=1).argmax())]
 
 
 def why_not_trainable(codes: Iterable[int], head: str | None = None) -> str | None:

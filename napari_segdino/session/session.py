@@ -24,7 +24,6 @@ from napari_segdino.session.classes import (
     FIRST_CLASSES,
     LabelClass,
     contrasting_color,
-    default_class,
 )
 from napari_segdino.session.settings import Settings, first_encoder
 
@@ -80,7 +79,8 @@ class Session:
         self._machine = dict(machine or {})
         self.settings = settings or Settings(encoder=first_encoder())
         self.classes: tuple[LabelClass, ...] = FIRST_CLASSES
-        self._suited = ""
+        self._pixels: NDArray[Any] = np.zeros((0, 3))
+        self._suited = COLORS[0]
         self.learned: dict[Hashable, dict[int, int]] = {}
         self._segmenter: Any = None
 
@@ -103,11 +103,16 @@ class Session:
         label = next(n for n in range(1, len(used) + 2) if n not in used)
         if label > MAX_LABEL:
             raise InputError(f"A mask holds at most {MAX_LABEL} classes.")
-        new = default_class(label)
+        new = self._new_class(label)
         new = replace(new, name=name or new.name, color=color or new.color)
         self.classes = tuple(sorted((*self.classes, new), key=lambda c: c.label))
         self.classes_changed.emit()
         return new
+
+    def _new_class(self, label: int) -> LabelClass:
+        """Return a class as it is called and coloured until the user says otherwise."""
+        color = contrasting_color(self._pixels, [c.color for c in self.classes])
+        return LabelClass(label, f"Class {label}", color)
 
     def remove_class(self, label: int) -> None:
         """Remove a class; the last one stays.
@@ -127,23 +132,26 @@ class Session:
         self.classes = tuple(c for c in self.classes if c.label != label)
         self.classes_changed.emit()
 
-    def suit_color(self, pixels: NDArray[Any]) -> None:
-        """Give the first class a colour that stands out, if all is as it was at first.
+    def suit_color(self, pixels: NDArray[Any], seen: bool = False) -> None:
+        """Have classes stand out from an image: those to come, and the untouched first.
 
         Parameters
         ----------
         pixels : numpy.ndarray, shape (N, 3)
             Red, green and blue of some pixels of an image, 0 to 255; of a grey image
             none.
+        seen : bool
+            The user knows the colours of the classes there are: they stay.
         """
-        if len(pixels) and not self.is_fitted and self.classes == FIRST_CLASSES:
+        self._pixels = pixels
+        if not (seen or self.is_fitted or self.has_own_classes):
             self._suited = contrasting_color(pixels)
             self.change_class(1, color=self._suited)
 
     @property
     def has_own_classes(self) -> bool:
         """Whether the user named, coloured, added or removed a class."""
-        suited = replace(FIRST_CLASSES[0], color=self._suited or COLORS[0])
+        suited = replace(FIRST_CLASSES[0], color=self._suited)
         return self.classes not in (FIRST_CLASSES, (suited,))
 
     def change_class(self, label: int, name: str = "", color: str = "") -> None:
@@ -247,7 +255,8 @@ class Session:
         # A probe that was trained on the command line or by a script names no classes.
         have = {c.label for c in self.classes}
         missing = [n for n in range(1, segmenter.n_classes_) if n not in have]
-        self.classes += tuple(default_class(n) for n in missing)
+        for label in missing:
+            self.classes += (self._new_class(label),)
         self._start(segmenter)
         self.classes_changed.emit()
         self.settings_changed.emit()

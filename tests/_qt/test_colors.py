@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_segdino.session.classes import COLORS
 
-ORANGE = (255, 127, 14)
+ORANGE = (230, 159, 0)
 
 
 def test_a_mask_on_an_orange_image_is_not_orange(
@@ -22,9 +22,9 @@ def test_a_mask_on_an_orange_image_is_not_orange(
     user.wait(lambda: user.annotation is not None)
     user.rest()
     (first,) = user.dock.session.classes
-    assert first.color == "#17becf"
+    assert first.color == "#0072b2"
     shown = user.annotation.mask.colormap.color_dict[1][:3]
-    np.testing.assert_allclose(255 * shown, (23, 190, 207), atol=1)
+    np.testing.assert_allclose(255 * shown, (0, 114, 178), atol=1)
     grey = user.viewer.add_image(plane, name="grey")
     user.dock.inputs.image.setValue(grey)
     user.rest()

@@ -109,19 +109,19 @@ def paint_what_is_picked(annotation: Annotation | None, classes: ClassesPanel) -
 
 
 def suit_color(session: Session, annotations: Annotations, image: Image | None) -> None:
-    """Have the first class stand out from the first image of a window.
+    """Have classes stand out from the image, as far as their colour is not known yet.
 
     Parameters
     ----------
     session : Session
-        Whose class.
+        Whose classes.
     annotations : Annotations
-        Once there is one, the user has seen the colour, and it stays.
+        Once there is one, the user has seen the first colour, and it stays.
     image : napari.layers.Image, optional
         The image that is picked.
     """
-    if image is not None and not list(annotations):
-        session.suit_color(some_colors(image))
+    if image is not None:
+        session.suit_color(some_colors(image), seen=bool(list(annotations)))
 
 
 def remove_class(session: Session, annotations: Annotations, label: int) -> None:
