@@ -206,7 +206,7 @@ class Estimator(Params):
             key = pipeline.extractor.encoder.key
             if getattr(self, "encoder_key_", key) != key:
                 raise ModelFileError(
-                    "This probe was trained on another encoder than "
+                    "This model was trained on another encoder than "
                     f"{self.encoder}: choose that one, or start anew."
                 )
             self._pipeline = pipeline

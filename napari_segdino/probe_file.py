@@ -109,7 +109,7 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
             save_file(tensors, partial, header)
     except SafetensorError as error:
         _log.error("Writing %s failed", path, exc_info=True)
-        raise ModelFileError(f"The probe could not be saved: {error}.") from error
+        raise ModelFileError(f"The model could not be saved: {error}.") from error
     return path
 
 

@@ -83,7 +83,7 @@ def iter_predict_blocks(
     source: Planes = LazyPlanes(found.array, found.axes)
     if needs_whole(pipeline, source, segmenter.n_classes_, spacing):
         raise InputError(
-            "This probe cuts volumes across several axes, or smooths along z over more "
+            "This model cuts volumes across several axes, or smooths along z over more "
             "than fits into memory: that needs the whole volume, which is too large "
             "here."
         )

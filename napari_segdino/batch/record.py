@@ -87,7 +87,7 @@ class Wanted:
         if seen != (made.image_size, made.image_time):
             return "The image has changed."
         if self.probe != made.probe:
-            return "The probe or its settings have changed."
+            return "The model or its settings have changed."
         if self.series != made.series:
             return "Another series was asked for."
         if self.suffix not in (made.suffix, split_suffix(made.mask)[1]):

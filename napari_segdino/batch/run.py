@@ -283,9 +283,7 @@ def _probe(
     if request.probe.strip():
         return read_probe(request.probe.strip(), device)
     if save_probe is None:
-        raise InputError(
-            "There is no probe yet: retrain first, or choose a probe file."
-        )
+        raise InputError("There is no model yet: retrain first, or choose a saved one.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probe.segdino"
         save_probe(path)

@@ -25,7 +25,7 @@ COPY = " copy "
 """Augmented copies of a tile have its key, this and a number."""
 
 OTHER_CHANNELS = (
-    "This image has another number of channels than those the probe learned from."
+    "This image has another number of channels than those the model learned from."
 )
 
 ONE_CLASS = (

@@ -68,7 +68,7 @@ def check_channels(
     ChannelsError
         If an image does not fit `known`, or the images differ.
     """
-    other = "image 1 has" if known is None else "the probe learned from"
+    other = "image 1 has" if known is None else "the model learned from"
     for number, image in enumerate(images):
         count = count_channels(image)
         joined = count if known is None else join_channels(known, count, neighbours)
@@ -76,7 +76,7 @@ def check_channels(
             which = "This image" if len(images) == 1 else f"Image {number + 1}"
             raise ChannelsError(
                 f"{which} has {_named(count)}, but {other} {_named(known)}: "
-                "begin a new probe for it."
+                "begin a new model for it."
             )
         known = joined
     return known

@@ -99,7 +99,7 @@ def fuse(
         raise InputError("There is no view to join.")
     if not bool((norm > 0).all()):
         raise InputError(
-            "The prediction holds no numbers: the probe or the image is damaged."
+            "The prediction holds no numbers: the model or the image is damaged."
         )
     return total / norm
 

@@ -80,8 +80,17 @@ def is_part(widget: QWidget) -> bool:
     return made
 
 
-def test_every_control_says_in_plain_words_what_it_does(newcomer: Any) -> None:
+def test_what_a_newcomer_reads(newcomer: Any) -> None:
     dock = newcomer.dock
+    check_words(dock)
+    check_steps(dock)
+    shown = {button.key for button in dock.findChildren(KeyButton)}
+    labels = {label.text() for label in dock.findChildren(QLabel)}
+    assert set(keys.DEFAULTS.values()) <= shown | labels, "keys are seen"
+
+
+def check_words(dock: QWidget) -> None:
+    """Every control says in plain words what it does."""
     silent, odd = [], []
     for widget in (dock, *dock.findChildren(QWidget)):
         if is_part(widget) or in_advanced(dock, widget):
@@ -97,18 +106,19 @@ def test_every_control_says_in_plain_words_what_it_does(newcomer: Any) -> None:
                 assert widget.toolTip(), list(texts(widget))
 
 
-def test_three_steps_from_top_to_bottom(newcomer: Any) -> None:
-    steps = newcomer.dock.findChildren(Step)
-    steps.sort(key=lambda step: step.mapTo(newcomer.dock, QPoint()).y())
+def check_steps(dock: Any) -> None:
+    """There are three of them, from top to bottom."""
+    steps = dock.findChildren(Step)
+    steps.sort(key=lambda step: step.mapTo(dock, QPoint()).y())
     assert [step.title.text() for step in steps] == [
         "Image and classes",
         "Segment and correct",
         "Check and export",
     ]
     image, correct, check = steps
-    assert image.isAncestorOf(newcomer.dock.classes)
-    assert correct.isAncestorOf(newcomer.dock.actions.retrain)
-    assert check.isAncestorOf(newcomer.dock.exports.mask)
+    assert image.isAncestorOf(dock.classes)
+    assert correct.isAncestorOf(dock.actions.retrain)
+    assert check.isAncestorOf(dock.exports.mask)
 
 
 def cut_off(dock: QWidget) -> list[str]:
@@ -129,13 +139,14 @@ def cut_off(dock: QWidget) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_nothing_is_cut_off(newcomer: Any, theme: str) -> None:
+def test_nothing_is_cut_off_and_tab_goes_down(newcomer: Any) -> None:
+    check_tab_key(newcomer)
     dock = newcomer.dock
-    newcomer.viewer.theme = theme
     for section in dock.findChildren(Collapsible):
         section.set_open(True)
-    for page in range(dock.tabs.count()):
+    themes = [("dark", p) for p in range(dock.tabs.count())] + [("light", 0)]
+    for theme, page in themes:
+        newcomer.viewer.theme = theme
         dock.tabs.setCurrentIndex(page)
         # The layout takes some turns of the event loop.
         with suppress(AssertionError):
@@ -147,7 +158,8 @@ def test_nothing_is_cut_off(newcomer: Any, theme: str) -> None:
     assert dock.width() <= 380
 
 
-def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
+def check_tab_key(newcomer: Any) -> None:
+    """It goes through the controls as they are read."""
     dock = newcomer.dock
     click(dock.classes.add)
     newcomer.wait(lambda: dock.classes.sizeHint().height() == dock.classes.height())
@@ -166,19 +178,29 @@ def test_the_tab_key_goes_down_the_column(newcomer: Any) -> None:
         assert (right > x) if same_row else (below > y), stop.text()
 
 
-def test_keys_stand_on_their_buttons(newcomer: Any) -> None:
-    shown = {b.key for b in newcomer.dock.findChildren(KeyButton)}
-    labels = {label.text() for label in newcomer.dock.findChildren(QLabel)}
-    assert set(keys.DEFAULTS.values()) <= shown | labels
+def drop(area: Any, path: Path) -> None:
+    """Drop a file as a hand does."""
+    files = QMimeData()
+    files.setUrls([QUrl.fromLocalFile(str(path))])
+    buttons = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    what = Qt.DropAction.CopyAction, files, *buttons
+    entered = QDragEnterEvent(area.rect().center(), *what)
+    # Qt itself sends these only in the midst of a drag.
+    area.dragEnterEvent(entered)
+    assert entered.isAccepted()
+    area.dropEvent(QDropEvent(area.rect().center(), *what))
 
 
-def test_what_comes_next_is_said_and_in_colour(make_user: Any, plane: Any) -> None:
+def test_what_comes_next_is_said_and_in_colour(
+    make_user: Any, plane: np.ndarray, tmp_path: Path
+) -> None:
     user = make_user(show=True)
     user.wait(lambda: user.dock.isVisible())
     actions, empty = user.dock.actions, user.dock.inputs.empty
     assert empty.isVisible() and not user.dock.inputs.image.isVisible()
     assert "Try it" in user.status
-    user.open(plane)
+    imsave(tmp_path / "scan.png", plane)
+    drop(empty, tmp_path / "scan.png")
     user.wait(lambda: user.annotation is not None)
     assert not empty.isVisible() and user.dock.inputs.image.isVisible()
     assert "paint a stroke" in user.status and "box" in user.status
@@ -202,24 +224,3 @@ def test_try_it_opens_a_sample(make_user: Any) -> None:
     click(user.dock.inputs.empty.try_it)
     user.wait(lambda: user.annotation is not None)
     assert user.dock.image.name == "coins"
-
-
-def test_a_file_is_dropped_on_the_dock(
-    make_user: Any, plane: np.ndarray, tmp_path: Path
-) -> None:
-    user = make_user(show=True)
-    user.wait(lambda: user.dock.isVisible())
-    path = tmp_path / "plane.png"
-    imsave(path, plane)
-    files = QMimeData()
-    files.setUrls([QUrl.fromLocalFile(str(path))])
-    buttons = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    what = Qt.DropAction.CopyAction, files, *buttons
-    empty = user.dock.inputs.empty
-    entered = QDragEnterEvent(empty.rect().center(), *what)
-    # Qt itself sends these only in the midst of a drag.
-    empty.dragEnterEvent(entered)
-    assert entered.isAccepted()
-    empty.dropEvent(QDropEvent(empty.rect().center(), *what))
-    user.wait(lambda: user.annotation is not None)
-    np.testing.assert_array_equal(user.dock.image.data, plane)

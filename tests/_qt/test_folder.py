@@ -106,7 +106,7 @@ def test_without_a_probe(user: Any, scans: Path, tmp_path: Path) -> None:
     panel.folder.setValue(str(tmp_path / "out"))
     user.dock.folders.start()
     user.rest()
-    assert "no probe yet" in user.status
+    assert "no model yet" in user.status
 
 
 def test_what_is_redone_and_left_alone_is_said(

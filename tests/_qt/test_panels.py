@@ -165,7 +165,10 @@ def test_how_long_it_has_run_and_will(qtbot: Any) -> None:
     assert panel.time.text() == "0:10, about 1:10 left"
     seconds[0] = 80
     panel.set_busy(False)
+    panel.say("It is drawn.")
     assert panel.time.text() == "Took 1:20"
+    panel.say("Another image.")
+    assert panel.time.text() == "", "not of this sentence"
     panel.set_busy(True)
     assert panel.time.text() == "0:00"
 

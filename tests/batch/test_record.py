@@ -57,7 +57,7 @@ def test_a_probe_that_learned_more_does_its_masks_again(
     other = read_probe(segmenter.save(tmp_path / "other.segdino"), "cpu")
     rows = run(other, [folder], out)
     assert statuses(rows) == ["redone", "redone"]
-    assert rows[0].reason == "The probe or its settings have changed."
+    assert rows[0].reason == "The model or its settings have changed."
     expected = segmenter.predict(scene(seed=0)[0])
     assert np.array_equal(read_mask(rows[0].output), expected)
     assert statuses(run(other, [folder], out)) == ["skipped", "skipped"]

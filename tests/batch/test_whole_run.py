@@ -57,5 +57,5 @@ def test_what_is_missing_is_told(source, folder, why):
 
 def test_without_any_probe(folder_of, tmp_path):
     request = Request(str(folder_of(1)), str(tmp_path / "out"))
-    with pytest.raises(InputError, match="no probe yet"):
+    with pytest.raises(InputError, match="no model yet"):
         drive(iter_request(request, None))

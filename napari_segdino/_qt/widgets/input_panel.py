@@ -29,7 +29,8 @@ from napari_segdino._qt.layers.files import all_series, origin
 from napari_segdino._qt.layers.image_layers import channel_axis
 from napari_segdino._qt.layers.layer_combo import ImageCombo
 from napari_segdino._qt.widgets.model_panel import EncoderCombo
-from napari_segdino._qt.widgets.panels import QUIET, beside, make_narrow
+from napari_segdino._qt.widgets.pages import QUIET
+from napari_segdino._qt.widgets.panels import beside, make_narrow
 from napari_segdino._qt.widgets.slice_strip import SliceStrip
 from napari_segdino.encoders import DEVICES
 from napari_segdino.session.settings import Settings

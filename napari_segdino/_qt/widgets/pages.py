@@ -22,11 +22,13 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 ACCENT = "#2f6fde"
+QUIET = "#757e90"
+"""Of headings and keys: as legible on napari's dark theme as on its light one."""
 
 STYLE = (
     "QPushButton { text-align: left; border: none; background: transparent; "
-    "padding: 2px 0; font-weight: bold; color: #8a93a5; }"
-    "QPushButton:hover { color: #2f6fde; }"
+    f"padding: 2px 0; font-weight: bold; color: {QUIET}; }}"
+    f"QPushButton:hover {{ color: {ACCENT}; }}"
 )
 OPEN, CLOSED = "\u25be", "\u25b8"
 

@@ -24,12 +24,9 @@ from superqt.utils import signals_blocked
 
 from napari_segdino._qt import keys
 from napari_segdino._qt.keys import native
-from napari_segdino._qt.widgets.pages import ACCENT
+from napari_segdino._qt.widgets.pages import ACCENT, QUIET
 from napari_segdino.progress import Progress
 from napari_segdino.session.eta import Pace
-
-QUIET = "#8a93a5"
-"""Legible on napari's dark and light theme."""
 
 _PLAIN = "QPushButton { text-align: left; padding: 5px 8px; }"
 _PRIMARY = (
@@ -256,8 +253,8 @@ class FilePanel(QWidget):  # type: ignore[misc]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
-        for i, button in enumerate((self.save, self.load, self.new)):
-            grid.addWidget(button, i // 2, i % 2)
+        for column, button in enumerate((self.save, self.load, self.new)):
+            grid.addWidget(button, 0, column)
 
 
 MARGIN = 6
@@ -287,6 +284,8 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         self.time = hint()
         self.cancel = QPushButton("Cancel")
         self._clock, self._pace, self._busy = clock, Pace(clock), False
+        # The first sentence after a job is about it, and so is how long that took.
+        self._ended = False
         self._act: Callable[[], None] = lambda: None
         # Looked up with every click: each offer puts another function there.
         self.way_out.clicked.connect(lambda: self._act())
@@ -315,6 +314,9 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         """
         self.way_out.hide()
         self.label.setText(native(text))
+        if not self._busy and not self._ended:
+            self.time.setText("")
+        self._ended = False
         color = "#d9534f" if failed else ACCENT
         self.setStyleSheet(
             f"StatusPanel {{ border-left: 3px solid {color}; "
@@ -345,7 +347,7 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         """
         if not busy and not self._busy:
             return
-        self._busy = busy
+        self._busy, self._ended = busy, not busy
         if busy:
             self._pace = Pace(self._clock)
             self._tick.start()
