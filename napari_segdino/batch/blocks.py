@@ -76,6 +76,8 @@ def iter_predict_blocks(
     InputError
         If the image cannot be used.
     """
+    from napari_segdino.heads.probe.atlas import atlas_of
+
     segmenter.check_fitted()
     found = as_planes(image, volume, axes)
     segmenter.check_channels([found])
@@ -94,7 +96,11 @@ def iter_predict_blocks(
     settings = pipeline.feature_settings
     left = [i for i in wanted if writer is None or i not in writer.done]
     if pipeline.smooths(found) or (
-        pipeline.flows(found, score) and find_marks(source, score, settings, wanted)
+        pipeline.flows(found, score)
+        and (
+            atlas_of(segmenter.model_) is not None
+            or find_marks(source, score, settings, wanted)
+        )
     ):
         yield from _iter_smoothed(pipeline, found, source, score, left, spacing)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
 from napari_segdino.features.extract import Extractor, Views, views_of
 from napari_segdino.features.intensity import Intensity, find_intensity
-from napari_segdino.features.tiles import cut_tiles
+from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.features.views import view_size
 from napari_segdino.heads.base import COPY, Head
 from napari_segdino.heads.dense.augment import augmented
-from napari_segdino.heads.probe.samples import Parts
+from napari_segdino.heads.probe.samples import Parts, Place
 from napari_segdino.heads.probe.stroke_parts import ALONE, CutShare, share_tiles
 from napari_segdino.images.planes import Planes
+from napari_segdino.images.reslice import depth_of
 from napari_segdino.marks import as_codes
 from napari_segdino.progress import Progress, Steps
 
@@ -84,6 +86,7 @@ def iter_collect(
         views = len(learned_views(head, settings))
         shares = share_tiles(marked, tiles, views, number, share)
         for tile, parts in zip(tiles, shares, strict=True):
+            parts = replace(parts, place=_place(image, index, tile))
             pixels, tile_marks = plane[tile.slices], marked[tile.slices]
             for key, sampled in _sample_tile(
                 samples,
@@ -105,6 +108,13 @@ def iter_collect(
                 samples.update(sampled)
                 marked_now.update({key} if sampled else ())
             yield Progress(done, len(indices), TEXT)
+
+
+def _place(image: Planes, index: int, tile: Tile) -> Place:
+    """Where a tile lies in its volume; a plane that is in none is its only slice."""
+    (y, x), depth = image.plane_shape, depth_of(image)
+    borders = tile.y0 / y, tile.y1 / y, tile.x0 / x, tile.x1 / x
+    return Place(index % depth, depth, *borders)
 
 
 def number_of(image: Planes, read: Mapping[int, NDArray[Any]]) -> int:

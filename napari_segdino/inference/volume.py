@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,12 @@ from napari_segdino.inference.predict import (
 )
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import neighbourhood
-from napari_segdino.progress import Steps
+from napari_segdino.progress import Steps, relay
+
+if TYPE_CHECKING:
+    from napari_segdino.heads.probe.atlas import Atlas
+
+Predict = Callable[[TileScorer, list[int], tuple[float, float] | None], Steps[None]]
 
 
 def iter_volume(
@@ -78,7 +83,7 @@ def iter_volume(
 
 
 def iter_flow(
-    predict: Callable[[TileScorer, list[int], tuple[float, float] | None], Steps[None]],
+    predict: Predict,
     image: Planes,
     seen: Planes,
     score: TileScorer,
@@ -90,7 +95,8 @@ def iter_flow(
     """Predict planes of volumes; from marks near them, probabilities flow.
 
     Nothing flows from one volume to another, nor along time. Planes with no marks
-    near them are predicted each by itself.
+    near them are predicted each by itself. Where the head learned where in a volume
+    classes lie, that comes in first.
 
     Parameters
     ----------
@@ -115,8 +121,12 @@ def iter_flow(
     ------
     Progress, PartResult, PlaneResult
     """
+    # It needs torch, which opening the window does not wait for.
+    from napari_segdino.heads.probe.atlas import atlas_of
+
     volume = Volume(image, score.intensity, spacing)
     later = replace(score, flows_later=True)
+    predict = _with_atlas(predict, atlas_of(score.model), volume.depth)
     # Runs and not all planes of a volume: the order in which they are wanted stays.
     for _, group in groupby(wanted, lambda index: index // volume.depth):
         planes = list(group)
@@ -139,6 +149,21 @@ def iter_flow(
         for part in (planes[:first], planes[first:]):
             if part:
                 yield from flow.iter_planes(part)
+
+
+def _with_atlas(predict: Predict, atlas: Atlas | None, depth: int) -> Predict:
+    """Let an atlas of volumes of so many slices have its say in each plane."""
+    if atlas is None:
+        return predict
+
+    def placed(step: Any) -> Iterator[Any]:
+        if isinstance(step, PlaneResult):
+            maps = atlas.apply(step.probabilities, step.index % depth, depth)
+            labels = maps.argmax(0).astype(step.labels.dtype)
+            step = PlaneResult(step.index, labels, maps)
+        yield step
+
+    return lambda *asked: relay(predict(*asked), placed)
 
 
 def find_marks(

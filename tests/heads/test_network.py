@@ -1,5 +1,8 @@
 """Perceptrons of a probe: what they learn from, and with which chance."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from napari_segdino.heads.probe.basis import Basis
@@ -72,3 +75,30 @@ def test_it_learns_where_gradients_are_off_and_says_how_far_it_is():
     found = probe.probabilities(torch.tensor([[-1.0], [1.0]]))
     assert found.argmax(1).tolist() == [0, 1]
     assert not probe.hidden.requires_grad
+
+
+def in_tile(values, codes, level, borders=(0, 1, 0, 1)):
+    """A tile whose vectors all lie higher by a level."""
+    one = sample([v + level for v in values], codes, [1.0] * len(codes))
+    place = torch.tensor([0, 1, *borders], dtype=torch.float32)
+    return replace(one, place=place)
+
+
+def test_what_lies_higher_as_a_whole_is_told_apart_all_the_same():
+    one = in_tile([-1.0, 1.0], [1, 2], level=0)
+    how = PLAIN, torch.tensor([True, True]), 0, STEPS, True
+    probe = drive(iter_fit_network([one], *how))
+    shifted = torch.tensor([[4.0], [6.0]])
+    found = probe.on("", shifted.mean(0)).probabilities(shifted)
+    assert found.argmax(1).tolist() == [0, 1]
+    same = probe.on("", torch.zeros(1)).probabilities(shifted - 5)
+    assert torch.allclose(found, same, atol=1e-5)
+
+
+@pytest.mark.parametrize("borders", [(0, 0.5, 0, 1), None])
+def test_parts_of_planes_are_read_as_they_are(borders):
+    one = in_tile([-1.0, 1.0], [1, 2], 0, borders or (0, 1, 0, 1))
+    one = one if borders else replace(one, place=None)
+    probe = trained(one, [True, True])
+    assert not probe.centring.any()
+    assert probe.on("", torch.ones(1)) is probe

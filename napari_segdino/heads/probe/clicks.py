@@ -54,13 +54,15 @@ class ClickedGroups:
         """What makes vectors of features."""
         return self.groups.basis
 
-    def on(self, tile: str) -> ClickedGroups:
+    def on(self, tile: str, mean: torch.Tensor | None = None) -> ClickedGroups:
         """Return the groups for a tile, the same for all.
 
         Parameters
         ----------
         tile : str
             Its key.
+        mean : torch.Tensor, shape (J,), optional
+            Not used.
         """
         return self
 

@@ -91,7 +91,8 @@ def iter_fit_probe(
         raise InputError(ONE_CLASS)
     one_image = len(set(_images(samples))) == 1
     if count_masks(samples) >= (NETWORK_FROM_SLICES if one_image else NETWORK_FROM):
-        return (yield from iter_fit_network(listed, basis, present, seed, steps))
+        how = basis, present, seed, steps, one_image
+        return (yield from iter_fit_network(listed, *how))
     yield Progress(0, 1, "Training")
     return fit_kernel(samples, basis, present, previous)
 

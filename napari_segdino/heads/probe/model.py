@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch.nn import functional
 
+from napari_segdino.heads.probe.atlas import Atlas
 from napari_segdino.heads.probe.basis import CHUNK, Basis
 
 TILE_WEIGHT = 0.3
@@ -35,13 +36,15 @@ class VectorModel(Protocol):
     def temperature(self) -> float:
         """Temperature that calibrates the regularised probabilities."""
 
-    def on(self, tile: str) -> VectorModel:
+    def on(self, tile: str, mean: torch.Tensor | None = None) -> VectorModel:
         """Return the model for a tile.
 
         Parameters
         ----------
         tile : str
             Its key.
+        mean : torch.Tensor, shape (J,), optional
+            Of its vectors.
         """
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -90,6 +93,8 @@ class KernelProbe:
     priors : mapping of str to (torch.Tensor of shape (B, 9), float)
         By the key of a tile, boxes that were drawn on it and what part of their prior
         is left; see :func:`napari_segdino.heads.probe.boxes.add_prior`.
+    atlas : Atlas, optional
+        Where in a volume each class usually lies.
     """
 
     basis: Basis
@@ -103,6 +108,7 @@ class KernelProbe:
     previous: KernelProbe | None = None
     images: tuple[int, ...] = ()
     priors: Mapping[str, tuple[torch.Tensor, float]] = field(default_factory=dict)
+    atlas: Atlas | None = None
 
     @property
     def n_classes(self) -> int:
@@ -116,13 +122,15 @@ class KernelProbe:
             return LOWEST_TEMPERATURE
         return max(LOWEST_TEMPERATURE, ONE_STROKE_TEMPERATURE / self.strokes)
 
-    def on(self, tile: str) -> KernelProbe:
+    def on(self, tile: str, mean: torch.Tensor | None = None) -> KernelProbe:
         """Return the probe for a tile: what was marked on its image weighs more there.
 
         Parameters
         ----------
         tile : str
             Its key.
+        mean : torch.Tensor, shape (J,), optional
+            Not used.
         """
         if tile not in self.tiles:
             return self
@@ -188,6 +196,10 @@ class NetworkProbe:
         First layer of each of E members.
     output, output_bias : torch.Tensor, shapes (E, H, K) and (E, 1, K)
         Second layer; minus infinity for classes without marks.
+    centring : torch.Tensor, shape (E,)
+        Part of a tile's mean vector that each member takes off its vectors.
+    atlas : Atlas, optional
+        Where in a volume each class usually lies.
     """
 
     basis: Basis
@@ -195,6 +207,8 @@ class NetworkProbe:
     hidden_bias: torch.Tensor
     output: torch.Tensor
     output_bias: torch.Tensor
+    centring: torch.Tensor
+    atlas: Atlas | None = None
 
     temperature: ClassVar[float] = 1.0
 
@@ -203,15 +217,21 @@ class NetworkProbe:
         """Classes with background."""
         return self.output.shape[-1]
 
-    def on(self, tile: str) -> NetworkProbe:
-        """Return the probe for a tile, the same for all.
+    def on(self, tile: str, mean: torch.Tensor | None = None) -> NetworkProbe:
+        """Return the probe for a tile with its mean taken off where members do so.
 
         Parameters
         ----------
         tile : str
             Its key.
+        mean : torch.Tensor, shape (J,), optional
+            Of its vectors; None takes nothing off.
         """
-        return self
+        if mean is None or not self.centring.any():
+            return self
+        # Taking a mean off the vectors is taking what it gives off the bias.
+        shift = self.centring[:, None, None] * (mean @ self.hidden)[:, None]
+        return replace(self, hidden_bias=self.hidden_bias - shift)
 
     def probabilities(self, vectors: torch.Tensor) -> torch.Tensor:
         """Classify vectors; see :meth:`KernelProbe.probabilities`."""

@@ -138,6 +138,7 @@ class ProbeHead(Head):
         previous: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
         """See :func:`napari_segdino.heads.probe.fit.iter_fit_probe`."""
+        from napari_segdino.heads.probe.atlas import make_atlas
         from napari_segdino.heads.probe.boxes import add_given, is_given, with_boxes
         from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
         from napari_segdino.heads.probe.weak import (
@@ -169,6 +170,9 @@ class ProbeHead(Head):
                 marked = add_background(marked, basis, n_classes, behind)
         how = marked, n_classes, basis, seed, self._steps, corrected
         probe = yield from iter_fit_probe(*how)
+        probe = dataclasses.replace(
+            probe, atlas=make_atlas(samples.values(), n_classes)
+        )
         return with_boxes(probe, {} if whole else samples)
 
     def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
@@ -204,7 +208,7 @@ class ProbeHead(Head):
         else:
             # Rounded as those that are stored: a folder gets the masks of the window.
             vectors = model.basis.vectors(grid).half().float()
-        found = model.on(grid.key).probabilities(vectors)
+        found = model.on(grid.key, vectors.mean(0)).probabilities(vectors)
         priors = getattr(model, "priors", {})
         if grid.key in priors:
             found = add_prior(found, grid, priors[grid.key])
@@ -224,7 +228,8 @@ class ProbeHead(Head):
     ) -> list[float]:
         """See :func:`share_right`."""
         vectors = model.basis.project(sample.features)
-        predicted = model.on(tile).probabilities(vectors).argmax(1) + 1
+        mean = model.basis.project(sample.context).mean(0)
+        predicted = model.on(tile, mean).probabilities(vectors).argmax(1) + 1
         return share_right(predicted.numpy(), sample, strokes)
 
     def to_tensors(
@@ -244,6 +249,7 @@ class ProbeHead(Head):
         self, tensors: Tensors, meta: dict[str, Any]
     ) -> tuple[Probe, dict[str, Sample]]:
         """Undo :meth:`to_tensors`."""
+        from napari_segdino.heads.probe.atlas import make_atlas
         from napari_segdino.heads.probe.boxes import with_boxes
         from napari_segdino.heads.probe.tensors import (
             probe_from_tensors,
@@ -259,7 +265,8 @@ class ProbeHead(Head):
             s.widths.tolist() != widths or not len(s.context) for s in samples.values()
         ):
             raise ValueError("samples are of other features than the probe")
-        return with_boxes(probe, samples), samples
+        atlas = make_atlas(samples.values(), probe.n_classes)
+        return with_boxes(dataclasses.replace(probe, atlas=atlas), samples), samples
 
 
 def _tiles_of_basis(samples: Mapping[str, Sample]) -> dict[str, Sample]:

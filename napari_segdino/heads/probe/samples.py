@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,25 @@ MASK = "mask of "
 """Before the key of a tile: the key of what a mask of another tool leaves."""
 
 
+class Place(NamedTuple):
+    """Where a tile lies in its image.
+
+    Parameters
+    ----------
+    slice, slices : float
+        Number of its slice, and how many lie behind one another: 1 in a picture.
+    top, bottom, left, right : float
+        Its borders, in sides of the slice.
+    """
+
+    slice: float
+    slices: float
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What is stored of one marked tile.
@@ -74,6 +93,8 @@ class Sample:
     boxes : torch.Tensor, shape (B, 9), float32, optional
         Boxes on the tile, where it is of what they left to learn from; see
         :mod:`~napari_segdino.heads.probe.box_prior`.
+    place : torch.Tensor, shape (6,), float32, optional
+        The tile's :class:`Place`. None in files of earlier versions.
     """
 
     marks: torch.Tensor
@@ -86,6 +107,7 @@ class Sample:
     widths: torch.Tensor
     image: torch.Tensor | None = None
     boxes: torch.Tensor | None = None
+    place: torch.Tensor | None = None
 
     @property
     def whole(self) -> bool:
@@ -105,11 +127,14 @@ class Parts:
         What this stroke weighs.
     image : int
         Number of the image.
+    place : Place, optional
+        Where the tile lies, if that is known.
     """
 
     counts: NDArray[np.float64]
     weights: NDArray[np.float64]
     image: int
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +271,11 @@ def take_sample(
     picked = pick_from_mask(marks, seed) if whole else pick_from_strokes(marks)
     blocks = read_pixels(grid, picked.pixels)
     weights = torch.from_numpy(picked.weights)
-    counts, image = torch.ones_like(weights), None
+    counts, image, place = torch.ones_like(weights), None, None
     if parts is not None:
         image = torch.tensor(parts.image)
+        if parts.place is not None:
+            place = torch.tensor(parts.place, dtype=torch.float32)
         counts *= torch.from_numpy(parts.counts.ravel()[picked.pixels])
         weights *= torch.from_numpy(parts.weights.ravel()[picked.pixels])
     return Sample(
@@ -263,6 +290,7 @@ def take_sample(
         _context(grid, seed) if previous is None else previous.context,
         torch.tensor([b.shape[1] for b in blocks]),
         image,
+        place=place,
     )
 
 

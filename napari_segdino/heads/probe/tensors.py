@@ -13,10 +13,11 @@ import torch
 from napari_segdino.features.local import COLOUR_FEATURES, COUNT
 from napari_segdino.heads.base import Tensors
 from napari_segdino.heads.filed import check_count, checked
+from napari_segdino.heads.probe.atlas import check_place
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.box_prior import check_table
 from napari_segdino.heads.probe.model import KernelProbe, NetworkProbe, Probe
-from napari_segdino.heads.probe.samples import Sample
+from napari_segdino.heads.probe.samples import Place, Sample
 from napari_segdino.schema import check_types
 
 # Names in files are those of the first version, whatever fields are called now.
@@ -45,6 +46,7 @@ LAYOUT: dict[str, tuple[torch.dtype, str]] = {
     "hidden_bias": (torch.float32, "e1h"),
     "output": (torch.float32, "ehk"),
     "output_bias": (torch.float32, "e1k"),
+    "centring": (torch.float32, "e"),
 }
 """Types and axes of a probe's tensors; one letter, one length."""
 
@@ -59,13 +61,14 @@ SAMPLE_LAYOUT: dict[str, tuple[torch.dtype, str]] = {
     "widths": (torch.int64, "b"),
     "image": (torch.int64, ""),
     "boxes": (torch.float32, "ae"),
+    "place": (torch.float32, "p"),
 }
 """The same of a :class:`Sample`."""
 
 TILE_SHAPE = re.compile(r"\(\d+, '[0-9a-f]+', \((\d+), (\d+), \d+\), ")
 """How a key begins, see :meth:`Extractor.key`."""
 
-LATER = ("parts", "image", "boxes")
+LATER = ("parts", "image", "boxes", "place")
 """Fields of a sample that files of earlier versions lack."""
 
 META = {
@@ -77,7 +80,7 @@ META = {
     "before": dict[str, Any],
 }
 
-NOT_TENSORS = ("basis", "tiles", "images", "strokes", "previous", "priors")
+NOT_TENSORS = ("basis", "tiles", "images", "strokes", "previous", "priors", "atlas")
 """Fields of a probe that are filed apart."""
 
 
@@ -135,6 +138,10 @@ def probe_from_tensors(tensors: Tensors, meta: dict[str, Any]) -> Probe:
     kind = KINDS[meta["kind"]]
     sizes = {"j": width, "1": 1}
     values: dict[str, Any] = {}
+    if kind is NetworkProbe and _filed("centring") not in tensors:
+        # Earlier files have members that take nothing off.
+        members = len(tensors[_filed("hidden")])
+        tensors = tensors | {_filed("centring"): torch.zeros(members)}
     for name in _tensors_of(kind):
         found = tensors[_filed(name)]
         # Classes without marks have a bias of minus infinity, the only number that may
@@ -254,6 +261,8 @@ def samples_from_tensors(
             raise ValueError(f"marks of {n_classes} classes go up to {marks}")
         if sample.boxes is not None:
             check_table(sample.boxes)
+        if sample.place is not None:
+            check_place(Place(*sample.place.tolist()))
         samples[key] = sample
     return samples
 

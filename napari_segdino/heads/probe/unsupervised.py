@@ -75,13 +75,15 @@ class Groups:
 
     temperature: ClassVar[float] = 1.0
 
-    def on(self, tile: str) -> Groups:
+    def on(self, tile: str, mean: torch.Tensor | None = None) -> Groups:
         """Return the groups for a tile, the same for all.
 
         Parameters
         ----------
         tile : str
             Its key.
+        mean : torch.Tensor, shape (J,), optional
+            Not used.
         """
         return self
 
