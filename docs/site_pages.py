@@ -21,6 +21,7 @@ PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 _FOREIGN = re.compile(r"<(?:script|img|link rel=.stylesheet)[^>]+https?:[^>]*")
+_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>(?:~[\w.]*\.)?")
 _SHOWN = (".md", ".png", ".webp")
 
 
@@ -54,8 +55,9 @@ def on_page_markdown(text: str, page: Page, config: MkDocsConfig, files: Files) 
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Refuse a page that makes a reader's browser fetch something from elsewhere."""
+    """Refuse what a reader's browser would fetch from elsewhere; tidy docstrings."""
     foreign = _FOREIGN.findall(output)
     if foreign:
         raise PluginError(f"{page.file.src_uri} loads from elsewhere: {foreign}")
-    return output
+    # Docstrings name what they refer to as Sphinx does.
+    return _ROLE.sub("<code>", output)
