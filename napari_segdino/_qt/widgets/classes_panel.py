@@ -170,6 +170,7 @@ class ClassesPanel(QWidget):  # type: ignore[misc]
     def _rebuild(self) -> None:
         for row in self.rows:
             self._rows.removeWidget(row)
+            row.hide()
             # Not at once: its own signal may have brought us here.
             row.deleteLater()
         background = LabelClass(0, "Background", BACKGROUND_COLOR)

@@ -217,7 +217,7 @@ MOST = 1e12
 
 STALE = "#d9a441"
 
-NONE_YET = "Objects of the mask, with their sizes and intensities."
+NONE_YET = "Press Find objects: each is numbered, measured and listed here."
 
 
 class ObjectsPanel(QWidget):  # type: ignore[misc]

@@ -317,10 +317,10 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         if not self._busy and not self._ended:
             self.time.setText("")
         self._ended = False
-        color = "#d9534f" if failed else ACCENT
+        color, tint = ("#d9534f", 200) if failed else (ACCENT, 127)
         self.setStyleSheet(
             f"StatusPanel {{ border-left: 3px solid {color}; "
-            "background: rgba(127, 127, 127, 30); }"
+            f"background: rgba({tint}, 100, 100, 30); }}"
         )
 
     def offer(self, text: str, act: Callable[[], None]) -> None:
