@@ -259,6 +259,7 @@ class FilePanel(QWidget):  # type: ignore[misc]
 
 MARGIN = 6
 """Pixels above and below the sentence."""
+FAILED = "#d9534f"
 
 
 class StatusPanel(QFrame):  # type: ignore[misc]
@@ -317,10 +318,10 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         if not self._busy and not self._ended:
             self.time.setText("")
         self._ended = False
-        color, tint = ("#d9534f", 200) if failed else (ACCENT, 127)
+        color, tint = (FAILED, "217, 83, 79") if failed else (ACCENT, "127, 127, 127")
         self.setStyleSheet(
             f"StatusPanel {{ border-left: 3px solid {color}; "
-            f"background: rgba({tint}, 100, 100, 30); }}"
+            f"background: rgba({tint}, 30); }}"
         )
 
     def offer(self, text: str, act: Callable[[], None]) -> None:
