@@ -96,10 +96,12 @@ def retrain(viewer: Any, dock: Any, name: str) -> None:
 
 
 LARGE = "cell", "retina", "tissue"
-SMALL = sorted({*SAMPLES} - {*LARGE})
+PLANES = sorted({*SAMPLES} - {"mri", *LARGE})
 
 
-@pytest.mark.parametrize("names", [SMALL, pytest.param(LARGE, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "names", [PLANES, ["mri"], pytest.param(LARGE, marks=pytest.mark.long)]
+)
 def test_one_click_on_retrain(viewer: Any, names: Sequence[str]) -> None:
     dock = open_dock(viewer)
     for name in names:
