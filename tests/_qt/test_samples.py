@@ -95,7 +95,7 @@ def retrain(viewer: Any, dock: Any, name: str) -> None:
     assert order.index(mine.mask) < order.index(mine.marks)
 
 
-LARGE = "cell", "retina", "tissue"
+LARGE = "cell", "coins", "retina", "tissue"
 PLANES = sorted({*SAMPLES} - {"mri", *LARGE})
 
 
