@@ -85,6 +85,9 @@ class Work:
         Those of the session.
     one_by_one : tuple of int
         Planes that were drawn each for itself; empty where all were drawn together.
+    first : int, optional
+        Plane that was on screen when all were drawn: it did not wait for the others,
+        and is drawn without what they say.
     from_clicks : bool
         The mask was drawn after clicks, with nothing learned.
     suffix : str
@@ -99,6 +102,7 @@ class Work:
     segmenter: Any
     classes: tuple[LabelClass, ...]
     one_by_one: tuple[int, ...] = ()
+    first: int | None = None
     from_clicks: bool = False
     suffix: str = ".tif"
     commands: tuple[tuple[str, ...], ...] = ()
@@ -244,8 +248,11 @@ def _iter_draw(work: Work) -> Steps[NDArray[Any]]:
         how["marks"] = image.marks
     else:
         how["n_classes"] = work.n_groups
-    alone: list[list[int] | None] = [[plane] for plane in work.one_by_one]
-    for only in alone or [None]:
+    calls: list[list[int] | None] = [[plane] for plane in work.one_by_one]
+    if not calls and (first := work.first) is not None:
+        order = sorted(range(len(planes)), key=lambda plane: abs(plane - first))
+        calls, how["centre"] = [order], (0, 0)
+    for only in calls or [None]:
         for step in getattr(work.segmenter, work.method)(array, planes=only, **how):
             if isinstance(step, PlaneResult):
                 planes[step.index] = step.labels

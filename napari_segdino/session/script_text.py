@@ -211,7 +211,8 @@ def _drawing(work: Work, one: ScriptInput, path: Path) -> list[str]:
 
 def _planes(work: Work, one: ScriptInput) -> list[str]:
     """Return the lines that draw the mask."""
-    if work.segmenter.is_fitted and not work.one_by_one:
+    together = not work.one_by_one and work.first is None
+    if work.segmenter.is_fitted and together:
         return [f"labels = segmenter.predict(scan.data, {_how(one)})"]
     how = f"axes={literal(one.axes)}"
     call = f"segmenter.{work.method}(scan.data, "
@@ -230,6 +231,11 @@ def _planes(work: Work, one: ScriptInput) -> list[str]:
         lines.append("# Each for itself, as in the window: neighbours were not drawn.")
         lines.append(f"for plane in {list(work.one_by_one)}:")
         indent, how = "    ", f"{how}, planes=[plane]"
+    elif work.first is not None:
+        count, away = len(work.image.planes), f"abs(plane - {work.first})"
+        lines.append("# What was on screen first, without waiting for the others.")
+        lines.append(f"order = sorted(range({count}), key=lambda plane: {away})")
+        how += ", planes=order, centre=(0, 0)"
     return [
         *lines,
         f"{indent}for step in {call}{how}):",

@@ -139,7 +139,7 @@ def test_slices_of_a_volume_without_a_file(session: Any, plane: Any) -> None:
     dock.classes.pick(0)
     stroke(viewer, mask, [(8, 10), (8, 80)])
     dock.classes.pick(1)
-    stroke(viewer, mask, [(26, 20), (26, 30)])
+    stroke(viewer, mask, [(45, 20), (45, 30)])
     press(dock, dock.actions.retrain)
     viewer.dims.set_point(0, 2)
     press(dock, dock.actions.segment)
@@ -148,6 +148,11 @@ def test_slices_of_a_volume_without_a_file(session: Any, plane: Any) -> None:
     np.testing.assert_array_equal(left["labels"], mask.data)
     assert mask.data[2].any()
     assert not mask.data[0].any()
+    dock.session.change(whole_volume=True)
+    press(dock, dock.actions.segment)
+    exec(copy(dock), left)
+    np.testing.assert_array_equal(left["labels"], mask.data)
+    assert mask.data[0].any()
 
 
 def test_without_a_mask_it_is_refused(session: Any, plane: Any, tmp_path: Path) -> None:

@@ -100,6 +100,15 @@ def test_a_volume_drawn_as_a_whole(
     assert (other != mask).mean() < 0.05
 
 
+def test_a_volume_of_which_one_slice_was_on_screen(
+    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+) -> None:
+    mask = apply_marks(draw(taught, volume, [2, 1, 0], centre=(9.0, 9.0)), marks)
+    script, left = run(tmp_path, work(taught, volume, marks, mask, first=2))
+    np.testing.assert_array_equal(left["labels"], mask)
+    assert script.differs == 0
+
+
 def test_slices_drawn_one_by_one(
     taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:

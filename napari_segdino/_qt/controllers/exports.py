@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
 
 from napari_segdino._qt.layers.files import origin, proposed_suffix
 from napari_segdino._qt.layers.image_layers import title, voxel_spacing
+from napari_segdino._qt.messages import SWITCH
 from napari_segdino._qt.widgets.dialogs import ask_export_mask, ask_save_script
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.session.learning import fits
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino.session.script import Script, ScriptImage, Work
+
+DRAWING = ("Click", "Retrain", "Segment", SWITCH)
+"""Jobs that draw all planes that are wanted."""
 
 
 class Exports(QWidget):  # type: ignore[misc]
@@ -46,8 +50,10 @@ class Exports(QWidget):  # type: ignore[misc]
         self._controller, self._current = controller, current
         self._commands = commands
         self._wanted: tuple[Annotation, Path] | None = None
-        # Images whose mask was drawn after clicks, by their ids.
-        self._from_clicks: set[object] = set()
+        # By the ids of images: whether the mask was drawn after clicks with nothing
+        # learned, and which plane was on screen when it was drawn last.
+        self._from_clicks: dict[object, bool] = {}
+        self._first: dict[object, int] = {}
         self.mask = QPushButton("Export mask...")
         self.script = QPushButton("Copy as script...")
         self.mask.setToolTip("Save the mask: TIFF, or the scan's own format")
@@ -93,12 +99,13 @@ class Exports(QWidget):  # type: ignore[misc]
 
     def _on_started(self, job: str) -> None:
         annotation = self._current()
-        if annotation is not None and job in ("Click", "Segment"):
-            keep = {
-                "Click": self._from_clicks.add,
-                "Segment": self._from_clicks.discard,
-            }
-            keep[job](annotation.key)
+        if annotation is None or job not in DRAWING:
+            return
+        self._from_clicks[annotation.key] = job == "Click"
+        if len(annotation.planes) > 1 and annotation.centre() is not None:
+            self._first[annotation.key] = annotation.shown()
+        else:
+            self._first.pop(annotation.key, None)
 
     def _on_settled(self, annotation: Annotation) -> None:
         if self._wanted is None or self._wanted[0] is not annotation:
@@ -133,6 +140,7 @@ class Exports(QWidget):  # type: ignore[misc]
 
         session = self._controller.session
         segmenter = session.snapshot()
+        alone = _drawn_one_by_one(annotation, session.settings.whole_volume)
         others = [
             _as_input(other)
             for other in self._controller.annotations
@@ -146,8 +154,9 @@ class Exports(QWidget):  # type: ignore[misc]
             annotation.mask.data.copy(),
             segmenter,
             session.classes,
-            _drawn_one_by_one(annotation, session.settings.whole_volume),
-            annotation.key in self._from_clicks,
+            alone,
+            None if alone else self._first.get(annotation.key),
+            self._from_clicks.get(annotation.key, False),
             proposed_suffix(annotation.mask),
             self._commands(),
         )
