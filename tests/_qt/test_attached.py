@@ -47,29 +47,22 @@ def full(shown: Any) -> Any:
     return shown
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("scale", (0.5, 0.25)),
-        ("translate", (7, -3)),
-        ("rotate", 30),
-        ("shear", [0.5]),
-        ("affine", [[0, 1, 4], [-1, 0, 5], [0, 0, 1]]),
-    ],
-)
-def test_they_lie_on_the_image_when_it_is_moved(
-    full: Any, name: str, value: Any
-) -> None:
+def test_they_lie_on_the_image_when_it_is_moved(full: Any) -> None:
     image = full.viewer.layers["scan"]
-    before = corners(image)
-    setattr(image, name, value)
-    assert not np.allclose(corners(image), before)
-    for layer in full.viewer.layers:
-        np.testing.assert_allclose(corners(layer), corners(image), err_msg=layer.name)
-
-
-def test_units_and_axes_go_with_it(full: Any) -> None:
-    image = full.viewer.layers["scan"]
+    for name, value in {
+        "scale": (0.5, 0.25),
+        "translate": (7, -3),
+        "rotate": 30,
+        "shear": [0.5],
+        "affine": [[0, 1, 4], [-1, 0, 5], [0, 0, 1]],
+    }.items():
+        before = corners(image)
+        setattr(image, name, value)
+        assert not np.allclose(corners(image), before), name
+        for layer in full.viewer.layers:
+            np.testing.assert_allclose(
+                corners(layer), corners(image), err_msg=f"{name} of {layer.name}"
+            )
     image.units = ("mm", "mm")
     image.axis_labels = ("y", "x")
     for layer in full.viewer.layers:

@@ -239,6 +239,16 @@ def test_a_stroke_is_told_with_what_it_passed(tracked: Any) -> None:
     assert passed[4:7, 4:10].all() and not passed[:4].any() and not passed[7:].any()
 
 
+def test_each_of_two_strokes_counts_where_the_window_is_busy(tracked: Any) -> None:
+    drag(tracked.mask, (2, 4), (2, 9))
+    drag(tracked.mask, (9, 4), (9, 9))
+    QTest.qWait(20)
+    assert [x for x in tracked.told if isinstance(x, str)] == ["pressed", "released"] * 2
+    first, second = (where for _, where in tracked.told[1::3])
+    assert first[2, 4:10].all() and not first[6:].any()
+    assert second[9, 4:10].all() and not second[:6].any()
+
+
 def test_the_eraser_says_background_where_there_was_none(tracked: Any) -> None:
     tracked.mask.mode = "erase"
     drag(tracked.mask, (5, 4))

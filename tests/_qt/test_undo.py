@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Labels
 from qtpy.QtCore import Qt
@@ -233,6 +233,7 @@ moves = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(moves)
 def test_steps_in_another_order_undo_and_redo_all(todo: list[Any]) -> None:
     history = History()

@@ -117,6 +117,10 @@ class StrokeTracker(QObject):  # type: ignore[misc]
 
     def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
         """Remember where a stroke passed; runs before napari's own painting."""
+        if self._end.isActive():
+            # A busy window is told of a press right after the release before it.
+            self._end.stop()
+            self._after_stroke()
         self.pressed.emit()
         self.stroking = True
         start = layer.world_to_data(event.position)
