@@ -48,14 +48,10 @@ def test_a_drag_draws_what_is_in_the_box(boxer: Any, plane: Any) -> None:
     assert boxer.viewer.scene.camera.center == camera, "the view stays"
     assert mask.mode == "pan_zoom", "ready for the next box"
     assert boxer.dock.session.is_fitted
-
-
-def test_undo_takes_the_mask_and_what_was_learned_back(boxer: Any) -> None:
-    drag(boxer, CORNERS)
     press_key(Qt.Key.Key_Z, CTRL)
     boxer.rest()
-    assert not boxer.annotation.mask.data.any()
-    assert not boxer.dock.session.is_fitted
+    assert not mask.data.any()
+    assert not boxer.dock.session.is_fitted, "what was learned is taken back too"
 
 
 def test_outside_the_box_the_mask_stays(boxer: Any, plane: Any) -> None:
@@ -73,18 +69,18 @@ def test_outside_the_box_the_mask_stays(boxer: Any, plane: Any) -> None:
     np.testing.assert_array_equal(mask.data[7:44, 7:44], first[7:44, 7:44])
 
 
-def test_a_box_of_background_is_refused(boxer: Any) -> None:
+def test_what_is_no_box_of_an_object_draws_nothing(boxer: Any) -> None:
+    drag(boxer, [(25, 25)])
+    assert boxer.segmenter.calls == [], "a click"
+    drag(boxer, [(-9, -9), (-6, -6), (-3, -3)])
+    assert not boxer.annotation.mask.data.any()
+    assert "must hold at least a pixel of the image" in boxer.status
+    boxer.segmenter.calls.clear()
     press_key(Qt.Key.Key_0, ALT)
     assert boxer.dock.tools.box.isChecked(), "the tool stays in the hand"
     drag(boxer, CORNERS)
     assert boxer.segmenter.calls == []
     assert boxer.status == "Pick a class first: a box is drawn around an object."
-
-
-def test_a_box_beside_the_image_is_refused(boxer: Any) -> None:
-    drag(boxer, [(-9, -9), (-6, -6), (-3, -3)])
-    assert not boxer.annotation.mask.data.any()
-    assert "must hold at least a pixel of the image" in boxer.status
 
 
 def test_a_box_across_the_slices_is_refused(
@@ -101,11 +97,6 @@ def test_a_box_across_the_slices_is_refused(
     drag(user, [(6, 6), (20, 20), (30, 44)])
     assert user.status.startswith("A box is drawn on a slice")
     assert user.segmenter.calls == []
-
-
-def test_a_click_is_no_box(boxer: Any) -> None:
-    drag(boxer, [(25, 25)])
-    assert boxer.segmenter.calls == []
 
 
 def test_one_tool_at_a_time(boxer: Any) -> None:

@@ -52,7 +52,7 @@ def rest(dock: Any) -> None:
     for _ in range(6000):
         working = dock.status.label.text().endswith("working...")
         if not (working or dock.controller.busy):
-            QTest.qWait(200)
+            QTest.qWait(50)
             return
         QTest.qWait(10)
     raise AssertionError(f"waited in vain: {dock.status.label.text()}")

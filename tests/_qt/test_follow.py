@@ -177,7 +177,7 @@ def test_not_before_a_model_is_there(user: Any, volume: np.ndarray) -> None:
     assert user.segmenter.calls == []
 
 
-def test_a_mask_from_elsewhere_is_left_alone(scan: Any) -> None:
+def test_a_mask_from_elsewhere_and_a_copy_are_left_alone(scan: Any) -> None:
     scan.annotation.mask.data[4, 5:9, 5:9] = 1
     scan.annotation.marks.data[4] = 0
     before = np.array(scan.annotation.mask.data[4])
@@ -188,16 +188,13 @@ def test_a_mask_from_elsewhere_is_left_alone(scan: Any) -> None:
     calm(scan)
     assert scan.segmenter.calls == []
     np.testing.assert_array_equal(scan.annotation.mask.data[4], before)
-
-
-def test_a_copy_is_left_alone(scan: Any) -> None:
+    go(scan, 2)
     press_key(Qt.Key.Key_C, SHIFT)
     scan.rest()
     assert scan.annotation.shown() == 3
     calm(scan)
-    np.testing.assert_array_equal(
-        scan.annotation.mask.data[3], scan.annotation.mask.data[2]
-    )
+    mask = scan.annotation.mask.data
+    np.testing.assert_array_equal(mask[3], mask[2])
     assert scan.segmenter.calls == []
 
 

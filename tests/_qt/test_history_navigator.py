@@ -64,17 +64,12 @@ def check(user: Any, number: int) -> None:
     assert getattr(user.segmenter, "model_", None) is model
 
 
-def test_the_rounds_differ(shown: Any) -> None:
-    masks, models = zip(*shown.states, strict=True)
-    assert (masks[0] != masks[1]).any()
-    assert (masks[1] != masks[2]).any()
-    assert (shown.corrected != masks[2]).any()
-    assert models[0] is None
-    assert models[1] is not None
-    assert models[1] is not models[2]
-
-
 def test_ctrl_z_takes_the_probe_back_with_the_mask(shown: Any) -> None:
+    masks, models = zip(*shown.states, strict=True)
+    assert (masks[0] != masks[1]).any() and (masks[1] != masks[2]).any()
+    assert (shown.corrected != masks[2]).any(), "what follows tells rounds apart"
+    assert models[0] is None
+    assert models[1] is not None and models[1] is not models[2]
     press_key(Qt.Key.Key_Z, CTRL)
     np.testing.assert_array_equal(shown.annotation.mask.data, shown.corrected)
     assert shown.segmenter.model_ is shown.states[1][1]
