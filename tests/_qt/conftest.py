@@ -131,8 +131,10 @@ class User:
         """Wait until nothing is going on."""
         QTest.qWait(30)
         self.wait(lambda: not self.dock.controller.busy)
-        # The job is over, its last plane may not be drawn yet.
+        # The job is over, its last plane may not be drawn yet; copies are no job.
         self.wait(lambda: not self.status.endswith("working..."))
+        annotations = self.dock.controller.annotations
+        self.wait(lambda: not any(a.writer._timer.isActive() for a in annotations))
         QTest.qWait(30)
 
     def segment(self) -> None:
