@@ -16,7 +16,7 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 \
   libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libglib2.0-0
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24"
 
-WINDOW_SUITES := test-pyqt5-e-p test-pyqt5-q-z test-pyqt5-a-d test-pyqt6 test-pyside6
+WINDOW_SUITES := test-pyqt5-g-p test-pyqt5-a-f test-pyqt5-q-z test-pyqt6 test-pyside6
 # The longest first, so that neither of two cores is left with much at the end.
 SUITES := test-core $(WINDOW_SUITES) docs lint
 
