@@ -16,6 +16,9 @@ CHUNK = 8192
 STORED_BYTES = 384 << 20
 """Bytes of the vectors that are stored: 100 planes of 256 x 256 pixels, and more."""
 
+FEW_BYTES = STORED_BYTES // 8
+"""The same of a volume whose vectors do not fit."""
+
 
 def gather(grid: FeatureGrid, y: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
     """Read features at positions, bilinearly between cells.
@@ -180,11 +183,16 @@ class Basis:
 
 
 class VectorStore:
-    """Vectors of the last tiles, at most `STORED_BYTES`, for one basis at a time."""
+    """Vectors of the last tiles, at most `STORED_BYTES`, for one basis at a time.
+
+    Tiles come by in the order of their volume. Where not all fit, each would be gone
+    before it comes by again: from then on only the last few are kept.
+    """
 
     def __init__(self) -> None:
         self._basis: Basis | None = None
         self._stored: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._limit = STORED_BYTES
 
     def vectors(self, basis: Basis, grid: FeatureGrid) -> torch.Tensor:
         """Vectors of a tile, made anew when the basis is another.
@@ -202,7 +210,7 @@ class VectorStore:
         """
         if basis is not self._basis:
             self._stored.clear()
-            self._basis = basis
+            self._basis, self._limit = basis, STORED_BYTES
         if grid.key not in self._stored:
             # Features have half precision as well: no mask changes by it.
             self._stored[grid.key] = basis.vectors(grid).half()
@@ -210,6 +218,7 @@ class VectorStore:
         found = self._stored[grid.key]
         # Tiles of one image are of about one size: counting them is near enough. The
         # last one stays, however large.
-        while len(self._stored) * found.nbytes > STORED_BYTES and len(self._stored) > 1:
+        while len(self._stored) * found.nbytes > self._limit and len(self._stored) > 1:
+            self._limit = FEW_BYTES
             self._stored.popitem(last=False)
         return found.float()
