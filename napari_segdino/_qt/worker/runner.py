@@ -9,6 +9,7 @@ of superqt, ``_gen``; a test fails loudly if that goes.
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -27,8 +28,9 @@ from napari_segdino.encoders.weights import Source
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.preload import preload
 
-BAR_INTERVAL = 0.1
-"""Seconds between two updates of napari's own progress bar."""
+BAR_AFTER, REPORT_EVERY = 500, 100
+"""Milliseconds until a job has a bar of napari's, and between two reports of how far it
+is: the window draws itself anew for each, which takes longer than a short refit."""
 
 
 class TaskWorker(GeneratorWorker):  # type: ignore[misc]
@@ -155,7 +157,11 @@ class TaskRunner(QObject):  # type: ignore[misc]
         self._next: Job | None = None
         self._background = False
         self._bar: TaskProgress | None = None
-        self._bar_at = 0.0
+        self._latest: Progress | None = None
+        self._launched_at = 0.0
+        self._reporter = QTimer(self)
+        self._reporter.setSingleShot(True)
+        self._reporter.timeout.connect(self._report)
 
     @property
     def busy(self) -> bool:
@@ -220,8 +226,7 @@ class TaskRunner(QObject):  # type: ignore[misc]
         worker.returned.connect(partial(self._on_returned, mine))
         worker.errored.connect(partial(self._on_errored, mine))
         worker.finished.connect(self._on_finished)
-        if not job.background:
-            self._bar = TaskProgress(total=0, desc=job.title, on_cancel=self.cancel)
+        self._launched_at = time.monotonic()
         worker.start()
         if not job.background:
             self.started.emit(job.title)
@@ -245,10 +250,9 @@ class TaskRunner(QObject):  # type: ignore[misc]
         if generation != self.generation or job is None:
             return
         if isinstance(step, Progress):
-            if job.background:
-                return
-            self.progressed.emit(step)
-            self._show_bar(step)
+            self._latest = step
+            if not job.background and not self._reporter.isActive():
+                self._reporter.start(REPORT_EVERY)
         elif job.on_step is not None:
             job.on_step(step)
 
@@ -284,17 +288,26 @@ class TaskRunner(QObject):  # type: ignore[misc]
     def _end(self, cancelled: bool) -> None:
         job, self._job = self._job, None
         bar, self._bar = self._bar, None
+        self._reporter.stop()
+        self._latest = None
         if bar is not None:
             bar.close()
         if job is not None and job.on_end is not None:
             job.on_end(cancelled)
 
-    def _show_bar(self, step: Progress) -> None:
-        """Update napari's bar, not too often: it runs the event loop each time."""
-        now = time.monotonic()
-        if self._bar is None or now - self._bar_at < BAR_INTERVAL:
+    def _report(self) -> None:
+        """Say how far the job is, and show napari's bar."""
+        step, job = self._latest, self._job
+        if step is None or job is None:
             return
-        self._bar_at = now
+        self.progressed.emit(step)
+        if self._bar is None:
+            missing = BAR_AFTER - 1000 * (time.monotonic() - self._launched_at)
+            if missing > 0:
+                # Nothing may come for a while, as when weights are loaded.
+                self._reporter.start(math.ceil(min(missing, REPORT_EVERY)))
+                return
+            self._bar = TaskProgress(total=0, desc=job.title, on_cancel=self.cancel)
         bar = self._bar
         if bar.total != step.total:
             bar.total = step.total
