@@ -288,3 +288,17 @@ def test_marks_of_one_series_do_not_go_to_another(
     entry = ImageEntry("T1", plane.shape, path=str(tmp_path), series="1.5")
     assert find_image(user.viewer, entry) is image
     assert find_image(user.viewer, replace(entry, series="1.6")) is None
+
+
+def test_an_image_picked_while_layers_are_made_gets_its_own(
+    make_user: Any, plane: Any
+) -> None:
+    user = make_user(show=True)
+    first = user.viewer.add_image(plane, name="first")
+    user.wait(lambda: user.annotation is not None)
+    # The last step of the first image's layers is still to come.
+    second = user.viewer.add_image(plane[:50], name="second")
+    user.dock.inputs.image.setValue(second)
+    annotations = user.dock.controller.annotations
+    user.wait(lambda: annotations.get(second) is not None)
+    assert annotations.get(first) is not None

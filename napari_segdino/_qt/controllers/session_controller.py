@@ -223,7 +223,11 @@ class SessionController(QObject):  # type: ignore[misc]
             if self._stop_preparing() is not None:
                 self.refuse(str(error))
         else:
-            QTimer.singleShot(EVENT_LOOP_PAUSE_MS, then)
+            # Unless another image is picked meanwhile: its layers are made then.
+            QTimer.singleShot(
+                EVENT_LOOP_PAUSE_MS,
+                lambda: then() if self._preparing is image else None,
+            )
 
     def _prepared(self) -> None:
         image, act = self._preparing, self._stop_preparing()
