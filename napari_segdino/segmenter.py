@@ -98,7 +98,7 @@ class Segmenter(Starter):
         marks : array or list of arrays of int
             The images' spatial shapes: 0 unlabelled, 1 background, 2.. classes.
         volume : bool, optional
-            Whether there is a Z axis; None guesses where that is clear.
+            Whether there is a Z axis; None infers it where that is clear.
         axes : str, optional
             One letter per axis, such as ``"TZYX"``; decides over `volume`.
         spacing : float or tuple of float, optional

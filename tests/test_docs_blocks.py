@@ -147,7 +147,11 @@ def test_every_block_says_what_it_is():
 @those({"python"}, run=True)
 def test_blocks_of_python_run(block, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
-    exec(compile(block.code, str(block), "exec"), {"__name__": "__main__"})
+    names = {"__name__": "__main__"}
+    before = set(folder.iterdir())
+    exec(compile(block.code, str(block), "exec"), names)
+    made = set(names) - {"__name__", "__builtins__"}
+    assert made or capsys.readouterr().out or set(folder.iterdir()) - before
 
 
 @those({"python"}, run=False)

@@ -113,3 +113,13 @@ def test_its_form_is_the_one_of_conda_forge(section, keys):
     assert all(re.fullmatch("[0-9a-f]{64}", one["sha256"]) for one in RECIPE["source"])
     unknown = set(re.findall(r"\$\{\{ (\w+) \}\}", TEXT)) - set(RECIPE["context"])
     assert unknown == {"PYTHON"}
+
+
+def test_files_come_from_the_release():
+    home = PROJECT["project"]["urls"]["Homepage"]
+    release = f"{home}/releases/download/v{RECIPE['context']['version']}/"
+    sources = [filled(source["url"]) for source in RECIPE["source"]]
+    assert [url.removeprefix(release).partition("-")[0] for url in sources] == [
+        "napari_segdino",
+        WEIGHTS.replace("-", "_"),
+    ]

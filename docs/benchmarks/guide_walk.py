@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).parents[1] / "images"))
 import make_pictures as pictures  # noqa: E402
 
 
-class Walker(pictures.Desk):
+class NewUser(pictures.Desk):
     """A user who counts clicks, and seconds of waiting."""
 
     clicks = 1
@@ -58,65 +58,65 @@ class Walker(pictures.Desk):
         )
 
 
-def coins(walker: Walker) -> None:
+def coins(user: NewUser) -> None:
     image = np.asarray(sample_scan("coins").data)
     flat = image - ndimage.gaussian_filter(image.astype(float), 40)
     truth = ndimage.binary_fill_holes(ndimage.median_filter(flat, 5) > 10)
-    walker.open(image, name="coins")
-    walker.press("segment")
-    walker.told("coins, first mask", walker.annotation.mask.data, truth)
-    walker.paint(1, (54, 34), (54, 54))
-    walker.paint(0, (92, 20), (90, 200), (92, 340))
-    walker.press("retrain")
-    walker.told("coins, two strokes", walker.annotation.mask.data, truth)
+    user.open(image, name="coins")
+    user.press("segment")
+    user.told("coins, first mask", user.annotation.mask.data, truth)
+    user.paint(1, (54, 34), (54, 54))
+    user.paint(0, (92, 20), (90, 200), (92, 340))
+    user.press("retrain")
+    user.told("coins, two strokes", user.annotation.mask.data, truth)
 
 
-def photo(walker: Walker) -> None:
+def photo(user: NewUser) -> None:
     image = np.asarray(sample_scan("tissue").data)
     truth = stained(image)
-    walker.open(image, name="photo", rgb=True)
-    walker.press("segment")
-    walker.told("photo, first mask", walker.annotation.mask.data, truth)
-    walker.paint(1, (120, 20), (146, 140), size=10)
-    walker.paint(0, (290, 175), (400, 200), size=10)
-    walker.press("retrain")
-    walker.told("photo, two strokes", walker.annotation.mask.data, truth)
+    user.open(image, name="photo", rgb=True)
+    user.press("segment")
+    user.told("photo, first mask", user.annotation.mask.data, truth)
+    user.paint(1, (120, 20), (146, 140), size=10)
+    user.paint(0, (290, 175), (400, 200), size=10)
+    user.press("retrain")
+    user.told("photo, two strokes", user.annotation.mask.data, truth)
 
 
-def volume(walker: Walker) -> None:
+def volume(user: NewUser) -> None:
     data = pictures.thorax_phantom()
     truth = ndimage.binary_opening((data > -930) & (data < -400), np.ones((1, 3, 3)))
-    walker.open(data, name="thorax", scale=(5, 2, 2))
-    walker.press("segment")
-    walker.paint(1, (62, 38), (82, 44), size=5)
-    walker.paint(0, (40, 64), (84, 64), size=5)
-    walker.press("retrain")
-    plane = walker.viewer.dims.current_step[0]
-    shown = walker.annotation.mask.data[plane]
-    walker.told("volume, two strokes, that slice", shown, truth[plane])
-    walker.press("accept")
-    walker.press("volume")
-    walker.press("retrain")
-    walker.told("volume, all slices", walker.annotation.mask.data, truth)
+    user.open(data, name="thorax", scale=(5, 2, 2))
+    user.press("segment")
+    user.paint(1, (62, 38), (82, 44), size=5)
+    user.paint(0, (40, 64), (84, 64), size=5)
+    user.press("retrain")
+    plane = user.viewer.dims.current_step[0]
+    shown = user.annotation.mask.data[plane]
+    user.told("volume, two strokes, that slice", shown, truth[plane])
+    user.press("accept")
+    user.press("volume")
+    user.press("retrain")
+    user.told("volume, all slices", user.annotation.mask.data, truth)
 
 
-def channels(walker: Walker) -> None:
+def channels(user: NewUser) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cells.tif"
         pictures.write_cells(path)
-        open_files(walker.viewer, (path,))
-    walker.settle()
-    walker.viewer.reset_view()
-    nuclei = np.asarray(walker.viewer.layers[0].data)
+        open_files(user.viewer, (path,))
+    user.settle()
+    user.viewer.reset_view()
+    nuclei = np.asarray(user.viewer.layers[0].data)
     truth = ndimage.gaussian_filter(nuclei.astype(float), 1) > 85
     numbers, _ = ndimage.label(truth)
     y, x = map(round, ndimage.center_of_mass(numbers == 8))
-    walker.press("segment")
-    walker.told("three channels, first mask", walker.annotation.mask.data, truth)
-    walker.paint(1, (y, x - 6), (y, x + 6), size=5)
-    walker.paint(0, (y - 20, x - 12), (y - 20, x + 12), size=4)
-    walker.press("retrain")
-    walker.told("three channels, two strokes", walker.annotation.mask.data, truth)
+    user.press("segment")
+    user.told("three channels, first mask", user.annotation.mask.data, truth)
+    user.paint(1, (y, x - 6), (y, x + 6), size=5)
+    user.paint(0, (y - 20, x - 12), (y - 20, x + 12), size=4)
+    user.press("retrain")
+    user.told("three channels, two strokes", user.annotation.mask.data, truth)
 
 
 def main() -> None:
@@ -126,9 +126,9 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = folder
         for walk in (coins, photo, volume, channels):
             os.environ["XDG_DATA_HOME"] = f"{folder}/{walk.__name__}"
-            walker = Walker(napari.Viewer(title="SegDINO"), Path(folder))
-            walk(walker)
-            walker.close()
+            user = NewUser(napari.Viewer(title="SegDINO"), Path(folder))
+            walk(user)
+            user.close()
 
 
 if __name__ == "__main__":

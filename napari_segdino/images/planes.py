@@ -17,13 +17,13 @@ MAX_CHANNELS = 64
 """More entries than this on a last axis are never read as channels."""
 
 MIN_WIDTH = 16
-"""A volume narrower than this is only guessed when it cannot be channels."""
+"""A volume narrower than this is inferred only when it cannot be channels."""
 
 ALPHA_SAMPLE = 64
 """Pixels along each axis that are looked at to tell alpha from another channel."""
 
 
-def guess_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:
+def infer_axes(shape: tuple[int, ...], volume: bool | None = None) -> str:
     """Name the axes of an image from its shape.
 
     Parameters
@@ -184,7 +184,7 @@ def as_planes(
         (Y, X), (Y, X, C), (Z, Y, X) or (Z, Y, X, C); numpy, dask or zarr, or
         anything numpy can read. With `axes`, any number of leading axes.
     volume : bool, optional
-        See :func:`guess_axes`.
+        See :func:`infer_axes`.
     axes : str, optional
         One letter per axis, such as ``"TZYX"`` or ``"CYX"``; decides over
         `volume`. Four channels of 8 bits are RGBA only if they come last.
@@ -205,7 +205,7 @@ def as_planes(
     if kind == "c":
         raise InputError("A complex image has no intensity: take its magnitude first.")
     shape = tuple(image.shape)
-    axes = check_axes(axes, len(shape)) if axes else guess_axes(shape, volume)
+    axes = check_axes(axes, len(shape)) if axes else infer_axes(shape, volume)
     if 0 in shape:
         raise InputError(f"The image is empty: its shape is {shape}.")
     # One order for all that follows: each plane is (Y, X, C).
@@ -330,7 +330,7 @@ def pair_up(
     marks : array or list of arrays
         See :func:`check_marks`; as many as images.
     volume : bool, optional
-        See :func:`guess_axes`.
+        See :func:`infer_axes`.
     axes : str, optional
         See :func:`as_planes`.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError, ScanError
-from napari_segdino.images.planes import check_axes, guess_axes
+from napari_segdino.images.planes import check_axes, infer_axes
 from napari_segdino.io.provenance import Provenance
 from napari_segdino.io.scan import PIXEL, Header, ReadOptions, Scan
 
@@ -25,7 +25,7 @@ def read_npy(path: Path, options: ReadOptions) -> Scan:
     path : pathlib.Path
         An NPY file without objects in it.
     options : ReadOptions
-        `axes` has one letter an axis, guessed from the shape if not given; `lazy`
+        `axes` has one letter an axis, inferred from the shape if not given; `lazy`
         maps the file instead of loading it.
 
     Returns
@@ -40,7 +40,7 @@ def read_npy(path: Path, options: ReadOptions) -> Scan:
     try:
         mode: Any = "r" if options.lazy else None
         data = np.load(path, mmap_mode=mode, allow_pickle=False)
-        axes = options.axes or guess_axes(data.shape)
+        axes = options.axes or infer_axes(data.shape)
         axes = check_axes(axes, data.ndim)
     except InputError as error:
         raise ScanError(f"{path.name}: {error}") from error

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_segdino.errors import InputError, ScanError
 from napari_segdino.files import split_suffix
-from napari_segdino.images.planes import check_axes, guess_axes
+from napari_segdino.images.planes import check_axes, infer_axes
 from napari_segdino.io.geometry import Geometry
 from napari_segdino.io.scan import PIXEL, SHORT_UNITS, ReadOptions, Scan
 from napari_segdino.io.zarr_chunks import lazy_array
@@ -112,7 +112,7 @@ def _plain_files(path: Path) -> Any:
 def _plain(array: Any, path: Path) -> Scan:
     """Read an array that says nothing about itself."""
     try:
-        axes = check_axes(guess_axes(array.shape), array.ndim)
+        axes = check_axes(infer_axes(array.shape), array.ndim)
     except InputError as error:
         raise ScanError(f"is a plain array: {str(error).rstrip('.')}") from error
     spatial = len(axes.replace("C", ""))

@@ -68,7 +68,7 @@ class ScriptImage:
 
 
 @dataclass(frozen=True)
-class Work:
+class ScriptState:
     """What a script does again.
 
     Parameters
@@ -139,12 +139,12 @@ class Script:
     differs: float
 
 
-def iter_write_script(work: Work, path: Path) -> Steps[Script]:
+def iter_write_script(state: ScriptState, path: Path) -> Steps[Script]:
     """Write a script, and beside it what was painted and learned.
 
     Parameters
     ----------
-    work : Work
+    state : ScriptState
         What to do again.
     path : pathlib.Path
         A ``.py`` file; the others begin with its name.
@@ -163,17 +163,17 @@ def iter_write_script(work: Work, path: Path) -> Steps[Script]:
         If a file cannot be written.
     """
     inputs: list[ScriptInput] = []
-    for number, image in enumerate((work.image, *work.others), 1):
+    for number, image in enumerate((state.image, *state.others), 1):
         yield Progress(0, 0, "Writing the script")
         end = f"-{number}" if number > 1 else ""
         inputs.append((yield from _iter_input(image, path, end)))
     model = path.with_name(f"{path.stem}-model.segdino")
-    if work.segmenter.is_fitted:
-        work.segmenter.save(model)
-    drawn = yield from _iter_draw(work)
-    differs = float(np.mean(apply_marks(drawn, work.image.marks) != work.mask))
+    if state.segmenter.is_fitted:
+        state.segmenter.save(model)
+    drawn = yield from _iter_draw(state)
+    differs = float(np.mean(apply_marks(drawn, state.image.marks) != state.mask))
     text = {
-        kind: script_text(work, inputs, path, kind)
+        kind: script_text(state, inputs, path, kind)
         for kind in (Folder.OWN, Folder.NAMED)
     }
     with atomic_path(path) as temporary:
@@ -236,24 +236,24 @@ def _iter_save(planes: Planes, path: Path) -> Steps[None]:
         out.flush()
 
 
-def _iter_draw(work: Work) -> Steps[NDArray[Any]]:
+def _iter_draw(state: ScriptState) -> Steps[NDArray[Any]]:
     """Draw the mask as the script does."""
-    image, array = work.image, work.image.planes.array
+    image, array = state.image, state.image.planes.array
     labels = np.zeros(image.marks.shape, np.uint8)
     planes = labels.reshape(-1, *labels.shape[-2:])
     how: dict[str, Any] = {"axes": image.planes.axes}
-    if work.method == "iter_predict":
+    if state.method == "iter_predict":
         how["spacing"] = image.spacing
-    elif work.method == "iter_from_clicks":
+    elif state.method == "iter_from_clicks":
         how["marks"] = image.marks
     else:
-        how["n_classes"] = work.n_groups
-    calls: list[list[int] | None] = [[plane] for plane in work.one_by_one]
-    if not calls and (first := work.first) is not None:
+        how["n_classes"] = state.n_groups
+    calls: list[list[int] | None] = [[plane] for plane in state.one_by_one]
+    if not calls and (first := state.first) is not None:
         order = sorted(range(len(planes)), key=lambda plane: abs(plane - first))
         calls, how["centre"] = [order], (0, 0)
     for only in calls or [None]:
-        for step in getattr(work.segmenter, work.method)(array, planes=only, **how):
+        for step in getattr(state.segmenter, state.method)(array, planes=only, **how):
             if isinstance(step, PlaneResult):
                 planes[step.index] = step.labels
             elif isinstance(step, Progress):

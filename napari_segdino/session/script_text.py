@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_segdino import __version__
 
 if TYPE_CHECKING:
-    from napari_segdino.session.script import Work
+    from napari_segdino.session.script import ScriptState
 
 _NEEDED = (
     ("from pathlib import Path", ("Path",)),
@@ -80,16 +80,16 @@ def literal(value: Any) -> str:
 
 
 def script_text(
-    work: Work, inputs: Sequence[ScriptInput], path: Path, folder: Folder
+    state: ScriptState, inputs: Sequence[ScriptInput], path: Path, folder: Folder
 ) -> str:
     """Return a script.
 
     Parameters
     ----------
-    work : Work
+    state : ScriptState
         What it does.
     inputs : sequence of ScriptInput
-        How its images are read, in the order of the work.
+        How its images are read, in the order of its images.
     path : pathlib.Path
         Where it will lie.
     folder : Folder
@@ -98,22 +98,22 @@ def script_text(
     body = [
         f"folder = {folder.value.format(literal(str(path.parent)))}",
         "",
-        *_reading(work, inputs),
+        *_reading(state, inputs),
     ]
-    if work.segmenter.is_fitted:
-        body += ["", "", *_learning(work, inputs), "", ""]
+    if state.segmenter.is_fitted:
+        body += ["", "", *_learning(state, inputs), "", ""]
     else:
         body += [""]
-    body += [*_drawing(work, inputs[0], path), *_commands(work, path)]
-    lines = [*_heading(work), "", *_imports("\n".join(body)), "", *body]
+    body += [*_drawing(state, inputs[0], path), *_commands(state, path)]
+    lines = [*_heading(state), "", *_imports("\n".join(body)), "", *body]
     return "\n".join(lines) + "\n"
 
 
-def _heading(work: Work) -> list[str]:
-    name = Path(work.image.path).name or work.image.name
-    if work.image.sample:
-        name = f"the sample {work.image.sample[-1]}"
-    names = ", ".join(f"{c.label} {c.name}" for c in work.classes)
+def _heading(state: ScriptState) -> list[str]:
+    name = Path(state.image.path).name or state.image.name
+    if state.image.sample:
+        name = f"the sample {state.image.sample[-1]}"
+    names = ", ".join(f"{c.label} {c.name}" for c in state.classes)
     # A name may hold what ends a docstring.
     name, names = (text.replace("\\", "/").replace('"', "'") for text in (name, names))
     return [
@@ -139,7 +139,7 @@ def _end(number: int) -> str:
     return "" if number == 0 else f"_{number + 1}"
 
 
-def _reading(work: Work, inputs: Sequence[ScriptInput]) -> list[str]:
+def _reading(state: ScriptState, inputs: Sequence[ScriptInput]) -> list[str]:
     lines = ["# The image, and what was painted: 0 unlabelled, 1 background, 2 class 1"]
     for number, one in enumerate(inputs):
         end = _end(number)
@@ -157,10 +157,10 @@ def _how(one: ScriptInput, end: str = "") -> str:
     return text if one.spacing is None else f"{text}, spacing=spacing{end}"
 
 
-def _made(work: Work) -> str:
+def _made(state: ScriptState) -> str:
     """Return the call that makes a segmenter like that of the window."""
-    params = work.segmenter.get_params()
-    fresh = type(work.segmenter)().get_params()
+    params = state.segmenter.get_params()
+    fresh = type(state.segmenter)().get_params()
     named = [
         f"{name}={literal(value)}"
         for name, value in params.items()
@@ -170,15 +170,15 @@ def _made(work: Work) -> str:
     return f"Segmenter({', '.join([literal(params['encoder']), *named])})"
 
 
-def _learning(work: Work, inputs: Sequence[ScriptInput]) -> list[str]:
+def _learning(state: ScriptState, inputs: Sequence[ScriptInput]) -> list[str]:
     lines = [
         "def learn_anew():",
         '    """Learn what is painted at once: in the window it came bit by bit."""',
-        f"    segmenter = {_made(work)}",
+        f"    segmenter = {_made(state)}",
     ]
     for number, one in enumerate(inputs):
         end = _end(number)
-        if number and not work.others[number - 1].marks.any():
+        if number and not state.others[number - 1].marks.any():
             continue
         lines.append(
             f"    segmenter.partial_fit(scan{end}.data, marks{end}, {_how(one, end)})"
@@ -186,9 +186,9 @@ def _learning(work: Work, inputs: Sequence[ScriptInput]) -> list[str]:
     return [*lines, "    return segmenter"]
 
 
-def _drawing(work: Work, one: ScriptInput, path: Path) -> list[str]:
-    device = work.segmenter.device
-    if work.segmenter.is_fitted:
+def _drawing(state: ScriptState, one: ScriptInput, path: Path) -> list[str]:
+    device = state.segmenter.device
+    if state.segmenter.is_fitted:
         where = "" if device == "auto" else f", device={literal(device)}"
         model = literal(f"{path.stem}-model.segdino")
         lines = [
@@ -196,43 +196,43 @@ def _drawing(work: Work, one: ScriptInput, path: Path) -> list[str]:
             f"segmenter = Segmenter.load(folder / {model}{where})",
         ]
     else:
-        lines = ["# Nothing was learned yet", f"segmenter = {_made(work)}"]
-    lines += ["", *_planes(work, one), ""]
+        lines = ["# Nothing was learned yet", f"segmenter = {_made(state)}"]
+    lines += ["", *_planes(state, one), ""]
     lines += [
         "# What was painted stays as it was painted.",
         "labels = apply_marks(labels, marks)",
     ]
-    out = f"folder / {literal(f'{path.stem}-mask{work.suffix}')}, labels, like=scan"
-    if work.segmenter.is_fitted:
+    out = f"folder / {literal(f'{path.stem}-mask{state.suffix}')}, labels, like=scan"
+    if state.segmenter.is_fitted:
         lines.append("made = segmenter.provenance()")
         out += ", provenance=made"
     return [*lines, f"write_mask({out})"]
 
 
-def _planes(work: Work, one: ScriptInput) -> list[str]:
+def _planes(state: ScriptState, one: ScriptInput) -> list[str]:
     """Return the lines that draw the mask."""
-    together = not work.one_by_one and work.first is None
-    if work.segmenter.is_fitted and together:
+    together = not state.one_by_one and state.first is None
+    if state.segmenter.is_fitted and together:
         return [f"labels = segmenter.predict(scan.data, {_how(one)})"]
     how = f"axes={literal(one.axes)}"
-    call = f"segmenter.{work.method}(scan.data, "
-    if work.method == "iter_predict":
+    call = f"segmenter.{state.method}(scan.data, "
+    if state.method == "iter_predict":
         how = _how(one)
-    elif work.method == "iter_from_clicks":
+    elif state.method == "iter_from_clicks":
         call += "marks, "
     else:
-        how += f", n_classes={work.n_groups}"
+        how += f", n_classes={state.n_groups}"
     lines = [
         "labels = np.zeros(marks.shape, np.uint8)",
         "planes = labels.reshape(-1, *labels.shape[-2:])",
     ]
     indent = ""
-    if work.one_by_one:
+    if state.one_by_one:
         lines.append("# Each for itself, as in the window: neighbours were not drawn.")
-        lines.append(f"for plane in {list(work.one_by_one)}:")
+        lines.append(f"for plane in {list(state.one_by_one)}:")
         indent, how = "    ", f"{how}, planes=[plane]"
-    elif work.first is not None:
-        count, away = len(work.image.planes), f"abs(plane - {work.first})"
+    elif state.first is not None:
+        count, away = len(state.image.planes), f"abs(plane - {state.first})"
         lines.append("# What was on screen first, without waiting for the others.")
         lines.append(f"order = sorted(range({count}), key=lambda plane: {away})")
         how += ", planes=order, centre=(0, 0)"
@@ -244,12 +244,12 @@ def _planes(work: Work, one: ScriptInput) -> list[str]:
     ]
 
 
-def _commands(work: Work, path: Path) -> list[str]:
+def _commands(state: ScriptState, path: Path) -> list[str]:
     """Return what does the same to other images on the command line, as comments."""
-    if not work.segmenter.is_fitted:
+    if not state.segmenter.is_fitted:
         return []
     own = "-m", str(path.with_name(f"{path.stem}-model.segdino"))
-    commands = work.commands or (("IMAGES", "-o", "MASKS"),)
+    commands = state.commands or (("IMAGES", "-o", "MASKS"),)
     lines = [
         shlex.join(
             ("napari-segdino", "predict", *words, *(() if "-m" in words else own))

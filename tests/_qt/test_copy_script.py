@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from docks import rest
 from PIL import Image
 from qtpy.QtCore import Qt
-from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_segdino._qt.mouse import click, press_key, stroke
@@ -45,17 +45,6 @@ def plane() -> Any:
     image[np.hypot(y - 26, x - 26) < 14] += 170
     image[np.hypot(y - 48, x - 66) < 12] += 80
     return image.clip(0, 255).astype(np.uint8)
-
-
-def rest(dock: Any) -> None:
-    QTest.qWait(50)
-    for _ in range(6000):
-        working = dock.status.label.text().endswith("working...")
-        if not (working or dock.controller.busy):
-            QTest.qWait(50)
-            return
-        QTest.qWait(10)
-    raise AssertionError(f"waited in vain: {dock.status.label.text()}")
 
 
 def press(dock: Any, button: Any) -> None:

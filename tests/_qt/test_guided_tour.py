@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docks import rest
 from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu, QScrollArea
@@ -23,17 +24,6 @@ def dock(make_napari_viewer: Any) -> Any:
     dock.session.change(encoder="efficientnet_lite0")
     QTest.qWait(100)
     return dock
-
-
-def rest(dock: Any) -> None:
-    QTest.qWait(50)
-    for _ in range(6000):
-        working = dock.status.label.text().endswith("working...")
-        if not (working or dock.controller.busy):
-            QTest.qWait(50)
-            return
-        QTest.qWait(10)
-    raise AssertionError(f"waited in vain: {dock.status.label.text()}")
 
 
 def framed(dock: Any, target: Any) -> bool:

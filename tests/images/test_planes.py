@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from napari_segdino import marks_from_mask
 from napari_segdino.errors import InputError
 from napari_segdino.features.intensity import colour_channels
-from napari_segdino.images.planes import as_planes, check_marks, guess_axes
+from napari_segdino.images.planes import as_planes, check_marks, infer_axes
 
 
 def test_marks_from_mask_says_every_pixel():
@@ -40,13 +40,13 @@ def test_marks_from_mask_refuses_what_is_no_mask(mask):
         ((20, 200, 300, 3), None, "ZYXC"),
     ],
 )
-def test_guess_axes(shape, volume, axes):
-    assert guess_axes(shape, volume) == axes
+def test_infer_axes(shape, volume, axes):
+    assert infer_axes(shape, volume) == axes
 
 
 def test_two_plausible_readings_are_never_guessed():
     with pytest.raises(InputError, match="volume=True or volume=False"):
-        guess_axes((512, 512, 31))
+        infer_axes((512, 512, 31))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_two_plausible_readings_are_never_guessed():
 )
 def test_shapes_that_fit_nothing(shape, volume):
     with pytest.raises(InputError):
-        guess_axes(shape, volume)
+        infer_axes(shape, volume)
 
 
 @pytest.mark.parametrize("axes", ["YX", "ZZYX", "YXZ", "XYZ"])

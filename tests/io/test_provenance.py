@@ -30,6 +30,7 @@ from napari_segdino.io import (
 )
 from napari_segdino.io.formats import MASK_SUFFIXES
 from napari_segdino.io.provenance import AUTHOR_VARIABLE
+from napari_segdino.io.tiff_masks import NAMESPACE
 
 MASK = np.zeros((2, 5, 4), np.uint8)
 MASK[1, 2, 3], MASK[0, 1, 1] = 1, 2
@@ -42,7 +43,7 @@ def in_ome(path):
     about = tifffile.xml2dict(tifffile.TiffFile(path).ome_metadata)["OME"]
     assert about["Creator"] == PROGRAM
     found = about["StructuredAnnotations"]["MapAnnotation"]
-    assert found["Namespace"] == "napari-segdino/provenance"
+    assert found["Namespace"] == NAMESPACE == "napari-segdino/provenance"
     return {one["K"]: one["value"] for one in found["Value"]["M"]}
 
 
@@ -91,12 +92,12 @@ READERS = {
 }
 
 
-def check(found, source="scan.tif", author=AUTHOR):
-    """See that all is there, and nothing else."""
+def wanted(found, source="scan.tif", author=AUTHOR):
+    """All that is to be there, with the date that was found."""
     assert datetime.fromisoformat(found["date"]).tzinfo is UTC
-    wanted = MADE.to_dict() | {"program": PROGRAM, "date": found["date"]}
-    wanted |= {"source": source} if source else {}
-    assert found == wanted | ({"author": author} if author else {})
+    known = MADE.to_dict() | {"program": PROGRAM, "date": found["date"]}
+    known |= {"source": source} if source else {}
+    return known | ({"author": author} if author else {})
 
 
 @pytest.fixture
@@ -121,7 +122,8 @@ def test_masks_say_what_they_were_made_with(tmp_path, monkeypatch, scan, suffix)
     steps, units = scan.spacing[-mask.ndim :], scan.units[-mask.ndim :]
     header = replace(header, spacing=steps, units=units)
     path = write_mask(tmp_path / f"m{suffix}", mask, header, ["a", "b"], MADE)
-    check(READERS[suffix](path))
+    found = READERS[suffix](path)
+    assert found == wanted(found)
     assert np.array_equal(read_mask(path), mask)
     assert read_scan(path).warnings == ()
 
@@ -131,7 +133,8 @@ def test_probabilities_say_it_too(tmp_path, scan, suffix):
     maps = np.stack([n == MASK for n in range(3)]).astype(np.float32)
     path = tmp_path / f"p{suffix}"
     write_probabilities(path, maps, scan, provenance=MADE)
-    check((in_ome if "tif" in suffix else READERS[suffix])(path), author="")
+    found = (in_ome if "tif" in suffix else READERS[suffix])(path)
+    assert found == wanted(found, author="")
 
 
 def test_dicom_seg_names_the_algorithm_and_no_person(
@@ -147,7 +150,8 @@ def test_dicom_seg_names_the_algorithm_and_no_person(
     assert algorithm.AlgorithmVersion == version("napari-segdino")
     assert algorithm.AlgorithmSource == "napari-segdino"
     pairs = algorithm.AlgorithmParameters.split(",")
-    check(dict(pair.split("=") for pair in pairs), source="", author="")
+    found = dict(pair.split("=") for pair in pairs)
+    assert found == wanted(found, source="", author="")
     monkeypatch.setenv(AUTHOR_VARIABLE, "Doe^Zoë")
     tags = pydicom.dcmread(write_mask(tmp_path / "b.dcm", mask, scan, None, MADE))
     assert tags.ContentCreatorName == "Doe^Zoë"
@@ -177,7 +181,8 @@ def test_a_mask_of_a_mask_says_how_it_was_made_itself(tmp_path):
     again = write_mask(tmp_path / "n.nii", MASK, path, None, MADE)
     texts = [e.get_content().rstrip(b"\0") for e in nib.load(again).header.extensions]
     assert texts[0] == b"scanned at noon"
-    check(json.loads(texts[1])["napari-segdino"], "m.nii", "")
+    found = json.loads(texts[1])["napari-segdino"]
+    assert found == wanted(found, "m.nii", "")
     assert len(texts) == 2
 
 
@@ -189,7 +194,8 @@ def test_labels_inside_an_image_say_it(tmp_path, scan):
         with MaskWriter(path, scan.header, provenance=MADE) as writer:
             for index, plane in enumerate(MASK):
                 writer.write_plane(index, plane)
-        check(in_zarr(path), author="")
+        found = in_zarr(path)
+        assert found == wanted(found, author="")
         assert np.array_equal(np.asarray(read_scan(path).data), MASK)
 
 

@@ -21,7 +21,8 @@ from napari_segdino.io import read_mask
 from napari_segdino.marks import apply_marks
 from napari_segdino.progress import drive
 from napari_segdino.session.classes import LabelClass
-from napari_segdino.session.script import ScriptImage, Work, iter_write_script
+from napari_segdino.session.script import ScriptImage, ScriptState, iter_write_script
+from napari_segdino.session.script_text import literal
 
 CLASSES = (LabelClass(1, 'a "bright\\" one', "#ff0000"), LabelClass(2, "b", "#00ff00"))
 LITE = "efficientnet_lite0"
@@ -65,14 +66,14 @@ def draw(segmenter: Any, image: Any, planes: Any = None, **how: Any) -> Any:
     return mask
 
 
-def work(segmenter: Any, image: Any, marks: Any, mask: Any, **more: Any) -> Work:
+def work(segmenter: Any, image: Any, marks: Any, mask: Any, **more: Any) -> ScriptState:
     axes = more.pop("axes", "ZYX")
     source = {n: more.pop(n) for n in ("path", "sample", "spacing") if n in more}
     one = ScriptImage("scan", as_planes(image, axes=axes), marks, **source)
-    return Work(one, more.pop("others", ()), mask, segmenter, CLASSES, **more)
+    return ScriptState(one, more.pop("others", ()), mask, segmenter, CLASSES, **more)
 
 
-def run(folder: Path, wanted: Work) -> tuple[Any, Any]:
+def run(folder: Path, wanted: ScriptState) -> tuple[Any, Any]:
     """Write the script, run it; return it and what it leaves."""
     script = drive(iter_write_script(wanted, folder / "again.py"))
     return script, runpy.run_path(str(script.path))
@@ -187,3 +188,10 @@ def test_a_folder_as_a_command(tmp_path: Path) -> None:
     assert (found["workers"], found["resume"]) == (2, True)
     assert found["model"] == tmp_path / "p.segdino"
     assert Request("a", "b", resume=False).words() == ("a", "-o", "b")
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, -2.5, "it's", ("a",), (1, 2.0), PredictSettings(z_sigma=1.5)]
+)
+def test_values_are_written_as_python_reads_them(value: Any) -> None:
+    assert eval(literal(value), {"PredictSettings": PredictSettings}) == value

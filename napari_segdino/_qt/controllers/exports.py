@@ -20,7 +20,7 @@ from napari_segdino.session.learning import fits
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
-    from napari_segdino.session.script import Script, ScriptImage, Work
+    from napari_segdino.session.script import Script, ScriptImage, ScriptState
 
 DRAWING = ("Click", "Retrain", "Segment", SWITCH)
 """Jobs that draw all planes that are wanted."""
@@ -113,12 +113,12 @@ class Exports(QWidget):  # type: ignore[misc]
         from napari_segdino.session.script import iter_write_script
 
         (_, path), self._wanted = self._wanted, None
-        work = self._work(annotation)
+        state = self._state(annotation)
         controller = self._controller
         self._controller.runner.start(
             Job(
                 "Script",
-                partial(iter_write_script, work, path),
+                partial(iter_write_script, state, path),
                 on_done=self._on_done,
                 on_error=controller.report,
             )
@@ -135,8 +135,8 @@ class Exports(QWidget):  # type: ignore[misc]
             )
         self._controller.message.emit(text)
 
-    def _work(self, annotation: Annotation) -> Work:
-        from napari_segdino.session.script import Work
+    def _state(self, annotation: Annotation) -> ScriptState:
+        from napari_segdino.session.script import ScriptState
 
         session = self._controller.session
         segmenter = session.snapshot()
@@ -148,7 +148,7 @@ class Exports(QWidget):  # type: ignore[misc]
             and np.any(other.marks.data)
             and fits(segmenter, annotation.planes, other.planes, anew=True)
         ]
-        return Work(
+        return ScriptState(
             _as_input(annotation),
             tuple(others),
             annotation.mask.data.copy(),

@@ -244,15 +244,9 @@ class SessionController(QObject):  # type: ignore[misc]
 
     def _segment(self, annotation: Annotation) -> None:
         wanted = annotation.wanted(self.session.settings.whole_volume)
-        steps = partial(
-            iter_segment,
-            self.session.segmenter,
-            annotation.planes,
-            wanted,
-            self.session.n_groups,
-            annotation.centre(),
-            voxel_spacing(annotation.mask),
-        )
+        how = annotation.planes, wanted, self.session.n_groups, annotation.centre()
+        spacing = voxel_spacing(annotation.mask)
+        steps = partial(iter_segment, self.session.segmenter, *how, spacing)
         self.draw(annotation, "Segment", steps)
 
     def _start(self, annotation: Annotation) -> None:

@@ -124,13 +124,8 @@ def ask_export_table(parent: QWidget, name: str) -> Path | None:
     pathlib.Path or None
         Ends in ``.csv`` where no suffix was typed; None if the user cancelled.
     """
-    chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Export table", f"{safe_name(name)}.csv", "Tables (*.csv)"
-    )
-    if not chosen:
-        return None
-    path = Path(chosen)
-    return path if path.suffix else path.with_suffix(".csv")
+    path = _ask_save(parent, "Export table", f"{safe_name(name)}.csv", "Tables (*.csv)")
+    return path if path is None or path.suffix else path.with_suffix(".csv")
 
 
 def ask_save_script(parent: QWidget, name: str) -> Path | None:
@@ -148,10 +143,15 @@ def ask_save_script(parent: QWidget, name: str) -> Path | None:
     pathlib.Path or None
         Ends in ``.py``; None if the user cancelled.
     """
-    chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Copy as script", f"{safe_name(name)}.py", "Python (*.py)"
-    )
-    return Path(chosen).with_suffix(".py") if chosen else None
+    proposed = f"{safe_name(name)}.py"
+    path = _ask_save(parent, "Copy as script", proposed, "Python (*.py)")
+    return None if path is None else path.with_suffix(".py")
+
+
+def _ask_save(parent: QWidget, title: str, name: str, kinds: str) -> Path | None:
+    """Return the file that the user chose, if any."""
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    return Path(chosen) if chosen else None
 
 
 def ask_download(parent: QWidget | None, done: Any, asked: DownloadQuestion) -> None:

@@ -30,7 +30,7 @@ from napari_segdino._qt.layers.image_layers import channel_axis
 from napari_segdino._qt.layers.layer_combo import ImageCombo
 from napari_segdino._qt.widgets.model_panel import EncoderCombo
 from napari_segdino._qt.widgets.pages import QUIET
-from napari_segdino._qt.widgets.panels import beside, make_narrow
+from napari_segdino._qt.widgets.panels import in_a_row, make_narrow
 from napari_segdino._qt.widgets.slice_strip import SliceStrip
 from napari_segdino.encoders import DEVICES
 from napari_segdino.session.settings import Settings
@@ -153,7 +153,7 @@ class NoImage(QFrame):  # type: ignore[misc]
         self.try_it = QPushButton("Try it")
         self.label.setToolTip("Or take File > Open in the menu of the window")
         self.try_it.setToolTip("Open a small picture of coins to play with")
-        row = beside(self.label, self.try_it)
+        row = in_a_row(self.label, self.try_it)
         row.setContentsMargins(10, 10, 10, 10)
         self.setLayout(row)
         self.setStyleSheet(

@@ -173,7 +173,7 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         grid.setSpacing(4)
         grid.addWidget(self.segment, 0, 0)
         grid.addWidget(self.retrain, 0, 1)
-        grid.addLayout(beside(self.live, self._live_key), 1, 0, 1, 2)
+        grid.addLayout(in_a_row(self.live, self._live_key), 1, 0, 1, 2)
         self.show_next(self.segment)
         keys.follow_keys(self, self._explain)
 
@@ -218,7 +218,7 @@ class ActionPanel(QWidget):  # type: ignore[misc]
         self.live.setToolTip(f"Retrain by itself when the brush rests ({live})")
 
 
-def beside(first: QWidget, *others: QWidget) -> QHBoxLayout:
+def in_a_row(first: QWidget, *others: QWidget) -> QHBoxLayout:
     """Return a row of widgets, of which the first takes what width is left.
 
     Parameters
@@ -397,4 +397,4 @@ class StatusPanel(QFrame):  # type: ignore[misc]
         column.addWidget(self.label, 1)
         column.addWidget(self.way_out)
         column.addWidget(self.bar)
-        column.addLayout(beside(self.time, self.cancel))
+        column.addLayout(in_a_row(self.time, self.cancel))
