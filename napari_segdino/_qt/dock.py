@@ -14,7 +14,6 @@ from napari_segdino._qt.controllers.automatic import (
     LiveRetrain,
     SliceOverview,
 )
-from napari_segdino._qt.controllers.clicks import StartTools
 from napari_segdino._qt.controllers.corrections import (
     Corrector,
     paint_what_is_picked,
@@ -25,7 +24,6 @@ from napari_segdino._qt.controllers.corrections import (
 )
 from napari_segdino._qt.controllers.exports import Exports
 from napari_segdino._qt.controllers.folder import FolderController, FolderPanel
-from napari_segdino._qt.controllers.given_mask import GivenMask
 from napari_segdino._qt.controllers.next_step import NextStep
 from napari_segdino._qt.controllers.objects import ObjectsController
 from napari_segdino._qt.controllers.probe_switch import ModelFiles, ProbeSwitch
@@ -33,6 +31,7 @@ from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.review import ReviewPanel
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
+from napari_segdino._qt.controllers.start import GivenMask, StartTools
 from napari_segdino._qt.controllers.tour import Tour
 from napari_segdino._qt.keys import Keys
 from napari_segdino._qt.layers.channels import Channel, image_of, use

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from napari_segdino.cli.ablation import ablation
 from napari_segdino.cli.encoders import encoders
-from napari_segdino.cli.fewshot import fewshot
+from napari_segdino.cli.experiments import ablation, fewshot
 from napari_segdino.cli.options import verbose_option
 from napari_segdino.cli.predict import predict
 from napari_segdino.cli.score import score

@@ -1,4 +1,4 @@
-"""What the worker runs to find out what a Retrain changed. No Qt, no layers."""
+"""What a Retrain changed in masks, by class, and in earlier corrections."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.heads.registry import make_head
+from napari_segdino.metrics.measures import same_shape
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.change import compare, overlay
 from napari_segdino.review.guard import Guard, guard
 from napari_segdino.session.probe_state import PARAMS
 from napari_segdino.session.results import PlaneUpdate, Trained
@@ -26,7 +26,7 @@ class Painted:
     plane : int
         Flat index over the leading axes.
     labels : numpy.ndarray, shape (Y, X)
-        See :func:`napari_segdino.review.change.overlay`.
+        See :func:`overlay`.
     """
 
     plane: int
@@ -48,6 +48,62 @@ class Difference:
     gained: dict[int, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
     guard: Guard | None = None
+
+
+def count_changes(
+    before: ArrayLike, after: ArrayLike
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Count the pixels that came to each label and those that left it.
+
+    Parameters
+    ----------
+    before, after : array of int, same shape
+        0 background, 1.. classes.
+
+    Returns
+    -------
+    gained, lost : numpy.ndarray of int, shape (K,)
+        By label, up to the highest in either mask.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    first, second = (m.astype(np.int32) for m in same_shape(before, after))
+    moved = first != second
+    count = 1 + max(int(first.max(initial=0)), int(second.max(initial=0)))
+    gained, lost = (np.bincount(m[moved], minlength=count) for m in (second, first))
+    return gained, lost
+
+
+def overlay(before: ArrayLike, after: ArrayLike) -> NDArray[np.integer]:
+    """Show what changed as labels.
+
+    Parameters
+    ----------
+    before, after : array of int, same shape
+        0 background, 1.. classes.
+
+    Returns
+    -------
+    numpy.ndarray, same shape, uint8 or uint16
+        0 where nothing changed, ``2 c - 1`` where class c was gained, from
+        background or from another class, and ``2 c`` where class c was lost to
+        background.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    first, second = (m.astype(np.int32) for m in same_shape(before, after))
+    top = 2 * max(int(first.max(initial=0)), int(second.max(initial=0)))
+    kind = np.min_scalar_type(top)
+    gained = 2 * second - 1
+    lost = 2 * first
+    changed = np.where(second > 0, gained, lost)
+    return np.where(first == second, 0, changed).astype(kind)
 
 
 def iter_difference(
@@ -76,11 +132,12 @@ def iter_difference(
     for done, part in enumerate(parts):
         yield Progress(done, len(parts), "Comparing")
         before, after = part.before.array(), part.after.array()
-        # Without background, which gains what the classes lose.
-        for change in compare(before, after)[1:]:
-            label = change.label
-            found.gained[label] = found.gained.get(label, 0) + change.gained
-            found.lost[label] = found.lost.get(label, 0) + change.lost
+        for total, counts in zip(
+            (found.gained, found.lost), count_changes(before, after), strict=True
+        ):
+            # Without background, which gains what the classes lose.
+            for label, count in enumerate(counts.tolist()[1:], 1):
+                total[label] = total.get(label, 0) + count
         if paint:
             yield Painted(part.plane, overlay(before, after))
     yield Progress(len(parts), len(parts), "Asking about earlier corrections")

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_segdino._qt.controllers.automatic import SliceOverview
 from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
-from napari_segdino._qt.controllers.clicks import StartTools, is_click
 from napari_segdino._qt.controllers.corrections import (
     BUSY,
     Corrector,
@@ -29,6 +28,7 @@ from napari_segdino._qt.controllers.projects import Projects
 from napari_segdino._qt.controllers.restore import Restorer
 from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
+from napari_segdino._qt.controllers.start import StartTools, is_click
 from napari_segdino._qt.controllers.suggester import Suggester, readable_images
 from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
 from napari_segdino._qt.messages import NO_IMAGE

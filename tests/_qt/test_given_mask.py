@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_segdino._qt.controllers.given_mask import GivenMask
+from napari_segdino._qt.controllers.start import GivenMask
 from napari_segdino._qt.mouse import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier

@@ -11,9 +11,9 @@ from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu, QScrollArea
 
+from napari_segdino._qt.controllers.tour import TourPanel
 from napari_segdino._qt.mouse import click
 from napari_segdino._qt.widget import open_dock
-from napari_segdino._qt.widgets.tour_panel import TourPanel
 
 
 @pytest.fixture

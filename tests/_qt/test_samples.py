@@ -15,8 +15,7 @@ from skimage.draw import disk
 from napari_segdino._qt.demo import stained
 from napari_segdino._qt.mouse import click
 from napari_segdino.io import sample_scan
-from napari_segdino.io.generated import nuclei, stained_cells
-from napari_segdino.io.sample import SAMPLES
+from napari_segdino.io.sample import SAMPLES, make_nuclei, make_stained_cells
 from napari_segdino.io.sample_marks import sample_marks
 from napari_segdino.metrics.measures import dice
 
@@ -29,9 +28,9 @@ LEAST = {"coins": 0.92, "ct": 0.9, "retina": 0.88}
 def truth(name: str) -> Any:
     """What the mask should be, found by other means than features."""
     if name == "nuclei":
-        return nuclei()[1]
+        return make_nuclei()[1]
     if name == "cells":
-        return stained_cells()[1]
+        return make_stained_cells()[1]
     image = np.asarray(sample_scan(name).data)
     if name == "tissue":
         return stained(image)

@@ -12,8 +12,7 @@ from fake_encoder import FakeEncoder
 from PIL import Image
 
 from napari_segdino import Segmenter, marks_from_mask
-from napari_segdino.cli.ablation import ABLATED, ablation
-from napari_segdino.cli.fewshot import fewshot
+from napari_segdino.cli.experiments import ABLATED, ablation, fewshot
 from napari_segdino.cli.score import score
 from napari_segdino.cli.train import train
 from napari_segdino.config import CacheSettings, PredictSettings

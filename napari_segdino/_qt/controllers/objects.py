@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from napari_segdino._qt.controllers.clicks import is_click
+from napari_segdino._qt.controllers.start import is_click
 from napari_segdino._qt.layers.image_layers import spacing_in
 from napari_segdino._qt.layers.made_layers import (
     find_layer,

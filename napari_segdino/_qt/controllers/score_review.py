@@ -21,7 +21,6 @@ from napari_segdino._qt.widgets.review_panels import CURVE, ScorePanel
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.metrics import Row
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.curve import Line, draw_curve
 from napari_segdino.review.live_score import (
     HeldOut,
     LearningCurve,
@@ -29,7 +28,7 @@ from napari_segdino.review.live_score import (
     score_reference,
 )
 from napari_segdino.session.probe_state import UNKNOWN
-from napari_segdino.study.plots import MISSING, can_plot
+from napari_segdino.study.plots import MISSING, Line, can_plot, draw_curve
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -25,8 +25,8 @@ from napari_segdino._qt.mouse import click
 from napari_segdino._qt.worker import idle as idle_module
 from napari_segdino.heads.probe.samples import UNSUPERVISED
 from napari_segdino.metrics import score_case
-from napari_segdino.review.curve import Line, draw_curve
 from napari_segdino.review.live_score import HeldOut
+from napari_segdino.study.plots import Line, draw_curve
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""``ablation``: what each part of DINO-MVR adds."""
+"""``fewshot`` and ``ablation``: experiments that are repeated on a data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from napari_segdino.cli.options import (
     chosen_encoder,
     compute_options,
     encoder_option,
+    feature_options,
+    feature_settings,
     layout_options,
+    predict_options,
+    predict_settings,
     repeat_options,
     report_options,
     seed_option,
@@ -31,6 +35,71 @@ from napari_segdino.config import INTENSITIES
 
 ABLATED = "mvr"
 """What is trained unless the user says otherwise: the steps are its parts."""
+
+
+@click.command(cls=ManyValues)
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--shots",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(1, 5, 20, 40),
+    show_default="1 5 20 40",
+    help="Numbers of cases to learn from.",
+)
+@repeat_options
+@encoder_option
+@head_option()
+@recipe_option("How the head is trained.")
+@seed_option
+@report_options
+@layout_options
+@feature_options
+@predict_options
+@compute_options
+def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> None:
+    """Learn from 1, 5, 20 ... cases of the data set in FOLDER and score others.
+
+    One person's cases are never on both sides; a volume is one case. The
+    scored cases are the same for all numbers and repeats.
+    """
+    from napari_segdino.metrics import to_csv
+    from napari_segdino.segmenter import Segmenter
+    from napari_segdino.study.repeats import ShotPlan
+    from napari_segdino.study.shots import iter_fewshot, shot_table, summarise
+
+    if plot is not None:
+        from napari_segdino.study.plots import check_plot, plot_shots
+
+        # At once and not after hours of training.
+        check_plot(plot)
+    plan = ShotPlan(
+        # More cases each time, so that the table reads downwards.
+        tuple(sorted(set(given["shots"]))),
+        given["repeats"],
+        given["test"],
+        given["seed"],
+    )
+    head, recipe = chosen_head(given["head"], given["recipe"]), given["recipe"]
+    segmenter = Segmenter(
+        chosen_encoder(given["encoder"]),
+        head,
+        given["device"],
+        given["seed"],
+        features=feature_settings(given, head, recipe),
+        predicting=predict_settings(given),
+        recipe=recipe,
+        cache=cache_settings(given["memory_gb"], given["disk_gb"]),
+    )
+    dataset = chosen_cases(folder, given)
+    steps = iter_fewshot(dataset, segmenter, plan, given["side"], given["binary"])
+    results = with_bar(steps)
+    summaries = summarise(results)
+    click.echo(shot_table(summaries))
+    if csv is not None:
+        to_csv(csv, results)
+    if plot is not None:
+        plot_shots(plot, summaries)
 
 
 @click.command(cls=ManyValues)
