@@ -6,6 +6,7 @@ SHELL := /bin/bash
 #             make test-pyqt6 GUI=tests/_qt
 # make docs   build the site into build/site, warnings are errors
 # make docs-pictures   make every picture of it from the real window, in minutes
+# make docs-notebooks   run the notebooks of it and keep what their cells give
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ SUITES := test-core $(WINDOW_SUITES) docs lint
 # Modules are compiled once, not in each process that a test starts.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test docs-pictures system clean $(SUITES)
+.PHONY: demo test docs-pictures docs-notebooks system clean $(SUITES)
 
 demo: $(VENV)/.app system
 	$(BIN)/napari-segdino demo
@@ -50,6 +51,9 @@ docs: $(VENV)/.test
 docs-pictures: $(VENV)/.test system
 	QT_API=pyqt6 $(XVFB) $(BIN)/python docs/images/make_pictures.py
 	QT_API=pyqt6 $(XVFB) $(BIN)/python docs/images/make_tour.py
+
+docs-notebooks: $(VENV)/.test
+	$(BIN)/python docs/notebooks/make_notebooks.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,15 +1,19 @@
 """What mkdocs needs to build the site of pages that also work in the repository.
 
 README.md and CHANGELOG.md become its start and its last page, so that each stands in
-one place, and links to files that are no page lead to the repository.
+one place, links to files that are no page lead to the repository, and notebooks are
+pages with what their cells gave.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from posixpath import normpath
 
+import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -33,7 +37,33 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in list(files):
         if file.src_uri.endswith((".py", ".ipynb")):
             files.remove(file)
+        if file.src_uri.endswith(".ipynb"):
+            for name, content in of_notebook(Path(file.abs_src_path)):
+                uri = f"{Path(file.src_uri).parent.as_posix()}/{name}"
+                files.append(File.generated(config, uri, content=content))
     return files
+
+
+def of_notebook(path: Path) -> Iterator[tuple[str, str | bytes]]:
+    """Yield name and content of a notebook's pictures and of its page."""
+    text: list[str] = []
+    pictures = 0
+    for cell in nbformat.read(path, as_version=4).cells:
+        code = cell.cell_type == "code"
+        text.append(f"```python\n{cell.source}\n```" if code else cell.source)
+        for output in cell.get("outputs", ()):
+            shown = output.get("data", {})
+            if "image/png" in shown:
+                pictures += 1
+                name = f"{path.stem}_{pictures}.png"
+                yield name, b64decode(shown["image/png"])
+                text.append(f"![What the lines above draw]({name})")
+            elif "text/markdown" in shown:
+                text.append(shown["text/markdown"])
+            else:
+                said = shown.get("text/plain") or output.text
+                text.append(f"```text\n{said.rstrip()}\n```")
+    yield f"{path.stem}.md", "\n\n".join(text)
 
 
 def on_page_markdown(text: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -46,6 +76,7 @@ def on_page_markdown(text: str, page: Page, config: MkDocsConfig, files: Files) 
     def moved(match: re.Match[str]) -> str:
         target = normpath((here / match[1]).as_posix())
         inside = PAGES.get(target) or target.removeprefix("docs/")
+        inside = re.sub(r"\.ipynb$", ".md", inside)
         on_site = target in PAGES or target.startswith("docs/")
         if on_site and inside.endswith(_SHOWN):
             return f"{up}{inside}{match[2] or ''}"
