@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino.features.extract import Extractor
+from napari_segdino.first_look import first_look, provisional
 from napari_segdino.heads.registry import make_head
 from napari_segdino.images.channels import count_channels
 from napari_segdino.images.neighbours import cuts_of
@@ -99,6 +100,9 @@ def _iter_draw(
     centre: tuple[float, float] | None,
 ) -> Steps[None]:
     wanted = list(range(len(image)) if planes is None else planes)
+    if coarse := first_look(pipeline, image, wanted, centre):
+        how = image, find, wanted[:1], centre
+        yield from provisional(_iter_draw(coarse, *how))
     cuts = cuts_of(image, "Z", pipeline.feature_settings.neighbours)
     extractor = pipeline.extractor.seeing(cuts["Z"])
     groups, samples = yield from find(cuts["Z"], wanted, extractor)

@@ -302,7 +302,10 @@ class Pipeline:
             Of a head.
         """
         return (
-            self.predicting.regularise and has_depth(image) and score.head.regularised
+            self.predicting.regularise
+            and has_depth(image)
+            and score.head.regularised
+            and not self.extractor.coarse
         )
 
     def scorer(

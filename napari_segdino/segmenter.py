@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.errors import InputError
 from napari_segdino.estimator import Spacings
+from napari_segdino.first_look import first_look, provisional
 from napari_segdino.heads.probe.samples import UNSUPERVISED
+from napari_segdino.heads.registry import make_head
 from napari_segdino.images.planes import as_planes
 from napari_segdino.images.reslice import Spacing
 from napari_segdino.inference.predict import PlaneResult, label_dtype
+from napari_segdino.pipeline import Pipeline
 from napari_segdino.progress import Steps, drive
 from napari_segdino.starter import Starter
 
@@ -325,6 +330,58 @@ class Segmenter(Starter):
         source = as_planes(image, volume, axes)
         self.check_channels([source])
         pipeline = yield from self.iter_pipeline()
-        yield from pipeline.iter_score(
-            source, self.model_, self.samples_, planes, "Predicting", spacing, centre
-        )
+        wanted = list(range(len(source)) if planes is None else planes)
+
+        def draw(pipeline: Pipeline, planes: list[int]) -> Steps[None]:
+            known, text = (self.model_, self.samples_), "Predicting"
+            return pipeline.iter_score(source, *known, planes, text, spacing, centre)
+
+        if coarse := first_look(pipeline, source, wanted, centre):
+            yield from provisional(draw(coarse, wanted[:1]))
+        yield from draw(pipeline, wanted)
+
+    def iter_draft(
+        self,
+        image: Any,
+        marks: Any,
+        *,
+        volume: bool | None = None,
+        axes: str | None = None,
+        planes: Sequence[int],
+        spacing: Spacing = None,
+        centre: tuple[float, float] | None = None,
+    ) -> Steps[None]:
+        """Draw about what a plane will be like with its marks; nothing is learned.
+
+        Parameters
+        ----------
+        image, marks, volume, axes, spacing
+            As for :meth:`fit`, one image.
+        planes : sequence of int
+            Planes in the order wanted; the first is drawn.
+        centre : tuple of float, optional
+            Pixel (y, x) that is looked at.
+
+        Yields
+        ------
+        Progress, PartResult
+            All provisional; none where the plane is encoded already or the encoder is
+            quick, and none where its marks do not suffice.
+        """
+        source = as_planes(image, volume, axes)
+        pipeline = yield from self.iter_pipeline()
+        coarse = first_look(pipeline, source, planes, centre)
+        if coarse is None or not np.any(marks[source.index(planes[0])]):
+            return
+        # What it learns is learned by a copy, with a head of its own.
+        coarse.head = make_head(self.head, self.recipe)
+        quick = copy(self)
+        quick._pipeline = coarse
+        how: dict[str, Any] = {"volume": volume, "axes": axes, "spacing": spacing}
+        how["planes"] = planes[:1]
+        try:
+            yield from quick.iter_partial_fit(image, marks, **how)
+        except InputError:
+            # Other planes hold what is missing: they are learned with the rest.
+            return
+        yield from provisional(quick.iter_predict(image, centre=centre, **how))

@@ -68,6 +68,31 @@ class FeatureCache:
             self.put(grid)
         return grid
 
+    def holds(self, key: str) -> bool:
+        """Whether features are stored under `key`; they are not read.
+
+        Parameters
+        ----------
+        key : str
+            See :meth:`Extractor.key`.
+        """
+        with self._lock:
+            if key in self._held:
+                return True
+        return bool(self.disk_bytes) and os.path.lexists(self._path(key))
+
+    def drop(self, key: str) -> None:
+        """Forget what is in memory under `key`, if anything.
+
+        Parameters
+        ----------
+        key : str
+            See :meth:`Extractor.key`.
+        """
+        with self._lock:
+            if (grid := self._held.pop(key, None)) is not None:
+                self._bytes -= grid.nbytes
+
     def put(self, grid: FeatureGrid) -> None:
         """Store features under their own key.
 

@@ -27,6 +27,9 @@ LAYOUT = 1
 """Raised when the same content would give other features than before."""
 
 
+COARSE = " coarse"
+"""Ends the key of features of the smallest view alone."""
+
 Views = tuple[View, ...]
 """Sizes of one tile whose features are read side by side."""
 
@@ -65,12 +68,16 @@ class Extractor:
     neighbours : int
         Planes on either side of each whose channels come along: the encoder sees
         them all, local features are the plane's own.
+    coarse : bool
+        Whether only the smallest view is encoded, whose features stand in for those
+        of the others: what is drawn of them is provisional.
     """
 
     encoder: Encoder
     levels: tuple[int, ...]
     cache: FeatureCache
     neighbours: int = 0
+    coarse: bool = False
 
     def seeing(self, image: Planes) -> Self:
         """Return one that knows which channels of an image are neighbours.
@@ -134,18 +141,43 @@ class Extractor:
 
         image = intensity.apply(tile)
         pixels = torch.from_numpy(image)
+        smallest = min(views, key=lambda view: view.factor)
+        # It has a key of its own in the cache and the tile's everywhere else, so that
+        # marks of the tile are found.
+        first = self.cache.get(key + COARSE)
+        if first is None:
+            first = self._make(image, smallest, key + COARSE)
+        if self.coarse:
+            self.cache.put(first)
+            stand_in = first.levels * len(views)
+            return replace(first, levels=stand_in, key=key)
+        levels = tuple(
+            level
+            for view in views
+            for level in (
+                first.levels if view == smallest else self._encode(pixels, view)
+            )
+        )
+        grid = replace(first, levels=levels, key=key)
+        self.cache.drop(first.key)
+        self.cache.put(grid)
+        return grid
+
+    def _make(self, image: NDArray[np.float32], view: View, key: str) -> FeatureGrid:
+        """Encode one view of a scaled tile, shape (C, Y, X), and all beside it."""
+        import torch
+
         channels = len(image) // (2 * self.neighbours + 1)
         # Channels of neighbouring planes stand before and behind the plane's own.
         own = image[channels * self.neighbours :][:channels]
-        grid = FeatureGrid(
-            tuple(level for view in views for level in self._encode(pixels, view)),
+        step = grid_step((image.shape[1], image.shape[2]))
+        return FeatureGrid(
+            tuple(self._encode(torch.from_numpy(image), view)),
             torch.from_numpy(local_features(own)).half(),
-            torch.from_numpy(smooth_colour(own, grid_step(tile.shape[:2]))).half(),
+            torch.from_numpy(smooth_colour(own, step)).half(),
             torch.from_numpy(own).mean(0).half(),
             key,
         )
-        self.cache.put(grid)
-        return grid
 
     def _encode(self, image: torch.Tensor, view: View) -> list[torch.Tensor]:
         """Encode all channels of a tile, shape (C, Y, X), in one view."""

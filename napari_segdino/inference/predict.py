@@ -96,12 +96,15 @@ class PartResult:
         Its first pixel in the plane.
     labels : numpy.ndarray, shape (y, x), uint8 or uint16
         0 background, 1.. classes.
+    provisional : bool
+        Whether it comes of the smallest view alone, and all of it may change.
     """
 
     index: int
     y0: int
     x0: int
     labels: NDArray[np.unsignedinteger]
+    provisional: bool = False
 
 
 ScoreTile = Callable[[NDArray[Any]], "torch.Tensor"]

@@ -126,7 +126,7 @@ class TileScorer:
         return torch.from_numpy(calibrated)
 
     def _predict(self, grid: FeatureGrid) -> torch.Tensor:
-        # Where no features are stored, tiles go by once.
-        reuse = self.extractor.cache.ram_bytes > 0
+        # Where no features are stored, tiles go by once; coarse ones are replaced soon.
+        reuse = self.extractor.cache.ram_bytes > 0 and not self.extractor.coarse
         device = self.extractor.encoder.device
         return self.head.predict(self.model, grid, device, reuse)

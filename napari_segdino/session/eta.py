@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_segdino.config import GIB
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
+from napari_segdino.inference.predict import PartResult
 from napari_segdino.progress import Progress, Steps, T, relay
 
 LONG = 60.0
@@ -20,6 +21,9 @@ LONG = 60.0
 
 TRIAL = 2.0
 """Seconds of work before the rest is reckoned."""
+
+
+PROVISIONAL = "A first look, which may still change: the fine view follows."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def _minutes(seconds: float) -> str:
 
 
 def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> Steps[T]:
-    """Pass steps on, and a :class:`Notice` when they will take long.
+    """Pass steps on, and a :class:`Notice` when they take long or are a first look.
 
     Parameters
     ----------
@@ -101,11 +105,14 @@ def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> St
     clock : callable
         Seconds.
     """
-    pace, told = Pace(clock), False
+    pace, told, drafted = Pace(clock), False, False
 
     def each(step: Any) -> Iterator[Any]:
-        nonlocal told
+        nonlocal told, drafted
         yield step
+        if isinstance(step, PartResult) and step.provisional and not drafted:
+            drafted = True
+            yield Notice(PROVISIONAL)
         if told or not isinstance(step, Progress):
             return
         rest = pace.take(step)

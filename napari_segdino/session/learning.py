@@ -143,6 +143,41 @@ def iter_learn(segmenter: Any, images: Sequence[Marked], target: Marked) -> Step
         yield Learned(marked.image, snapshot.checksums)
 
 
+def iter_first_look(
+    segmenter: Any,
+    target: Marked,
+    planes: Sequence[int],
+    centre: tuple[float, float] | None,
+) -> Steps[None]:
+    """Draw the plane on screen provisionally, where encoding it takes long.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Is not changed.
+    target : Marked
+        The image.
+    planes : sequence of int
+        Planes to draw, the one on screen first.
+    centre : tuple of float, optional
+        Pixel that is looked at.
+
+    Yields
+    ------
+    Progress, Notice, PartResult
+    """
+    image, index = target.planes, target.planes.index(planes[0])
+    # A copy of one plane: marks are live, and the others do not count here.
+    marks = np.zeros(image.spatial_shape, np.asarray(target.marks[index]).dtype)
+    marks[index] = target.marks[index]
+    if not fits(segmenter, image):
+        return
+    how: dict[str, Any] = {"axes": image.axes, "spacing": target.spacing}
+    yield from foretell(
+        segmenter.iter_draft(image.array, marks, planes=planes, centre=centre, **how)
+    )
+
+
 def fits(segmenter: Any, image: Planes, *others: Planes, anew: bool = False) -> bool:
     """Whether a probe, or a new one, can learn from all of these images.
 

@@ -20,7 +20,13 @@ from napari_segdino.marks import apply_marks
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.classes import why_not_trainable
 from napari_segdino.session.eta import foretell
-from napari_segdino.session.learning import Marked, fits, iter_learn, take_snapshot
+from napari_segdino.session.learning import (
+    Marked,
+    fits,
+    iter_first_look,
+    iter_learn,
+    take_snapshot,
+)
 from napari_segdino.session.probe_state import fitted_state
 from napari_segdino.session.results import (
     Learned,
@@ -66,10 +72,16 @@ def iter_retrain(
     Progress, Notice, Learned, Trained, PartResult, PlaneResult, PlaneUpdate,
     UncertainPart
     """
-    before = fitted_state(segmenter)
+    before, seen = fitted_state(segmenter), dict[int, NDArray[Any]]()
+    if planes:
+        # Before the first look is drawn into the live mask.
+        seen[planes[0]] = np.array(mask[target.planes.index(planes[0])])
+        yield from iter_first_look(segmenter, target, planes, centre)
     yield from iter_learn(segmenter, images, target)
     yield Trained(before, fitted_state(segmenter))
-    yield from _iter_update_mask(segmenter, target, mask, planes, centre, uncertainty)
+    yield from _iter_update_mask(
+        segmenter, target, mask, planes, centre, uncertainty, seen
+    )
 
 
 def iter_switch(
@@ -121,7 +133,7 @@ def iter_switch(
     if candidate.is_fitted and target is not None:
         yield Trained(before, fitted_state(candidate))
         yield from _iter_update_mask(
-            candidate, target, mask, planes, centre, uncertainty
+            candidate, target, mask, planes, centre, uncertainty, {}
         )
 
 
@@ -132,9 +144,9 @@ def _iter_update_mask(
     planes: Sequence[int],
     centre: tuple[float, float] | None,
     uncertainty: bool,
+    first: dict[int, NDArray[Any]],
 ) -> Steps[None]:
     image = target.planes
-    first: dict[int, NDArray[Any]] = {}
     steps = segmenter.iter_predict(
         image.array,
         axes=image.axes,

@@ -12,6 +12,7 @@ from test_dock import correct
 from napari_segdino._qt.layers.image_layers import centre_shown
 from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino.inference.predict import PartResult, PlaneResult
+from napari_segdino.session.eta import PROVISIONAL
 
 
 @pytest.fixture
@@ -87,6 +88,31 @@ def test_a_retrain_in_parts_is_one_step_back(
     before = mask.data.copy()
     user.retrain()
     assert (mask.data != before).any()
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, before)
+
+
+def test_a_first_look_and_the_retrain_after_it_are_one_step_back(
+    user: Any, plane: Any, fake_segmenter: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def draft(self: Any, image: Any, marks: Any, **kwargs: Any) -> Any:
+        labels = np.ones(plane.shape, np.uint8)
+        yield PartResult(0, 0, 0, labels, provisional=True)
+
+    monkeypatch.setattr(fake_segmenter, "iter_draft", draft)
+    user.open(plane)
+    user.segment()
+    mask = user.annotation.mask
+    mask.brush_size = 3
+    mask.paint((50, 60), 1)
+    mask.paint((25, 25), 0)
+    before = mask.data.copy()
+    user.dock.controller.message.connect(said.append)
+    user.retrain()
+    assert PROVISIONAL in said and said[-1] != PROVISIONAL
+    assert (mask.data == 0).any(), "the look is replaced"
     mask.undo()
     np.testing.assert_array_equal(mask.data, before)
 
