@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +103,7 @@ def find_intensity(
     if name == "percentile":
         return measure_intensity(planes, settings.percentiles)
     if name == CT_Z_SCORE:
-        values = _sampled(planes).clip(*WINDOWS["meddinov3"])
+        values = _sampled(planes).astype(np.float64).clip(*WINDOWS["meddinov3"])
         mean, spread = np.nanmean(values, 0), np.nanstd(values, 0)
         low, high = mean - Z_SPAN * spread, mean + Z_SPAN * spread
         return Intensity(tuple(low.tolist()), tuple(high.tolist()))
@@ -146,23 +147,46 @@ def measure_intensity(
     return Intensity(tuple(low), tuple(high))
 
 
-def _sampled(planes: Planes) -> NDArray[np.float64]:
+def _sampled(planes: Planes) -> NDArray[Any]:
     picks = np.unique(np.linspace(0, len(planes) - 1, SAMPLED_PLANES).astype(int))
     return np.concatenate(
         [_sample(planes.read(int(i)), SAMPLED_PIXELS // len(picks)) for i in picks]
     )
 
 
-def _sample(plane: NDArray[Any], limit: int) -> NDArray[np.float64]:
+def _sample(plane: NDArray[Any], limit: int) -> NDArray[Any]:
     """Take at most about `limit` pixels of a plane on a regular grid."""
     step = max(1, int(np.ceil(np.sqrt(plane.shape[0] * plane.shape[1] / limit))))
     pixels = colour_channels(plane)[::step, ::step]
-    return pixels.reshape(-1, pixels.shape[-1]).astype(np.float64)
+    return pixels.reshape(-1, pixels.shape[-1])
+
+
+def _percentile(counts: NDArray[np.intp], share: float) -> float:
+    """Do what numpy's percentile does, of values 0, 1, .. that occur so often."""
+    until = counts.cumsum()
+    last = int(until[-1]) - 1
+    at = share * last
+    below = math.floor(at)
+    # The value at an index of the sorted values is the first whose count passes it.
+    indices = [below, min(below + 1, last)]
+    first, second = (float(v) for v in np.searchsorted(until, indices, side="right"))
+    part, rise = at - below, second - first
+    # As numpy rounds it: keys of stored features hold these numbers.
+    return first + rise * part if part < 0.5 else second - rise * (1 - part)
 
 
 def _range(
-    values: NDArray[np.float64], percentiles: tuple[float, float]
+    values: NDArray[Any], percentiles: tuple[float, float]
 ) -> tuple[float, float]:
+    if values.dtype.kind == "u" and values.dtype.itemsize <= 2 and values.size:
+        # Counted and not sorted: every refit asks for the range of its image.
+        counts = np.bincount(values.ravel())
+        low, high = (_percentile(counts, share / 100) for share in percentiles)
+        if high <= low:
+            present = np.flatnonzero(counts)
+            low, high = float(present[0]), float(present[-1])
+        return low, high
+    values = values.astype(np.float64)
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 0.0

@@ -115,3 +115,23 @@ def test_z_scores_of_a_scan_are_what_the_encoder_takes_back():
     wanted = (scan[1] - clamped.mean()) / clamped.std()
     near = np.abs(wanted) < 3.9
     np.testing.assert_allclose(shown[0][near], wanted[near], atol=1e-4)
+
+
+@given(
+    npst.arrays(
+        st.sampled_from([np.uint8, np.uint16]),
+        st.tuples(st.integers(1, 30), st.integers(1, 3)),
+    ),
+    st.sampled_from([(0.5, 99.5), (0, 100), (2.0, 97.3), (12.5, 60)]),
+)
+def test_counted_percentiles_are_those_of_numpy(values, percentiles):
+    low, high = measure_range(values, percentiles)
+    wanted = np.percentile(values.astype(np.float64), percentiles)
+    if wanted[0] == wanted[1]:
+        wanted = values.min(), values.max()
+    assert (low, high) == tuple(wanted), "to the last bit: keys hold them"
+
+
+def measure_range(values, percentiles):
+    found = measure_intensity(as_planes(values[..., None], axes="YXC"), percentiles)
+    return found.low[0], found.high[0]

@@ -9,6 +9,7 @@ from napari_segdino.heads.probe.samples import (
     pick_from_strokes,
     take_sample,
 )
+from napari_segdino.heads.registry import make_head
 from napari_segdino.marks import strokes_of
 
 
@@ -90,6 +91,18 @@ def test_a_tile_that_was_kept_before_gives_the_same():
     grid = tiny_grid()
     earlier = take_sample(grid, np.array([[1, 0, 0, 0]]), 3)
     marks = np.array([[1, 0, 0, 2]])
-    again, anew = take_sample(grid, marks, 3, earlier), take_sample(grid, marks, 3)
+    again, anew = (
+        take_sample(grid, marks, 3, earlier.context),
+        take_sample(grid, marks, 3),
+    )
     for name in ("context", "features", "codes", "weights", "strokes"):
         assert torch.equal(getattr(again, name), getattr(anew, name))
+
+
+def test_a_fit_that_forgets_reads_no_context_anew():
+    head, grid = make_head("probe"), tiny_grid()
+    first = head.sample(grid, np.array([[1, 0, 0, 0]]), 3)
+    other_seed = head.sample(grid, np.array([[1, 0, 0, 0]]), 4)
+    again = head.sample(grid, np.array([[1, 0, 0, 2]]), 3)
+    assert again.context is first.context
+    assert other_seed.context is not first.context

@@ -103,7 +103,8 @@ class MVRHead(Head):
         parts: Parts | None = None,
     ) -> Sample:
         """See :func:`take_sample`; local features and context are not kept."""
-        taken = take_sample(grid, marks, seed, previous, parts)
+        context = None if previous is None else previous.context
+        taken = take_sample(grid, marks, seed, context, parts)
         features = taken.features[:, : -int(taken.widths[-1])].contiguous()
         return dataclasses.replace(
             taken, features=features, widths=taken.widths[:-1], context=features[:0]

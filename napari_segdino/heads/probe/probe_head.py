@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
 
 from numpy.typing import NDArray
 
@@ -91,6 +92,9 @@ class ProbeHead(Head):
         self._basis: Basis | None = None
         self._fitted_on: tuple[frozenset[str], bool] | None = None
         self._stored: VectorStore | None = None
+        self._contexts: WeakValueDictionary[tuple[str, int], torch.Tensor] = (
+            WeakValueDictionary()
+        )
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -119,7 +123,14 @@ class ProbeHead(Head):
         parts: Parts | None = None,
     ) -> Sample:
         """See :func:`take_sample`."""
-        return take_sample(grid, marks, seed, previous, parts)
+        # An earlier sample may be of another seed; what a fit forgets is still held by
+        # the samples of the one before it.
+        context = self._contexts.get((grid.key, seed))
+        if context is None and previous is not None:
+            context = previous.context
+        sample = take_sample(grid, marks, seed, context, parts)
+        self._contexts[grid.key, seed] = sample.context
+        return sample
 
     def unsupervised_sample(
         self, groups: VectorModel, tiles: Sequence[Sample]

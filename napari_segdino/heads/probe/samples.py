@@ -243,7 +243,7 @@ def take_sample(
     grid: FeatureGrid,
     marks: NDArray[Any],
     seed: int,
-    previous: Sample | None = None,
+    context: torch.Tensor | None = None,
     parts: Parts | None = None,
 ) -> Sample:
     """Keep of a marked tile what a probe learns from.
@@ -256,8 +256,8 @@ def take_sample(
         0 unlabelled, 1 background, 2.. classes.
     seed : int
         Seed of what is drawn.
-    previous : Sample, optional
-        What was stored of this tile so far: its context is the same.
+    context : torch.Tensor, optional
+        That of an earlier sample of this tile with the same seed, which it would be.
     parts : Parts, optional
         How much of what was painted the marks are; None is all of it.
 
@@ -287,7 +287,7 @@ def take_sample(
         weights,
         torch.from_numpy(picked.strokes),
         counts,
-        _context(grid, seed) if previous is None else previous.context,
+        _context(grid, seed) if context is None else context,
         torch.tensor([b.shape[1] for b in blocks]),
         image,
         place=place,
