@@ -78,7 +78,13 @@ SWITCH = "Change"
 NEXT_STEP = "Paint over what is wrong, erase what is too much, then press Retrain."
 
 
-def summary(job: str, grouped: bool, fitted: bool) -> str:
+NOTHING_IN_BOX = (
+    "Nothing was found in your box. Drag one with some background around the object, "
+    "or paint a stroke inside the object and press Retrain."
+)
+
+
+def summary(job: str, grouped: bool, fitted: bool, found: bool = True) -> str:
     """Say what a job has drawn.
 
     Parameters
@@ -89,6 +95,8 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
         There was no probe.
     fitted : bool
         There is one now.
+    found : bool
+        False where a box holds nothing of its class.
     """
     if job == SWITCH:
         if fitted:
@@ -101,6 +109,8 @@ def summary(job: str, grouped: bool, fitted: bool) -> str:
         return f"A first mask, grouped without labels; {weak}. {NEXT_STEP}"
     if job == "Interpolate":
         return "Drawn between the accepted slices as a proposal: correct or accept it."
+    if job == "Box" and not found:
+        return NOTHING_IN_BOX
     if job == "Box":
         return "Drawn from your box. Correct it, drag another one, or press Retrain."
     if job == "Mask":

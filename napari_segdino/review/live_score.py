@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_segdino.segmenter import Segmenter
 
 FOLDS = 5
-TEXT = "Scoring held-out strokes"
+TEXT = "Scoring strokes that are left out"
 
 Answer = tuple[Stroke, NDArray[np.float32]]
 """A stroke, and the probabilities (N, K) of its pixels."""

@@ -76,6 +76,11 @@ class Switched:
 
 
 @dataclass(frozen=True)
+class NothingFound:
+    """Yielded when a box was drawn in which no pixel is of its class."""
+
+
+@dataclass(frozen=True)
 class PlaneUpdate:
     """Yielded after the prediction of a plane: its mask before and after.
 

@@ -30,6 +30,7 @@ from napari_segdino.session.learning import (
 from napari_segdino.session.probe_state import fitted_state
 from napari_segdino.session.results import (
     Learned,
+    NothingFound,
     PlaneUpdate,
     Proposal,
     Switched,
@@ -318,7 +319,7 @@ def iter_start_box(segmenter: Any, target: Marked, mask: Any, box: Box) -> Steps
 
     Yields
     ------
-    Progress, Trained, PlaneResult, PlaneUpdate
+    Progress, Trained, PlaneResult, PlaneUpdate, NothingFound
     """
     image, index = target.planes, target.planes.index(box.plane)
     before = fitted_state(segmenter)
@@ -342,6 +343,8 @@ def iter_start_box(segmenter: Any, target: Marked, mask: Any, box: Box) -> Steps
             drawn = apply_marks(drawn, marks[index]).astype(seen.dtype, copy=False)
             yield replace(step, labels=drawn)
             yield PlaneUpdate(box.plane, Compressed.of(seen), Compressed.of(drawn))
+            if not (drawn[box.slices()] == box.label).any():
+                yield NothingFound()
         elif not isinstance(step, PartResult):
             yield step
 

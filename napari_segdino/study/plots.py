@@ -216,7 +216,7 @@ def _dress(axis: Any) -> None:
     axis.set_ylim(max(0.0, np.floor(axis.dataLim.y0 * 10 - 1) / 10), 1.03)
     axis.margins(x=0.08)
     axis.set_xlabel("Retrain", color=INK, fontsize=8)
-    axis.set_ylabel("Dice", color=INK, fontsize=8)
+    axis.set_ylabel("Overlap (Dice)", color=INK, fontsize=8)
     axis.tick_params(colors=INK, labelsize=7)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.grid(alpha=0.15)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_segdino._qt.messages import NOTHING_IN_BOX
 from napari_segdino._qt.mouse import click, press_key, stroke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -52,6 +53,17 @@ def test_a_drag_draws_what_is_in_the_box(boxer: Any, plane: Any) -> None:
     boxer.rest()
     assert not mask.data.any()
     assert not boxer.dock.session.is_fitted, "what was learned is taken back too"
+
+
+def test_a_box_in_which_nothing_is_found_is_told(boxer: Any) -> None:
+    drag(boxer, [(43, 4), (50, 20), (57, 36)])
+    assert boxer.segmenter.calls == [("box", [0])]
+    assert not boxer.annotation.mask.data.any()
+    assert boxer.status == NOTHING_IN_BOX
+    drag(boxer, CORNERS)
+    assert "Drawn from your box" in boxer.status
+    drag(boxer, [(43, 4), (50, 20), (57, 36)])
+    assert boxer.status == NOTHING_IN_BOX, "whatever else there is"
 
 
 def test_outside_the_box_the_mask_stays(boxer: Any, plane: Any) -> None:

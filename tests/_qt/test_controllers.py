@@ -16,7 +16,6 @@ from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
 from napari_segdino._qt.controllers.corrections import (
     BUSY,
     Corrector,
-    is_accepted,
     pick_label,
     remove_class,
     take_brush,
@@ -30,6 +29,7 @@ from napari_segdino._qt.controllers.series import SeriesController
 from napari_segdino._qt.controllers.session_controller import SessionController
 from napari_segdino._qt.controllers.start import StartTools, is_click
 from napari_segdino._qt.controllers.suggester import Suggester, readable_images
+from napari_segdino._qt.layers.annotation import is_accepted
 from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
 from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino._qt.widgets.input_panel import SeriesCombo

@@ -12,7 +12,15 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
 from napari_segdino._qt import keys, preferences
-from napari_segdino._qt.mouse import click, press_key, stroke
+from napari_segdino._qt.dock import SegmentDock
+from napari_segdino._qt.layers.annotation import VEIL
+from napari_segdino._qt.mouse import (
+    canvas_position,
+    click,
+    find_canvas,
+    press_key,
+    stroke,
+)
 from napari_segdino._qt.widgets.tools_panel import KeysPanel
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -72,6 +80,52 @@ def test_accepting_is_one_step(scan: Any) -> None:
     press_key(Qt.Key.Key_Z, CTRL)
     press_key(Qt.Key.Key_Z, CTRL)
     assert not marks.data.any(), "the stroke comes next"
+
+
+def seen_at(scan: Any, point: tuple[int, int]) -> np.ndarray:
+    """Return the colour on screen of a pixel of the slice that is shown."""
+    QTest.qWait(100)
+    shot = scan.viewer.screenshot(flash=False)
+    at = canvas_position(scan.viewer, scan.annotation.mask, point)
+    ratio = shot.shape[0] / find_canvas().height()
+    return shot[int(at.y() * ratio), int(at.x() * ratio), :3].astype(int)
+
+
+def test_what_was_accepted_is_not_covered_by_its_marks(scan: Any) -> None:
+    mask, marks = scan.annotation.mask, scan.annotation.marks
+    stroke(scan.viewer, mask, [(50, 52), (50, 66)])
+    strokes = marks.opacity
+    press_key(Qt.Key.Key_A, SHIFT)
+    assert marks.data[2].all()
+    places = (5, 45), (5, 25)
+    before = [seen_at(scan, at) for at in places]
+    scan.viewer.layers["scan"].data[2, :9, 40:50] = 255
+    scan.viewer.layers["scan"].refresh()
+    after = [seen_at(scan, at) for at in places]
+    assert (after[0] - before[0] > 100).all(), "the image is seen"
+    np.testing.assert_array_equal(after[1], before[1])
+    scan.viewer.dims.set_current_step(0, 1)
+    assert marks.opacity == strokes, "strokes on other slices are plain to see"
+    scan.viewer.dims.set_current_step(0, 2)
+    assert marks.opacity == VEIL
+    press_key(Qt.Key.Key_Z, CTRL)
+    assert marks.opacity == strokes, "it is no longer accepted"
+
+
+def test_an_opacity_that_the_user_chose_is_left_alone(scan: Any) -> None:
+    marks = scan.annotation.marks
+    strokes = marks.opacity
+    press_key(Qt.Key.Key_A, SHIFT)
+    scan.dock.release()
+    assert marks.opacity == strokes
+    SegmentDock(scan.viewer)
+    assert marks.opacity == VEIL, "the next dock follows it too"
+    marks.opacity = 0.6
+    scan.viewer.dims.set_current_step(0, 1)
+    assert marks.opacity == 0.6
+    marks.opacity = 0.1
+    scan.viewer.dims.set_current_step(0, 2)
+    assert marks.opacity == 0.1
 
 
 def test_accepting_keeps_earlier_marks(scan: Any) -> None:

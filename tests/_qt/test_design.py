@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QScrollBar,
     QTabBar,
+    QTableWidget,
     QWidget,
 )
 from skimage.io import imsave
@@ -37,9 +38,16 @@ OWNERS = (QAbstractItemView, QAbstractSpinBox, QComboBox, QTabBar)
 CONTROLS = (QAbstractButton, QAbstractSlider, QLineEdit, *OWNERS)
 BANNED = re.compile(
     r"\b(probes?|heads?|mvr|entropy|logits?|sizes own|depth of a neck|"
-    r"part those that touch|scheduler|regularis\w+|k-means)\b",
+    r"part those that touch|scheduler|regularis\w+|k-means|held.out)\b",
     re.IGNORECASE,
 )
+MEASURES = re.compile(r"\b(dice|hd95)\b", re.IGNORECASE)
+PLAIN = re.compile(r"\b(overlap|distance)\b", re.IGNORECASE)
+TECHNICAL = re.compile(
+    r"\b(frozen|features?|tiles?|fused|planes|logits?|probabilities|channels?)\b",
+    re.IGNORECASE,
+)
+"""Not in what Advanced tells, though its choices may be called after papers."""
 
 
 @pytest.fixture
@@ -98,8 +106,17 @@ def check_words(dock: QWidget) -> None:
         if isinstance(widget, CONTROLS) and not widget.toolTip():
             silent.append((type(widget).__name__, *texts(widget)))
         odd += [text for text in texts(widget) if BANNED.search(text)]
+        told = "".join(texts(widget))
+        if isinstance(widget, QTableWidget):
+            heads = map(widget.horizontalHeaderItem, range(widget.columnCount()))
+            told += "".join(head.text() for head in heads if head is not None)
+        if MEASURES.search(told) and not PLAIN.search(told):
+            odd.append(told)
     assert odd == []
     assert silent == []
+    inside = [w for w in dock.findChildren(QWidget) if in_advanced(dock, w)]
+    told = [w.toolTip() for w in inside if not is_part(w)]
+    assert [text for text in told if TECHNICAL.search(text)] == []
     for section in dock.findChildren(Collapsible):
         for widget in section.content().findChildren(QWidget):
             if isinstance(widget, CONTROLS) and not is_part(widget):

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from napari_segdino.images.boxes import Box
 from napari_segdino.images.planes import as_planes
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import drive
 from napari_segdino.session.learning import Marked
 from napari_segdino.session.results import (
     Learned,
+    NothingFound,
     PlaneUpdate,
     Proposal,
     Switched,
@@ -23,6 +25,7 @@ from napari_segdino.session.tasks import (
     iter_retrain,
     iter_segment,
     iter_start,
+    iter_start_box,
     iter_switch,
     iter_unpack,
 )
@@ -151,3 +154,19 @@ def test_masks_of_an_earlier_state_come_back(fake_segmenter: Any) -> None:
     assert [(image, plane) for image, plane, _ in found] == [("image", 0), ("image", 1)]
     np.testing.assert_array_equal(found[0][2], [[0, 1], [0, 1]])
     np.testing.assert_array_equal(found[1][2], [[1, 1], [0, 0]])
+
+
+def test_a_box_tells_whether_its_class_is_in_it(fake_segmenter: Any) -> None:
+    image = np.full((1, 8, 8), 20, np.uint8)
+    image[0, 2:4, 2:4] = 200
+    mask = np.zeros(image.shape, np.uint8)
+    target = Marked("image", as_planes(image, axes="ZYX"), mask.copy(), {})
+    around, beside = Box(0, 1, 1, 5, 5), Box(0, 5, 5, 8, 8)
+    seen = steps_of(iter_start_box(fake_segmenter(), target, mask, around))
+    assert only(NothingFound, seen) == []
+    seen = steps_of(iter_start_box(fake_segmenter(), target, mask, beside))
+    assert only(NothingFound, seen) == [NothingFound()]
+    mask[0, 5:, 5:] = 2
+    other = Box(0, 5, 5, 8, 8, label=1)
+    seen = steps_of(iter_start_box(fake_segmenter(), target, mask, other))
+    assert len(only(NothingFound, seen)) == 1, "another class is not it"

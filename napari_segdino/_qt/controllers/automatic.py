@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_segdino._qt.controllers.corrections import is_accepted
+from napari_segdino._qt.layers.annotation import is_accepted
 from napari_segdino._qt.layers.image_layers import voxel_spacing
 from napari_segdino._qt.layers.made_layers import read_plane
 from napari_segdino._qt.layers.mask_writer import Piece

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_segdino._qt.layers.annotation import is_accepted
 from napari_segdino._qt.layers.image_layers import some_colors
 from napari_segdino._qt.layers.made_layers import MASK_OPACITY, read_plane, set_pixels
 from napari_segdino._qt.layers.mask_writer import Piece
@@ -356,19 +357,6 @@ class Corrector(QObject):  # type: ignore[misc]
             self.refresh()
             self.refused.emit(self._controller.annotations.lacking())
         return annotation
-
-
-def is_accepted(annotation: Annotation, plane: int) -> bool:
-    """Whether all of a plane is marked, so that no probe has a say in it.
-
-    Parameters
-    ----------
-    annotation : Annotation
-        Whose mask and marks.
-    plane : int
-        Flat index over the leading axes of the image.
-    """
-    return bool(np.all(read_plane(annotation.marks, annotation.planes.index(plane))))
 
 
 def _is_drawn(annotation: Annotation, plane: int) -> bool:

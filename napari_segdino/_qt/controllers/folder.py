@@ -63,7 +63,7 @@ class PathEdit(QWidget):  # type: ignore[misc]
         self.edit.setMinimumWidth(60)
         self.choose = QToolButton()
         self.choose.setText("...")
-        self.choose.setToolTip("Choose it")
+        self.choose.setToolTip("Choose in a window")
         self.choose.clicked.connect(self._choose)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -221,7 +221,10 @@ class FolderPanel(QWidget):  # type: ignore[misc]
             "this window's"
         )
         self.scheduler.setPlaceholderText("tcp://host:8786")
-        self.scheduler.setToolTip("Address of a Dask scheduler; empty is this machine")
+        self.scheduler.setToolTip(
+            "Address of the Dask scheduler, which hands work out to other machines; "
+            "empty is this machine"
+        )
 
 
 class FolderController(QObject):  # type: ignore[misc]

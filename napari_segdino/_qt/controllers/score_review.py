@@ -93,14 +93,14 @@ PATIENCE = 1.5
 
 HELD_OUT, REFERENCE = "#5b9bff", "#4fd08a"
 
-NOT_YET = "Held-out strokes: Retrain first."
+NOT_YET = "Strokes left out: Retrain first."
 
 TOO_FEW = (
-    "Held-out strokes: none can be held out yet. Paint each class in two places "
+    "Strokes left out: none can be left out yet. Paint each class in two places "
     "that are apart."
 )
 
-ELSEWHERE = "Held-out strokes: not measured on this image yet."
+ELSEWHERE = "Strokes left out: not measured on this image yet."
 
 Scores = tuple[Sequence[Row], Mapping[int, Sequence[Row]]]
 
@@ -343,7 +343,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
             return None
         found = self._of(annotation)
         named = (
-            Line("held-out strokes", HELD_OUT, tuple(found.held_out)),
+            Line("strokes left out", HELD_OUT, tuple(found.held_out)),
             Line("reference", REFERENCE, tuple(found.against)),
         )
         lines = [line for line in named if line.points]
@@ -364,9 +364,10 @@ def held_out_text(found: HeldOut | None, spacing: Spacing) -> str:
         return TOO_FEW
     text = f"{found.right:.0%} right"
     if not math.isnan(found.dice):
-        text = f"Dice {found.dice:.2f}, HD95 {spacing.text(found.hd95)}"
+        distance = spacing.text(found.hd95)
+        text = f"overlap (Dice) {found.dice:.2f}, distance (HD95) {distance}"
     count = found.strokes + found.skipped
-    return f"Held-out strokes: {text} ({found.strokes} of {count} strokes)"
+    return f"Strokes left out: {text} ({found.strokes} of {count} strokes)"
 
 
 def table_rows(scores: Scores, spacing: Spacing) -> Table:

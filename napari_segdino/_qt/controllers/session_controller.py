@@ -332,8 +332,8 @@ class SessionController(QObject):  # type: ignore[misc]
         def finished() -> None:
             writer.finished.disconnect(finished)
             seen = self.screen.shows(drawing.annotation.image)
-            fitted = self.session.is_fitted
-            text = summary(job, grouped, fitted) if seen else unseen(drawing.annotation)
+            how = grouped, self.session.is_fitted, drawing.found
+            text = summary(job, *how) if seen else unseen(drawing.annotation)
             self.message.emit(self.channels.left_out() + text)
             self.drawn.emit()
             if drawing.trained is not None:

@@ -16,6 +16,7 @@ from napari_segdino._qt.layers.made_layers import (
     layer_name,
     made_for,
     placed_like,
+    read_plane,
 )
 from napari_segdino._qt.layers.mask_sync import MaskSync
 from napari_segdino._qt.layers.mask_writer import MaskWriter, Piece
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
     from napari_segdino.segmenter import Segmenter
     from napari_segdino.session.session import Session
+
+
+VEIL = 0.2
+"""Opacity of the marks of a slice that is marked whole."""
 
 
 class Attached:
@@ -87,6 +92,60 @@ def _same(one: Any, other: Any) -> bool:
     return np.array_equal(np.asarray(one, object), np.asarray(other, object))
 
 
+class AcceptedVeil:
+    """Shows the marks of a slice that is marked whole as a veil.
+
+    As strokes are shown, they would cover the image and the mask that was accepted.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Is followed until :meth:`release`; its marks are shown as before then.
+    """
+
+    def __init__(self, annotation: Annotation) -> None:
+        self._annotation = annotation
+        self._before: float | None = None
+        annotation.mask_sync.changed.connect(self._show)
+        annotation.viewer.dims.events.current_step.connect(self._show)
+        self._show()
+
+    def release(self) -> None:
+        """Let go of the window and of the marks."""
+        self._annotation.viewer.dims.events.current_step.disconnect(self._show)
+        self._set(False)
+
+    def _show(self, event: Any = None) -> None:
+        annotation = self._annotation
+        intact = annotation.mask_sync.intact
+        self._set(intact and is_accepted(annotation, annotation.shown()))
+
+    def _set(self, on: bool) -> None:
+        marks, before = self._annotation.marks, self._before
+        if on and before is None and marks.opacity > VEIL:
+            self._before, marks.opacity = marks.opacity, VEIL
+        elif not on and before is not None:
+            self._before = None
+            # What the user chose meanwhile stays.
+            if marks.opacity == VEIL:
+                marks.opacity = before
+
+
+def is_accepted(annotation: Annotation, plane: int) -> bool:
+    """Whether all of a plane is marked, so that no probe has a say in it.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Whose mask and marks.
+    plane : int
+        Flat index over the leading axes of the image.
+    """
+    marks = read_plane(annotation.marks, annotation.planes.index(plane))
+    # Most planes are told by their first pixel.
+    return bool(marks[0, 0]) and bool(np.all(marks))
+
+
 class Annotation(QObject):  # type: ignore[misc]
     """One image under work.
 
@@ -130,6 +189,7 @@ class Annotation(QObject):  # type: ignore[misc]
         self.writer = MaskWriter(self.mask_sync, self)
         self.undo_keys = UndoKeys(self)
         self._attached = Attached(viewer, image)
+        self._accepted = AcceptedVeil(self)
 
     @property
     def key(self) -> Any:
@@ -220,6 +280,7 @@ class Annotation(QObject):  # type: ignore[misc]
         self.writer.drop()
         self.undo_keys.close()
         self._attached.release()
+        self._accepted.release()
         self.mask_sync.close()
         # Not at once: a signal of what is closed may have led here.
         self.deleteLater()

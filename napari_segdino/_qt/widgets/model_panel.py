@@ -298,10 +298,15 @@ class ModelPanel(Collapsible):
 
     def _explain(self) -> None:
         new = " Your marks are learned anew with it; until then nothing changes."
-        self.head.setToolTip("What is trained on the frozen features." + new)
+        self.head.setToolTip(
+            "What learns from your strokes. probe draws a new mask at once after each "
+            "stroke; segdino, segdino_v2 and meddino are networks that are trained for "
+            "seconds to minutes, for many whole masks; mvr has small networks vote."
+            + new
+        )
         self.recipe.setToolTip(
-            "How it is trained. Auto takes seconds from strokes, and as published from "
-            "whole masks, with fewer channels on a CPU." + new
+            "How thoroughly the head is trained. Auto is quick with strokes, thorough "
+            "with whole masks; those that end in _quick always take seconds." + new
         )
         windows = ", ".join(
             f"{name} {low:g} to {high:g}" for name, (low, high) in WINDOWS.items()
@@ -312,30 +317,28 @@ class ModelPanel(Collapsible):
             "encoder's own choice." + new
         )
         self.sides.setToolTip(
-            "Longer sides in pixels at which a tile is read, such as 512, 768; "
-            f"{OWN_SIZE} is twice the tile's own, at most 1024. Each takes its own "
-            "time and memory, and their maps are fused." + new
+            "How large the image is looked at, in pixels of its longer side, such as "
+            f"512, 768; {OWN_SIZE} is twice its own, at most 1024. Larger shows finer "
+            "detail and takes longer; several are put together." + new
         )
         self.flips.setToolTip("Read each size mirrored too: twice the time." + new)
         self.slices.setToolTip(
-            "Axes across which volumes are cut into planes: z as they lie, or y or x, "
-            "or all three, fused when the whole volume is drawn." + new
+            "Which way volumes are cut into slices: z as they lie, or y or x, or all "
+            "three, put together when the whole volume is drawn." + new
         )
         self.neighbours.setToolTip(
-            "See each slice of a volume with so many before and behind it." + new
+            "Look at each slice of a volume with so many before and behind it." + new
         )
         self.fusion.setToolTip(
-            "How maps of several sizes are joined: the surer weighs more, or all "
-            "weigh the same"
+            "How the results of several sizes are put together. entropy is how unsure "
+            "one is: at each pixel the surer count more. mean: all count the same. "
+            "With one size it changes nothing."
         )
-        self.regularise.setToolTip(
-            "Let probabilities flow along the image up to its edges (probe), or smooth "
-            "them a little (mvr)"
-        )
-        self.z_unit.setToolTip("What the number before it counts")
+        self.regularise.setToolTip("Have borders of the mask follow edges of the image")
+        self.z_unit.setToolTip("Whether that number counts slices or millimetres")
         self.z_sigma.setToolTip(
-            "Smooth volumes over neighbouring slices, never over time. One slice "
-            "then takes as long as all that it is smoothed with."
+            "Have neighbouring slices agree, never times. A slice then takes as long "
+            "as all that it is smoothed with."
         )
 
 

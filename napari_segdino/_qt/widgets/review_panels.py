@@ -255,7 +255,15 @@ def _square(color: str) -> str:
 
 CURVE = QSize(270, 130)
 
-COLUMNS = ("Slice", "Class", "Dice", "HD95")
+COLUMNS = {
+    "Slice": "Which slice; all is the whole image. The worst slices come first",
+    "Class": "Number of the class in the mask",
+    "Overlap\n(Dice)": "How much of the mask and the reference is common to both: "
+    "1 is all of it, 0 nothing",
+    "Distance\n(HD95)": "How far the outlines of the two are apart at their worst "
+    "places; the worst 5 % of the points are left out",
+}
+"""Of the table of scores, with what they mean."""
 
 SCORE_ROWS = 5
 """Seen at once; the rest is scrolled."""
@@ -280,7 +288,9 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.held_out = QLabel()
         self.idle = QCheckBox("Score while I rest")
         self.curve = QLabel()
-        self.curve_fold = Collapsible("Curve", "Dice by Retrain, as it was measured")
+        self.curve_fold = Collapsible(
+            "Curve", "Overlap (Dice) after each Retrain, as it was measured"
+        )
         self.reference = LayerCombo(viewer, Labels, nothing="no reference")
         self.table = QTableWidget(0, len(COLUMNS))
         self.export = QPushButton("Export...")
@@ -326,7 +336,8 @@ class ScorePanel(QWidget):  # type: ignore[misc]
                 self.table.setItem(y, x, QTableWidgetItem(text))
         self.table.setVisible(bool(rows))
         line = self.table.verticalHeader().defaultSectionSize()
-        self.table.setFixedHeight((min(len(rows), SCORE_ROWS) + 1) * line + 4)
+        head = self.table.horizontalHeader().height()
+        self.table.setFixedHeight(min(len(rows), SCORE_ROWS) * line + head + 4)
 
     def _on_clicked(self, row: int, column: int) -> None:
         if self._planes[row] >= 0:
@@ -336,8 +347,10 @@ class ScorePanel(QWidget):  # type: ignore[misc]
         self.held_out.setWordWrap(True)
         self.held_out.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.held_out.setToolTip(
-            "The model is trained without some strokes and asked about them. They "
-            "lie where the mask was wrong: the whole mask is better than this."
+            "The model is trained without some strokes and asked about them. Overlap "
+            "(Dice) is 1 where it says what you painted; distance (HD95) is how far "
+            "outlines are apart at their worst places. Strokes lie where the mask was "
+            "wrong: the whole mask is better than this."
         )
         self.idle.setChecked(True)
         self.idle.setToolTip("After each Retrain, once you do nothing else")
@@ -368,13 +381,16 @@ class ScorePanel(QWidget):  # type: ignore[misc]
 
     def _lay_out_table(self) -> None:
         table = self.table
-        table.setHorizontalHeaderLabels(COLUMNS)
+        for place, (name, meaning) in enumerate(COLUMNS.items()):
+            item = QTableWidgetItem(name)
+            item.setToolTip(meaning)
+            table.setHorizontalHeaderItem(place, item)
         table.verticalHeader().hide()
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         line = self.fontMetrics().lineSpacing() + 6
         table.verticalHeader().setDefaultSectionSize(line)
-        table.horizontalHeader().setFixedHeight(line)
+        table.horizontalHeader().setFixedHeight(line + self.fontMetrics().lineSpacing())
         table.setMinimumWidth(1)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -9,6 +9,7 @@ from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.session.probe_history import MaskUpdate, ProbeHistory
 from napari_segdino.session.results import (
     Learned,
+    NothingFound,
     PlaneUpdate,
     Proposal,
     Switched,
@@ -41,6 +42,8 @@ class Drawing:
         Masks before and after, by plane.
     uncertain_parts : list of UncertainPart
         Where the probe is uncertain, if somebody wanted to know.
+    found : bool
+        False once a box turned out to hold nothing of its class.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Drawing:
         self.trained: Trained | None = None
         self.parts: list[PlaneUpdate] = []
         self.uncertain_parts: list[UncertainPart] = []
+        self.found = True
         self._session, self._history = session, history
         self._update: MaskUpdate | None = None
         # What was learned until now belongs to the state before.
@@ -85,6 +89,8 @@ class Drawing:
                 self.annotation.writer.add(Piece(result.plane, result.labels))
             case PlaneUpdate():
                 self.parts.append(result)
+            case NothingFound():
+                self.found = False
             case UncertainPart():
                 self.uncertain_parts.append(result)
 

@@ -77,7 +77,7 @@ def test_what_is_said_of_held_out_strokes() -> None:
     unit = Spacing((0.5, 0.5), "mm")
     row = Row("c", 1, 0.8, 0.7, 2.5, 1.0, 10, 10)
     assert held_out_text(held_out(row), unit) == (
-        "Held-out strokes: Dice 0.80, HD95 2.5 mm (5 of 6 strokes)"
+        "Strokes left out: overlap (Dice) 0.80, distance (HD95) 2.5 mm (5 of 6 strokes)"
     )
     assert "75% right" in held_out_text(held_out(), unit), "background only"
     assert held_out_text(None, unit) == TOO_FEW
