@@ -326,14 +326,9 @@ def iter_start_box(segmenter: Any, target: Marked, mask: Any, box: Box) -> Steps
     # Only the box's own plane is read: a copy of one plane instead of the volume's.
     marks = np.zeros(image.spatial_shape, np.asarray(target.marks[index]).dtype)
     marks[index] = target.marks[index]
-    steps = segmenter.iter_start(
-        image.array,
-        [(box.y0, box.x0, box.y1, box.x1)],
-        labels=[box.label],
-        planes=[box.plane],
-        marks=marks,
-        axes=image.axes,
-    )
+    edges = box.y0, box.x0, box.y1, box.x1
+    how = {"labels": [box.label], "planes": [box.plane], "marks": marks}
+    steps = segmenter.iter_start(image.array, [edges], axes=image.axes, **how)
     for step in foretell(steps):
         if isinstance(step, PlaneResult):
             yield Trained(before, fitted_state(segmenter))
