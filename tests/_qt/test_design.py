@@ -183,15 +183,18 @@ def check_tab_key(newcomer: Any) -> None:
     click(dock.classes.add)
     newcomer.wait(lambda: dock.classes.sizeHint().height() == dock.classes.height())
     places, stop = [], dock.tour.button
-    while stop is not dock.tour.button or not places:
+    # Not on into napari's own widgets: PySide6 keeps a window alive of which Python
+    # has seen them all.
+    while dock.isAncestorOf(stop):
         wanted = stop.focusPolicy() & Qt.FocusPolicy.TabFocus and stop.isEnabled()
         wanted = wanted and stop.focusProxy() is None
-        if wanted and stop.isVisible() and dock.isAncestorOf(stop):
+        if wanted and stop.isVisible():
             at = stop.mapTo(dock, QPoint(0, stop.height() // 2))
             places.append((at.y(), at.x(), stop))
         stop = stop.nextInFocusChain()
     texts = [getattr(stop, "text", str)() for _, _, stop in places]
     assert {"Segment", "Retrain", "Click to start", "Save model..."} <= set(texts)
+    assert len(texts) > 20
     for (y, x, _), (below, right, stop) in zip(places[:-1], places[1:], strict=True):
         same_row = abs(below - y) < 8
         assert (right > x) if same_row else (below > y), stop.text()
