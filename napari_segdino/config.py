@@ -171,3 +171,28 @@ class PredictSettings:
             raise InputError(unknown_name("unit along z", self.z_unit, Z_UNITS))
         if not 0 <= self.z_sigma <= 1000:
             raise InputError(f"The setting z_sigma cannot be {self.z_sigma!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSettings:
+    """How objects are found.
+
+    Parameters
+    ----------
+    split : bool
+        Whether touching objects are parted; else connected ones are one.
+    depth : float
+        Two peaks are two objects where the way between them falls by this
+        share of the lower peak, 0 to 1; smaller parts more.
+    min_size, max_size : float
+        Objects of another size are dropped: in pixels, or in the unit of the
+        spacing squared (2D) or cubed (3D).
+    max_hole : float
+        Holes up to this size are filled, in the same unit.
+    """
+
+    split: bool = True
+    depth: float = 0.25
+    min_size: float = 0.0
+    max_size: float = float("inf")
+    max_hole: float = 0.0

@@ -9,11 +9,12 @@ from weakref import WeakKeyDictionary
 from napari_segdino._qt.preferences import new_session
 from napari_segdino.session.mask_history import MaskState
 from napari_segdino.session.probe_history import ProbeHistory
-from napari_segdino.session.project import Autosave
 from napari_segdino.session.session import Session
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+    from napari_segdino.session.project import Autosave
 
 
 @dataclass

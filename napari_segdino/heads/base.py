@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from napari_segdino.features.grid import FeatureGrid
     from napari_segdino.heads.probe.model import VectorModel
     from napari_segdino.heads.probe.samples import Parts, Sample
 

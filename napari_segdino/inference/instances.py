@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_segdino.config import ObjectSettings
 from napari_segdino.errors import InputError
 from napari_segdino.inference.measure import check_spacing
 from napari_segdino.progress import Progress, Steps, run_in_thread
@@ -28,31 +29,6 @@ from napari_segdino.progress import Progress, Steps, run_in_thread
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectSettings:
-    """How objects are found.
-
-    Parameters
-    ----------
-    split : bool
-        Whether touching objects are parted; else connected ones are one.
-    depth : float
-        Two peaks are two objects where the way between them falls by this
-        share of the lower peak, 0 to 1; smaller parts more.
-    min_size, max_size : float
-        Objects of another size are dropped: in pixels, or in the unit of the
-        spacing squared (2D) or cubed (3D).
-    max_hole : float
-        Holes up to this size are filled, in the same unit.
-    """
-
-    split: bool = True
-    depth: float = 0.25
-    min_size: float = 0.0
-    max_size: float = float("inf")
-    max_hole: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

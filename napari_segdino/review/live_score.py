@@ -298,44 +298,19 @@ def _rows(
     return tuple(score_case(found, true, spacing, labels, case, by_plane=True))
 
 
-class LearningCurve:
-    """Scores over the rounds of a session.
+def rows_by_round(scores: Sequence[HeldOut]) -> list[Row]:
+    """Return the rows of several rounds, for :func:`napari_segdino.metrics.to_csv`.
 
-    Attributes
+    Parameters
     ----------
-    points : list of HeldOut
+    scores : sequence of HeldOut
         Oldest first.
     """
-
-    def __init__(self) -> None:
-        self.points: list[HeldOut] = []
-
-    def add(self, score: HeldOut | None) -> None:
-        """Note the score of a round.
-
-        Parameters
-        ----------
-        score : HeldOut, optional
-            A round without one is left out.
-        """
-        if score is not None:
-            self.points.append(score)
-
-    def series(self) -> dict[str, list[float]]:
-        """Return ``strokes``, ``dice`` and ``hd95`` by round, for a figure."""
-        return {
-            "strokes": [float(p.strokes + p.skipped) for p in self.points],
-            "dice": [p.dice for p in self.points],
-            "hd95": [p.hd95 for p in self.points],
-        }
-
-    def rows(self) -> list[Row]:
-        """Return all rows, for :func:`napari_segdino.metrics.to_csv`."""
-        return [
-            replace(row, case=f"round {n}, {p.strokes + p.skipped} strokes")
-            for n, p in enumerate(self.points, 1)
-            for row in p.rows
-        ]
+    return [
+        replace(row, case=f"round {n}, {one.strokes + one.skipped} strokes")
+        for n, one in enumerate(scores, 1)
+        for row in one.rows
+    ]
 
 
 def score_reference(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.config import GIB
+from napari_segdino.config import GIB, ObjectSettings
 from napari_segdino.images.planes import Planes
-from napari_segdino.inference.instances import ObjectSettings, iter_find_objects
+from napari_segdino.inference.instances import iter_find_objects
 from napari_segdino.inference.measure import Table, measure_objects
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, Steps, run_in_thread

@@ -40,6 +40,8 @@ MODULES = (
     "timm",
     "safetensors.torch",
     "napari_segdino.segmenter",
+    # Imported by the callbacks of Segment and Retrain, which nobody should wait for.
+    "napari_segdino.session.tasks",
 )
 TORCH_LIBRARIES = ("c10", "torch_cpu", "torch_cuda", "torch", "torch_python")
 

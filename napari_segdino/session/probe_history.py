@@ -16,12 +16,12 @@ from napari_segdino.session.probe_state import (
     bytes_of,
     fitted_state,
 )
-from napari_segdino.session.project import SavedProbe
 from napari_segdino.session.results import PlaneUpdate, Trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_segdino.session.project import SavedProbe
     from napari_segdino.session.session import Session
 
 LIMIT = 20
@@ -358,6 +358,8 @@ def _saved(state: ProbeState, probe: Any) -> SavedProbe:
 
     wanted = save if state.fitted else None
     masks = dict(state.masks)
+    from napari_segdino.session.project import SavedProbe
+
     return SavedProbe(state.number, wanted, masks, state.image, state.checksums)
 
 

@@ -18,7 +18,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from napari_segdino import __version__
-from napari_segdino.encoders.device import resolve_device
 from napari_segdino.errors import SegDINOError
 
 PACKAGES = (
@@ -133,6 +132,8 @@ def _version(package: str) -> str:
 
 def _device() -> str:
     import torch
+
+    from napari_segdino.encoders.device import resolve_device
 
     device = resolve_device()
     if device.type != "cuda":

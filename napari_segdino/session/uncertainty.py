@@ -14,11 +14,6 @@ from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.places import Place, Ranking, Slice, by_gain, join, rank
-from napari_segdino.review.suggest import (
-    PlaneUncertainty,
-    iter_rank_images,
-    iter_uncertainty,
-)
 from napari_segdino.session.results import FULL, UncertainPart, in_bytes
 from napari_segdino.session.session import checksum
 
@@ -78,6 +73,8 @@ def iter_uncertain_planes(
     ------
     Progress, UncertainPlane
     """
+    from napari_segdino.review.suggest import PlaneUncertainty, iter_uncertainty
+
     for plane in (p for p in wanted if p in known):
         marked = np.array(marks[planes.index(plane)])
         if known[plane].checksum != checksum(marked):
@@ -137,6 +134,8 @@ def iter_rank(
         Most uncertain first; uncertainty from 0 to 1, -1 where the probe cannot tell,
         as of another number of channels.
     """
+    from napari_segdino.review.suggest import iter_rank_images
+
     found: list[tuple[str, float]] = []
     for done, (name, planes) in enumerate(images):
         yield Progress(done, len(images), f"Looking at {name}")

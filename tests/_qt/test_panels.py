@@ -26,7 +26,7 @@ from napari_segdino._qt.widgets.panels import (
 from napari_segdino._qt.widgets.slice_strip import COLORS, SliceStrip
 from napari_segdino.batch import Row
 from napari_segdino.batch.run import Request
-from napari_segdino.inference.instances import ObjectSettings
+from napari_segdino.config import ObjectSettings
 from napari_segdino.io.formats import MASK_SUFFIXES
 from napari_segdino.progress import Progress
 from napari_segdino.session.session import Session

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from napari_segdino.config import ObjectSettings
 from napari_segdino.errors import InputError, ScanError
-from napari_segdino.inference.instances import ObjectSettings, iter_find_objects
+from napari_segdino.inference.instances import iter_find_objects
 from napari_segdino.inference.measure import measure_objects, write_table
 from napari_segdino.progress import drive
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_segdino.config import ObjectSettings
 from napari_segdino.images.planes import as_planes
-from napari_segdino.inference.instances import ObjectSettings
 from napari_segdino.progress import Progress, drive
 from napari_segdino.session import object_tasks
 from napari_segdino.session.object_tasks import Asked, iter_objects

@@ -17,7 +17,6 @@ from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.slice_strip import SliceStrip, State
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.inference.predict import PlaneResult
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -185,6 +184,8 @@ class Follower(QObject):  # type: ignore[misc]
             centre=annotation.centre(),
             spacing=voxel_spacing(annotation.image),
         )
+
+        from napari_segdino.inference.predict import PlaneResult
 
         def take(step: Any) -> None:
             # Parts are not drawn: what is stopped leaves the slice as it was.

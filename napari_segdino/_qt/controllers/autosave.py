@@ -19,10 +19,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.controllers.project_state import take_state
 from napari_segdino._qt.messages import sentence
 from napari_segdino.errors import ProjectError
-from napari_segdino.session.project import Autosave, find_left, read_project
+from napari_segdino.session.project import Autosave, find_left
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.restore import Restorer
@@ -135,6 +134,8 @@ class Autosaver(QObject):  # type: ignore[misc]
         annotations = list(self._controller.annotations)
         if not annotations:
             return
+        from napari_segdino._qt.controllers.project_state import take_state
+
         self._writing = True
         controller = self._controller
         busy = self._without_probe = controller.runner.busy
@@ -284,6 +285,8 @@ class Recovery(QObject):  # type: ignore[misc]
 
 def _offer(folder: Path) -> str:
     """Say what was left, and when."""
+    from napari_segdino.session.project import read_project
+
     try:
         project = read_project(folder)
     except ProjectError:

@@ -16,7 +16,6 @@ from napari_segdino._qt.layers.mask_writer import Piece
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.tools_panel import ToolsPanel
 from napari_segdino.images.reslice import depth_of
-from napari_segdino.session.tasks import iter_interpolate
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -308,6 +307,8 @@ class Corrector(QObject):  # type: ignore[misc]
                 "on either side first (Slice is right)."
             )
             return
+        from napari_segdino.session.tasks import iter_interpolate
+
         steps = partial(
             iter_interpolate,
             self._controller.session.segmenter,

@@ -15,7 +15,6 @@ from napari_segdino._qt.layers.image_layers import title, voxel_spacing
 from napari_segdino._qt.messages import SWITCH
 from napari_segdino._qt.widgets.dialogs import ask_export_mask, ask_save_script
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.session.learning import fits
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
@@ -136,6 +135,7 @@ class Exports(QWidget):  # type: ignore[misc]
         self._controller.message.emit(text)
 
     def _state(self, annotation: Annotation) -> ScriptState:
+        from napari_segdino.session.learning import fits
         from napari_segdino.session.script import ScriptState
 
         session = self._controller.session

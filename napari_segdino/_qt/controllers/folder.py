@@ -30,11 +30,10 @@ from qtpy.QtWidgets import (
 from napari_segdino._qt.widgets.dialogs import ask_load_probe
 from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.batch import Row
-from napari_segdino.batch.record import RECORD, REPORT
 
 if TYPE_CHECKING:
     from napari_segdino._qt.controllers.session_controller import SessionController
+    from napari_segdino.batch import Row
     from napari_segdino.batch.run import Request
 
 AS_THE_SCAN = "as the scan's"
@@ -104,8 +103,8 @@ class FolderPanel(QWidget):  # type: ignore[misc]
         )
         self.folder = PathEdit(
             "folder of the masks",
-            f"Masks go here, {REPORT} with a line for each file, and {RECORD}, which "
-            "says what was made from what",
+            "Masks go here, a report with a line for each file, and a record of what "
+            "was made from what",
         )
         self.probe = PathEdit(
             "the present one",
@@ -272,6 +271,8 @@ class FolderController(QObject):  # type: ignore[misc]
         )
 
     def _on_step(self, step: Any) -> None:
+        from napari_segdino.batch import Row
+
         if isinstance(step, Row) and step.status in ("failed", "left alone"):
             self._panel.show_failure(step)
 

@@ -22,9 +22,7 @@ from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.dialogs import ask_export_table
 from napari_segdino._qt.widgets.objects_panel import NONE_YET, ObjectsPanel
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.inference.measure import Table, write_table
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.session.object_tasks import Asked, Found, iter_objects
 from napari_segdino.session.session import checksum
 
 if TYPE_CHECKING:
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino.inference.measure import Table
+    from napari_segdino.session.object_tasks import Found
 
 REST = 150
 """Milliseconds without drawing before the mask is compared."""
@@ -110,6 +110,8 @@ class ObjectsController(QObject):  # type: ignore[misc]
             return
         self.show_image(image)
         self._meanwhile = set()
+        from napari_segdino.session.object_tasks import Asked, iter_objects
+
         session, panel = self._controller.session, self._panel
         spacing, unit = spacing_and_unit(annotation.mask, len(self._axes(annotation)))
         asked = Asked(
@@ -278,6 +280,8 @@ class ObjectsController(QObject):  # type: ignore[misc]
         table = self._panel.table.items.table
 
         def steps() -> Steps[Path]:
+            from napari_segdino.inference.measure import write_table
+
             yield Progress(0, 0, "Saving the table")
             return write_table(path, table)
 

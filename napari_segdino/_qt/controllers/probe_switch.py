@@ -14,7 +14,6 @@ from napari_segdino._qt.widgets import dialogs
 from napari_segdino._qt.worker.runner import Job
 from napari_segdino.session.classes import BACKGROUND_MARK
 from napari_segdino.session.results import LeftOut, Switched
-from napari_segdino.session.tasks import iter_switch
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -56,6 +55,8 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
             Fields of :class:`~napari_segdino.session.settings.Settings`; those of a
             switch that is under way go with them.
         """
+        from napari_segdino.session.tasks import iter_switch
+
         controller, session = self._controller, self._controller.session
         if "head" in changes:
             changes = {"recipe": None} | changes  # recipes are each a head's own

@@ -11,10 +11,9 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QWidget
 
 from napari_segdino._qt import messages
 from napari_segdino._qt.controllers.autosave import Autosaver, Recovery
-from napari_segdino._qt.controllers.project_state import take_state
 from napari_segdino._qt.controllers.restore import Restorer
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.session.project import PROJECT_FILE, ProjectWriter
+from napari_segdino.session.project import PROJECT_FILE
 from napari_segdino.session.project.autosave import autosave_root
 
 if TYPE_CHECKING:
@@ -81,6 +80,9 @@ class Projects(QObject):  # type: ignore[misc]
         if not self._worth_saving():
             controller.refuse(controller.annotations.lacking())
             return
+        from napari_segdino._qt.controllers.project_state import take_state
+        from napari_segdino.session.project import ProjectWriter
+
         state = take_state(
             controller.session, list(controller.annotations), controller.history
         )

@@ -12,11 +12,6 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_segdino._qt import messages
-from napari_segdino._qt.controllers.project_state import (
-    Loaded,
-    SavedImage,
-    iter_load,
-)
 from napari_segdino._qt.layers.channels import (
     channels_of,
     images_of,
@@ -37,13 +32,17 @@ from napari_segdino._qt.worker.runner import Job
 from napari_segdino.errors import InputError, SegDINOError
 from napari_segdino.images.planes import Planes
 from napari_segdino.session.probe_state import UNKNOWN
-from napari_segdino.session.project import ImageEntry
 from napari_segdino.session.project.about import image_print
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_segdino._qt.controllers.project_state import (
+        Loaded,
+        SavedImage,
+    )
     from napari_segdino._qt.controllers.session_controller import SessionController
+    from napari_segdino.session.project import ImageEntry
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +80,8 @@ class Restorer(QObject):  # type: ignore[misc]
         folder : pathlib.Path
             The project, or an autosave; read in the worker.
         """
+        from napari_segdino._qt.controllers.project_state import iter_load
+
         images = (x for x in self._viewer.layers if isinstance(x, Image))
         here = {(came.path, came.series) for came in map(origin, images) if came.path}
         session = self._controller.session

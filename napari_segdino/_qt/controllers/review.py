@@ -21,7 +21,6 @@ from napari_segdino._qt.widgets.panels import heading
 from napari_segdino._qt.widgets.review_panels import ChangePanel
 from napari_segdino._qt.worker.idle import IdleTask
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.session.tasks import iter_unpack
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -90,6 +89,8 @@ class HistoryNavigator(QObject):  # type: ignore[misc]
             for key in {key for key, _ in here}:
                 annotations[key].writer.finish()
             controller.message.emit(self._where())
+
+        from napari_segdino.session.tasks import iter_unpack
 
         steps = partial(iter_unpack, here)
         controller.runner.start(Job("History", steps, on_step=draw, on_done=done))

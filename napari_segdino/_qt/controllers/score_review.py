@@ -19,16 +19,8 @@ from napari_segdino._qt.layers.image_layers import title
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.review_panels import CURVE, ScorePanel
 from napari_segdino._qt.worker.runner import Job
-from napari_segdino.metrics import Row
 from napari_segdino.progress import Progress, Steps
-from napari_segdino.review.live_score import (
-    HeldOut,
-    LearningCurve,
-    iter_cross_validate,
-    score_reference,
-)
 from napari_segdino.session.probe_state import UNKNOWN
-from napari_segdino.study.plots import MISSING, Line, can_plot, draw_curve
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -37,6 +29,11 @@ if TYPE_CHECKING:
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.worker.drawing import Drawing
     from napari_segdino._qt.worker.idle import IdleTask
+    from napari_segdino.metrics import Row
+    from napari_segdino.review.live_score import HeldOut
+    from napari_segdino.study.plots import Line
+
+    Scores = tuple[Sequence[Row], Mapping[int, Sequence[Row]]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,6 @@ TOO_FEW = (
 
 ELSEWHERE = "Strokes left out: not measured on this image yet."
 
-Scores = tuple[Sequence[Row], Mapping[int, Sequence[Row]]]
 
 Table = Sequence[tuple[int, tuple[str, ...]]]
 
@@ -117,8 +113,8 @@ class Measured:
         How held-out strokes were followed; empty where they were not asked.
     probe : int
         Number of the probe that was asked.
-    learning_curve : LearningCurve
-        The same, one point a Retrain.
+    scores : list of HeldOut
+        The same, oldest first.
     held_out, against : list of (int, float)
         Number of the Retrain, and Dice of held-out strokes and of the reference.
     picture : array or str
@@ -133,7 +129,7 @@ class Measured:
 
     text: str = ""
     probe: int = UNKNOWN
-    learning_curve: LearningCurve = field(default_factory=LearningCurve)
+    scores: list[HeldOut] = field(default_factory=list)
     held_out: list[tuple[int, float]] = field(default_factory=list)
     against: list[tuple[int, float]] = field(default_factory=list)
     picture: NDArray[np.uint8] | str = ""
@@ -194,10 +190,12 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     def rows(self) -> list[Row]:
         """Return all scores there are, for a table."""
+        from napari_segdino.review.live_score import rows_by_round
+
         found: list[Row] = []
         for one in self._measured.values():
             whole, slices = one.reference
-            found += [*one.learning_curve.rows(), *whole, *chain(*slices.values())]
+            found += [*rows_by_round(one.scores), *whole, *chain(*slices.values())]
         return found
 
     def _start(self) -> None:
@@ -231,8 +229,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
         self.panel.held_out.setText(found.text or (ELSEWHERE if elsewhere else NOT_YET))
         present = self._controller.history.present
         self.panel.held_out.setEnabled(not found.text or found.probe == present)
-        none = "" if can_plot() else MISSING
-        self.panel.show_curve(none if isinstance(found.picture, str) else found.picture)
+        self.panel.show_curve(found.picture)
         self.panel.show_rows(found.table)
         self.panel.table.setEnabled(not found.stale)
 
@@ -242,6 +239,8 @@ class ScoreReview(QObject):  # type: ignore[misc]
         annotation = self._current()
         if annotation is None or not self._controller.session.is_fitted:
             return None
+        from napari_segdino.review.live_score import iter_cross_validate
+
         spacing, now = spacing_of(annotation.mask), self._round
         found, probe = self._of(annotation), self._controller.history.present
         steps = partial(
@@ -256,11 +255,12 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
         def done(score: HeldOut | None) -> None:
             found.probe, found.text = probe, held_out_text(score, spacing)
-            found.learning_curve.add(score)
+            if score is not None:
+                found.scores.append(score)
             self._show()
             if score is not None and not math.isnan(score.dice):
                 found.held_out.append((now, score.dice))
-                self._ask_curve()
+                self._ask_curve(found)
 
         return Job("Scoring", steps, on_done=done)
 
@@ -322,7 +322,7 @@ class ScoreReview(QObject):  # type: ignore[misc]
                 # The mask is corrected between two Retrains: the last score stands.
                 before = [p for p in one.against if p[0] != now]
                 one.against = [*before, (now, dice)]
-                self._ask_curve()
+                self._ask_curve(one)
 
         return Job("Scoring", steps, on_done=done)
 
@@ -333,14 +333,21 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
     # -- the curve ---------------------------------------------------------
 
-    def _ask_curve(self) -> None:
+    def _ask_curve(self, found: Measured) -> None:
+        from napari_segdino.study.plots import MISSING, can_plot
+
         if can_plot():
             self._idle.ask("curve", self._make_curve)
+        else:
+            found.picture = MISSING
+            self._show()
 
     def _make_curve(self) -> Job | None:
         annotation = self._current()
         if annotation is None:
             return None
+        from napari_segdino.study.plots import Line
+
         found = self._of(annotation)
         named = (
             Line("strokes left out", HELD_OUT, tuple(found.held_out)),
@@ -388,10 +395,14 @@ def _texts(row: Row, spacing: Spacing) -> tuple[str, str, str]:
 def _iter_reference(
     mask: Any, reference: Any, spacing: Spacing, case: str
 ) -> Steps[Scores]:
+    from napari_segdino.review.live_score import score_reference
+
     yield Progress(0, 1, "Comparing with the reference")
     return score_reference(np.array(mask), np.asarray(reference), spacing.steps, case)
 
 
 def _iter_curve(lines: Sequence[Line], width: int, height: int, ratio: float) -> Any:
+    from napari_segdino.study.plots import draw_curve
+
     yield Progress(0, 1, "Drawing the curve")
     return draw_curve(lines, width, height, ratio)

@@ -23,17 +23,17 @@ from napari_segdino._qt.window_state import WindowState
 from napari_segdino._qt.worker.drawing import Drawing
 from napari_segdino._qt.worker.runner import Job, TaskRunner
 from napari_segdino.errors import ChannelsError, InputError, SegDINOError
-from napari_segdino.metrics import Row, to_csv
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.eta import Notice
-from napari_segdino.session.learning import Marked
 from napari_segdino.session.preload import start_for_layers
 from napari_segdino.session.results import LeftOut
-from napari_segdino.session.tasks import iter_retrain, iter_segment, iter_start
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
+
+    from napari_segdino.metrics import Row
+    from napari_segdino.session.learning import Marked
 
 EVENT_LOOP_PAUSE_MS = 20
 """Milliseconds for the window between two things that take it long."""
@@ -161,6 +161,8 @@ class SessionController(QObject):  # type: ignore[misc]
 
     def export_scores(self, rows: Sequence[Row], path: str | Path) -> None:
         """Write scores to a CSV file."""
+        from napari_segdino.metrics import to_csv
+
         done = f"The scores were saved to {path}."
         self._do(
             "Export", partial(to_csv, path, rows), lambda _: self.message.emit(done)
@@ -243,6 +245,8 @@ class SessionController(QObject):  # type: ignore[misc]
         return act
 
     def _segment(self, annotation: Annotation) -> None:
+        from napari_segdino.session.tasks import iter_segment
+
         wanted = annotation.wanted(self.session.settings.whole_volume)
         how = annotation.planes, wanted, self.session.n_groups, annotation.centre()
         spacing = voxel_spacing(annotation.mask)
@@ -250,6 +254,8 @@ class SessionController(QObject):  # type: ignore[misc]
         self.draw(annotation, "Segment", steps)
 
     def _start(self, annotation: Annotation) -> None:
+        from napari_segdino.session.tasks import iter_start
+
         steps = partial(
             iter_start,
             self.session.segmenter,
@@ -263,6 +269,8 @@ class SessionController(QObject):  # type: ignore[misc]
     @staticmethod
     def marked(annotation: Annotation, learned: Mapping[int, int]) -> Marked:
         """Return an image with its marks; `learned` are those the probe knows."""
+        from napari_segdino.session.learning import Marked
+
         spacing = voxel_spacing(annotation.mask)
         planes, marks = annotation.planes, annotation.marks.data
         return Marked(annotation.key, planes, marks, dict(learned), spacing)
@@ -275,6 +283,8 @@ class SessionController(QObject):  # type: ignore[misc]
         """Start the training once every plane has been looked at."""
         if self._retrain_wanted is not annotation.image:
             return
+        from napari_segdino.session.tasks import iter_retrain
+
         self._retrain_wanted = None
         learned = self.session.learned
         marked = [self.marked(w, learned.get(w.key, {})) for w in self.annotations]

@@ -16,8 +16,6 @@ from napari_segdino._qt.keys import native
 from napari_segdino._qt.layers.channels import bind
 from napari_segdino._qt.layers.image_layers import title
 from napari_segdino._qt.layers.layer_combo import LayerCombo
-from napari_segdino.images.boxes import Box
-from napari_segdino.session.tasks import iter_adopt_mask, iter_start_box
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -185,6 +183,9 @@ class StartTools(QObject):  # type: ignore[misc]
                 "A box is drawn on a slice: roll the axes back with Ctrl-E first."
             )
             return
+        from napari_segdino.images.boxes import Box
+        from napari_segdino.session.tasks import iter_start_box
+
         # A box counts from the corner of the first pixel, a layer from its centre.
         y0, x0, y1, x1 = (edge + 0.5 for edge in edges)
         box = Box(annotation.shown(), y0, x0, y1, x1, label)
@@ -267,6 +268,8 @@ class GivenMask(QWidget):  # type: ignore[misc]
                 "cannot be its mask."
             )
         else:
+            from napari_segdino.session.tasks import iter_adopt_mask
+
             bind(annotation.viewer, annotation.image)
             marked = controller.marked(annotation, {})
             mask = annotation.mask.data

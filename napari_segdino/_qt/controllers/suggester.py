@@ -20,7 +20,6 @@ from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import depth_of
 from napari_segdino.review.places import Place, Slice
-from napari_segdino.session.learning import fits
 from napari_segdino.session.session import checksum
 from napari_segdino.session.uncertainty import (
     UncertainPlaces,
@@ -212,6 +211,8 @@ class Suggester(QObject):  # type: ignore[misc]
         annotation, session = self._current(), self._controller.session
         if annotation is None or not session.is_fitted:
             return None
+        from napari_segdino.session.learning import fits
+
         if not fits(session.segmenter, annotation.planes):
             return None
         return self._job(annotation, [annotation.shown()], self._show_list)

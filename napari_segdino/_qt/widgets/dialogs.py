@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
-from napari_segdino.encoders.consent import question
 from napari_segdino.files import safe_name, split_suffix
 
 if TYPE_CHECKING:
     from napari_segdino._qt.worker.runner import DownloadQuestion
 
 PROBES = "Models (*.segdino)"
-CHECKPOINTS = " ".join(f"*{suffix}" for suffix in CHECKPOINT_SUFFIXES)
 _PROBE_ENDING = ".segdino"
 YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
@@ -43,6 +40,13 @@ def ask_save_probe(parent: QWidget) -> Path | None:
     return path if path.suffix else path.with_suffix(_PROBE_ENDING)
 
 
+def checkpoint_patterns() -> str:
+    """Return the names of checkpoint files as a file dialog filters them."""
+    from napari_segdino.encoders.checkpoint import CHECKPOINT_SUFFIXES
+
+    return " ".join(f"*{suffix}" for suffix in CHECKPOINT_SUFFIXES)
+
+
 def ask_load_probe(parent: QWidget) -> Path | None:
     """Ask which probe to load.
 
@@ -56,7 +60,7 @@ def ask_load_probe(parent: QWidget) -> Path | None:
     pathlib.Path or None
         A probe, or a checkpoint of SegDINO; None if the user cancelled.
     """
-    kinds = f"{PROBES};;SegDINO checkpoints ({CHECKPOINTS})"
+    kinds = f"{PROBES};;SegDINO checkpoints ({checkpoint_patterns()})"
     chosen, _ = QFileDialog.getOpenFileName(parent, "Load model", "", kinds)
     return Path(chosen) if chosen else None
 
@@ -166,6 +170,8 @@ def ask_download(parent: QWidget | None, done: Any, asked: DownloadQuestion) -> 
     asked : DownloadQuestion
         What would be fetched, and where the answer goes.
     """
+    from napari_segdino.encoders.consent import question
+
     box = QMessageBox(
         QMessageBox.Icon.Question,
         "Download weights",

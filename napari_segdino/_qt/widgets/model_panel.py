@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_segdino._qt.widgets.dialogs import CHECKPOINTS
+from napari_segdino._qt.widgets.dialogs import checkpoint_patterns
 from napari_segdino._qt.widgets.pages import Collapsible
 from napari_segdino._qt.widgets.panels import make_narrow
 from napari_segdino.config import FUSIONS, INTENSITIES, SLICES, WINDOWS, Z_UNITS
@@ -35,8 +35,6 @@ AUTO = "auto"
 MAX_SIDE = 4096
 MOST_NEIGHBOURS = 4
 
-
-FILES = f"Checkpoints ({CHECKPOINTS});;All files (*)"
 
 # No path has this character.
 _ASK = "\0file"
@@ -99,7 +97,8 @@ class EncoderCombo(QComboBox):  # type: ignore[misc]
     def _on_activated(self, row: int) -> None:
         chosen = self.itemData(row)
         if chosen == _ASK:
-            chosen, _ = QFileDialog.getOpenFileName(self, "Weights", "", FILES)
+            kinds = f"Checkpoints ({checkpoint_patterns()});;All files (*)"
+            chosen, _ = QFileDialog.getOpenFileName(self, "Weights", "", kinds)
         if chosen and chosen != self._value:
             self.setValue(chosen)
             self.valueChanged.emit(chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segdino._qt.widgets.pages import Collapsible
-from napari_segdino.inference.instances import ObjectSettings
-from napari_segdino.inference.measure import Table
+from napari_segdino.config import ObjectSettings
+
+if TYPE_CHECKING:
+    from napari_segdino.inference.measure import Table
 
 ROW_HEIGHT = 22
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_segdino._qt.layers.mask_writer import Piece
-from napari_segdino.inference.predict import PartResult, PlaneResult
 from napari_segdino.session.probe_history import MaskUpdate, ProbeHistory
 from napari_segdino.session.results import (
     Learned,
@@ -19,6 +18,7 @@ from napari_segdino.session.results import (
 
 if TYPE_CHECKING:
     from napari_segdino._qt.layers.annotation import Annotation
+    from napari_segdino.inference.predict import PartResult, PlaneResult
     from napari_segdino.session.session import Session
 
 
@@ -69,6 +69,8 @@ class Drawing:
             Any of :mod:`napari_segdino.session.results`, or a plane or part; others are
             dropped.
         """
+        from napari_segdino.inference.predict import PartResult, PlaneResult
+
         match result:
             case PlaneResult():
                 self._draw(result)

@@ -16,17 +16,18 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from napari.utils import cancelable_progress
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import GeneratorWorker
 
-from napari_segdino.encoders.consent import asker
-from napari_segdino.encoders.weights import Source
 from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.preload import preload
+
+if TYPE_CHECKING:
+    from napari_segdino.encoders.weights import Source
 
 BAR_AFTER, REPORT_EVERY = 500, 100
 """Milliseconds until a job has a bar of napari's, and between two reports of how far it
@@ -126,6 +127,8 @@ class DownloadQuestion:
 def _run(
     steps: Callable[[], Steps[Any]], ask: Callable[[Source], Future[bool]]
 ) -> Generator[Any, None, Any]:
+    from napari_segdino.encoders.consent import asker
+
     yield Progress(0, 0, "Starting")
     # Here and not in the window's thread, which would not answer meanwhile.
     preload()

@@ -4,22 +4,6 @@ A project is a folder with a ``project.json`` and, beside it, one folder with
 the masks and marks as zarr arrays and the probes as safetensors.
 """
 
-from napari_segdino.session.project.about import PROJECT_FILE, ImageEntry, Project
-from napari_segdino.session.project.autosave import Autosave, find_left
-from napari_segdino.session.project.probes import SavedProbe
-from napari_segdino.session.project.read import read_labels, read_project
-from napari_segdino.session.project.write import ImageState, ProjectWriter, State
+from lazy_loader import attach_stub
 
-__all__ = [
-    "PROJECT_FILE",
-    "Autosave",
-    "ImageEntry",
-    "ImageState",
-    "SavedProbe",
-    "Project",
-    "ProjectWriter",
-    "State",
-    "find_left",
-    "read_labels",
-    "read_project",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -7,13 +7,16 @@ import re
 import secrets
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
 from napari_segdino.session.project.about import PROJECT_FILE
-from napari_segdino.session.project.write import ImageState, ProjectWriter, State
+
+if TYPE_CHECKING:
+    from napari_segdino.session.project.write import ImageState, State
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +78,9 @@ class Autosave(AutosaveFolder):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root / secrets.token_hex(6))
+        # Only who saves needs it, and this module is imported when the dock opens.
+        from napari_segdino.session.project.write import ProjectWriter
+
         self._writer = ProjectWriter(self.folder)
 
     def write(self, state: State) -> None:
