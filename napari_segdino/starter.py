@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.estimator import Estimator
-from napari_segdino.grouping import iter_from_clicks, iter_group
+from napari_segdino.features.extract import Extractor
+from napari_segdino.first_look import first_look, provisional
+from napari_segdino.heads.registry import make_head
 from napari_segdino.images.boxes import Box, read_boxes
+from napari_segdino.images.channels import count_channels
 from napari_segdino.images.neighbours import cuts_of
 from napari_segdino.images.planes import Planes, as_planes, pair_up
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.marks import MAX_LABEL, too_high
 from napari_segdino.pipeline import Pipeline
 from napari_segdino.progress import Steps, drive
+
+if TYPE_CHECKING:
+    from napari_segdino.heads.probe.model import VectorModel
+    from napari_segdino.heads.probe.samples import Sample
+
+    Groups = tuple[VectorModel, list[Sample]]
 
 
 class Starter(Estimator):
@@ -55,7 +64,15 @@ class Starter(Estimator):
         """
         source = as_planes(image, volume, axes)
         pipeline = yield from self.iter_pipeline()
-        yield from iter_group(pipeline, source, n_classes, planes, centre)
+        # torch is imported with it: not before a mask is drawn.
+        from napari_segdino.heads.probe.unsupervised import iter_find_groups
+
+        how = pipeline.feature_settings, n_classes, pipeline.seed, centre
+
+        def find(cut: Planes, wanted: list[int], extractor: Extractor) -> Steps[Groups]:
+            return iter_find_groups(cut, wanted, extractor, *how)
+
+        yield from _iter_draw(pipeline, source, find, planes, centre)
 
     def adopt_mask(
         self,
@@ -177,7 +194,14 @@ class Starter(Estimator):
         """
         ((source, marked),) = pair_up([image], [marks], volume, axes)
         pipeline = yield from self.iter_pipeline()
-        yield from iter_from_clicks(pipeline, source, marked, planes, centre)
+        from napari_segdino.heads.probe.clicks import iter_find_clicked
+
+        how = pipeline.feature_settings, pipeline.seed
+
+        def find(cut: Planes, wanted: list[int], extractor: Extractor) -> Steps[Groups]:
+            return iter_find_clicked(cut, marked, wanted, extractor, *how)
+
+        yield from _iter_draw(pipeline, source, find, planes, centre)
 
     def start(
         self,
@@ -288,6 +312,30 @@ class Starter(Estimator):
         drawn = sorted({box.plane for box in wanted})
         how = self.model_, samples | tiles, drawn, "Drawing", None, centre
         yield from pipeline.iter_score(source, *how)
+
+
+def _iter_draw(
+    pipeline: Pipeline,
+    image: Planes,
+    find: Callable[[Planes, list[int], Extractor], Steps[Groups]],
+    planes: Iterable[int] | None,
+    centre: tuple[float, float] | None,
+) -> Steps[None]:
+    """Draw groups of features, and keep a sample of them for the first strokes."""
+    wanted = list(range(len(image)) if planes is None else planes)
+    if coarse := first_look(pipeline, image, wanted, centre):
+        how = image, find, wanted[:1], centre
+        yield from provisional(_iter_draw(coarse, *how))
+    cuts = cuts_of(image, "Z", pipeline.feature_settings.neighbours)
+    extractor = pipeline.extractor.seeing(cuts["Z"])
+    groups, samples = yield from find(cuts["Z"], wanted, extractor)
+    pipeline.unsupervised = pipeline.head.unsupervised_sample(groups, samples)
+    pipeline.unsupervised_channels = count_channels(image)
+    # Groups are a model of the head `probe`, whichever head is to be trained.
+    head, nothing = make_head("probe"), dict[str, Any]()
+    yield from pipeline.iter_draw(
+        image, cuts, head, groups, nothing, wanted, "Grouping", centre=centre
+    )
 
 
 def _iter_learn_boxes(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fake_encoder import FakeEncoder, bright_square
 
+from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
 from napari_segdino.errors import InputError
-from napari_segdino.grouping import iter_from_clicks, iter_group
 from napari_segdino.heads.registry import make_head
 from napari_segdino.images.planes import as_planes
 from napari_segdino.inference.predict import PlaneResult
@@ -110,11 +110,16 @@ def test_probabilities_flow_and_are_smoothed_along_z_but_never_along_time(pipeli
     assert not pipeline.flows(slices, decoder)
 
 
-def test_groups_are_drawn_and_kept_for_the_first_strokes(pipeline):
+@pytest.fixture
+def segmenter(encoder, tmp_path):
+    return Segmenter("fake", device="cpu", cache=CacheSettings(1 << 28, 0, tmp_path))
+
+
+def test_groups_are_drawn_and_kept_for_the_first_strokes(segmenter):
     pixels, _ = bright_square(64)
-    image = as_planes(pixels)
+    pipeline = drive(segmenter.iter_pipeline())
     assert not pipeline.unsupervised_fits(3)
-    (plane,) = planes_of(iter_group(pipeline, image, 2, None))
+    (plane,) = planes_of(segmenter.iter_cluster(pixels))
     assert plane.labels.max() == 1
     assert plane.labels[20:28, 20:28].mean() > 0.9
     assert plane.labels[40:].mean() < 0.1
@@ -124,19 +129,19 @@ def test_groups_are_drawn_and_kept_for_the_first_strokes(pipeline):
     assert not pipeline.unsupervised_fits(5)
 
 
-def test_the_group_of_a_click_is_its_class(pipeline):
+def test_the_group_of_a_click_is_its_class(segmenter):
     pixels, _ = bright_square(64)
     marks = np.zeros((64, 64), np.uint8)
     marks[23:26, 23:26] = 3
-    (plane,) = planes_of(iter_from_clicks(pipeline, as_planes(pixels), marks, None))
+    (plane,) = planes_of(segmenter.iter_from_clicks(pixels, marks))
     assert set(np.unique(plane.labels)) == {0, 2}
     assert (plane.labels[20:28, 20:28] == 2).mean() > 0.9
     assert (plane.labels[40:] == 2).mean() < 0.1
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_click_on_background_alone_is_refused(pipeline, code):
+def test_a_click_on_background_alone_is_refused(segmenter, code):
     marks = np.zeros((64, 64), np.uint8)
     marks[3:6, 3:6] = code
     with pytest.raises(InputError, match="No class is marked"):
-        list(iter_from_clicks(pipeline, as_planes(bright_square(64)[0]), marks, None))
+        list(segmenter.iter_from_clicks(bright_square(64)[0], marks))

@@ -7,6 +7,7 @@ menu hides it, and closing the window hides the window.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
@@ -56,70 +57,37 @@ def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
     return widget.dock
 
 
-def segment(viewer: napari.viewer.Viewer) -> None:
-    """Draw the mask of the image that is picked in the dock.
+def _command(
+    what: str, act: Callable[[SegmentDock], object]
+) -> Callable[[napari.viewer.Viewer], None]:
+    """Make a command of the manifest, which does something with the window's dock."""
 
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window; napari hands it to every command.
-    """
-    open_dock(viewer).segment()
+    # napari hands the window to whatever asks for a viewer by this annotation.
+    def command(viewer: napari.viewer.Viewer) -> None:
+        act(open_dock(viewer))
 
-
-def retrain(viewer: napari.viewer.Viewer) -> None:
-    """Learn from the corrections and draw the mask again.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window; napari hands it to every command.
-    """
-    open_dock(viewer).retrain()
+    command.__doc__ = what
+    return command
 
 
-def accept_slice(viewer: napari.viewer.Viewer) -> None:
-    """Make the mask of the slice on screen marks.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window; napari hands it to every command.
-    """
-    open_dock(viewer).corrector.accept()
-
-
-def export_mask(viewer: napari.viewer.Viewer) -> None:
-    """Ask for a file and write the mask to it.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window; napari hands it to every command.
-    """
-    open_dock(viewer).exports.export()
-
-
-def copy_script(viewer: napari.viewer.Viewer) -> None:
-    """Put Python that makes the mask again on the clipboard, and into a file.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window; napari hands it to every command.
-    """
-    open_dock(viewer).exports.copy_script()
-
-
-def tour(viewer: napari.viewer.Viewer) -> None:
-    """Show the way from an image to its mask in five steps.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        The window; napari hands it to every command.
-    """
-    open_dock(viewer).tour.start()
+segment = _command("Draw the mask of the image that is picked.", SegmentDock.segment)
+retrain = _command(
+    "Learn from the corrections and draw the mask again.", SegmentDock.retrain
+)
+accept_slice = _command(
+    "Make the mask of the slice on screen marks.", lambda dock: dock.corrector.accept()
+)
+export_mask = _command(
+    "Ask for a file and write the mask to it.", lambda dock: dock.exports.export()
+)
+copy_script = _command(
+    "Put Python that makes the mask again on the clipboard, and into a file.",
+    lambda dock: dock.exports.copy_script(),
+)
+tour = _command(
+    "Show the way from an image to its mask in five steps.",
+    lambda dock: dock.tour.start(),
+)
 
 
 def _first(window: Any) -> SegDINOWidget | None:

@@ -1,8 +1,8 @@
-"""Where to mark next: the most uncertain place, slice and image."""
+"""Where to mark next: the most uncertain places and slices of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from napari_segdino.images.planes import as_planes
 from napari_segdino.images.reslice import depth_of
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.inference.uncertainty import entropy
-from napari_segdino.progress import Progress, Steps, relay
+from napari_segdino.progress import Progress, Steps
 from napari_segdino.review.places import Ranking, by_gain, join, rank
 
 if TYPE_CHECKING:
@@ -125,48 +125,3 @@ def iter_suggest(
             ranking = join([ranking, one], count)
         yield step
     return replace(ranking, slices=by_gain(ranking.slices, depth_of(source)))
-
-
-def iter_rank_images(
-    segmenter: Segmenter,
-    images: Iterable[tuple[str, Any]],
-    *,
-    volume: bool | None = None,
-    axes: str | None = None,
-) -> Steps[list[tuple[str, Ranking]]]:
-    """Rank images by how uncertain they are, such as those of a folder.
-
-    Parameters
-    ----------
-    segmenter : Segmenter
-        Fitted.
-    images : iterable of (name, image)
-        Read one by one.
-    volume, axes
-        As for :func:`iter_suggest`.
-
-    Yields
-    ------
-    Progress
-
-    Returns
-    -------
-    list of (name, Ranking)
-        Most uncertain first.
-    """
-    found = []
-    for name, image in images:
-        steps = iter_suggest(segmenter, image, volume=volume, axes=axes)
-        ranking = yield from _only_progress(steps, name)
-        found.append((name, ranking))
-    return sorted(found, key=lambda pair: -pair[1].uncertainty)
-
-
-def _only_progress(steps: Steps[Ranking], name: str) -> Steps[Ranking]:
-    """Pass on Progress, with the image's name; keep all else."""
-
-    def named(step: Any) -> Iterator[Progress]:
-        if isinstance(step, Progress):
-            yield Progress(step.done, step.total, f"{step.text}: {name}")
-
-    return relay(steps, named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, relay
 from napari_segdino.review.places import Place, Ranking, Slice, by_gain, join, rank
 from napari_segdino.session.results import FULL, UncertainPart, in_bytes
 from napari_segdino.session.session import checksum
@@ -134,20 +134,29 @@ def iter_rank(
         Most uncertain first; uncertainty from 0 to 1, -1 where the probe cannot tell,
         as of another number of channels.
     """
-    from napari_segdino.review.suggest import iter_rank_images
+    from napari_segdino.review.suggest import iter_suggest
 
     found: list[tuple[str, float]] = []
     for done, (name, planes) in enumerate(images):
         yield Progress(done, len(images), f"Looking at {name}")
+        steps = iter_suggest(segmenter, planes.array, axes=planes.axes)
         try:
-            one = yield from iter_rank_images(
-                segmenter, [(name, planes.array)], axes=planes.axes
-            )
+            ranking = yield from _only_progress(steps, name)
         except InputError:
             found.append((name, -1.0))
         else:
-            found += [(name, ranking.uncertainty) for name, ranking in one]
+            found.append((name, ranking.uncertainty))
     return sorted(found, key=lambda pair: -pair[1])
+
+
+def _only_progress(steps: Steps[Ranking], name: str) -> Steps[Ranking]:
+    """Pass on Progress, with the image's name; keep all else."""
+
+    def named(step: Any) -> Iterator[Progress]:
+        if isinstance(step, Progress):
+            yield Progress(step.done, step.total, f"{step.text}: {name}")
+
+    return relay(steps, named)
 
 
 class UncertainPlaces:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from napari_segdino.errors import InputError
+from napari_segdino.images.planes import as_planes
 from napari_segdino.progress import drive
 from napari_segdino.review.places import (
     Slice,
@@ -14,11 +15,8 @@ from napari_segdino.review.places import (
     judge_slice,
     rank,
 )
-from napari_segdino.review.suggest import (
-    PlaneUncertainty,
-    iter_rank_images,
-    iter_suggest,
-)
+from napari_segdino.review.suggest import PlaneUncertainty, iter_suggest
+from napari_segdino.session.uncertainty import iter_rank
 
 
 def test_a_thick_region_wins_over_a_line_and_a_pixel():
@@ -99,11 +97,10 @@ def test_slices_and_images_are_ranked_by_the_uncertainty_of_the_probe(segmenter,
         sorted(means.values(), reverse=True), rel=1e-4
     )
     assert ranking.places and {p.plane for p in ranking.places} <= {0, 1}
-    pair = [("a", image), ("b", strange)]
-    ranked = drive(iter_rank_images(segmenter, pair))
-    backwards = drive(iter_rank_images(segmenter, pair[::-1]))
-    assert [name for name, _ in ranked] == [name for name, _ in backwards]
-    assert ranked[0][1].uncertainty > ranked[1][1].uncertainty > 0
+    pair = [("a", as_planes(image)), ("b", as_planes(strange))]
+    ranked = drive(iter_rank(segmenter, pair))
+    assert ranked == drive(iter_rank(segmenter, pair[::-1]))
+    assert ranked[0][1] > ranked[1][1] > 0
 
 
 def ordered(uncertainty, depth, marked=()):
