@@ -164,7 +164,7 @@ class FakeSegmenter:
         )
         self.has_unsupervised = True
         means = np.array([pixels.mean() - 60, pixels.mean()])
-        return self._draw("alike", means, image, **kwargs)
+        return self._draw("from_clicks", means, image, **kwargs)
 
     def iter_adopt_mask(
         self, image: Any, mask: Any, *, axes: str | None = None

@@ -104,10 +104,10 @@ def stroke_inside(thing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return round_one(thing.shape, y, x, max(2, min(4, depth.max() - 1)))
 
 
-def upside_down(guess: Any) -> Any:
-    """Let a first guess call background what it called class 1."""
-    codes = 3 - guess.codes
-    return replace(guess, codes=codes, marks=codes[None].clone())
+def upside_down(first_mask: Any) -> Any:
+    """Let a first mask call background what it called class 1."""
+    codes = 3 - first_mask.codes
+    return replace(first_mask, codes=codes, marks=codes[None].clone())
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +117,15 @@ def segmenter() -> Segmenter:
 
 
 @pytest.fixture(scope="module")
-def guess_of(segmenter: Segmenter) -> Callable[[Callable[[], Scene]], Any]:
+def first_mask_of(segmenter: Segmenter) -> Callable[[Callable[[], Scene]], Any]:
     """Give what grouping makes of a scene, computed once."""
 
     @functools.cache
-    def guess(scene: Callable[[], Scene]) -> Any:
+    def first_mask(scene: Callable[[], Scene]) -> Any:
         drive(anew(segmenter).iter_cluster(scene()[0]))
         return segmenter._pipeline.unsupervised
 
-    return guess
+    return first_mask
 
 
 def anew(segmenter: Segmenter) -> Segmenter:
@@ -138,10 +138,10 @@ def anew(segmenter: Segmenter) -> Segmenter:
 @pytest.mark.parametrize("code", [2, 3])
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_stroke_of_the_object_takes_little_else(
-    segmenter: Segmenter, guess_of: Callable[..., Any], scene: Any, code: int
+    segmenter: Segmenter, first_mask_of: Callable[..., Any], scene: Any, code: int
 ) -> None:
     image, thing = scene()
-    guess = guess_of(scene)
+    first_mask = first_mask_of(scene)
     marks = np.where(stroke_inside(thing), code, 0).astype(np.uint8)
 
     def check(way: str) -> None:
@@ -151,10 +151,10 @@ def test_a_stroke_of_the_object_takes_little_else(
         assert drawn[marks > 0].mean() > 0.9, way
 
     anew(segmenter).fit(image, marks)
-    check("without a guess")
+    check("without a first mask")
     for way, its in (
-        ("after a guess", guess),
-        ("after a guess upside down", upside_down(guess)),
+        ("after a first mask", first_mask),
+        ("after a first mask upside down", upside_down(first_mask)),
     ):
         anew(segmenter)._pipeline.unsupervised = its
         segmenter.partial_fit(image, marks)
@@ -178,7 +178,7 @@ def scope(padded: bool) -> Scene:
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_the_first_guess_is_the_thing_and_not_the_frame(
+def test_the_first_mask_is_the_thing_and_not_the_frame(
     segmenter: Segmenter, padded: bool
 ) -> None:
     image, thing = scope(padded)
@@ -190,7 +190,7 @@ def test_the_first_guess_is_the_thing_and_not_the_frame(
     assert not drawn[ndimage.binary_erosion(image.max(-1) == 0, iterations=8)].any()
 
 
-def test_a_class_that_only_the_guess_knows_stays(segmenter: Segmenter) -> None:
+def test_a_class_that_only_the_first_mask_has_stays(segmenter: Segmenter) -> None:
     random = np.random.default_rng(0)
     disc = round_one((96, 96), 48, 48, 24)
     image = (np.where(disc, 200, 50) + random.normal(0, 5, disc.shape)).astype(np.uint8)

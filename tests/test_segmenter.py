@@ -229,7 +229,7 @@ def test_a_loaded_probe_goes_on_from_the_same_mask(segmenter, tmp_path):
     segmenter.fit(image, scribbled(4)[1]).partial_fit(image, marks)
     saved = Segmenter.load(segmenter.save(tmp_path / "p.segdino"))
     for one in (segmenter, saved):
-        one.partial_fit(image, marks)  # nothing new was said
+        one.partial_fit(image, marks)  # nothing new was marked
     assert saved.model_.previous.strokes == 4
     assert np.array_equal(saved.predict_proba(image), segmenter.predict_proba(image))
 
@@ -429,7 +429,7 @@ def test_other_channels_are_refused_before_anything_is_loaded(
         loaded.predict(image)
 
 
-def test_a_first_guess_of_other_channels_does_not_count(segmenter):
+def test_a_first_mask_of_other_channels_does_not_count(segmenter):
     image, mask, marks = square()
     drive(segmenter.iter_cluster(np.stack([image.astype(np.uint16)] * 5, -1)))
     found = segmenter.partial_fit(image, marks).predict(image)

@@ -93,7 +93,7 @@ class FrozenEncoder(Encoder):
         Raises
         ------
         InputError
-            The batch or a level is not as said, or one plane alone does not
+            The batch or a level is not as its spec has it, or one plane alone does not
             fit into the device's memory.
         """
         import torch

@@ -96,7 +96,7 @@ def iter_switch(
     centre: tuple[float, float] | None = None,
     uncertainty: bool = False,
 ) -> Steps[None]:
-    """Load another encoder, teach it the marks, and only then let it take over.
+    """Load another encoder, learn the marks with it, and only then let it take over.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def test_one_click_draws_what_looks_alike(clicker: Any, plane: Any) -> None:
     assert clicker.dock.tools.from_clicks.isChecked()
     assert "Click on an object" in clicker.status
     click_at(clicker, 25, 25)
-    assert clicker.segmenter.calls == [("alike", [0])]
+    assert clicker.segmenter.calls == [("from_clicks", [0])]
     np.testing.assert_array_equal(mask.data, plane == 200)
     assert marks.data[25, 25] == 2
     assert (marks.data > 0).sum() == 9, "a dot of three pixels"

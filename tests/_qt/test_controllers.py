@@ -30,7 +30,7 @@ from napari_segdino._qt.controllers.session_controller import SessionController
 from napari_segdino._qt.controllers.start import StartTools, is_click
 from napari_segdino._qt.controllers.suggester import Suggester, readable_images
 from napari_segdino._qt.layers.annotation import is_accepted
-from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
+from napari_segdino._qt.layers.annotations import NO_MASK, NOT_TRAINED
 from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino._qt.widgets.input_panel import SeriesCombo
 from napari_segdino._qt.widgets.slice_strip import SliceStrip
@@ -54,7 +54,7 @@ def mark(annotation: Any, label: int, at: tuple[int, int]) -> None:
     annotation.mask_sync.dot(at, label)
 
 
-def teach(headless: Any, data: np.ndarray, name: str = "scan") -> Any:
+def train(headless: Any, data: np.ndarray, name: str = "scan") -> Any:
     """Open an image and train the probe on a dot in the square and one beside it."""
     annotation = headless.open(data, name)
     mark(annotation, 1, (25, 25))
@@ -87,7 +87,7 @@ def test_segment_makes_the_layers_and_draws_the_mask(headless: Any, plane: Any) 
 
 
 def test_retrain_learns_and_keeps_what_was_painted(headless: Any, plane: Any) -> None:
-    annotation = teach(headless, plane)
+    annotation = train(headless, plane)
     assert headless.session.is_fitted
     assert headless.told[-1].startswith("Learned your corrections")
     # The middling field (90) is nearer to 20, the mean of background, than to 200.
@@ -313,7 +313,7 @@ def test_the_mask_looks_as_the_tools_say(corrector: Any) -> None:
 
 
 def test_another_head_takes_over_once_it_is_there(headless: Any, plane: Any) -> None:
-    annotation = teach(headless, plane)
+    annotation = train(headless, plane)
     first = headless.session.segmenter
     headless.session.change(recipe="of the probe")
     switch = ProbeSwitch(headless.controller)
@@ -352,7 +352,7 @@ def test_what_a_probe_leaves_out_is_said_once(headless: Any, plane: Any) -> None
 
 
 def test_what_goes_into_a_project(headless: Any, plane: Any) -> None:
-    annotation = teach(headless, plane)
+    annotation = train(headless, plane)
     state = take_state(headless.session, [annotation], headless.history)
     (saved,) = state.images
     assert (saved.entry.name, saved.entry.shape) == ("scan", (60, 80))
@@ -443,9 +443,9 @@ def test_places_are_looked_for_once_there_is_a_probe(headless: Any, plane: Any) 
     assert headless.told == [NO_IMAGE]
     annotation = headless.open(plane)
     suggester.next_slice()
-    assert headless.told[-1] == UNTAUGHT
-    teach_more = teach(headless, plane, "taught")
-    current.append(teach_more)
+    assert headless.told[-1] == NOT_TRAINED
+    train_more = train(headless, plane, "trained")
+    current.append(train_more)
     suggester.next_slice()
     assert headless.told[-1] == "This image has one slice only."
     assert suggester.most_uncertain(annotation) == [], "nothing is known yet"

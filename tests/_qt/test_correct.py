@@ -134,7 +134,7 @@ def test_accepting_keeps_earlier_marks(scan: Any) -> None:
     marks.data_setitem((np.array([lead]), np.array([5]), np.array([5])), 2)
     click(scan.dock.tools.accept)
     assert mask.data[lead, 5, 5] == 0
-    assert marks.data[lead, 5, 5] == 2, "said by hand, not drawn yet"
+    assert marks.data[lead, 5, 5] == 2, "marked by hand, not drawn yet"
 
 
 # -- between accepted slices ---------------------------------------------------
@@ -239,7 +239,7 @@ def test_a_copy_can_be_undone(scan: Any) -> None:
     assert not marks.data.any()
 
 
-def test_a_copy_keeps_what_was_said_there(scan: Any) -> None:
+def test_a_copy_keeps_what_was_marked_there(scan: Any) -> None:
     mask, marks = scan.annotation.mask, scan.annotation.marks
     scan.viewer.dims.set_current_step(0, 3)
     scan.dock.pick_class(0)

@@ -104,7 +104,7 @@ def test_second_retrain_learns_only_what_is_new(user: Any, volume: Any) -> None:
     user.retrain()
     user.viewer.dims.set_current_step(0, 4)
     user.segment()
-    user.annotation.mask.paint((4, 5, 5), 0)  # the probe said class 1
+    user.annotation.mask.paint((4, 5, 5), 0)  # the probe drew class 1
     user.retrain()
     fits = [p for name, p in user.segmenter.calls if name == "partial_fit"]
     assert fits == [[shown], [4]]

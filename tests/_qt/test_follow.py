@@ -28,7 +28,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def scan(make_user: Callable[..., Any], volume: np.ndarray) -> Any:
-    """A user on screen who has a first mask on slices 1 and 2 and taught slice 2."""
+    """A user on screen with a first mask on slices 1 and 2, trained on slice 2."""
     user = make_user(show=True)
     user.open(volume)
     user.wait(lambda: user.dock.isVisible())
@@ -236,7 +236,7 @@ def test_it_gives_way_to_the_user(scan: Any, what: str) -> None:
     painted = scan.annotation.marks.data[4] > 0
     assert painted.any()
     assert (scan.annotation.mask.data[4][painted] == 1).all()
-    assert scan.annotation.mask.data[4, 50, 60] == 1, "drawn once the user rested"
+    assert scan.annotation.mask.data[4, 50, 60] == 1, "drawn once the user paused"
     press_key(Qt.Key.Key_Z, CTRL)
     assert scan.annotation.mask.data[4, 50, 60] == 0
     assert (scan.annotation.mask.data[4][painted] == 1).all(), "a step of its own"

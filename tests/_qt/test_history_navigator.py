@@ -67,7 +67,7 @@ def check(user: Any, number: int) -> None:
 def test_ctrl_z_takes_the_probe_back_with_the_mask(shown: Any) -> None:
     masks, models = zip(*shown.states, strict=True)
     assert (masks[0] != masks[1]).any() and (masks[1] != masks[2]).any()
-    assert (shown.corrected != masks[2]).any(), "what follows tells rounds apart"
+    assert (shown.corrected != masks[2]).any(), "what follows tells Retrains apart"
     assert models[0] is None
     assert models[1] is not None and models[1] is not models[2]
     press_key(Qt.Key.Key_Z, CTRL)
@@ -159,7 +159,7 @@ def test_what_a_new_probe_learns_goes_on_from_there(shown: Any) -> None:
 def test_undo_while_a_retrain_is_at_work(
     shown: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The redraw of the round before is undone: this one stops, nothing is lost."""
+    """The update of the Retrain before is undone: this one stops, nothing is lost."""
     marks = shown.annotation.marks.data.copy()
     shown.dock.retrain()
     shown.wait(lambda: shown.dock.controller.runner.busy)

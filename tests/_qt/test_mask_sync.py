@@ -152,7 +152,7 @@ def test_encircling_is_a_stroke_until_it_closes(shown: Any) -> None:
     assert (shown.annotation.marks.data[18:26, 52:68] == 2).all()
     undo()
     assert not mask.data[50, 5:9].any()
-    assert (mask.data[18:26, 52:68] == 1).all(), "only the redraw was taken back"
+    assert (mask.data[18:26, 52:68] == 1).all(), "only the mask update was taken back"
 
 
 def test_an_encircling_that_is_given_up_says_nothing(shown: Any) -> None:

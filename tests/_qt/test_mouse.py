@@ -38,12 +38,12 @@ def test_story(shown: Any, plane: np.ndarray) -> None:
     np.testing.assert_array_equal(marks.data, painted)
     marked = painted > 0
     np.testing.assert_array_equal(mask.data[marked], painted[marked] - 1)
-    # Class 1 was said to look like 90, background like 200.
+    # Class 1 was marked at 90, background like 200.
     assert mask.data[46, 51] == 1
     assert mask.data[35, 35] == 0
 
 
-def test_ctrl_z_takes_the_redraw_back_then_the_stroke(shown: Any) -> None:
+def test_ctrl_z_takes_the_mask_update_back_then_the_stroke(shown: Any) -> None:
     mask, marks = shown.annotation.mask, shown.annotation.marks
     first = mask.data.copy()
     stroke(shown.viewer, mask, [(50, 52), (50, 66)])

@@ -214,7 +214,7 @@ def test_a_mask_that_has_changed_is_told(found: Any) -> None:
     assert len(column(found, "pixels")) == 4
 
 
-def test_a_redraw_changes_the_mask_too(found: Any) -> None:
+def test_a_mask_update_changes_the_mask_too(found: Any) -> None:
     mask = found.annotation.mask
     mask.paint((50, 60), 1)
     mask.paint((25, 25), 0)

@@ -194,7 +194,7 @@ def test_encoder_from_a_file(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(asked) == 2
 
 
-def test_preloading_brings_all(warm_modules: None = None) -> None:
+def test_preloading_brings_all() -> None:
     preload.preload()
     assert all(name in sys.modules for name in preload.MODULES)
     assert not preload._lock.locked()

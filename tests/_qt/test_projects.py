@@ -91,7 +91,7 @@ def test_a_project_brings_everything_back(
     second.wait(lambda: second.annotation.marks.data[4, 5, 5] == 1)
 
 
-def two_rounds(user: Any) -> list[np.ndarray]:
+def two_retrains(user: Any) -> list[np.ndarray]:
     """Play two Retrains; return the masks before, between and after."""
     mask = user.annotation.mask
     mask.brush_size = 3
@@ -126,7 +126,7 @@ def test_the_probes_of_a_project_can_be_walked_back(
     first = make_user(maker=probe_maker)
     open_file(first, tmp_path / "scan.tif")
     first.segment()
-    masks = two_rounds(first)
+    masks = two_retrains(first)
     step(first, "back", "Model 2 of 3")
     marked = first.segmenter.predict(plane)
     between = first.annotation.mask.data.copy()
@@ -158,7 +158,7 @@ def test_an_earlier_probe_that_is_damaged_is_left_out(
     tifffile.imwrite(tmp_path / "scan.tif", plane)
     open_file(user, tmp_path / "scan.tif")
     user.segment()
-    two_rounds(user)
+    two_retrains(user)
     means = user.segmenter.means
     save(user, tmp_path / "p.segproject", monkeypatch)
     user.dock.release()
@@ -177,7 +177,7 @@ def test_a_project_from_before_the_history_opens(
     tifffile.imwrite(tmp_path / "scan.tif", plane)
     open_file(user, tmp_path / "scan.tif")
     user.segment()
-    two_rounds(user)
+    two_retrains(user)
     folder, means = tmp_path / "p.segproject", user.segmenter.means
     save(user, folder, monkeypatch)
     user.dock.release()

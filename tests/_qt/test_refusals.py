@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QStyle, QStyleOptionButton
 
 from napari_segdino._qt import keys
-from napari_segdino._qt.layers.annotations import NO_MASK, UNTAUGHT
+from napari_segdino._qt.layers.annotations import NO_MASK, NOT_TRAINED
 from napari_segdino._qt.messages import NO_IMAGE
 from napari_segdino._qt.mouse import find_canvas
 from napari_segdino._qt.widgets.pages import Collapsible
@@ -117,7 +117,7 @@ def alone(make_user: Callable[..., Any]) -> Any:
     return user
 
 
-def quiet(caplog: pytest.LogCaptureFixture) -> bool:
+def logs_nothing(caplog: pytest.LogCaptureFixture) -> bool:
     return not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
@@ -150,7 +150,7 @@ def test_no_image_and_every_button(
     assert {name: text for name, text in marked.items() if text != NO_IMAGE} == {}
     assert dialogs == []
     assert no_popups == []
-    assert quiet(caplog)
+    assert logs_nothing(caplog)
     assert not alone.dock.session.settings.live
 
 
@@ -167,7 +167,7 @@ def test_no_image_and_every_key(
     assert not alone.dock.tools.outline.isChecked()
     assert not alone.dock.actions.live.isChecked()
     assert no_popups == []
-    assert quiet(caplog)
+    assert logs_nothing(caplog)
 
 
 def test_no_image_and_what_is_moved_or_picked(alone: Any) -> None:
@@ -195,8 +195,8 @@ def test_nothing_drawn_and_every_button(
         "Box to start",
     }
     marked = walk(alone, OWN_WAY | annotations | {"New model", "Segment the folder"})
-    taught = {"Save model...", "Next place", "Next slice", "Show uncertainty"}
-    assert {marked.pop(name) for name in taught} == {UNTAUGHT}
+    needs_model = {"Save model...", "Next place", "Next slice", "Show uncertainty"}
+    assert {marked.pop(name) for name in needs_model} == {NOT_TRAINED}
     masks = {
         "Slice is right",
         "Copy to next",
@@ -211,7 +211,7 @@ def test_nothing_drawn_and_every_button(
         assert "yet" in text, name
     assert dialogs == []
     assert no_popups == []
-    assert quiet(caplog)
+    assert logs_nothing(caplog)
 
 
 def test_a_refusal_of_a_job_opens_nothing(
@@ -222,7 +222,7 @@ def test_a_refusal_of_a_job_opens_nothing(
     user.retrain()
     assert "Nothing is marked yet" in user.status
     assert no_popups == []
-    assert quiet(caplog)
+    assert logs_nothing(caplog)
 
 
 def test_a_failure_of_a_job_is_shown_without_a_traceback(

@@ -153,7 +153,7 @@ def test_story(
     assert redrawn[85, 10] == 0
     np.testing.assert_array_equal(marks.data, painted)
 
-    # Undo takes the redraw back, redo brings it again.
+    # Undo takes the mask update back, redo brings it again.
     assert (redrawn != corrected).any()
     press_key(Qt.Key.Key_Z, CTRL)
     np.testing.assert_array_equal(mask.data, corrected)

@@ -88,7 +88,7 @@ def test_the_slice_on_screen_comes_first(scan: Any) -> None:
     np.testing.assert_array_equal(scan.annotation.marks.data, marks)
 
 
-def test_a_redraw_of_all_waits_for_what_came_later_elsewhere(
+def test_a_mask_update_of_all_waits_for_what_came_later_elsewhere(
     make_user: Callable[..., Any], volume: np.ndarray
 ) -> None:
     user = make_user(show=True, whole_volume=True)
@@ -118,7 +118,7 @@ def test_marks_are_not_taken_back_out_of_sight(scan: Any) -> None:
     assert not scan.annotation.marks.data.any()
 
 
-def test_a_confirming_stroke_elsewhere_goes_before_the_redraw(scan: Any) -> None:
+def test_a_confirming_stroke_elsewhere_goes_before_the_update(scan: Any) -> None:
     mask = scan.annotation.mask
     mask.mode = "paint"
     stroke(scan.viewer, mask, [(20, 15), (20, 30)])  # class 1 already

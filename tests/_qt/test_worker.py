@@ -159,11 +159,11 @@ def test_a_new_job_waits_for_the_old_to_stop(runner: TaskRunner, qtbot: Any) -> 
     assert max(most) == 1, "never two at work at once"
 
 
-def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
-    gate, quiet, asked = threading.Event(), Log(), Log()
+def test_a_background_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
+    gate, waiting, asked = threading.Event(), Log(), Log()
     starts: list[str] = []
     runner.started.connect(starts.append)
-    runner.start(replace(quiet.job(counting(9, gate), "quiet"), background=True))
+    runner.start(replace(waiting.job(counting(9, gate), "waiting"), background=True))
     qtbot.wait(20)
     assert not runner.busy
     assert not runner.free
@@ -173,8 +173,8 @@ def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
     gate.set()
     with qtbot.waitSignal(runner.idle):
         pass
-    assert quiet.words[-1] == "end"
-    assert quiet.notes[-1] == ("end", True)
+    assert waiting.words[-1] == "end"
+    assert waiting.notes[-1] == ("end", True)
     assert asked.words == ["step", "done", "end"]
     assert starts == ["asked"]
     assert runner.free
@@ -183,17 +183,17 @@ def test_a_quiet_job_gives_way(runner: TaskRunner, qtbot: Any) -> None:
 def test_only_background_jobs_are_stopped_for_the_user(
     runner: TaskRunner, qtbot: Any
 ) -> None:
-    loud, quiet = Log(), Log()
+    loud, waiting = Log(), Log()
     runner.start(loud.job(counting(2)))
     runner.cancel_background()
     qtbot.waitUntil(lambda: runner.free)
     assert loud.words == ["step", "step", "done", "end"]
     gate = threading.Event()
-    runner.start(replace(quiet.job(counting(2, gate)), background=True))
+    runner.start(replace(waiting.job(counting(2, gate)), background=True))
     runner.cancel_background()
     gate.set()
     qtbot.waitUntil(lambda: runner.free)
-    assert quiet.notes == [("end", True)]
+    assert waiting.notes == [("end", True)]
 
 
 def bars_of(title: str) -> list[Any]:

@@ -297,8 +297,8 @@ def test_a_file_is_smoothed_by_the_distance_of_its_slices(
     row = run_job(Job(tmp_path / "scan.nii.gz", tmp_path / "out", suffix), probe)
     assert row.status == "done", row.reason
     expected = segmenter.predict(volume, axes="ZYX", spacing=(5.0, 1.0, 1.0))
-    guessed = segmenter.predict(volume, axes="ZYX")
-    assert not np.array_equal(expected, guessed)
+    other_axes = segmenter.predict(volume, axes="ZYX")
+    assert not np.array_equal(expected, other_axes)
     assert np.array_equal(read_mask(row.output), expected)
     # A window that does not fit is held all the same where the mask does.
     monkeypatch.setattr("napari_segdino.batch.blocks.WINDOW_BYTES", 0)

@@ -225,7 +225,7 @@ def test_a_few_strokes_are_enough():
     assert dice_of(trained, other) > 0.8
 
 
-def test_what_is_not_said_teaches_nothing():
+def test_nothing_is_learned_from_what_is_unlabelled():
     example = blobs(0)
     marked = example.marks.clone()
     marked[:, 20:] = 0

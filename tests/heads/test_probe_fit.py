@@ -147,7 +147,7 @@ def test_every_stroke_has_a_unit():
     assert np.mean([right(probe, one, tile) for tile, one in samples.items()]) > 0.97
 
 
-def test_what_is_said_of_one_image_is_not_unsaid_by_others():
+def test_marks_of_one_image_are_not_undone_by_others():
     """The same look is class 1 on the first image and background on ten later."""
     first, other = sample([2] * 8 + [1] * 8), sample([2] * 8 + [1] * 8, 1)
     swapped = dataclasses.replace(first, codes=3 - first.codes)

@@ -179,7 +179,7 @@ def test_a_turn_by_hand():
     assert np.array_equal(marked == 3, feature_settings[..., 0] > 0.9)
 
 
-def test_past_the_border_nothing_is_said():
+def test_past_the_border_all_is_unlabelled():
     _, marked = turn(np.zeros((41, 41, 1), np.float32), np.ones((41, 41), np.uint8), 15)
     assert marked[0, 0] == marked[-1, -1] == 0
     assert marked[10:31, 10:31].all()

@@ -55,11 +55,11 @@ def _any(basis: Plain) -> Any:
     return basis
 
 
-def test_where_the_guess_was_right_its_class_is_no_background() -> None:
+def test_where_the_first_mask_was_right_its_class_is_no_background() -> None:
     assert weak_codes(sample([10.0, 9.0, 2.0], [2, 2, 2])) == [BACKGROUND, 0, 0]
 
 
-def test_a_guess_that_is_contradicted_says_nothing_of_the_class() -> None:
+def test_a_first_mask_that_is_contradicted_stands_in_for_nothing() -> None:
     assert weak_codes(sample([0.0, 1.0, 9.0], [2, 2, 2])) == [BACKGROUND] * 3
 
 

@@ -122,7 +122,7 @@ def test_dense_heads_are_asked_at_every_pixel():
     ]
 
 
-def test_the_first_guess_is_no_correction(segmenter, scene):
+def test_the_first_mask_is_no_correction(segmenter, scene):
     image, _, marks = scene()
     drive(segmenter.iter_cluster(image))
     segmenter.partial_fit(image, marks)

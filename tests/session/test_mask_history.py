@@ -60,7 +60,7 @@ class Plane:
             self.look(painted=False)
 
 
-def test_undoing_a_redraw_says_nothing() -> None:
+def test_undoing_an_update_marks_nothing() -> None:
     plane = Plane()
     plane.draw(np.eye(*SHAPE, dtype=np.uint8))
     plane.paint((0, 3), 1)
@@ -75,7 +75,7 @@ def test_undoing_a_redraw_says_nothing() -> None:
     np.testing.assert_array_equal(plane.marks, marks)
 
 
-def test_travelling_names_the_redraws_on_the_way() -> None:
+def test_undo_and_redo_name_the_updates_on_the_way() -> None:
     masks = [np.full(SHAPE, n, np.uint8) for n in range(4)]
     history = PlaneHistory(masks[0])
     marks = np.zeros(SHAPE, np.uint8)
@@ -90,13 +90,13 @@ def test_travelling_names_the_redraws_on_the_way() -> None:
     assert history.passed(2) == []
 
 
-def test_painting_a_redraw_back_by_hand_counts() -> None:
+def test_painting_an_update_back_by_hand_counts() -> None:
     plane = Plane()
     plane.draw(np.eye(*SHAPE, dtype=np.uint8))
-    redraw = plane.mask.copy()
-    redraw[2, 3] = 1
-    plane.draw(redraw)
-    plane.paint((2, 3), 0)  # as it was before the redraw, but painted
+    update = plane.mask.copy()
+    update[2, 3] = 1
+    plane.draw(update)
+    plane.paint((2, 3), 0)  # as it was before the update, but painted
     assert plane.marks[2, 3] == 1
 
 
@@ -113,7 +113,7 @@ def test_marks_painted_directly_outlive_undo() -> None:
     plane = Plane()
     plane.paint((0, 0), 1)
     plane.marks[2, 2] = 3  # in the marks layer
-    plane.marks[0, 0] = 1  # and over what the stroke said
+    plane.marks[0, 0] = 1  # and over what the stroke marked
     plane.undo()
     assert plane.marks[2, 2] == 3
     assert plane.marks[0, 0] == 1
@@ -202,7 +202,7 @@ def test_marks_follow_undo_and_redo(todo: list[tuple]) -> None:
 def test_edit_leaves_later_marks_alone() -> None:
     before, after = np.array([[0, 0]]), np.array([[2, 2]])
     edit = Edit.between(before, after)
-    marks = np.array([[2, 1]])  # the second was said otherwise since
+    marks = np.array([[2, 1]])  # the second was marked otherwise since
     edit.undo(marks)
     np.testing.assert_array_equal(marks, [[0, 1]])
     edit.redo(marks)

@@ -374,9 +374,9 @@ def test_what_a_dead_process_left_is_found_by_one_window_only(tmp_path):
 def test_the_work_of_a_living_window_is_not_offered(tmp_path):
     alive = Autosave(tmp_path)
     assert list(tmp_path.iterdir()) == [], "nothing is made ahead"
-    guessed = image_state()
-    guessed.marks[...] = 0
-    alive.write(state(guessed, probe=b""))
+    unmarked = image_state()
+    unmarked.marks[...] = 0
+    alive.write(state(unmarked, probe=b""))
     assert list(tmp_path.iterdir()) == [], "nothing is marked or learned"
     alive.write(state(image_state()))
     assert find_left(tmp_path) == []

@@ -51,7 +51,7 @@ def marks() -> Any:
 
 
 @pytest.fixture(scope="module")
-def taught(volume: Any, marks: Any) -> Segmenter:
+def trained(volume: Any, marks: Any) -> Segmenter:
     """Learned in two goes, which one fit of all marks is not."""
     segmenter = Segmenter(LITE, device="cpu")
     segmenter.partial_fit(volume, np.where(marks == 3, 0, marks), axes="ZYX")
@@ -66,7 +66,9 @@ def draw(segmenter: Any, image: Any, planes: Any = None, **how: Any) -> Any:
     return mask
 
 
-def work(segmenter: Any, image: Any, marks: Any, mask: Any, **more: Any) -> ScriptState:
+def script_state(
+    segmenter: Any, image: Any, marks: Any, mask: Any, **more: Any
+) -> ScriptState:
     axes = more.pop("axes", "ZYX")
     source = {n: more.pop(n) for n in ("path", "sample", "spacing") if n in more}
     one = ScriptImage("scan", as_planes(image, axes=axes), marks, **source)
@@ -80,15 +82,15 @@ def run(folder: Path, wanted: ScriptState) -> tuple[Any, Any]:
 
 
 def test_a_volume_drawn_as_a_whole(
-    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+    trained: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:
     tifffile.imwrite(tmp_path / "scan.tif", volume, **TIFF)
     later = marks.copy()
     later[0, 60:, 60:] = 3
     spacing = (2.5, 0.5, 0.5)
-    mask = apply_marks(draw(taught, volume, spacing=spacing), later)
+    mask = apply_marks(draw(trained, volume, spacing=spacing), later)
     source = {"path": str(tmp_path / "scan.tif"), "spacing": spacing}
-    script, left = run(tmp_path, work(taught, volume, later, mask, **source))
+    script, left = run(tmp_path, script_state(trained, volume, later, mask, **source))
     np.testing.assert_array_equal(left["labels"], mask)
     np.testing.assert_array_equal(read_mask(tmp_path / "again-mask.tif"), mask)
     assert script.differs == 0
@@ -102,20 +104,22 @@ def test_a_volume_drawn_as_a_whole(
 
 
 def test_a_volume_of_which_one_slice_was_on_screen(
-    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+    trained: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:
-    mask = apply_marks(draw(taught, volume, [2, 1, 0], centre=(9.0, 9.0)), marks)
-    script, left = run(tmp_path, work(taught, volume, marks, mask, first=2))
+    mask = apply_marks(draw(trained, volume, [2, 1, 0], centre=(9.0, 9.0)), marks)
+    script, left = run(tmp_path, script_state(trained, volume, marks, mask, first=2))
     np.testing.assert_array_equal(left["labels"], mask)
     assert script.differs == 0
 
 
 def test_slices_drawn_one_by_one(
-    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+    trained: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:
-    mask = draw(taught, volume, [0]) + draw(taught, volume, [2])
+    mask = draw(trained, volume, [0]) + draw(trained, volume, [2])
     mask = apply_marks(mask, marks)
-    script, left = run(tmp_path, work(taught, volume, marks, mask, one_by_one=(0, 2)))
+    script, left = run(
+        tmp_path, script_state(trained, volume, marks, mask, one_by_one=(0, 2))
+    )
     np.testing.assert_array_equal(left["labels"], mask)
     assert script.differs == 0
     assert (tmp_path / "again-image.npy").is_file()
@@ -134,41 +138,43 @@ def test_nothing_learned_yet(
     (mask,) = (s.labels for s in steps if isinstance(s, PlaneResult))
     mask = apply_marks(mask, painted)
     how = {"axes": "YX", "from_clicks": from_clicks}
-    script, left = run(tmp_path, work(segmenter, plane, painted, mask, **how))
+    script, left = run(tmp_path, script_state(segmenter, plane, painted, mask, **how))
     np.testing.assert_array_equal(left["labels"], mask)
     assert script.differs == 0
 
 
 def test_what_differs_is_told(
-    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+    trained: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:
-    mask = apply_marks(draw(taught, volume), marks)
+    mask = apply_marks(draw(trained, volume), marks)
     mask[2, :32] = 2
-    wanted = work(taught, volume, marks, mask)
+    wanted = script_state(trained, volume, marks, mask)
     script = drive(iter_write_script(wanted, tmp_path / "again.py"))
     assert script.differs == pytest.approx(1 / 6, abs=0.03)
 
 
 def test_a_file_with_other_pixels_is_not_read(
-    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+    trained: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:
     """A layer may have been changed since, and another file have taken the name."""
     tifffile.imwrite(tmp_path / "scan.tif", volume + 1, **TIFF)
-    mask = apply_marks(draw(taught, volume), marks)
-    wanted = work(taught, volume, marks, mask, path=str(tmp_path / "scan.tif"))
+    mask = apply_marks(draw(trained, volume), marks)
+    wanted = script_state(trained, volume, marks, mask, path=str(tmp_path / "scan.tif"))
     _, left = run(tmp_path, wanted)
     np.testing.assert_array_equal(left["labels"], mask)
 
 
 def test_settings_and_other_images_are_learned_anew(
-    taught: Segmenter, volume: Any, marks: Any, tmp_path: Path
+    trained: Segmenter, volume: Any, marks: Any, tmp_path: Path
 ) -> None:
     features = FeatureSettings(sides=(64,), intensity="8-bit")
     predicting = PredictSettings(regularise=False)
     segmenter = Segmenter(LITE, device="cpu", features=features, predicting=predicting)
     segmenter.partial_fit(volume[1], marks[1], axes="YX")
     other = ScriptImage("b", as_planes(volume[0], axes="YX"), marks[1])
-    wanted = work(segmenter, volume[1], marks[1], marks[1], axes="YX", others=(other,))
+    wanted = script_state(
+        segmenter, volume[1], marks[1], marks[1], axes="YX", others=(other,)
+    )
     script, left = run(tmp_path, replace(wanted, commands=(("a b", "-o", "c"),)))
     anew = left["learn_anew"]()
     assert (anew.features, anew.predicting) == (features, predicting)

@@ -139,7 +139,7 @@ def test_start_learns_only_where_marks_suffice(fake_segmenter: Any) -> None:
     one_class, (target, mask) = fake_segmenter(), scene()
     target.marks[target.marks == 1] = 0
     seen = steps_of(iter_start(one_class, target, mask, [0]))
-    assert [name for name, _ in one_class.calls] == ["alike"]
+    assert [name for name, _ in one_class.calls] == ["from_clicks"]
     (plane,) = only(PlaneResult, seen)
     np.testing.assert_array_equal(plane.labels, [[0, 1], [0, 1]])
 

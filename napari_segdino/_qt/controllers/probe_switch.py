@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_segdino._qt.layers.annotations import UNTAUGHT
+from napari_segdino._qt.layers.annotations import NOT_TRAINED
 from napari_segdino._qt.layers.image_layers import title
 from napari_segdino._qt.messages import SWITCH, summary
 from napari_segdino._qt.widgets import dialogs
@@ -235,7 +235,7 @@ class ModelFiles(QObject):  # type: ignore[misc]
     def _save(self) -> None:
         controller = self._controller
         if not controller.session.is_fitted:
-            controller.refuse(controller.annotations.lacking(UNTAUGHT))
+            controller.refuse(controller.annotations.lacking(NOT_TRAINED))
         elif (path := dialogs.ask_save_probe(self._panel)) is not None:
             controller.save_probe(path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_segdino._qt.layers.annotations import UNTAUGHT
+from napari_segdino._qt.layers.annotations import NOT_TRAINED
 from napari_segdino._qt.layers.channels import images_of, name_of, planes_of
 from napari_segdino._qt.layers.made_layers import read_plane
 from napari_segdino._qt.layers.overlays import Marker, Overlay
@@ -222,7 +222,7 @@ class Suggester(QObject):  # type: ignore[misc]
     def _ready(self) -> Annotation | None:
         annotation = self._current()
         if annotation is None or not self._controller.session.is_fitted:
-            self._controller.refuse(self._controller.annotations.lacking(UNTAUGHT))
+            self._controller.refuse(self._controller.annotations.lacking(NOT_TRAINED))
             return None
         self._renew()
         return annotation

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from napari_segdino.session.session import Session
 
 
-UNTAUGHT = "Nothing is learned yet: correct the mask and press Retrain first."
+NOT_TRAINED = "Nothing is learned yet: correct the mask and press Retrain first."
 NO_MASK = "There is no mask yet: press Segment first."
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 SCAN_DELAY = 120
-"""Milliseconds of quiet before planes that are not shown are looked at."""
+"""Milliseconds without a stroke before planes that are not shown are looked at."""
 
 SCAN_PIXELS = 4_000_000
 """Pixels looked at in one go, a few milliseconds of work."""
@@ -301,7 +301,7 @@ class MaskSync(QObject):  # type: ignore[misc]
         if not self.intact:
             self._suspects.clear()
         # Whole planes are compared until so many pixels were; the window answers
-        # between two rounds.
+        # in between.
         budget = SCAN_PIXELS
         while self._suspects and budget > 0:
             self.sync(self._suspects.pop(), self._painted)

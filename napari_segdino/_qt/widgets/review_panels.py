@@ -138,7 +138,7 @@ class SuggestPanel(QWidget):  # type: ignore[misc]
 
 NOTHING_YET = "Counted after Retrain."
 
-OK, BROKEN = "#4c9a57", "#d9534f"
+OK, REGRESSED = "#4c9a57", "#d9534f"
 
 
 class ChangePanel(QWidget):  # type: ignore[misc]
@@ -183,18 +183,18 @@ class ChangePanel(QWidget):  # type: ignore[misc]
         )
         self.counts.setText(f"<table cellspacing=0>{cells}</table>")
 
-    def show_verdict(self, text: str, broken: bool = False) -> None:
+    def show_verdict(self, text: str, regressed: bool = False) -> None:
         """Say whether earlier corrections still hold.
 
         Parameters
         ----------
         text : str
             One sentence; empty where there is nothing to say.
-        broken : bool
+        regressed : bool
             Some hold no more: in red.
         """
         self.verdict.setText(text)
-        color = BROKEN if broken else OK if text else "transparent"
+        color = REGRESSED if regressed else OK if text else "transparent"
         self.verdict.setStyleSheet(
             f"border-left: 3px solid {color}; padding-left: 5px;"
         )

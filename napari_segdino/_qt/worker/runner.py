@@ -2,7 +2,7 @@
 
 superqt swallows a ``RuntimeError`` raised in a generator worker (the worker then
 never ends) and leaves the generator open when it is told to quit. Torch's errors
-are ``RuntimeError``, so :class:`TaskWorker` mends both. It reads one private name
+are ``RuntimeError``, so :class:`TaskWorker` fixes both. It reads one private name
 of superqt, ``_gen``; a test fails loudly if that goes.
 """
 

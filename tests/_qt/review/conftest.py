@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.fixture
-def teach(make_user: Callable[..., Any], probe_maker: Any) -> Callable[..., Any]:
+def train(make_user: Callable[..., Any], probe_maker: Any) -> Callable[..., Any]:
     """Open an image, mark the middling field as class 1 and the square as not."""
 
     def make(data: np.ndarray, review: bool = True, **kwargs: Any) -> Any:

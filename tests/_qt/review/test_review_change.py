@@ -46,7 +46,7 @@ def scores(*shares: float) -> tuple[StrokeScore, ...]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "text", "broken"),
+    ("before", "after", "text", "regressed"),
     [
         ((), (), "", False),
         ((1.0, 1.0), (1.0, 0.9), "All 2 earlier corrections hold.", False),
@@ -55,8 +55,8 @@ def scores(*shares: float) -> tuple[StrokeScore, ...]:
         ((1.0, 0.9), (0.1, 0.2), "2 of 2 earlier corrections no longer hold.", True),
     ],
 )
-def test_verdict(before: Any, after: Any, text: str, broken: bool) -> None:
-    assert verdict(Guard(scores(*before), scores(*after))) == (text, broken)
+def test_verdict(before: Any, after: Any, text: str, regressed: bool) -> None:
+    assert verdict(Guard(scores(*before), scores(*after))) == (text, regressed)
 
 
 def test_colours_of_the_overlay_are_all_different() -> None:
@@ -71,9 +71,9 @@ def counts(user: Any) -> str:
 
 
 def test_counts_after_retrain(
-    teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
+    train: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
-    user = teach(plane, review=False)
+    user = train(plane, review=False)
     contradict(user, (5, 70))
     before = user.annotation.mask.data.copy()
     user.retrain()
@@ -86,9 +86,9 @@ def test_counts_after_retrain(
 
 
 def test_counts_belong_to_the_image_and_the_probe(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     first, panel = user.dock.image, user.dock.review.change.panel
     user.wait(lambda: "+" in counts(user))
     mine = counts(user)
@@ -105,9 +105,9 @@ def test_counts_belong_to_the_image_and_the_probe(
 
 
 def test_overlay_shows_what_changed(
-    teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
+    train: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
-    user = teach(plane, show=True)
+    user = train(plane, show=True)
     user.wait(lambda: user.dock.isVisible())
     contradict(user, (5, 70))
     before = user.annotation.mask.data.copy()
@@ -120,18 +120,18 @@ def test_overlay_shows_what_changed(
     np.testing.assert_array_equal(layer.data == 1, (after == 1) & (before == 0))
     np.testing.assert_array_equal(layer.data == 2, (after == 0) & (before == 1))
     assert user.viewer.layers.selection.active is user.annotation.mask
-    user.retrain()  # nothing new was said
+    user.retrain()  # nothing new was marked
     user.wait(lambda: "+0" in counts(user))
     assert not layer.data.any()
 
 
 def test_broken_corrections_are_told_and_one_click_goes_back(
-    teach: Callable[..., Any],
+    train: Callable[..., Any],
     plane: np.ndarray,
     contradict: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    user = teach(plane, show=True)
+    user = train(plane, show=True)
     user.wait(lambda: user.dock.isVisible())
     panel = user.dock.review.change.panel
     user.wait(lambda: "+" in counts(user))
@@ -159,9 +159,9 @@ def test_broken_corrections_are_told_and_one_click_goes_back(
 
 
 def test_earlier_corrections_are_really_asked(
-    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+    train: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     dot(user, 0, (5, 70))
     user.retrain()
     panel = user.dock.review.change.panel
@@ -170,9 +170,9 @@ def test_earlier_corrections_are_really_asked(
 
 
 def test_the_past_reaches_behind_other_views(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     panel = user.dock.review.change.panel
     user.wait(lambda: panel.back.isEnabled())
     before = user.segmenter.model_

@@ -92,9 +92,9 @@ def confirm(user: Any) -> None:
 
 
 def test_score_comes_by_itself_while_the_user_rests(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane, scale=(0.5, 0.5), units=("mm", "mm"))
+    user = train(plane, scale=(0.5, 0.5), units=("mm", "mm"))
     panel = user.dock.review.score.panel
     user.wait(lambda: panel.held_out.text() == TOO_FEW)
     confirm(user)
@@ -112,9 +112,9 @@ def test_score_comes_by_itself_while_the_user_rests(
 
 
 def test_it_is_not_scored_where_nobody_looks(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane, review=False)
+    user = train(plane, review=False)
     panel = user.dock.review.score.panel
     user.wait(lambda: "+" in user.dock.review.change.panel.counts.text())
     assert "score" not in user.dock.review.idle._waiting
@@ -126,9 +126,9 @@ def test_it_is_not_scored_where_nobody_looks(
 
 
 def test_another_probe_starts_a_new_curve(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     review = user.dock.review.score
     user.wait(lambda: review.panel.held_out.text() == TOO_FEW)
     confirm(user)
@@ -140,9 +140,9 @@ def test_another_probe_starts_a_new_curve(
 
 
 def test_held_out_figures_belong_to_their_image_and_round(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     first, panel = user.dock.image, user.dock.review.score.panel
     user.wait(lambda: panel.held_out.text() == TOO_FEW)
     confirm(user)
@@ -181,9 +181,9 @@ def test_the_curve_has_the_size_of_its_place() -> None:
 
 
 @pytest.fixture
-def scored(teach: Callable[..., Any], volume: np.ndarray) -> Any:
+def scored(train: Callable[..., Any], volume: np.ndarray) -> Any:
     """A user who has picked a reference that misses a row of one slice."""
-    user = teach(volume, show=True, follow=False, scale=(3, 1, 1), units=("mm",) * 3)
+    user = train(volume, show=True, follow=False, scale=(3, 1, 1), units=("mm",) * 3)
     user.wait(lambda: user.dock.isVisible())
     user.dock.review.score.panel.idle.setChecked(False)
     mask = user.annotation.mask
@@ -280,9 +280,9 @@ def test_nothing_to_export(user: Any, plane: np.ndarray) -> None:
 
 
 def test_a_reference_of_another_shape(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     panel = user.dock.review.score.panel
     names = [panel.reference.itemText(i) for i in range(panel.reference.count())]
     assert names == ["no reference"], "the program's own layers are no reference"

@@ -58,17 +58,17 @@ def test_nothing_learned_yet(user: Any, plane: np.ndarray) -> None:
 
 
 def test_next_place_with_real_keys(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane, show=True, scale=(2.0, 0.5))
+    user = train(plane, show=True, scale=(2.0, 0.5))
     user.wait(lambda: user.dock.isVisible())
     before = [layer.name for layer in user.viewer.layers]
     press_key(Qt.Key.Key_N, SHIFT)
     user.rest()
     places = things(user)
     assert all(isinstance(p, Place) for p in places)
-    doubts = [p.uncertainty for p in places]
-    assert doubts == sorted(doubts, reverse=True)
+    found = [p.uncertainty for p in places]
+    assert found == sorted(found, reverse=True)
     first, second = places[:2]
     assert ring(user) == (first.y, first.x)
     press_key(Qt.Key.Key_N, SHIFT)
@@ -83,9 +83,9 @@ def test_next_place_with_real_keys(
 
 
 def test_the_camera_moves_only_to_what_is_out_of_sight(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane, show=True, scale=(2.0, 0.5))
+    user = train(plane, show=True, scale=(2.0, 0.5))
     user.wait(lambda: user.dock.isVisible())
     camera = user.viewer.scene.camera
     whole = camera.center
@@ -102,9 +102,9 @@ def test_the_camera_moves_only_to_what_is_out_of_sight(
 
 
 def test_a_painted_place_leaves_the_list(
-    teach: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
+    train: Callable[..., Any], plane: np.ndarray, dot: Callable[..., None]
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     user.dock.review.suggest.next_place()
     user.rest()
     first = things(user)[0]
@@ -115,9 +115,9 @@ def test_a_painted_place_leaves_the_list(
 
 
 def test_after_the_last_place_comes_the_first(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     suggest = user.dock.review.suggest
     suggest.next_place()
     user.rest()
@@ -127,10 +127,10 @@ def test_after_the_last_place_comes_the_first(
     assert ring(user) == (places[0].y, places[0].x)
 
 
-def test_slices_of_a_volume(teach: Callable[..., Any], volume: np.ndarray) -> None:
+def test_slices_of_a_volume(train: Callable[..., Any], volume: np.ndarray) -> None:
     noisy = volume.copy()
     noisy[4] = np.random.default_rng(0).integers(20, 200, noisy[4].shape)
-    user = teach(noisy)
+    user = train(noisy)
     press = user.dock.review.suggest.next_slice
     press()
     user.rest()
@@ -148,9 +148,9 @@ def test_slices_of_a_volume(teach: Callable[..., Any], volume: np.ndarray) -> No
 
 
 def test_clicking_a_row_goes_there(
-    teach: Callable[..., Any], volume: np.ndarray
+    train: Callable[..., Any], volume: np.ndarray
 ) -> None:
-    user = teach(volume, show=True, whole_volume=True)
+    user = train(volume, show=True, whole_volume=True)
     user.wait(lambda: user.dock.isVisible())
     click(user.dock.review.suggest.panel.next_place)
     user.rest()
@@ -166,9 +166,9 @@ def test_clicking_a_row_goes_there(
 
 
 def test_images_of_the_window(
-    teach: Callable[..., Any], plane: np.ndarray, volume: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray, volume: np.ndarray
 ) -> None:
-    user = teach(plane, show=True)
+    user = train(plane, show=True)
     user.open(volume, name="stack")
     user.viewer.add_image(
         np.zeros((2, 60, 80), np.uint8), name="cells", axis_labels=("c", "y", "x")
@@ -187,9 +187,9 @@ def uncertainty(user: Any) -> Any:
 
 
 def test_uncertainty_follows_the_probe(
-    teach: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
+    train: Callable[..., Any], plane: np.ndarray, contradict: Callable[..., None]
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     box = user.dock.review.suggest.panel.uncertainty
     box.setChecked(True)
     user.wait(lambda: uncertainty(user).data.any())
@@ -215,9 +215,9 @@ def test_uncertainty_follows_the_probe(
 
 
 def test_uncertainty_follows_the_slider(
-    teach: Callable[..., Any], volume: np.ndarray
+    train: Callable[..., Any], volume: np.ndarray
 ) -> None:
-    user = teach(volume)
+    user = train(volume)
     user.dock.review.suggest.panel.uncertainty.setChecked(True)
     shown = user.annotation.shown()
     user.wait(lambda: uncertainty(user).data[shown].any())
@@ -227,9 +227,9 @@ def test_uncertainty_follows_the_slider(
 
 
 def test_the_dock_takes_its_layers_away(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     user.dock.review.suggest.next_place()
     user.rest()
     user.dock.review.suggest.panel.uncertainty.setChecked(True)
@@ -239,9 +239,9 @@ def test_the_dock_takes_its_layers_away(
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_place_after_undo_is_that_of_the_probe_before(
-    teach: Callable[..., Any], plane: np.ndarray, contradict: Any, whole: bool
+    train: Callable[..., Any], plane: np.ndarray, contradict: Any, whole: bool
 ) -> None:
-    user = teach(plane, whole_volume=whole)
+    user = train(plane, whole_volume=whole)
     user.dock.review.suggest.next_place()
     user.rest()
     before = things(user)
@@ -259,9 +259,9 @@ def test_a_place_after_undo_is_that_of_the_probe_before(
 
 
 def test_layers_go_with_their_image(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     user.dock.review.suggest.next_place()
     user.rest()
     user.dock.review.suggest.panel.uncertainty.setChecked(True)
@@ -273,9 +273,9 @@ def test_layers_go_with_their_image(
 
 
 def test_every_image_has_its_own_layer(
-    teach: Callable[..., Any], plane: np.ndarray
+    train: Callable[..., Any], plane: np.ndarray
 ) -> None:
-    user = teach(plane)
+    user = train(plane)
     user.dock.review.suggest.panel.uncertainty.setChecked(True)
     user.wait(lambda: uncertainty(user).data.any())
     user.open(plane[::-1].copy(), name="other")
@@ -290,11 +290,11 @@ def test_every_image_has_its_own_layer(
 
 
 def test_retrain_finds_the_doubt_on_the_way(
-    teach: Callable[..., Any],
+    train: Callable[..., Any],
     volume: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    user = teach(volume, whole_volume=True)
+    user = train(volume, whole_volume=True)
 
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("the probe is asked twice")
@@ -309,11 +309,11 @@ def test_retrain_finds_the_doubt_on_the_way(
 
 
 def test_places_on_a_tilted_scan_are_shown(
-    teach: Callable[..., Any], volume: np.ndarray
+    train: Callable[..., Any], volume: np.ndarray
 ) -> None:
     turn = np.eye(4)
     turn[:2, :2] = [[0.985, -0.174], [0.174, 0.985]]
-    user = teach(volume, scale=(3, 1, 1), affine=turn, whole_volume=True)
+    user = train(volume, scale=(3, 1, 1), affine=turn, whole_volume=True)
     user.dock.review.suggest.next_place()
     user.rest()
     assert user.annotation.shown() == things(user)[0].plane

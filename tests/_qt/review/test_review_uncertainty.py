@@ -23,7 +23,7 @@ class Probe:
     model_: object = "first"
 
 
-def doubts() -> UncertainPlaces:
+def uncertain_places() -> UncertainPlaces:
     session = Session(lambda **_: Probe(), Settings("e"))
     assert session.segmenter.is_fitted
     found = UncertainPlaces(session)
@@ -40,7 +40,7 @@ def uncertain(plane: int, *places: tuple[int, float], print: int = 1) -> Uncerta
 
 
 def test_places_come_one_by_one_and_then_anew() -> None:
-    mine = doubts()
+    mine = uncertain_places()
     mine.found("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
     mine.found("a")[1] = uncertain(1, (10, 0.7))
     seen = []
@@ -57,7 +57,7 @@ def test_places_come_one_by_one_and_then_anew() -> None:
 
 
 def test_a_visited_place_is_known_by_its_surroundings() -> None:
-    mine = doubts()
+    mine = uncertain_places()
     mine.visit("a", Place(0, 5, 11, 0.4, 2.0))
     mine.found("a")[0] = uncertain(0, (10, 0.9), (20, 0.5))
     place = mine.next_place("a", [0])
@@ -66,7 +66,7 @@ def test_a_visited_place_is_known_by_its_surroundings() -> None:
 
 
 def test_slices_come_one_by_one_and_then_anew() -> None:
-    mine = doubts()
+    mine = uncertain_places()
     for plane, uncertainty in enumerate((0.1, 0.3, 0.2)):
         mine.found("a")[plane] = uncertain(plane, (4, uncertainty))
     found = [mine.next_slice("a") for _ in range(4)]
@@ -74,7 +74,7 @@ def test_slices_come_one_by_one_and_then_anew() -> None:
 
 
 def test_another_probe_is_asked_anew() -> None:
-    mine = doubts()
+    mine = uncertain_places()
     mine.found("a")[0] = uncertain(0, (10, 0.9))
     mine.images = [("a", 0.5)]
     assert not mine.renew()
