@@ -7,8 +7,8 @@ from napari_segdino.metrics import score_case, to_csv
 from napari_segdino.progress import drive
 from napari_segdino.review.folds import Stroke, group_strokes, make_folds
 from napari_segdino.review.live_score import (
-    LearningCurve,
     iter_cross_validate,
+    rows_by_round,
     score_reference,
     summarise_answers,
 )
@@ -131,18 +131,15 @@ def test_no_score_without_two_strokes_of_a_class(segmenter, scene):
     assert drive(iter_cross_validate(segmenter, image, marks)) is None
 
 
-def test_the_curve_and_its_table(tmp_path):
-    curve = LearningCurve()
-    curve.add(None)
-    for sure in (0.1, 0.9):
-        score = summarise_answers(
-            [answer(range(4), 2, [sure] * 4)], (1, 8), None, 1, ""
-        )
-        curve.add(score)
-    assert curve.series() == {
-        "strokes": [2, 2], "dice": [0, 1], "hd95": [np.inf, 0],
-    }  # fmt: skip
-    rows = list(csv.DictReader(to_csv(tmp_path / "c.csv", curve.rows()).open()))
+def test_rounds_are_cases_of_one_table(tmp_path):
+    scores = [
+        summarise_answers([answer(range(4), 2, [sure] * 4)], (1, 8), None, 1, "")
+        for sure in (0.1, 0.9)
+    ]
+    assert [(s.strokes + s.skipped, s.dice) for s in scores] == [(2, 0), (2, 1)]
+    assert [s.hd95 for s in scores] == [np.inf, 0]
+    table = to_csv(tmp_path / "c.csv", rows_by_round(scores))
+    rows = list(csv.DictReader(table.open()))
     assert [r["case"] for r in rows] == ["round 1, 2 strokes", "round 2, 2 strokes"]
     assert [float(r["dice"]) for r in rows] == [0, 1]
 
