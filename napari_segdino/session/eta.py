@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from napari_segdino.config import GIB
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
-from napari_segdino.inference.predict import PartResult
 from napari_segdino.progress import Progress, Steps, T, relay
 
 LONG = 60.0
@@ -105,6 +104,8 @@ def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> St
     clock : callable
         Seconds.
     """
+    from napari_segdino.inference.predict import PartResult
+
     pace, told, drafted = Pace(clock), False, False
 
     def each(step: Any) -> Iterator[Any]:

@@ -312,7 +312,7 @@ class Corrector(QObject):  # type: ignore[misc]
         steps = partial(
             iter_interpolate,
             self._controller.session.segmenter,
-            self._controller.marked(annotation, {}),
+            annotation.marked(),
             below,
             above,
         )

@@ -69,14 +69,14 @@ class ProbeSwitch(QObject):  # type: ignore[misc]
             session.segmenter,
             session.candidate(**self._changes),
             dict(self._changes),
-            [controller.marked(w, {}) for w in controller.annotations],
+            [one.marked() for one in controller.annotations],
         )
         if annotation is None:
             self._load(steps)
             return
         drawn = partial(
             steps,
-            controller.marked(annotation, {}),
+            annotation.marked(),
             annotation.mask.data,
             annotation.wanted(session.settings.whole_volume),
             annotation.centre(),

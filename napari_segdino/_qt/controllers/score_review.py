@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pint import DimensionalityError
 from qtpy.QtCore import QObject
 
-from napari_segdino._qt.layers.image_layers import title
+from napari_segdino._qt.layers.image_layers import Spacing, spacing_of, title
 from napari_segdino._qt.layers.screen import go_to
 from napari_segdino._qt.widgets.review_panels import CURVE, ScorePanel
 from napari_segdino._qt.worker.runner import Job
@@ -23,8 +22,6 @@ from napari_segdino.progress import Progress, Steps
 from napari_segdino.session.probe_state import UNKNOWN
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
-
     from napari_segdino._qt.controllers.session_controller import SessionController
     from napari_segdino._qt.layers.annotation import Annotation
     from napari_segdino._qt.worker.drawing import Drawing
@@ -34,55 +31,6 @@ if TYPE_CHECKING:
     from napari_segdino.study.plots import Line
 
     Scores = tuple[Sequence[Row], Mapping[int, Sequence[Row]]]
-
-
-@dataclass(frozen=True)
-class Spacing:
-    """Of the pixels of a layer.
-
-    Parameters
-    ----------
-    steps : tuple of float
-        By axis, slowest first.
-    unit : str
-        Such as ``"mm"``; ``"px"`` where nothing is known.
-    """
-
-    steps: tuple[float, ...]
-    unit: str
-
-    def text(self, distance: float) -> str:
-        """Return a distance for people; a dash where there is none.
-
-        Parameters
-        ----------
-        distance : float
-            In the layer's unit; NaN and infinity are none.
-        """
-        if not math.isfinite(distance):
-            return "–"
-        return f"{distance:.3g} {self.unit}".rstrip()
-
-
-def spacing_of(layer: Layer) -> Spacing:
-    """Return the spacing of a layer, all axes in the unit of the last.
-
-    Parameters
-    ----------
-    layer : napari.layers.Layer
-        The mask.
-    """
-    scale = [abs(float(s)) for s in layer.scale]
-    unit = layer.units[-1]
-    if str(unit) == "pixel":
-        return Spacing(tuple(scale), "px" if set(scale) == {1.0} else "")
-    steps = []
-    for step, own in zip(scale, layer.units, strict=True):
-        try:
-            steps.append(float((step * own).to(unit).magnitude))
-        except DimensionalityError:  # time, or an axis without a unit
-            steps.append(step)
-    return Spacing(tuple(steps), f"{unit:~}")
 
 
 PATIENCE = 1.5
@@ -113,10 +61,10 @@ class Measured:
         How held-out strokes were followed; empty where they were not asked.
     probe : int
         Number of the probe that was asked.
-    scores : list of HeldOut
-        The same, oldest first.
-    held_out, against : list of (int, float)
-        Number of the Retrain, and Dice of held-out strokes and of the reference.
+    scores : list of (int, HeldOut)
+        Number of the Retrain, and how they were followed after it.
+    against : list of (int, float)
+        Number of the Retrain, and Dice against the reference.
     picture : array or str
         The curve; a sentence in its place.
     reference : tuple of (list of Row, dict of int to list of Row)
@@ -129,8 +77,7 @@ class Measured:
 
     text: str = ""
     probe: int = UNKNOWN
-    scores: list[HeldOut] = field(default_factory=list)
-    held_out: list[tuple[int, float]] = field(default_factory=list)
+    scores: list[tuple[int, HeldOut]] = field(default_factory=list)
     against: list[tuple[int, float]] = field(default_factory=list)
     picture: NDArray[np.uint8] | str = ""
     reference: Scores = ((), MappingProxyType({}))
@@ -195,7 +142,11 @@ class ScoreReview(QObject):  # type: ignore[misc]
         found: list[Row] = []
         for one in self._measured.values():
             whole, slices = one.reference
-            found += [*rows_by_round(one.scores), *whole, *chain(*slices.values())]
+            found += [
+                *rows_by_round([s for _, s in one.scores]),
+                *whole,
+                *chain(*slices.values()),
+            ]
         return found
 
     def _start(self) -> None:
@@ -255,11 +206,9 @@ class ScoreReview(QObject):  # type: ignore[misc]
 
         def done(score: HeldOut | None) -> None:
             found.probe, found.text = probe, held_out_text(score, spacing)
-            if score is not None:
-                found.scores.append(score)
             self._show()
-            if score is not None and not math.isnan(score.dice):
-                found.held_out.append((now, score.dice))
+            if score is not None:
+                found.scores.append((now, score))
                 self._ask_curve(found)
 
         return Job("Scoring", steps, on_done=done)
@@ -349,8 +298,9 @@ class ScoreReview(QObject):  # type: ignore[misc]
         from napari_segdino.study.plots import Line
 
         found = self._of(annotation)
+        held_out = [(n, s.dice) for n, s in found.scores if not math.isnan(s.dice)]
         named = (
-            Line("strokes left out", HELD_OUT, tuple(found.held_out)),
+            Line("strokes left out", HELD_OUT, tuple(held_out)),
             Line("reference", REFERENCE, tuple(found.against)),
         )
         lines = [line for line in named if line.points]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino.metrics import Row
-    from napari_segdino.session.learning import Marked
 
 EVENT_LOOP_PAUSE_MS = 20
 """Milliseconds for the window between two things that take it long."""
@@ -259,21 +258,12 @@ class SessionController(QObject):  # type: ignore[misc]
         steps = partial(
             iter_start,
             self.session.segmenter,
-            self.marked(annotation, {}),
+            annotation.marked(),
             annotation.mask.data,
             annotation.wanted(self.session.settings.whole_volume),
             annotation.centre(),
         )
         self.draw(annotation, "Click", steps)
-
-    @staticmethod
-    def marked(annotation: Annotation, learned: Mapping[int, int]) -> Marked:
-        """Return an image with its marks; `learned` are those the probe knows."""
-        from napari_segdino.session.learning import Marked
-
-        spacing = voxel_spacing(annotation.mask)
-        planes, marks = annotation.planes, annotation.marks.data
-        return Marked(annotation.key, planes, marks, dict(learned), spacing)
 
     def _retrain(self, annotation: Annotation) -> None:
         self._retrain_wanted = annotation.image
@@ -287,15 +277,14 @@ class SessionController(QObject):  # type: ignore[misc]
 
         self._retrain_wanted = None
         learned = self.session.learned
-        marked = [self.marked(w, learned.get(w.key, {})) for w in self.annotations]
-        wanted = annotation.wanted(self.session.settings.whole_volume)
+        marked = [w.marked(learned.get(w.key)) for w in self.annotations]
         steps = partial(
             iter_retrain,
             self.session.segmenter,
             marked,
             next(m for m in marked if m.image == annotation.key),
             annotation.mask.data,
-            wanted,
+            annotation.wanted(self.session.settings.whole_volume),
             annotation.centre(),
             self.uncertainty_wanted(),
         )

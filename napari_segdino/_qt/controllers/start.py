@@ -192,7 +192,7 @@ class StartTools(QObject):  # type: ignore[misc]
         controller, mask = self._controller, annotation.mask.data
         learned = controller.session.learned.get(annotation.key, {})
         bind(annotation.viewer, annotation.image)
-        marked = controller.marked(annotation, learned)
+        marked = annotation.marked(learned)
         how = controller.session.segmenter, marked, mask, box
         controller.draw(annotation, "Box", partial(iter_start_box, *how))
 
@@ -271,7 +271,7 @@ class GivenMask(QWidget):  # type: ignore[misc]
             from napari_segdino.session.tasks import iter_adopt_mask
 
             bind(annotation.viewer, annotation.image)
-            marked = controller.marked(annotation, {})
+            marked = annotation.marked()
             mask = annotation.mask.data
             session, label = controller.session, int(annotation.mask.selected_label)
             classes = [c.label for c in session.classes]

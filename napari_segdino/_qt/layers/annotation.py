@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_segdino._qt.layers.channels import members_of, used_key
-from napari_segdino._qt.layers.image_layers import centre_shown, plane_shown, title
+from napari_segdino._qt.layers.image_layers import (
+    centre_shown,
+    plane_shown,
+    title,
+    voxel_spacing,
+)
 from napari_segdino._qt.layers.made_layers import (
     PLACE,
     kind_of,
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_segdino.segmenter import Segmenter
+    from napari_segdino.session.learning import Marked
     from napari_segdino.session.session import Session
 
 
@@ -232,6 +239,20 @@ class Annotation(QObject):  # type: ignore[misc]
             return [first]
         rest = sorted(set(range(len(self.planes))) - {first}, key=_distance(first))
         return [first, *rest]
+
+    def marked(self, learned: Mapping[int, int] | None = None) -> Marked:
+        """Return the image with its marks, for a job that learns them.
+
+        Parameters
+        ----------
+        learned : mapping of int to int, optional
+            Checksums of the marks that the probe has learned; without it, none.
+        """
+        from napari_segdino.session.learning import Marked
+
+        spacing = voxel_spacing(self.mask)
+        marks, known = self.marks.data, dict(learned or {})
+        return Marked(self.key, self.planes, marks, known, spacing)
 
     def lay_over(self, mask: Plane, marks: Plane, probe: int | None) -> None:
         """Draw a saved mask, and marks where there are none.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
+from pint import DimensionalityError
 
 from napari_segdino.errors import InputError
 from napari_segdino.images.channel_stack import ChannelStack, Part
@@ -182,6 +185,55 @@ def spacing_in(unit: Any, layer: Layer, ndim: int) -> tuple[float, ...] | None:
     if not all(step.check("[length]") for step in steps):
         return None
     return tuple(float(step.to(unit).magnitude) for step in steps)
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """Of the pixels of a layer.
+
+    Parameters
+    ----------
+    steps : tuple of float
+        By axis, slowest first.
+    unit : str
+        Such as ``"mm"``; ``"px"`` where nothing is known.
+    """
+
+    steps: tuple[float, ...]
+    unit: str
+
+    def text(self, distance: float) -> str:
+        """Return a distance for people; a dash where there is none.
+
+        Parameters
+        ----------
+        distance : float
+            In the layer's unit; NaN and infinity are none.
+        """
+        if not math.isfinite(distance):
+            return "–"
+        return f"{distance:.3g} {self.unit}".rstrip()
+
+
+def spacing_of(layer: Layer) -> Spacing:
+    """Return the spacing of a layer, all axes in the unit of the last.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        The mask.
+    """
+    scale = [abs(float(s)) for s in layer.scale]
+    unit = layer.units[-1]
+    if str(unit) == "pixel":
+        return Spacing(tuple(scale), "px" if set(scale) == {1.0} else "")
+    steps = []
+    for step, own in zip(scale, layer.units, strict=True):
+        try:
+            steps.append(float((step * own).to(unit).magnitude))
+        except DimensionalityError:  # time, or an axis without a unit
+            steps.append(step)
+    return Spacing(tuple(steps), f"{unit:~}")
 
 
 def plane_shown(viewer: Viewer, image: Image, planes: Planes) -> int:

@@ -16,11 +16,10 @@ from napari_segdino._qt.controllers import score_review as score_module
 from napari_segdino._qt.controllers.score_review import (
     ELSEWHERE,
     TOO_FEW,
-    Spacing,
     held_out_text,
-    spacing_of,
     table_rows,
 )
+from napari_segdino._qt.layers.image_layers import Spacing, spacing_of
 from napari_segdino._qt.mouse import click
 from napari_segdino._qt.worker import idle as idle_module
 from napari_segdino.heads.probe.samples import UNSUPERVISED
