@@ -1,10 +1,11 @@
-"""``napari-segdino`` itself."""
+"""``napari-segdino`` itself, and its commands that only print."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.experiments import ablation, fewshot
 from napari_segdino.cli.options import verbose_option
 from napari_segdino.cli.predict import predict
@@ -12,6 +13,9 @@ from napari_segdino.cli.score import score
 from napari_segdino.cli.terminal import OneLineErrors, take_any_name
 from napari_segdino.cli.train import train
 from napari_segdino.cli.windows import app, demo
+
+if TYPE_CHECKING:
+    from napari_segdino.encoders import EncoderStatus
 
 
 @click.group(
@@ -31,6 +35,29 @@ def main(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         # Not main's own function: app's options have their defaults so.
         ctx.invoke(app)
+
+
+@click.command()
+@verbose_option
+def encoders() -> None:
+    """List the encoders and whether their weights are on this machine."""
+    from napari_segdino.encoders import list_encoders
+
+    click.echo(f"{'name':<24} {'weights':>12}  what and under which terms")
+    for status in list_encoders():
+        spec = status.spec
+        terms = f"{spec.title}  [{status.licence}]"
+        click.echo(f"{spec.name:<24} {_weights_of(status):>12}  {terms}")
+
+
+def _weights_of(status: EncoderStatus) -> str:
+    """Say where the weights of an encoder are."""
+    if status.here:
+        return "here"
+    # What cannot be downloaded has no size: only its file helps.
+    if status.download_bytes:
+        return f"{status.download_bytes / 1e6:,.0f} MB"
+    return "file needed"
 
 
 @click.command()

@@ -8,9 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from napari_segdino import __version__
-from napari_segdino.cli.encoders import encoders
 from napari_segdino.cli.options import DEVICES
-from napari_segdino.cli.root import info, main
+from napari_segdino.cli.root import encoders, info, main
 from napari_segdino.cli.terminal import DETAILS
 from napari_segdino.errors import InputError, one_line
 
