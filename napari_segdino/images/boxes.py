@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_segdino.errors import InputError
 
 ALIKE = 0.5
-"""Share of what two boxes hold together from which on they are around one object."""
+"""Intersection over union above which two boxes are around the same object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Box:
         other : Box
             On the same plane.
         """
+        # What both hold begins at the later start and ends at the earlier end.
         edges = zip(
             (self.y0, self.x0, self.y1, self.x1),
             (other.y0, other.x0, other.y1, other.x1),
@@ -75,6 +76,7 @@ class Box:
     def slices(self) -> tuple[slice, slice]:
         """Return the pixels of a plane that it holds, as an index."""
         y0, x0 = round(self.y0), round(self.x0)
+        # A box that is thinner than a pixel still holds one.
         return (
             slice(y0, max(y0 + 1, round(self.y1))),
             slice(x0, max(x0 + 1, round(self.x1))),

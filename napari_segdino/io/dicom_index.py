@@ -125,6 +125,7 @@ def _group_key(tags: Any, path: Path) -> tuple[Any, ...]:
     """What the slices of one series share; files of several frames stand alone."""
     uid, frames = str(tags.get("SeriesInstanceUID", "")), tags.get("NumberOfFrames")
     colours = int(tags.get("SamplesPerPixel") or 1)
+    # Each file of several frames is a stack of its own, whatever its series.
     alone = str(path) if int(frames or 1) > 1 else ""
     return (uid, int(frames or 1), int(tags.Rows), int(tags.Columns), colours, alone)
 
@@ -149,6 +150,7 @@ def _kinds(stack: Stack) -> dict[str, Stack]:
     kinds: dict[str, list[Slice]] = {}
     for one in stack.slices:
         kinds.setdefault(one.kind, []).append(one)
+    # Kinds that lie in other places are parts of one stack, not takes of it.
     places = {frozenset(one.position for one in many) for many in kinds.values()}
     if len(kinds) < 2 or len(places) > 1 or places == {frozenset({None})}:
         return {"": stack}
@@ -199,6 +201,7 @@ def _iter_index(files: list[Path]) -> Steps[list[Series]]:
     found = []
     for key, (tags, parts) in groups.items():
         for kind, stack in (p for one in gather(parts) for p in _kinds(one).items()):
+            # Stacks of one UID are told apart by a number, the first has the bare UID.
             met[key[0]] += 1
             uid = key[0] if met[key[0]] == 1 else f"{key[0]}#{met[key[0]]}"
             found.append(_series(uid, kind, stack, tags))
@@ -265,6 +268,7 @@ def regular_slices(series: Series) -> tuple[NDArray[np.intp], int, tuple[str, ..
     places = (series.positions / max(near, 1e-9)).round()
     _places, at = np.unique(places, axis=0, return_inverse=True)
     counts = np.bincount(at.ravel())
+    # The commonest count: most places are there once for each time point.
     repeats = int(np.bincount(counts).argmax())
     members = [np.flatnonzero(at.ravel() == k)[:repeats] for k in range(len(counts))]
     whole = sorted(m.tolist() for m in members if len(m) == repeats)

@@ -179,8 +179,10 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
     n = group[first["path"]].ndim
     # Versions 0.1 and 0.2 have five axes and do not name them.
     axes, units = _named_axes(image.get("axes") or list("tczyx"[-n:]))
+    # A dataset's own transform comes first, that of the whole image after it.
     whole = _transform(image, "scale", n, 1.0)
     own = _transform(first, "scale", n, 1.0)
+    # A scale of 0 would put all pixels into one place.
     steps = [a * b or 1.0 for a, b in zip(own, whole, strict=True)]
     moved = _transform(first, "translation", n, 0.0)
     further = _transform(image, "translation", n, 0.0)
@@ -204,6 +206,7 @@ def _scan(group: Any, about: dict[str, Any], path: Path) -> Scan:
             grid.size,
             tuple(abs(steps[at[axis]]) for axis in place),
             tuple(origin[at[axis]] for axis in place),
+            # A negative scale is an axis that runs the other way.
             tuple(np.diag([np.sign(steps[at[axis]]) for axis in place]).ravel()),
         ),
         channel_names=_channel_names(about),
@@ -245,6 +248,7 @@ def _named_axes(axes: list[Any]) -> tuple[str, list[str]]:
     plain = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
     names = [str(axis["name"]).upper() for axis in plain]
     kinds = [axis.get("type") for axis in plain]
+    # Letters that no axis has by name, for axes of space that are called otherwise.
     free = [c for c in "ZYX"[-kinds.count("space") :] if c not in names]
 
     def letter(name: str, kind: Any) -> str:

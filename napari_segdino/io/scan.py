@@ -214,10 +214,12 @@ class Header:
         if self.colour or "C" not in self.axes:
             return self.name
         count = self.shape[self.axes.index("C")]
+        # napari takes one name for each of the layers that it makes of channels.
         names = self.channel_names or tuple(f"channel {i + 1}" for i in range(count))
         return [f"{self.name} {name}".strip() for name in names]
 
     def _placed(self, geometry: Geometry) -> dict[str, Any]:
+        # Axes in front of z, such as time, which have no place in space.
         lead = len(self.spatial_axes) - len(self.plane_spacing)
         placed = layer_transform(geometry, len(self.plane_spacing))
         if "translate" in placed:
@@ -325,5 +327,6 @@ def _move(array: Any, source: int, target: int) -> Any:
         return np.moveaxis(array, source, target)
     import dask.array as da
 
+    # A zarr array cannot be moved without reading all of it.
     lazy = array if isinstance(array, da.Array) else da.from_zarr(array)
     return da.moveaxis(lazy, source, target)

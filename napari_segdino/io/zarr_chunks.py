@@ -87,6 +87,7 @@ def _last_codec(array: Any) -> str:
     """Name of what a file of an array has to be decoded with first."""
     if array.metadata.zarr_format == 2:
         return str(getattr(array.metadata.compressor, "codec_id", ""))
+    # In the order of encoding; a checksum behind the last one compresses nothing.
     names = [type(one).__name__ for one in array.metadata.codecs]
     last = names[-2] if names[-1] == "Crc32cCodec" else names[-1]
     return last.removesuffix("Codec").lower()
@@ -94,6 +95,7 @@ def _last_codec(array: Any) -> str:
 
 def _files(array: Any, key: tuple[Any, ...]) -> Iterator[Path]:
     """Files of the chunks that a part of an array touches."""
+    # Numbers of chunks along each axis; -(-a // b) rounds up.
     spans = []
     for part, n, c in zip(key, array.shape, array.chunks, strict=True):
         first, last, _ = part.indices(n) if isinstance(part, slice) else (part,) * 3
@@ -134,11 +136,13 @@ def _check_deflated(file: Path, most: int) -> None:
     inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
     with file.open("rb") as opened:
         while part := opened.read(_PART):
+            # A part at a time: what a small file becomes may not fit into memory.
             while part:
                 total += len(inflate.decompress(part, _PART))
                 if total > most:
                     raise ValueError(f"{file.name} becomes more than {most} bytes")
                 part = inflate.unconsumed_tail
+                # gzip allows several streams behind one another in a file.
                 if inflate.eof:
                     part = inflate.unused_data
                     inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
@@ -154,8 +158,11 @@ def _check_zstd(file: Path, most: int) -> None:
     """
     with file.open("rb") as opened:
         header = opened.read(18)
+    # After four bytes of magic: flags, window size (unless in a single segment), number
+    # of the dictionary, content size.
     about = header[4] if len(header) > 4 else 0
     single, length = about >> 5 & 1, (0, 2, 4, 8)[about >> 6]
+    # A single segment always has its size, in one byte where the flags say none.
     length = length or single
     start = 5 + (1 - single) + (0, 1, 2, 4)[about & 3]
     claimed = int.from_bytes(header[start : start + length], "little")

@@ -217,6 +217,7 @@ def _readers(
         where = literal(image.path)
         if path.is_relative_to(folder):
             where = f"folder / {literal(path.relative_to(folder).as_posix())}"
+        # A file that was not loaded in the window is not loaded by the script either.
         lazy = type(image.planes.array) is not np.ndarray
         how: dict[str, Any] = {"series": series} if series else {}
         how |= {"lazy": True} if lazy else {}
@@ -248,6 +249,8 @@ def _iter_draw(state: ScriptState) -> Steps[NDArray[Any]]:
         how["marks"] = image.marks
     else:
         how["n_classes"] = state.n_groups
+    # As the window drew: planes for themselves each in a call of its own; else from the
+    # one on screen outwards, where a centre makes the first not wait for the others.
     calls: list[list[int] | None] = [[plane] for plane in state.one_by_one]
     if not calls and (first := state.first) is not None:
         order = sorted(range(len(planes)), key=lambda plane: abs(plane - first))

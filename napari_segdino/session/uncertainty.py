@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_segdino.session.session import Session
 
 UNRANKED = -1
-"""Is no checksum."""
+"""In place of a checksum, which is never negative: the places are not ranked yet."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def unranked(found: UncertainPart) -> UncertainPlane:
 def _as_uncertain(
     plane: int, uncertainty: NDArray[np.uint8], marks: NDArray[Any]
 ) -> UncertainPlane:
+    # Of the 8 bits that are stored, so that ranking anew gives the same places.
     values = uncertainty.astype(np.float32) / FULL
     return UncertainPlane(
         plane, checksum(marks), uncertainty, rank([(plane, values, marks)])
@@ -186,6 +187,7 @@ class UncertainPlaces:
 
         Places that the user has visited stay visited: they were found right.
         """
+        # A fit makes a new model and never changes one, so identity is enough.
         session = self._session
         model = session.segmenter.model_ if session.is_fitted else None
         if model is self._model:
@@ -270,6 +272,7 @@ class UncertainPlaces:
         places = self.places(image, planes)
         fresh = [p for p in places if not self._was_visited(image, p)]
         if places and not fresh:
+            # The round begins again, for this image alone.
             self._visited = [(key, p) for key, p in self._visited if key != image]
         return next(iter(fresh or places), None)
 

@@ -191,6 +191,7 @@ def _rule(mine: Labels, others: Labels, binary: bool | None) -> LabelRule:
         return LabelRule(True, "all labels above 0 are merged.", labels)
     if len(labels) == 1 and labels[0] >= PICTURE_VALUE:
         return LabelRule(True, f"0 and {labels[0]} are read as 0 and 1.", labels)
+    # With one class on the other side, numbers here can only tell objects apart.
     if number_instances(mine) and set().union(*others) <= {1}:
         return LabelRule(True, "instance numbers are merged into one class.", labels)
     return as_is

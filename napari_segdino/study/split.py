@@ -67,8 +67,10 @@ def split_cases(
     notes = []
     tests, choosers = list(dataset.of("test")), list(dataset.of("validation"))
     if not tests:
+        # Training needs a group of the rest, and so does validation if it has none.
         pool, tests = draw(pool, test, rng, leave=1 if choosers else 2)
         notes.append(f"The test cases were drawn: {len(tests)} (seed {seed}).")
+    # Where groups collide, the test keeps its cases, then the validation.
     choosers, note = without_groups(choosers, tests, "validation")
     notes += note
     pool, note = without_groups(pool, [*tests, *choosers], "training")

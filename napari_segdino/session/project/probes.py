@@ -99,6 +99,7 @@ def _write_once(path: Path, save: Callable[[Path], Any] | None) -> str:
     """Write a file if it is not there; return its name, empty if there is none."""
     if save is None:
         return ""
+    # A state of the history never changes: what has its name has its content.
     if not path.is_file():
         save(path)
     return path.name
@@ -171,6 +172,7 @@ def read_masks(
         return {}
     found = read_compressed(folder / project.content / entry.masks)
     shapes = {image.number: image.shape[-2:] for image in project.images}
+    # Files of earlier versions have no checksum in their names.
     told = re.fullmatch(rf"{MASKS}-?\d+-([0-9a-f]{{8}})\.safetensors", entry.masks)
     if told and int(told[1], 16) != _content_of(found):
         raise ProjectError(f"{entry.masks} is missing or damaged.")
