@@ -75,7 +75,7 @@ TEXTS = {
 TYPING_PAUSE_MS = 300
 
 CLASS = "Alt-{}"
-"""Of the class with this label; 0 is background. Not to be changed."""
+"""Key that picks the class with this label; 0 is background. Users cannot change it."""
 
 SYSTEM = sys.platform
 

@@ -18,7 +18,7 @@ FORMER_KEYS = "shortcuts"
 """Former name of the group of keys; napari takes it for its own table."""
 
 _weights_folder = ""
-"""What was last put into the environment from here."""
+"""Folder of weights that this module last put into the environment."""
 
 
 def read_preferences() -> Any | None:

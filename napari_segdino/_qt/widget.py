@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 WIDGET = "SegDINO"
-"""What the manifest calls the dock."""
+"""Name of the dock in the manifest."""
 
 # Weak both ways: a widget holds its window, which a value of this would keep alive.
 _widgets: WeakKeyDictionary[Any, ReferenceType[SegDINOWidget]] = WeakKeyDictionary()

@@ -34,7 +34,7 @@ from napari_segdino.cli.terminal import with_bar
 from napari_segdino.config import INTENSITIES
 
 ABLATED = "mvr"
-"""What is trained unless the user says otherwise: the steps are its parts."""
+"""Head that is trained by default: the steps of an ablation are its parts."""
 
 
 @click.command(cls=ManyValues)

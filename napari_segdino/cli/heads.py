@@ -1,4 +1,4 @@
-"""What options say together: what is trained, how, and on which cases."""
+"""Options that depend on each other: the head, its recipe, and the cases."""
 
 from __future__ import annotations
 

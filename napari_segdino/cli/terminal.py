@@ -1,4 +1,4 @@
-"""What a command shows: progress, warnings, and one sentence where it fails."""
+"""Output of commands: progress, warnings, and one sentence where one fails."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Tensors = dict[str, torch.Tensor]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-"""Of checkpoints, encoders' and those of SegDINO's own code."""
+"""Suffixes of checkpoints, of encoders and of SegDINO's own code."""
 
 _INDEX = ".index.json"
 _SLACK = 1 << 20
@@ -308,7 +308,7 @@ def _check_zip(path: Path) -> None:
 
 
 def _harmless() -> list[Any]:
-    """What training programs leave beside tensors and what runs no code."""
+    """Types that training programs store beside tensors, none of which runs code."""
     import argparse
     import datetime
     import types

@@ -22,7 +22,7 @@ RECORD = "downloads.json"
 asker: ContextVar[Callable[[Source], Future[bool]] | None] = ContextVar(
     "asker", default=None
 )
-"""What asks the user before a download, where there is one who can be asked.
+"""Asking the user before a download, where there is somebody who can be asked.
 
 It is called in the thread that is about to download and returns at once. Where it
 is None, a script's say, weights that are asked for are fetched.

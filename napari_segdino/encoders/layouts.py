@@ -73,7 +73,7 @@ _HF_CONVNEXT: Rules = (
 )
 
 FLEXICT = "flexict"
-"""What the ViT of FlexiCT is called here, which has no name in timm."""
+"""Our name for the ViT of FlexiCT, which timm does not have."""
 
 _VITS = {
     (192, 12, False): "vit_tiny_patch16_dinov3",

@@ -70,7 +70,7 @@ class Box:
 
     @property
     def area(self) -> float:
-        """In pixels."""
+        """Area in pixels."""
         return (self.y1 - self.y0) * (self.x1 - self.x0)
 
     def slices(self) -> tuple[slice, slice]:

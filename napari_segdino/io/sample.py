@@ -128,7 +128,7 @@ MADE: dict[str, tuple[Callable[[], tuple[Any, Any]], str, tuple[str, ...]]] = {
     "nuclei": (make_nuclei, "YX", ()),
     "cells": (make_stained_cells, "CYX", ("nuclei", "marker")),
 }
-"""What makes the others, with what is true of them; their axes and channels."""
+"""Functions that make the other samples and their true masks; axes and channels."""
 
 SAMPLES = (*FILES, *MADE)
 

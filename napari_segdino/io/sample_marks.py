@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 GIVEN = "segdino_given"
-"""In the metadata of a sample's layers: the marks that came with an image have the
-same value."""
+"""Key in the metadata of a sample's layers: an image and the marks that came with it
+have the same value."""
 
 BACKGROUND, OBJECT = 1, 2
 """Marks: one more than the labels of a mask."""
@@ -91,7 +91,7 @@ STROKES = {
         SampleStroke(BACKGROUND, ((248, 20), (250, 200)), 5),
     ),
 }
-"""By the name of a sample; a first click on Retrain learns from them."""
+"""Strokes by the name of the sample; the first Retrain learns from them."""
 
 
 def sample_marks(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:

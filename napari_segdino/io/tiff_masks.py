@@ -13,7 +13,7 @@ from napari_segdino.io.provenance import PROGRAM, Provenance
 from napari_segdino.io.scan import PIXEL, Header
 
 NAMESPACE = f"{PROGRAM}/provenance"
-"""By which other programs tell the map annotation that says how a mask was made."""
+"""Namespace of the map annotation that says how a mask was made."""
 
 
 def _ome_metadata(

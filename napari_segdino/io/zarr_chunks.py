@@ -24,7 +24,7 @@ _MOST_DEFLATED = 1032
 """Bytes that one byte of deflated content can become."""
 
 _GZIP_OR_ZLIB = 47
-"""What makes zlib look at the header for which of the two it is."""
+"""Window bits with which zlib tells gzip from zlib by the header."""
 
 _PART = 1 << 20
 

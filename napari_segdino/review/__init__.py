@@ -1,1 +1,1 @@
-"""What a user wants to know of a probe: its uncertainty, its score, what changed."""
+"""What a user wants to know about a probe: uncertainty, score, what changed."""

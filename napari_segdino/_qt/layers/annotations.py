@@ -73,7 +73,7 @@ class Annotations(QObject):  # type: ignore[misc]
     pressed = Signal()
     """A mouse button went down on a mask, or undo is about to happen."""
     undone = Signal(object, object)
-    """Of this annotation, this mask update was undone; see :class:`MaskSync`."""
+    """Emitted with the annotation and its mask update that was undone: see MaskSync."""
     redone = Signal(object, object)
     lost = Signal(object, str)
     """This annotation ended; the sentence says why."""

@@ -321,7 +321,7 @@ def _shape(layer: Image) -> tuple[int, ...]:
 
 
 class _Note(NamedTuple):
-    """What was decided of a layer: which channel of what it is, is it used, why."""
+    """What was decided about a layer: the image it is a channel of, and if it is used."""
 
     layer: Any = None
     lead: Any = None
@@ -348,7 +348,7 @@ def _noted_lead(named: Mapping[Any, Image], layer: Image) -> Image | None:
 
 
 def is_used(layer: Image) -> bool:
-    """Whether the image whose channel a layer is is segmented on it."""
+    """Whether a channel is among those on which its image is segmented."""
     return _noted(layer).used
 
 

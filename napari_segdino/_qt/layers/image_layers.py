@@ -189,7 +189,7 @@ def spacing_in(unit: Any, layer: Layer, ndim: int) -> tuple[float, ...] | None:
 
 @dataclass(frozen=True)
 class Spacing:
-    """Of the pixels of a layer.
+    """Distances between the pixels of a layer.
 
     Parameters
     ----------

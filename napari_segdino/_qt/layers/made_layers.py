@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Role = Literal["mask", "marks", "objects"]
 
 BACKGROUND_COLOR = "#5b8cff"
-"""Of marks that say background."""
+"""Colour of background marks."""
 
 MASK_OPACITY = 0.45
 

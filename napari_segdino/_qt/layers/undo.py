@@ -191,7 +191,7 @@ class UndoKeys(QObject):  # type: ignore[misc]
     """
 
     message = Signal(str)
-    """On which slice it was, where that is not plain to see."""
+    """Emitted with the slice that was undone, unless it is the one on screen."""
 
     def __init__(self, annotation: Annotation) -> None:
         super().__init__(annotation)

@@ -84,7 +84,7 @@ class ClassRow(QWidget):  # type: ignore[misc]
 
     @property
     def stops(self) -> tuple[QWidget, ...]:
-        """What the Tab key goes to."""
+        """Return the widgets that the Tab key visits."""
         editable = self.swatch, self.name, self.remove
         return (self.radio, *(editable if self.item.label else ()))
 

@@ -81,7 +81,7 @@ class ChannelsPanel(QListWidget):  # type: ignore[misc]
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:
-        """As many rows as there are, up to four."""
+        """Return a height for all rows, four at most."""
         # A list of Qt's asks for the same height whatever it holds.
         row = self.sizeHintForRow(0) if self.count() else 0
         height = row * min(ROWS_SHOWN, self.count()) + 2 * self.frameWidth()

@@ -145,7 +145,7 @@ class ModelPanel(Collapsible):
     changed = Signal(str, object)
     """Name of a field of Settings, and its new value."""
     refused = Signal(str)
-    """What the user typed that cannot be, and what can."""
+    """Emitted with a sentence: what was typed cannot be used, and what can."""
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__("Advanced", "What is trained, and how images are read", parent)

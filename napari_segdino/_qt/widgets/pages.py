@@ -23,7 +23,7 @@ from superqt import QCollapsible
 
 ACCENT = "#2f6fde"
 QUIET = "#757e90"
-"""Of headings and keys: as legible on napari's dark theme as on its light one."""
+"""Colour of headings and keys: legible on napari's dark theme and on its light one."""
 
 STYLE = (
     "QPushButton { text-align: left; border: none; background: transparent; "
@@ -179,7 +179,7 @@ class Step(QWidget):  # type: ignore[misc]
     """
 
     SIDE = 20
-    """Of the circle with the number."""
+    """Diameter of the circle with the number, in pixels."""
 
     def __init__(self, number: int, title: str, *parts: QWidget) -> None:
         super().__init__()

@@ -66,7 +66,7 @@ class SliceStrip(QWidget):  # type: ignore[misc]
         self.update()
 
     def sizeHint(self) -> QSize:
-        """As wide as there is room."""
+        """Return a small width, which the layout stretches, and the height."""
         return QSize(120, HEIGHT)
 
     def cell(self, x: float) -> int | None:

@@ -1,4 +1,4 @@
-"""What comes of one drawing job, put where it belongs."""
+"""Hands the results of a drawing job to the mask, the session and the history."""
 
 from __future__ import annotations
 
