@@ -321,7 +321,7 @@ def _shape(layer: Image) -> tuple[int, ...]:
 
 
 class _Note(NamedTuple):
-    """What was decided about a layer: the image it is a channel of, and if it is used."""
+    """What was decided about a layer: its image, and if it is a channel in use."""
 
     layer: Any = None
     lead: Any = None
