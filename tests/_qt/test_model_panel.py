@@ -46,8 +46,8 @@ def test_it_is_folded_at_first_and_opens_with_a_click(shown: Any) -> None:
     assert model.content().height() == 0
     assert not model.head.isEnabled()
     click(model.toggleButton())
-    QTest.qWait(50)
-    assert model.content().height() >= model.content().sizeHint().height()
+    # It unfolds step by step.
+    shown.wait(lambda: model.content().height() >= model.content().sizeHint().height())
     assert model.head.isEnabled()
     assert model.width() <= shown.dock.width(), "nothing is cut off"
 
