@@ -53,15 +53,22 @@ class Intensity:
             In [0, 1]; a constant channel becomes 0. The alpha channel of an
             8-bit RGBA plane is left out.
         """
-        low = np.asarray(self.low, np.float64)
-        span = np.asarray(self.high, np.float64) - low
-        # float64: float32 loses small differences of 32-bit integers before they are
-        # scaled.
-        scaled = colour_channels(plane).astype(np.float64) - low
-        scaled /= np.where(span > 0, span, 1.0)
-        scaled = np.where(span > 0, scaled, 0.0)
-        scaled = np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)
-        return np.ascontiguousarray(np.moveaxis(scaled, -1, 0), np.float32)
+        plane = colour_channels(plane)
+        count = plane.shape[-1]
+        scaled = np.zeros((count, *plane.shape[:-1]), np.float32)
+        # Neighbours of a grey plane share its one range.
+        bounds = np.broadcast_to((self.low, self.high), (2, count)).T.tolist()
+        for c, (low, high) in enumerate(bounds):
+            if not high > low:
+                continue
+            # float64: float32 loses small differences of 32-bit integers before they
+            # are scaled. One channel at a time, since it takes twice the memory.
+            channel = plane[..., c].astype(np.float64)
+            channel -= low
+            channel /= high - low
+            np.nan_to_num(channel, copy=False, nan=0.0)
+            scaled[c] = channel.clip(0.0, 1.0, out=channel)
+        return scaled
 
 
 def colour_channels(plane: NDArray[Any]) -> NDArray[Any]:
