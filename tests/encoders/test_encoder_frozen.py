@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -231,3 +232,15 @@ def test_get_spec_of_the_builtin(builtin: FrozenEncoder) -> None:
     assert builtin.spec == get_spec("efficientnet_lite0")
     count = sum(p.numel() for p in builtin.model.parameters())
     assert count == builtin.spec.parameters
+
+
+def test_the_order_of_memory_changes_no_feature(builtin: FrozenEncoder) -> None:
+    batch = torch.rand(2, 3, 64, 96)
+    stem = builtin.model.conv_stem.weight
+    assert stem.is_contiguous(memory_format=torch.channels_last)
+    found = builtin.features(batch, range(5))
+    assert all(level.shape[1] > 1 for level in found)
+    plain = copy.deepcopy(builtin)
+    plain.model.to(memory_format=torch.contiguous_format)
+    for level, other in zip(found, plain.features(batch, range(5)), strict=True):
+        torch.testing.assert_close(level, other, rtol=1e-3, atol=1e-4)
