@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_segdino._qt.widgets import pages
 from napari_segdino._qt.widgets.pages import ColumnScroll, Pages
 
 
@@ -26,28 +27,57 @@ def test_least_width_follows_the_contents(qtbot: Any) -> None:
     assert narrow < 400
 
 
+def test_on_a_narrow_screen_it_scrolls_sideways(
+    make_user: Any, plane: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(pages, "SHARE", 0.15)  # 240 of the 1600 pixels of the suite
+    user = make_user(show=True)
+    user.open(plane)
+    user.wait(lambda: user.dock.isVisible())
+    room = round(0.15 * user.dock.screen().availableGeometry().width())
+    scroll, retrain = user.dock.findChild(ColumnScroll), user.dock.actions.retrain
+    user.wait(lambda: scroll.minimumWidth() == room)
+    holder = user.dock.parentWidget()
+    user.viewer.window._qt_window.resizeDocks(
+        [holder], [room], Qt.Orientation.Horizontal
+    )
+    bar = scroll.horizontalScrollBar()
+    user.wait(lambda: bar.isVisible() and bar.maximum() > 50)
+    view = scroll.viewport()
+
+    def right() -> int:
+        return retrain.mapTo(view, retrain.rect().topRight()).x()
+
+    assert right() > view.width()
+    end = bar.rect().center()
+    end.setX(bar.width() - 25)
+    while bar.value() < bar.maximum():
+        QTest.mouseClick(bar, Qt.MouseButton.LeftButton, pos=end)
+    assert right() < view.width(), "all of it can be reached"
+
+
 def test_a_short_page_does_not_scroll_because_another_is_long(qtbot: Any) -> None:
     short, long, column = QLabel("short"), QWidget(), QWidget()
     button = QPushButton("long")
     button.setMinimumHeight(900)
     QVBoxLayout(long).addWidget(button)
-    pages, layout = Pages(), QVBoxLayout(column)
-    pages.addTab(short, "Short")
-    pages.addTab(long, "Long")
-    layout.addWidget(pages)
+    tabs, layout = Pages(), QVBoxLayout(column)
+    tabs.addTab(short, "Short")
+    tabs.addTab(long, "Long")
+    layout.addWidget(tabs)
     scroll = ColumnScroll(column)
     qtbot.addWidget(scroll)
     scroll.resize(300, 400)
     scroll.show()
     qtbot.waitUntil(lambda: scroll.verticalScrollBar().maximum() == 0)
     QTest.mouseClick(
-        pages.tabBar(),
+        tabs.tabBar(),
         Qt.MouseButton.LeftButton,
-        pos=pages.tabBar().tabRect(1).center(),
+        pos=tabs.tabBar().tabRect(1).center(),
     )
     qtbot.waitUntil(lambda: scroll.verticalScrollBar().maximum() > 400)
     assert long.height() >= 900
-    pages.setCurrentIndex(0)
+    tabs.setCurrentIndex(0)
     qtbot.waitUntil(lambda: scroll.verticalScrollBar().maximum() == 0)
 
 

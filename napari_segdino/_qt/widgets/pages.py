@@ -33,8 +33,15 @@ STYLE = (
 OPEN, CLOSED = "\u25be", "\u25b8"
 
 
+SHARE = 0.31
+"""Of the width of a screen, what the dock asks for at most: napari takes the rest."""
+
+
 class ColumnScroll(QScrollArea):  # type: ignore[misc]
     """Scrolls a column of widgets; its least width follows theirs.
+
+    On a screen too narrow for that beside napari, such as 1280 pixels at 150 %, it
+    scrolls sideways too: else the window would reach over the edge of the screen.
 
     Parameters
     ----------
@@ -46,7 +53,6 @@ class ColumnScroll(QScrollArea):  # type: ignore[misc]
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(column)
         self._fit()
@@ -60,7 +66,14 @@ class ColumnScroll(QScrollArea):  # type: ignore[misc]
 
     def _fit(self) -> None:
         bar = self.verticalScrollBar().sizeHint().width()
-        self.setMinimumWidth(self.widget().minimumSizeHint().width() + bar)
+        wanted = self.widget().minimumSizeHint().width() + bar
+        least = round(SHARE * self.screen().availableGeometry().width())
+        self.setMinimumWidth(min(wanted, least))
+        policy = Qt.ScrollBarPolicy
+        narrow = (
+            policy.ScrollBarAsNeeded if wanted > least else policy.ScrollBarAlwaysOff
+        )
+        self.setHorizontalScrollBarPolicy(narrow)
 
 
 class Pages(QTabWidget):  # type: ignore[misc]
