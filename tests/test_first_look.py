@@ -12,9 +12,10 @@ from fake_encoder import SPEC, FakeEncoder, bright_square
 
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings, FeatureSettings
+from napari_segdino.first_look import provisional
 from napari_segdino.images.planes import as_planes
 from napari_segdino.inference.predict import PartResult, PlaneResult
-from napari_segdino.progress import drive
+from napari_segdino.progress import Progress, drive
 from napari_segdino.session.eta import PROVISIONAL, Notice
 from napari_segdino.session.learning import Marked
 from napari_segdino.session.results import PlaneUpdate, Trained
@@ -150,3 +151,21 @@ def test_a_retrain_goes_back_to_the_mask_before_the_first_look(
             before = step.before.array()
     assert kinds == ["look", "trained"]
     assert before is not None and (before == 3).all()
+
+
+def test_what_a_first_look_draws_is_passed_on_as_parts() -> None:
+    labels = np.array([[0, 1]], np.uint8)
+
+    def task() -> Any:
+        yield Progress(0, 2, "Encoding")
+        yield PartResult(3, 4, 5, labels)
+        yield PlaneResult(3, labels, np.zeros((2, 1, 2), np.float32))
+        return "done"
+
+    seen: list[Any] = []
+    assert drive(provisional(task()), seen.append) == "done"
+    progress, part, plane = seen
+    assert progress == Progress(0, 2, "Encoding")
+    assert (part.index, part.y0, part.x0, part.provisional) == (3, 4, 5, True)
+    assert (plane.index, plane.y0, plane.x0, plane.provisional) == (3, 0, 0, True)
+    np.testing.assert_array_equal(plane.labels, labels)
