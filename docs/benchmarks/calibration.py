@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from suggest_robot import Plane, cases, most_wrong
 
@@ -124,7 +125,8 @@ def fit_temperature(
     p = np.maximum(p, 1e-6)
 
     def loss(log_temperature: float) -> float:
-        found = temper(p, float(np.exp(log_temperature)), axis=1)
+        heat = float(np.exp(log_temperature))
+        found = temper(torch.from_numpy(p), heat, axis=1).numpy()
         return float(-(w * np.log(found[np.arange(len(found)), known] + 1e-9)).sum())
 
     span = float(np.log(COLDEST)), float(np.log(HOTTEST))
@@ -221,7 +223,7 @@ def main() -> None:
             others = [n for n in asked.sets if n != name]
             heat = fit_temperature(*joined(others, strokes))
             chances, truth = joined([name], strokes)
-            cooled = temper(chances, heat, axis=1)
+            cooled = temper(torch.from_numpy(chances), heat, axis=1).numpy()
             tempered.append((cooled, truth))
             before, after = reliability(chances, truth), reliability(cooled, truth)
             line = f"{name} | {before.error:.3f} | {heat:.2f} | {after.error:.3f}"

@@ -6,6 +6,7 @@ No encoder: how brown a cell is, and noise, stand in for the probe.
 """
 
 import numpy as np
+import torch
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.edges import measure_edges
@@ -31,13 +32,15 @@ def picture():
 
 def flowed(image, x0, edges):
     tile = np.moveaxis(image[:, x0 : x0 + SIDE], -1, 0)
-    colour = smooth_colour(np.ascontiguousarray(tile, np.float32), STEP)
+    pixels = torch.from_numpy(np.ascontiguousarray(tile, np.float32))
+    colour = smooth_colour(pixels, STEP)
     brown = ((tile[0] - tile[2]) * 3 + 0.25)[::STEP, ::STEP]
     noise = np.random.default_rng(1).normal(0, 0.15, (SIDE // STEP, WIDE // STEP))
     columns = slice(x0 // STEP, x0 // STEP + brown.shape[1])
     marked = np.clip(brown + noise[:, columns], 0.02, 0.98).astype(np.float32)
     trust = (2 * marked - 1) ** 2 + np.float32(0.02)
-    return diffuse(colour, marked[None], trust, edges)[0]
+    given = torch.from_numpy(marked[None]), torch.from_numpy(trust)
+    return diffuse(colour, *given, edges)[0].numpy()
 
 
 def main():

@@ -51,6 +51,24 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def upload(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Send a tensor of the CPU to a device; CUDA need not be waited for.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        On the CPU.
+    device : torch.device or str
+        Where to.
+    """
+    import torch
+
+    if torch.device(device).type != "cuda":
+        return tensor.to(device)
+    # Only from pinned memory does the copy go on beside what the card computes.
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def free_memory(device: torch.device) -> None:
     """Give back the memory of a device that torch holds and does not use.
 

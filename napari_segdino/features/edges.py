@@ -36,6 +36,8 @@ def measure_edges(
     float or None
         None where a plane is one tile, which then speaks for itself.
     """
+    import torch
+
     image = image.measured
     tiles = cut_tiles(image.plane_shape, settings.longest_tile, settings.overlap)
     if len(tiles) == 1:
@@ -49,10 +51,10 @@ def measure_edges(
         for y in rows:
             for x in columns:
                 pixels = plane[y : y + side, x : x + side]
-                cells = smooth_colour(intensity.apply(pixels), step)
-                down, right = np.diff(cells, axis=1), np.diff(cells, axis=2)
+                cells = smooth_colour(torch.from_numpy(intensity.apply(pixels)), step)
+                down, right = cells.diff(dim=1), cells.diff(dim=2)
                 total += float((down**2).sum() + (right**2).sum())
-                count += down[0].size + right[0].size
+                count += down[0].numel() + right[0].numel()
     return total / max(1, count)
 
 

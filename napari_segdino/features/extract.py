@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import Encoder
+from napari_segdino.encoders.device import upload
 from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.intensity import Intensity
@@ -139,14 +140,14 @@ class Extractor:
             return found
         import torch
 
-        image = intensity.apply(tile)
-        pixels = torch.from_numpy(image)
+        image = torch.from_numpy(intensity.apply(tile))
+        pixels = upload(image, self.encoder.device)
         smallest = min(views, key=lambda view: view.factor)
         # It has a key of its own in the cache and the tile's everywhere else, so that
         # marks of the tile are found.
         first = self.cache.get(key + COARSE)
         if first is None:
-            first = self._make(image, smallest, key + COARSE)
+            first = self._make(image, pixels, smallest, key + COARSE)
         if self.coarse:
             self.cache.put(first)
             stand_in = first.levels * len(views)
@@ -163,19 +164,24 @@ class Extractor:
         self.cache.put(grid)
         return grid
 
-    def _make(self, image: NDArray[np.float32], view: View, key: str) -> FeatureGrid:
-        """Encode one view of a scaled tile, shape (C, Y, X), and all beside it."""
-        import torch
+    def _make(
+        self, image: torch.Tensor, pixels: torch.Tensor, view: View, key: str
+    ) -> FeatureGrid:
+        """Encode one view of a scaled tile, shape (C, Y, X), and all beside it.
 
+        The tile is given twice, on the CPU and on the device of the encoder.
+        """
         channels = len(image) // (2 * self.neighbours + 1)
         # Channels of neighbouring planes stand before and behind the plane's own.
-        own = image[channels * self.neighbours :][:channels]
+        own, there = (
+            each[channels * self.neighbours :][:channels] for each in (image, pixels)
+        )
         step = grid_step((image.shape[1], image.shape[2]))
         return FeatureGrid(
-            tuple(self._encode(torch.from_numpy(image), view)),
-            torch.from_numpy(local_features(own)).half(),
-            torch.from_numpy(smooth_colour(own, step)).half(),
-            torch.from_numpy(own).mean(0).half(),
+            tuple(self._encode(pixels, view)),
+            local_features(there).half().cpu(),
+            smooth_colour(there, step).half().cpu(),
+            own.mean(0).half(),
             key,
         )
 

@@ -25,20 +25,18 @@ COLOUR_FEATURES = 2 * (1 + len(SIGMAS))
 COUNT = 1 + 5 * len(SIGMAS) + COLOUR_FEATURES
 """Features of a cell."""
 
-Image = NDArray[np.float32]
 
-
-def local_features(image: Image) -> Image:
+def local_features(image: torch.Tensor) -> torch.Tensor:
     """Describe the middle pixel of each cell by what stands around it.
 
     Parameters
     ----------
-    image : numpy.ndarray, shape (C, Y, X), float32
-        Intensities in [0, 1].
+    image : torch.Tensor, shape (C, Y, X), float32
+        Intensities in [0, 1], on the device that computes.
 
     Returns
     -------
-    numpy.ndarray, shape (D, gy, gx), float32
+    torch.Tensor, shape (D, gy, gx), float32
         On the regular grid of the tile: brightness; at each of :data:`SIGMAS` the
         smoothed brightness, its gradient magnitude, the two eigenvalues of its
         Hessian and its local standard deviation; then the difference of the first and
@@ -50,26 +48,28 @@ def local_features(image: Image) -> Image:
     .. [1] T. Lindeberg, Feature detection with automatic scale selection, International
        Journal of Computer Vision 30, 1998.
     """
+    import torch
+
     step = grid_step((image.shape[1], image.shape[2]))
     grey = image.mean(0)
     planes = [on_grid(grey, step)]
     for sigma in SIGMAS:
         planes += _texture(grey, sigma, step)
     if len(image) == 1:
-        return np.stack(planes + [np.zeros_like(planes[0])] * COLOUR_FEATURES)
+        return torch.stack(planes + [torch.zeros_like(planes[0])] * COLOUR_FEATURES)
     for channel in (image[0] - grey, image[-1] - grey):
         planes.append(on_grid(channel, step))
         planes += [_filtered(channel, s, step)[0] for s in SIGMAS]
-    return np.stack(planes)
+    return torch.stack(planes)
 
 
-def smooth_colour(image: Image, step: int, least: float = 1.0) -> Image:
+def smooth_colour(image: torch.Tensor, step: int, least: float = 1.0) -> torch.Tensor:
     """Smooth each channel by half a cell.
 
     Parameters
     ----------
-    image : numpy.ndarray, shape (C, Y, X), float32
-        Intensities in [0, 1].
+    image : torch.Tensor, shape (C, Y, X), float32
+        Intensities in [0, 1], on the device that computes.
     step : int
         Pixels per cell.
     least : float
@@ -77,65 +77,71 @@ def smooth_colour(image: Image, step: int, least: float = 1.0) -> Image:
 
     Returns
     -------
-    numpy.ndarray, shape (C, gy, gx), float32
+    torch.Tensor, shape (C, gy, gx), float32
         On the regular grid.
     """
+    import torch
+
     sigma = max(least, step / 2)
-    return np.stack([_filtered(channel, sigma, step)[0] for channel in image])
+    return torch.stack([_filtered(channel, sigma, step)[0] for channel in image])
 
 
-def on_grid(plane: NDArray[np.generic], step: int) -> NDArray[np.generic]:
+def on_grid(plane: torch.Tensor, step: int) -> torch.Tensor:
     """Read a plane at the middle pixel of each cell.
 
     Parameters
     ----------
-    plane : numpy.ndarray, shape (Y, X)
+    plane : torch.Tensor, shape (Y, X)
         Any type.
     step : int
         Pixels a cell.
 
     Returns
     -------
-    numpy.ndarray, shape (gy, gx)
+    torch.Tensor, shape (gy, gx)
     """
-    rows, columns = (_middles(length, step) for length in plane.shape)
-    return plane[rows[:, None], columns]
+    import torch
+
+    for axis in (0, 1):
+        middles = torch.from_numpy(_middles(plane.shape[axis], step))
+        plane = plane.index_select(axis, middles.to(plane.device))
+    return plane
 
 
-def _texture(grey: Image, sigma: float, step: int) -> list[Image]:
+def _texture(grey: torch.Tensor, sigma: float, step: int) -> list[torch.Tensor]:
     """Smoothed brightness, gradient, Hessian eigenvalues, spread."""
     smoothed, *slopes, yy, xx, xy = _filtered(grey, sigma, step, DERIVATIVES)
     # Times sigma for each derivative, so that widths are comparable.
     down, right = (slope * sigma for slope in slopes)
     yy, xx, xy = (bend * sigma**2 for bend in (yy, xx, xy))
     # Eigenvalues of a symmetric 2 x 2 matrix in closed form.
-    middle, half = (xx + yy) / 2, np.sqrt((xx - yy) ** 2 / 4 + xy**2)
+    middle, half = (xx + yy) / 2, ((xx - yy) ** 2 / 4 + xy**2).sqrt()
     variance = _filtered(grey * grey, sigma, step)[0] - smoothed * smoothed
     # Rounding can make the variance of a flat region negative.
-    spread = np.sqrt(np.maximum(variance, 0))
-    return [smoothed, np.hypot(down, right), middle + half, middle - half, spread]
+    spread = variance.clamp_min(0).sqrt()
+    return [smoothed, down.hypot(right), middle + half, middle - half, spread]
 
 
 def _filtered(
-    plane: Image,
+    plane: torch.Tensor,
     sigma: float,
     step: int,
     orders: tuple[tuple[int, int], ...] = ((0, 0),),
-) -> list[Image]:
+) -> list[torch.Tensor]:
     """Gaussian derivatives of a plane, on the grid; borders repeat.
 
     Computed for the middles of the cells only, as two small matrix products.
     """
-    import torch
-
     height, width = plane.shape
-    pixels = torch.from_numpy(np.ascontiguousarray(plane))
-    rows = {y: _matrix(height, step, sigma, y) @ pixels for y in {y for y, _ in orders}}
-    return [(rows[y] @ _matrix(width, step, sigma, x).T).numpy() for y, x in orders]
+    at = step, sigma, plane.device
+    rows = {y: _matrix(height, y, *at) @ plane for y in {y for y, _ in orders}}
+    return [rows[y] @ _matrix(width, x, *at).T for y, x in orders]
 
 
 @lru_cache(maxsize=128)
-def _matrix(length: int, step: int, sigma: float, order: int) -> torch.Tensor:
+def _matrix(
+    length: int, order: int, step: int, sigma: float, device: torch.device
+) -> torch.Tensor:
     """What makes cells of pixels along one axis, shape (cells, length)."""
     import torch
     from scipy import ndimage
@@ -143,7 +149,7 @@ def _matrix(length: int, step: int, sigma: float, order: int) -> torch.Tensor:
     # Filtering the identity gives the filter as a matrix, borders included.
     each = np.eye(length, dtype=np.float32)
     filtered = ndimage.gaussian_filter1d(each, sigma, 0, order, mode="nearest")
-    return torch.from_numpy(filtered[_middles(length, step)])
+    return torch.from_numpy(filtered[_middles(length, step)]).to(device)
 
 
 def _middles(length: int, step: int) -> NDArray[np.intp]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
@@ -17,6 +16,9 @@ from napari_segdino.images.reslice import (
     has_depth,
     turn,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,8 @@ def marks_of(cut: Planes, marks: Any) -> Any:
 
 
 def put_back(
-    cut: Planes, plane: int, maps: NDArray[np.float32]
-) -> tuple[tuple[Any, ...], NDArray[np.float32]]:
+    cut: Planes, plane: int, maps: torch.Tensor
+) -> tuple[tuple[Any, ...], torch.Tensor]:
     """Return where maps (K, rows, columns) of a cut's plane lie, and they there.
 
     Parameters
@@ -225,14 +227,14 @@ def put_back(
         Of :func:`cuts_of`.
     plane : int
         Flat index over its leading axes.
-    maps : numpy.ndarray of float32, shape (K, rows, columns)
+    maps : torch.Tensor of float32, shape (K, rows, columns)
         Probabilities of `K` classes.
 
     Returns
     -------
     index : tuple
         Of the plane in an array of the volume's own axes.
-    maps : numpy.ndarray of float32
+    maps : torch.Tensor of float32
         Of the shape that this index gives.
     """
     if isinstance(cut, Neighbours):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
 from napari_segdino.images.planes import Planes
+
+if TYPE_CHECKING:
+    import torch
 
 LEARNED_PLANES = 8
 """Planes across each further axis that are learned from: those marked most."""
@@ -132,22 +135,25 @@ class Resliced(Planes):
         """
         return stretch_rows(super().read(plane), self.rows)
 
-    def back(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    def back(self, maps: torch.Tensor) -> torch.Tensor:
         """Bring maps (K, rows, columns) of a plane to the volume's own rows.
 
         Parameters
         ----------
-        maps : numpy.ndarray of float32, shape (K, rows, columns)
+        maps : torch.Tensor of float32, shape (K, rows, columns)
             Of one plane, with square pixels.
 
         Returns
         -------
-        numpy.ndarray of float32, shape (K, Y, X)
-            Y and X are the plane's own pixels, before stretching.
+        torch.Tensor of float32, shape (K, Y, X)
+            Y and X are the plane's own pixels, before stretching; on their device.
         """
-        rows = self.spatial_shape[-2]
-        shrunk = stretch_rows(np.moveaxis(maps, 0, -1), rows)
-        return np.moveaxis(shrunk, -1, 0)
+        import torch
+
+        # Stretching the identity gives the matrix that stretches.
+        each = np.eye(maps.shape[1], dtype=np.float32)[..., None]
+        matrix = stretch_rows(each, self.spatial_shape[-2])[..., 0]
+        return torch.from_numpy(matrix).to(maps.device) @ maps
 
     def place(self, plane: int) -> tuple[Any, ...]:
         """Index of a plane in an array of the volume's own axes.

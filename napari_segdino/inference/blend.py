@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.tiles import Span, Tile, blend_spans, cut_tiles
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,22 @@ def cut_plane(shape: tuple[int, ...], settings: FeatureSettings) -> Cut:
     )
 
 
+def joint_weights(y: Span, x: Span, like: torch.Tensor) -> torch.Tensor:
+    """Return the weights of a tile's pixels that count, shape (Y, X).
+
+    Parameters
+    ----------
+    y, x : Span
+        The tile along each axis.
+    like : torch.Tensor
+        Says on which device.
+    """
+    import torch
+
+    rows, columns = (torch.from_numpy(s.weights).to(like.device) for s in (y, x))
+    return rows[:, None] * columns
+
+
 class Blender:
     """Joins tiles that come row by row, holding only what the next ones share.
 
@@ -93,12 +112,10 @@ class Blender:
 
     def __init__(self, cut: Cut) -> None:
         self.cut = cut
-        self._left: NDArray[np.float32] | None = None
-        self._above: NDArray[np.float32] | None = None
+        self._left: torch.Tensor | None = None
+        self._above: torch.Tensor | None = None
 
-    def add(
-        self, row: int, column: int, part: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def add(self, row: int, column: int, part: torch.Tensor) -> torch.Tensor:
         """Take the next tile.
 
         Parameters
@@ -106,25 +123,22 @@ class Blender:
         row, column : int
             Which tile; columns first, in order. The first row that is given
             is not blended with the one above.
-        part : numpy.ndarray, shape (K, Y, X), float32
+        part : torch.Tensor, shape (K, Y, X), float32
             Its probabilities.
 
         Returns
         -------
-        numpy.ndarray, shape (K, y, x), float32
+        torch.Tensor, shape (K, y, x), float32
             What no later tile changes, from the first pixel of the tile that
             counts.
         """
         y, x = self.cut.rows[row], self.cut.columns[column]
-        weights = y.weights[:, None] * x.weights
-        block: NDArray[np.float32] = part[:, y.inner, x.inner] * weights
+        block = part[:, y.inner, x.inner] * joint_weights(y, x, part)
         # Columns first: what is then handed to the row below is complete along x.
         block = self._join_left(column, block)
         return self._join_above(row, x.first, block)
 
-    def _join_left(
-        self, column: int, block: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _join_left(self, column: int, block: torch.Tensor) -> torch.Tensor:
         columns = self.cut.columns
         if column > 0 and self._left is not None:
             block[:, :, : self._left.shape[2]] += self._left
@@ -135,12 +149,10 @@ class Blender:
         # comes.
         stop = columns[column + 1].first - columns[column].first
         # A copy, so that the whole block is not held by a view of its seam.
-        self._left = block[:, :, stop:].copy()
+        self._left = block[:, :, stop:].clone()
         return block[:, :, :stop]
 
-    def _join_above(
-        self, row: int, x0: int, block: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _join_above(self, row: int, x0: int, block: torch.Tensor) -> torch.Tensor:
         rows, here = self.cut.rows, slice(x0, x0 + block.shape[2])
         if row > 0 and self._above is not None:
             shared = rows[row - 1].last - rows[row].first
@@ -152,6 +164,6 @@ class Blender:
             width = self.cut.columns[-1].stop
             # Once a plane: every row of tiles shares as many pixels with the next one.
             shape = len(block), block.shape[1] - stop, width
-            self._above = np.zeros(shape, np.float32)
+            self._above = block.new_zeros(shape)
         self._above[:, :, here] = block[:, stop:]
         return block[:, :stop]

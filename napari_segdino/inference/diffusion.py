@@ -12,12 +12,10 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_segdino.progress import Progress, Steps
+from napari_segdino.progress import Progress, Steps, drive, relay
 
 if TYPE_CHECKING:
     import torch
@@ -42,75 +40,82 @@ EDGE, VOLUME_EDGE = 4.0, 7.0
 STEPS, VOLUME_STEPS = 30, 60
 """Conjugate-gradient steps; more change nothing visible."""
 
-Map = NDArray[np.float32]
 
-
-def marks_on_cells(marks: NDArray[Any], step: int) -> NDArray[Any]:
+def marks_on_cells(marks: torch.Tensor, step: int) -> torch.Tensor:
     """Mark a cell where any of its pixels is marked: thin strokes count.
 
     Parameters
     ----------
-    marks : numpy.ndarray of int, shape (Y, X)
+    marks : torch.Tensor of int, shape (Y, X)
         0 unlabelled, 1 background, 2.. classes; the highest wins in a cell.
     step : int
         Pixels a cell.
 
     Returns
     -------
-    numpy.ndarray of int, shape (gy, gx)
+    torch.Tensor of int, shape (gy, gx)
     """
-    room = [(0, -size % step) for size in marks.shape]
-    y, x = (-(-size // step) for size in marks.shape)
-    cells: NDArray[Any] = np.pad(marks, room).reshape(y, step, x, step).max((1, 3))
-    return cells
+    from torch.nn import functional
+
+    y, x = marks.shape
+    padded = functional.pad(marks, (0, -x % step, 0, -y % step))
+    parts: torch.Tensor = padded.unflatten(1, (-1, step)).unflatten(0, (-1, step))
+    return parts.amax((1, 3))
 
 
-def trust_in(probabilities: Map) -> Map:
+def trust_in(probabilities: torch.Tensor) -> torch.Tensor:
     """Weigh cells by how clearly one class leads.
 
     Parameters
     ----------
-    probabilities : numpy.ndarray, shape (K, *cells), float32
+    probabilities : torch.Tensor, shape (K, *cells), float32
         What a probe says.
 
     Returns
     -------
-    numpy.ndarray, shape (*cells), float32
+    torch.Tensor, shape (*cells), float32
         From :data:`UNSURE` to a little over 1.
     """
-    order = np.sort(probabilities, 0)
-    trust: Map = (order[-1] - order[-2]) ** 2 + np.float32(UNSURE)
+    if len(probabilities) == 2:  # the same, and many times faster
+        return (probabilities[1] - probabilities[0]) ** 2 + UNSURE
+    first, second = probabilities.topk(2, 0).values
+    trust: torch.Tensor = (first - second) ** 2 + UNSURE
     return trust
 
 
-def put_marks(evidence: Map, trust: Map, marks: NDArray[Any]) -> None:
+def put_marks(evidence: torch.Tensor, trust: torch.Tensor, marks: torch.Tensor) -> None:
     """Let marks take the place of what a probe says.
 
     Parameters
     ----------
-    evidence : numpy.ndarray, shape (K, gy, gx)
+    evidence : torch.Tensor, shape (K, gy, gx)
         Probabilities; changed in place.
-    trust : numpy.ndarray, shape (gy, gx)
+    trust : torch.Tensor, shape (gy, gx)
         Weight of the evidence; changed in place.
-    marks : numpy.ndarray of int, shape (gy, gx)
+    marks : torch.Tensor of int, shape (gy, gx)
         0 unlabelled, 1 background, 2.. classes.
     """
     marked = marks > 0
-    codes = np.arange(1, len(evidence) + 1)[:, None]
-    evidence[:, marked] = codes == marks[marked]
-    trust[marked] = PAINTED
+    for code, one in enumerate(evidence, 1):
+        one.copy_((marks == code).to(one.dtype).where(marked, one))
+    trust.masked_fill_(marked, PAINTED)
 
 
-def diffuse(guides: Map, evidence: Map, trust: Map, edges: float | None = None) -> Map:
+def diffuse(
+    guides: torch.Tensor,
+    evidence: torch.Tensor,
+    trust: torch.Tensor,
+    edges: float | None = None,
+) -> torch.Tensor:
     """Regularise the maps of a tile.
 
     Parameters
     ----------
-    guides : numpy.ndarray, shape (C, gy, gx)
+    guides : torch.Tensor, shape (C, gy, gx)
         Their differences are edges.
-    evidence : numpy.ndarray, shape (S, gy, gx)
+    evidence : torch.Tensor, shape (S, gy, gx)
         Maps from 0 to 1, each by itself.
-    trust : numpy.ndarray, shape (gy, gx)
+    trust : torch.Tensor, shape (gy, gx)
         Weight of the evidence, above 0.
     edges : float, optional
         Mean squared difference of neighbours that counts as usual; None is the
@@ -118,52 +123,72 @@ def diffuse(guides: Map, evidence: Map, trust: Map, edges: float | None = None) 
 
     Returns
     -------
-    numpy.ndarray, shape (S, gy, gx), float32
+    torch.Tensor, shape (S, gy, gx), float32
+        On the device of all of these.
     """
-    down = ((guides[:, 1:] - guides[:, :-1]) ** 2).sum(0)
-    right = ((guides[:, :, 1:] - guides[:, :, :-1]) ** 2).sum(0)
+    import torch
+
+    squares = [guides.diff(dim=axis).square().sum(0) for axis in (1, 2)]
     # Differences count against what is usual here, so that contrast does not matter.
-    own = (down.sum() + right.sum()) / max(1, down.size + right.size)
+    count = max(1, sum(each.numel() for each in squares))
+    own = (squares[0].sum() + squares[1].sum()) / count
     # A constant tile has no edges: nothing to divide by.
     mean = (own if edges is None else edges) + 1e-12
-    down, right = (
-        (SMOOTHNESS * (np.exp(-EDGE * d / mean) + LEAK)).astype(np.float32)
-        for d in (down, right)
+    links = [SMOOTHNESS * (torch.exp(-EDGE * each / mean) + LEAK) for each in squares]
+    diagonal = _diagonal(trust, links)
+    return torch.stack(
+        [drive(_iter_solve(links, diagonal, trust, one, STEPS)) for one in evidence]
     )
-    diagonal = trust.copy()
-    diagonal[1:] += down
-    diagonal[:-1] += down
-    diagonal[:, 1:] += right
-    diagonal[:, :-1] += right
 
-    def apply(z: Map) -> Map:
+
+def _diagonal(trust: torch.Tensor, links: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Weight of each cell and of all of its neighbours."""
+    diagonal = trust.clone()
+    for axis, link in enumerate(links):
+        size = diagonal.shape[axis] - 1
+        # narrow gives views, so that nothing is copied: a volume may have millions of
+        # cells.
+        diagonal.narrow(axis, 1, size).add_(link)
+        diagonal.narrow(axis, 0, size).add_(link)
+    return diagonal
+
+
+def _iter_solve(
+    links: Sequence[torch.Tensor],
+    diagonal: torch.Tensor,
+    trust: torch.Tensor,
+    evidence: torch.Tensor,
+    steps: int,
+) -> Generator[int, None, torch.Tensor]:
+    """Conjugate gradients with the diagonal as preconditioner; gives its steps."""
+    import torch
+
+    def apply(z: torch.Tensor) -> torch.Tensor:
         out = diagonal * z
-        out[1:] -= down * z[:-1]
-        out[:-1] -= down * z[1:]
-        out[:, 1:] -= right * z[:, :-1]
-        out[:, :-1] -= right * z[:, 1:]
+        for axis, link in enumerate(links):
+            size = z.shape[axis] - 1
+            out.narrow(axis, 1, size).addcmul_(link, z.narrow(axis, 0, size), value=-1)
+            out.narrow(axis, 0, size).addcmul_(link, z.narrow(axis, 1, size), value=-1)
         return out
 
-    return np.stack([_solve(apply, diagonal, trust * e, e) for e in evidence])
-
-
-def _solve(apply: Any, diagonal: Map, target: Map, start: Map) -> Map:
-    """Conjugate gradients with the diagonal as preconditioner."""
-    z = start.copy()
-    residual = target - apply(z)
+    # From the evidence and not from 0: sure cells are nearly right from the first step
+    # on.
+    z = evidence.clone()
+    residual = trust * evidence - apply(z)
     scaled = residual / diagonal
-    direction, size = scaled.copy(), float((residual * scaled).sum())
-    for _ in range(STEPS):
+    direction, left = scaled.clone(), float((residual * scaled).sum())
+    for step in range(steps):
         # Per cell, so that large tiles stop as early as small ones.
-        if size < 1e-8 * z.size:
+        if left < 1e-8 * z.numel():
             break
+        yield step
         applied = apply(direction)
-        step = np.float32(size / max(float((direction * applied).sum()), 1e-20))
-        z += step * direction
-        residual -= step * applied
-        scaled = residual / diagonal
-        last, size = size, float((residual * scaled).sum())
-        direction = scaled + np.float32(size / last) * direction
+        length = left / max(float((direction * applied).sum()), 1e-20)
+        z.add_(direction, alpha=length)
+        residual.sub_(applied, alpha=length)
+        torch.div(residual, diagonal, out=scaled)
+        last, left = left, float((residual * scaled).sum())
+        direction.mul_(left / last).add_(scaled)
     return z
 
 
@@ -248,41 +273,13 @@ def iter_diffuse_volume(
     import torch
 
     links = _volume_links(guides, edges, across)
-    diagonal = trust.clone()
-    for axis, link in enumerate(links):
-        size = diagonal.shape[axis]
-        # narrow gives views, so that nothing is copied: a volume may have millions of
-        # cells.
-        diagonal.narrow(axis, 1, size - 1).add_(link)
-        diagonal.narrow(axis, 0, size - 1).add_(link)
+    diagonal = _diagonal(trust, links)
+    flowed, total = [], len(evidence) * VOLUME_STEPS
+    for number, one in enumerate(evidence):
+        solve = _iter_solve(links, diagonal, trust, one, VOLUME_STEPS)
 
-    def apply(z: torch.Tensor) -> torch.Tensor:
-        out = diagonal * z
-        for axis, link in enumerate(links):
-            size = z.shape[axis] - 1
-            out.narrow(axis, 1, size).addcmul_(link, z.narrow(axis, 0, size), value=-1)
-            out.narrow(axis, 0, size).addcmul_(link, z.narrow(axis, 1, size), value=-1)
-        return out
+        def told(step: int, first: int = number * VOLUME_STEPS) -> list[Progress]:
+            return [Progress(first + step, total, text)]
 
-    flowed = []
-    total = len(evidence) * VOLUME_STEPS
-    for number, start in enumerate(evidence):
-        # From the evidence and not from 0: sure cells are nearly right from the first
-        # step on.
-        z = start.clone()
-        residual = trust * start - apply(z)
-        scaled = residual / diagonal
-        direction, left = scaled.clone(), float((residual * scaled).sum())
-        for step in range(VOLUME_STEPS):
-            if left < 1e-8 * z.numel():
-                break
-            yield Progress(number * VOLUME_STEPS + step, total, text)
-            applied = apply(direction)
-            length = left / max(float((direction * applied).sum()), 1e-20)
-            z.add_(direction, alpha=length)
-            residual.sub_(applied, alpha=length)
-            torch.div(residual, diagonal, out=scaled)
-            last, left = left, float((residual * scaled).sum())
-            direction.mul_(left / last).add_(scaled)
-        flowed.append(z)
+        flowed.append((yield from relay(solve, told)))
     return torch.stack(flowed)

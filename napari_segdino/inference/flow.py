@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.encoders.device import upload
 from napari_segdino.features.grid import grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
@@ -27,7 +28,7 @@ from napari_segdino.inference.diffusion import (
     put_marks,
     trust_in,
 )
-from napari_segdino.inference.predict import PlaneResult, label_dtype
+from napari_segdino.inference.predict import PlaneResult, labels_of
 from napari_segdino.inference.registration import iter_carry
 from napari_segdino.inference.regularise import guide
 from napari_segdino.inference.smoothing import neighbourhood
@@ -65,8 +66,6 @@ SAMPLED_PLANES = 5
 
 TEXT = "From slice to slice"
 
-Map = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Volume:
@@ -80,11 +79,14 @@ class Volume:
         Its range.
     spacing : float or tuple of float, optional
         Of slices, or of z, y and x, in mm; None takes voxels for cubes.
+    device : torch.device or str
+        Where to compute.
     """
 
     image: Planes
     intensity: Intensity
     spacing: Spacing = None
+    device: torch.device | str = "cpu"
 
     @property
     def depth(self) -> int:
@@ -96,7 +98,7 @@ class Volume:
         """Pixels a cell."""
         return grid_step(self.image.plane_shape)
 
-    def pixels(self, index: int) -> Map:
+    def pixels(self, index: int) -> torch.Tensor:
         """Return the intensities of a plane.
 
         Parameters
@@ -106,11 +108,14 @@ class Volume:
 
         Returns
         -------
-        numpy.ndarray, shape (C, Y, X), float32
+        torch.Tensor, shape (C, Y, X), float32
         """
-        return self.intensity.apply(np.asarray(self.image.read(index)))
+        import torch
 
-    def cells(self, index: int) -> Map:
+        pixels = self.intensity.apply(np.asarray(self.image.read(index)))
+        return upload(torch.from_numpy(pixels), self.device)
+
+    def cells(self, index: int) -> torch.Tensor:
         """Return a plane as its edges count.
 
         Parameters
@@ -120,7 +125,7 @@ class Volume:
 
         Returns
         -------
-        numpy.ndarray, shape (C, gy, gx), float32
+        torch.Tensor, shape (C, gy, gx), float32
         """
         return smooth_colour(self.pixels(index), self.step, SIGMA)
 
@@ -137,9 +142,9 @@ class Volume:
             for axis in (1, 2):
                 # Within slices only: how far apart slices lie is what `across` accounts
                 # for.
-                squares = np.diff(cells, axis=axis) ** 2
+                squares = cells.diff(dim=axis) ** 2
                 total += float(squares.sum())
-                count += int(squares[0].size)
+                count += squares[0].numel()
         return total / max(1, count)
 
     def across(self) -> float:
@@ -164,15 +169,12 @@ class Flow:
         Marks (Y, X) of planes that have any: 0 unlabelled, 1 background, 2.. classes.
     temperature : float
         Calibrates the probabilities once they have flowed.
-    device : torch.device
-        Where to compute.
     """
 
     volume: Volume
     predict: Callable[[list[int]], Steps[Any]]
     marks: Mapping[int, NDArray[Any]]
     temperature: float
-    device: torch.device
 
     def iter_planes(self, wanted: Sequence[int]) -> Steps[None]:
         """Predict planes and let all flow.
@@ -191,21 +193,23 @@ class Flow:
         PlaneResult
             One for each that is wanted, in this order.
         """
-        depth = self.volume.depth
-        maps: dict[int, Map] = {}
+        import torch
+
+        depth, device = self.volume.depth, self.volume.device
+        maps: dict[int, torch.Tensor] = {}
 
         def take(step: Any) -> Iterable[Any]:
             if not isinstance(step, PlaneResult):
                 return [step]
-            maps[step.index] = self._on_cells(step.probabilities)
+            maps[step.index] = self._on_cells(torch.as_tensor(step.maps).to(device))
             return []
 
         yield from relay(self.predict(sorted(set(wanted))), take)
-        flowed: dict[int, Map] = {}
+        flowed: dict[int, torch.Tensor] = {}
         # Marks are looked for, planes between are not encoded: they only pass on.
         around = [i for i in neighbourhood(wanted, depth, REACH) if i in self.marks]
         first, last = min([*maps, *around]), max([*maps, *around])
-        marked = {i: marks_on_cells(self.marks[i], self.volume.step) for i in around}
+        marked = {i: self._marked(i) for i in around}
         yield from iter_carry(maps, marked, range(first, last + 1), self.volume.cells)
         edges = self.volume.edges()
         for start, stop in slabs(first, last + 1, self._slab_planes()):
@@ -224,61 +228,59 @@ class Flow:
         return max(1, SLAB_CELLS // (-(-y // step) * -(-x // step)) - 2 * HALO)
 
     def _iter_slab(
-        self, span: range, maps: Mapping[int, Map], edges: float
-    ) -> Steps[Map]:
+        self, span: range, maps: Mapping[int, torch.Tensor], edges: float
+    ) -> Steps[torch.Tensor]:
         """Let the planes of a slab flow; shape (K, Z, gy, gx)."""
         import torch
 
         yield Progress(0, VOLUME_STEPS, TEXT)
-        guides = np.stack([self.volume.cells(i) for i in span], 1)
+        guides = torch.stack([self.volume.cells(i) for i in span], 1)
         classes = len(next(iter(maps.values())))
-        evidence = np.full((classes, *guides.shape[1:]), 1 / classes, np.float32)
-        trust = np.full(guides.shape[1:], UNSCORED, np.float32)
+        evidence = guides.new_full((classes, *guides.shape[1:]), 1 / classes)
+        trust = guides.new_full(guides.shape[1:], UNSCORED)
         for at, index in enumerate(span):
             if index in maps:
                 evidence[:, at], trust[at] = maps[index], trust_in(maps[index])
             if index in self.marks:
-                marked = marks_on_cells(self.marks[index], self.volume.step)
-                put_marks(evidence[:, at], trust[at], marked)
+                put_marks(evidence[:, at], trust[at], self._marked(index))
         # Of two classes one is the rest of the other: solved once.
         free = slice(1, None) if classes == 2 else slice(None)
-        flowed = yield from iter_diffuse_volume(
-            torch.from_numpy(guides).to(self.device),
-            torch.from_numpy(evidence[free]).to(self.device),
-            torch.from_numpy(trust).to(self.device),
-            edges,
-            self.volume.across(),
-            TEXT,
-        )
-        return flowed.cpu().numpy()
+        across = self.volume.across()
+        steps = iter_diffuse_volume(guides, evidence[free], trust, edges, across, TEXT)
+        return (yield from steps)
 
-    def _on_cells(self, maps: Map) -> Map:
+    def _marked(self, index: int) -> torch.Tensor:
+        """Marks of a plane on cells."""
+        import torch
+
+        marks = upload(torch.from_numpy(self.marks[index]), self.volume.device)
+        return marks_on_cells(marks, self.volume.step)
+
+    def _on_cells(self, maps: torch.Tensor) -> torch.Tensor:
         """Average probabilities (K, Y, X) over cells."""
+        from torch.nn import functional
+
         step = self.volume.step
         if step == 1:
             return maps
-        k, y, x = maps.shape
-        room = (0, 0), (0, -y % step), (0, -x % step)
+        y, x = maps.shape[1:]
         # The last cells may reach over the border; zeros there would lower their means.
-        padded = np.pad(maps, room, mode="edge")
-        parts = padded.reshape(k, padded.shape[1] // step, step, -1, step)
-        mean: Map = parts.mean((2, 4))
-        return mean
+        padded = functional.pad(maps, (0, -x % step, 0, -y % step), "replicate")
+        return functional.avg_pool2d(padded, step)
 
-    def _result(self, index: int, flowed: Map) -> PlaneResult:
+    def _result(self, index: int, flowed: torch.Tensor) -> PlaneResult:
         """Bring what flowed, shape (K or 1, gy, gx), to a plane's pixels."""
         import torch
 
-        grey = torch.from_numpy(self.volume.pixels(index)).mean(0)
+        grey = self.volume.pixels(index).mean(0)
         # Where a cell is a pixel the filter has nothing to bring to a finer grid, only
         # edges to follow.
         radius = None if self.volume.step > 1 else RADIUS
-        fine = guide(torch.from_numpy(flowed), grey, radius).clamp(0, 1)
+        fine = guide(flowed, grey, radius).clamp(0, 1)
         if len(fine) == 1:
             fine = torch.cat([1 - fine, fine])
-        maps = temper((fine / fine.sum(0).clamp_min(1e-6)).numpy(), self.temperature)
-        labels = maps.argmax(0).astype(label_dtype(len(maps)))
-        return PlaneResult(index, labels, maps)
+        maps = temper(fine / fine.sum(0).clamp_min(1e-6), self.temperature)
+        return PlaneResult(index, labels_of(maps), maps)
 
 
 def slabs(first: int, stop: int, planes: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
-from napari_segdino.inference.blend import Blender, cut_plane
+from napari_segdino.inference.blend import Blender, cut_plane, joint_weights
 from napari_segdino.progress import Progress, Steps, relay
 
 if TYPE_CHECKING:
@@ -39,13 +39,18 @@ class PlaneResult:
         Flat index of the plane over the image's leading axes.
     labels : numpy.ndarray, shape (Y, X), uint8 or uint16
         0 background, 1.. classes.
-    probabilities : numpy.ndarray, shape (K, Y, X), float32
-        Background first; they sum to 1.
+    maps : torch.Tensor or numpy.ndarray, shape (K, Y, X), float32
+        Probabilities where they were computed: on the encoder's device.
     """
 
     index: int
     labels: NDArray[np.unsignedinteger]
-    probabilities: NDArray[np.float32]
+    maps: torch.Tensor | NDArray[np.float32]
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Shape (K, Y, X), float32: background first; they sum to 1."""
+        return as_array(self.maps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class BlockResult:
         Its first pixel in the plane.
     labels : numpy.ndarray, shape (y, x), uint8 or uint16
         0 background, 1.. classes.
-    probabilities : numpy.ndarray, shape (K, y, x), float32
-        Background first; they sum to 1.
+    maps : torch.Tensor or numpy.ndarray, shape (K, y, x), float32
+        Probabilities where they were computed: on the encoder's device.
     """
 
     index: int
@@ -75,7 +80,12 @@ class BlockResult:
     y0: int
     x0: int
     labels: NDArray[np.unsignedinteger]
-    probabilities: NDArray[np.float32]
+    maps: torch.Tensor | NDArray[np.float32]
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Shape (K, y, x), float32: background first; they sum to 1."""
+        return as_array(self.maps)
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -122,6 +132,41 @@ def label_dtype(n_classes: int) -> type[np.unsignedinteger]:
     return np.uint8 if n_classes <= 256 else np.uint16
 
 
+def as_array(maps: torch.Tensor | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities in the memory of the CPU; what is there is not copied.
+
+    Parameters
+    ----------
+    maps : torch.Tensor or numpy.ndarray
+        On any device.
+    """
+    return maps if isinstance(maps, np.ndarray) else maps.cpu().numpy()
+
+
+def labels_of(maps: torch.Tensor) -> NDArray[np.unsignedinteger]:
+    """Return the likeliest class of each pixel, the first of equals.
+
+    Parameters
+    ----------
+    maps : torch.Tensor, shape (K, *pixels)
+        Probabilities on any device; of all there is, labels alone leave it.
+
+    Returns
+    -------
+    numpy.ndarray, shape (*pixels), uint8 or uint16
+    """
+    import torch
+
+    kind, best = label_dtype(len(maps)), maps[0]
+    few = torch.uint8 if kind is np.uint8 else torch.int32
+    labels = torch.zeros_like(best, dtype=few)
+    # Class by class: argmax over the first axis takes torch a hundred times as long.
+    for label, one in enumerate(maps[1:], 1):
+        labels.masked_fill_(one > best, label)
+        best = torch.maximum(best, one) if label + 1 < len(maps) else best
+    return labels.cpu().numpy().astype(kind, copy=False)
+
+
 def iter_blocks(
     plane: Pixels,
     index: int,
@@ -161,11 +206,11 @@ def iter_blocks(
     for row in range(max(0, first_row - 1), len(cut.rows)):
         for column, span in enumerate(cut.columns):
             tile = cut.tile(row, column)
-            maps = blender.add(row, column, score(plane[tile.slices]).numpy())
+            maps = blender.add(row, column, score(plane[tile.slices]))
             if row < first_row:
                 yield tile
                 continue
-            labels = maps.argmax(0).astype(label_dtype(len(maps)))
+            labels = labels_of(maps)
             ends = column + 1 == len(cut.columns)
             whole = ends and row + 1 == len(cut.rows)
             y0, x0 = cut.rows[row].first, span.first
@@ -192,13 +237,15 @@ def predict_plane(
     PlaneResult
     """
     shape = plane.shape[0], plane.shape[1]
-    total: NDArray[np.float32] | None = None
+    import torch
+
+    total: torch.Tensor | None = None
     labels: NDArray[np.unsignedinteger] | None = None
     for block in iter_blocks(plane, index, score, settings):
         if total is None or labels is None:
-            total = np.empty((len(block.probabilities), *shape), np.float32)
+            total = torch.as_tensor(block.maps).new_empty((len(block.maps), *shape))
             labels = np.empty(shape, block.labels.dtype)
-        total[(slice(None), *block.slices)] = block.probabilities
+        total[(slice(None), *block.slices)] = torch.as_tensor(block.maps)
         labels[block.slices] = block.labels
         yield block
     assert total is not None and labels is not None
@@ -231,21 +278,19 @@ def predict_around(
     PlaneResult
     """
     cut = cut_plane(plane.shape, settings)
-    total: NDArray[np.float32] | None = None
+    total: torch.Tensor | None = None
     for row, column in cut.around(centre):
         y, x = cut.rows[row], cut.columns[column]
-        maps = score(plane[cut.tile(row, column).slices]).numpy()
+        maps = score(plane[cut.tile(row, column).slices])
         if total is None:
-            total = np.zeros((len(maps), *plane.shape[:2]), np.float32)
+            total = maps.new_zeros((len(maps), *plane.shape[:2]))
         # Weights of all tiles sum to 1 at the end; until then the largest sum is the
         # best there is.
         part = total[:, y.first : y.last, x.first : x.last]
-        part += maps[:, y.inner, x.inner] * (y.weights[:, None] * x.weights)
-        labels = part.argmax(0).astype(label_dtype(len(part)))
-        yield PartResult(index, y.first, x.first, labels)
+        part += maps[:, y.inner, x.inner] * joint_weights(y, x, maps)
+        yield PartResult(index, y.first, x.first, labels_of(part))
     assert total is not None
-    labels = total.argmax(0).astype(label_dtype(len(total)))
-    return PlaneResult(index, labels, total)
+    return PlaneResult(index, labels_of(total), total)
 
 
 def iter_planes(

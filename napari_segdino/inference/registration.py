@@ -12,13 +12,15 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.special import softmax
 
 from napari_segdino.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    import torch
 
 SIDE = 96
 """Longest side at which slices are registered; at 160 it takes four times as long and
@@ -46,8 +48,6 @@ STORED_PAIRS = 1024
 
 TEXT = "Registering slices"
 
-Map = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class _Slice:
@@ -57,11 +57,11 @@ class _Slice:
     checksum: bytes
 
     @classmethod
-    def of(cls, cells: Map) -> _Slice:
+    def of(cls, cells: torch.Tensor) -> _Slice:
         """Reduce intensities (C, gy, gx) to a grey slice of at most SIDE."""
         from skimage.transform import resize
 
-        grey = cells.mean(0)
+        grey = cells.mean(0).cpu().numpy()
         factor = SIDE / max(grey.shape)
         if factor < 1:
             shape = [max(1, round(n * factor)) for n in grey.shape]
@@ -110,28 +110,35 @@ def _register(reference: _Slice, moving: _Slice) -> _Registration:
     return _Registration(steps.astype(np.float16), float(np.clip(fit, 0, 1)))
 
 
-def _carry(maps: Map, reference: _Slice, moving: _Slice) -> Map:
+def _carry(maps: torch.Tensor, reference: _Slice, moving: _Slice) -> torch.Tensor:
     """Bring maps (K, gy, gx) of one slice to another one, with less weight."""
-    from skimage.transform import resize
+    import torch
+    from torch.nn import functional
 
     found = _register(reference, moving)
-    shape = maps.shape[1:]
-    scale = np.array(shape) / found.steps.shape[1:]
-    places = np.indices(shape, np.float32)
-    for axis in (0, 1):
-        step = found.steps[axis].astype(np.float32)
-        # Displacements are in pixels of the reduced slice.
-        places[axis] += resize(step, shape, order=1) * scale[axis]
-    weight = np.float32(DECAY * found.fit)
-    moved = [ndimage.map_coordinates(m, places, order=1, mode="nearest") for m in maps]
-    return weight * np.stack(moved)
+    size = maps.shape[1], maps.shape[2]
+    steps = torch.from_numpy(found.steps).to(maps.device).float()
+    # Displacements are in pixels of the reduced slice.
+    steps = functional.interpolate(steps[None], size, mode="bilinear")[0]
+    places = []
+    for axis in (1, 0):  # grid_sample asks for x before y
+        scale = size[axis] / found.steps.shape[axis + 1]
+        at = torch.arange(size[axis], device=maps.device, dtype=maps.dtype)
+        at = at.view((-1, 1) if axis == 0 else (1, -1)) + steps[axis] * scale
+        # Centres of the first and the last pixel are -1 and 1 on the device.
+        places.append(at * (2 / max(1, size[axis] - 1)) - 1)
+    grid = torch.stack(places, -1)[None]
+    moved = functional.grid_sample(
+        maps[None], grid, padding_mode="border", align_corners=True
+    )
+    return DECAY * found.fit * moved[0]
 
 
 def iter_carry(
-    maps: dict[int, Map],
-    marks: Mapping[int, NDArray[np.uint8]],
+    maps: dict[int, torch.Tensor],
+    marks: Mapping[int, torch.Tensor],
     span: range,
-    cells: Callable[[int], Map],
+    cells: Callable[[int], torch.Tensor],
 ) -> Steps[None]:
     """Let what is marked on slices speak for those before and after them.
 
@@ -141,9 +148,9 @@ def iter_carry(
 
     Parameters
     ----------
-    maps : dict of int to numpy.ndarray, shape (K, gy, gx)
+    maps : dict of int to torch.Tensor, shape (K, gy, gx)
         Probabilities of planes; changed in place.
-    marks : mapping of int to numpy.ndarray, shape (gy, gx)
+    marks : mapping of int to torch.Tensor, shape (gy, gx)
         Marks on cells: 0 unlabelled, 1 background, 2.. classes.
     span : range
         Planes that lie behind one another.
@@ -154,13 +161,12 @@ def iter_carry(
     ------
     Progress
     """
-    classes = len(next(iter(maps.values())))
     # Beyond the last plane that is wanted nothing is carried to anybody.
     orders = range(span.start, max(maps) + 1), range(span.stop - 1, min(maps) - 1, -1)
     total, done = sum(map(len, orders)), 0
     slices: dict[int, _Slice] = {}
     for order in orders:
-        carried: Map | None = None
+        carried: torch.Tensor | None = None
         last: _Slice | None = None
         for index in order:
             yield Progress(done, total, TEXT)
@@ -176,22 +182,24 @@ def iter_carry(
                 if index in maps:
                     maps[index] = _add(maps[index], carried)
             if index in marks:
-                carried = _overwrite(carried, marks[index], classes)
+                like = next(iter(maps.values()))
+                carried = _overwrite(carried, marks[index], like)
             last = here
 
 
-def _add(maps: Map, carried: Map) -> Map:
+def _add(maps: torch.Tensor, carried: torch.Tensor) -> torch.Tensor:
     """Add to logits: of two classes, each gets half with its own sign."""
-    logits = np.log(np.maximum(maps, LEAST_SHOWN)) + LOGIT / 2 * carried
-    found: Map = softmax(logits, 0)
-    return found
+    return (maps.clamp_min(LEAST_SHOWN).log() + LOGIT / 2 * carried).softmax(0)
 
 
-def _overwrite(carried: Map | None, marks: NDArray[np.uint8], classes: int) -> Map:
+def _overwrite(
+    carried: torch.Tensor | None, marks: torch.Tensor, like: torch.Tensor
+) -> torch.Tensor:
     """Put marks in place of what was carried: 1 for a class, -1 for all others."""
+    import torch
+
     if carried is None:
-        carried = np.zeros((classes, *marks.shape), np.float32)
-    codes = np.arange(1, classes + 1, dtype=marks.dtype)[:, None, None]
-    signs = np.where(marks == codes, np.float32(1), np.float32(-1))
-    found: Map = np.where(marks > 0, signs, carried)
-    return found
+        carried = torch.zeros_like(like)
+    codes = torch.arange(1, len(like) + 1, device=like.device)[:, None, None]
+    signs = (marks == codes).to(like.dtype) * 2 - 1
+    return torch.where(marks > 0, signs, carried)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_segdino.encoders.device import upload
 from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.local import on_grid
 from napari_segdino.inference.diffusion import (
@@ -12,6 +13,7 @@ from napari_segdino.inference.diffusion import (
     put_marks,
     trust_in,
 )
+from napari_segdino.inference.smoothing import kernel
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +55,7 @@ def refine(
     Returns
     -------
     torch.Tensor, shape (K, Y, X), float32
-        Not negative; they sum to 1.
+        Not negative; they sum to 1. On the device of the probabilities.
 
     References
     ----------
@@ -68,14 +70,15 @@ def refine(
             probabilities[None], scale_factor=step, mode="bilinear"
         )[0, :, : grid.shape[0], : grid.shape[1]]
         return fine / fine.sum(0)
-    evidence = probabilities.numpy().copy()
+    evidence, device = probabilities.clone(), probabilities.device
     trust = trust_in(evidence)
     if marks is not None:
-        put_marks(evidence, trust, marks_on_cells(marks.numpy(), grid_step(grid.shape)))
+        marked = marks_on_cells(upload(marks, device), grid_step(grid.shape))
+        put_marks(evidence, trust, marked)
     free = slice(1, None) if len(evidence) == 2 else slice(None)
-    colour = grid.colour.float().numpy()
-    flowed = torch.from_numpy(diffuse(colour, evidence[free], trust, edges))
-    fine = guide(flowed, grid.grey).clamp_(0, 1)
+    colour = upload(grid.colour, device).float()
+    flowed = diffuse(colour, evidence[free], trust, edges)
+    fine = guide(flowed, upload(grid.grey, device)).clamp_(0, 1)
     if len(evidence) == 2:
         fine = torch.cat([1 - fine, fine])
     # The filter takes each class by itself, so they need not sum to 1 any more.
@@ -98,15 +101,24 @@ def smooth(probabilities: torch.Tensor, sigma: float) -> torch.Tensor:
     torch.Tensor, shape (K, Y, X), float32
     """
     import torch
-    from scipy.ndimage import gaussian_filter
 
     # In proportion to the tile, so that an image at twice the resolution is smoothed
     # the same.
     width = sigma * max(probabilities.shape[1:]) / SIGMA_SIDE
     if not width:
         return probabilities
-    maps = gaussian_filter(probabilities.numpy(), (0, width, width), mode="nearest")
-    return torch.from_numpy(maps)
+    weights = kernel(width).tolist()
+    reach, maps = len(weights) // 2, probabilities
+    for axis in (1, 2):
+        size = maps.shape[axis]
+        # Borders repeat. Sums of shifted copies and no convolution, which CUDA rounds
+        # to ten bits.
+        at = torch.arange(-reach, size + reach, device=maps.device).clamp(0, size - 1)
+        wide = maps.index_select(axis, at)
+        maps = torch.zeros_like(maps)
+        for shift, weight in enumerate(weights):
+            maps.add_(wide.narrow(axis, shift, size), alpha=weight)
+    return maps
 
 
 def guide(
@@ -136,7 +148,7 @@ def guide(
     shape = grey.shape[0], grey.shape[1]
     step = grid_step(shape)
     grey = grey.float()
-    small = torch.from_numpy(on_grid(grey.numpy(), step))
+    small = on_grid(grey, step)
     slope, offset = _guided(small, coarse, radius or max(1, round(RADIUS / step)))
     if step > 1:
         both = torch.cat([slope, offset])[None]

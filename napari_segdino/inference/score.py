@@ -99,14 +99,13 @@ class TileScorer:
         Returns
         -------
         torch.Tensor, shape (K, Y, X), float32
+            On the encoder's device.
 
         Raises
         ------
         ChannelsError
             If it has other channels than the head was trained on.
         """
-        import torch
-
         grids = (self.extractor.grid(tile, self.intensity, v) for v in self.views)
         # Lazily: of many views only the first grid is held, along whose edges all is
         # refined.
@@ -122,8 +121,7 @@ class TileScorer:
         # Surer only afterwards: sharpened probabilities would be trusted too much where
         # they flow.
         heat = max(1.0, heat) if self.flows_later else heat
-        calibrated = temper(flowed.numpy(), heat)
-        return torch.from_numpy(calibrated)
+        return temper(flowed, heat)
 
     def _predict(self, grid: FeatureGrid) -> torch.Tensor:
         # Where no features are stored, tiles go by once; coarse ones are replaced soon.

@@ -6,13 +6,16 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segdino.errors import InputError
-from napari_segdino.inference.predict import PlaneResult, label_dtype
+from napari_segdino.inference.predict import PlaneResult, labels_of
+
+if TYPE_CHECKING:
+    import torch
 
 Unit = Literal["slices", "mm"]
 
@@ -158,6 +161,8 @@ def iter_smooth(
     -----
     A class that it takes off most of its slices is logged as a warning.
     """
+    import torch
+
     weights = kernel(settings.sigma_in_slices(spacing))
     window, classes = _Window(weights, depth), _Classes()
     try:
@@ -166,7 +171,7 @@ def iter_smooth(
                 yield step
                 continue
             classes.note_before(step)
-            for index, smooth in window.push(step.index, step.probabilities):
+            for index, smooth in window.push(step.index, torch.as_tensor(step.maps)):
                 yield classes.noted(_result(index, smooth))
         for index, smooth in window.flush():
             yield classes.noted(_result(index, smooth))
@@ -209,9 +214,8 @@ def iter_smooth_wanted(
             yield step
 
 
-def _result(index: int, probabilities: NDArray[np.float32]) -> PlaneResult:
-    labels = probabilities.argmax(0).astype(label_dtype(len(probabilities)))
-    return PlaneResult(index, labels, probabilities)
+def _result(index: int, maps: torch.Tensor) -> PlaneResult:
+    return PlaneResult(index, labels_of(maps), maps)
 
 
 class _Classes:
@@ -249,7 +253,7 @@ def _classes_on(plane: PlaneResult) -> set[int]:
     return set(np.flatnonzero(np.bincount(plane.labels.ravel())).tolist()) - {0}
 
 
-_Plane = tuple[int, NDArray[np.float32]]
+_Plane = tuple[int, "torch.Tensor"]
 
 
 class _Window:
@@ -261,7 +265,7 @@ class _Window:
         self.planes: deque[_Plane] = deque()
         self.waiting: deque[int] = deque()
 
-    def push(self, index: int, maps: NDArray[np.float32]) -> Iterator[_Plane]:
+    def push(self, index: int, maps: torch.Tensor) -> Iterator[_Plane]:
         """Take a plane; give those whose neighbours are all there."""
         if self.planes and not self._follows(index):
             yield from self.flush()
@@ -290,7 +294,7 @@ class _Window:
         # scipy.
         at = np.arange(index - self.reach, index + self.reach + 1)
         shares = np.bincount(np.clip(at, first, last) - first, self.weights)
-        total = np.zeros(self.planes[0][1].shape, np.float64)
-        for share, (_, maps) in zip(shares, self.planes, strict=True):
-            total += share * maps
-        return index, total.astype(np.float32)
+        total = self.planes[0][1].new_zeros(())
+        for share, (_, maps) in zip(shares.tolist(), self.planes, strict=True):
+            total = total + share * maps
+        return index, total

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_segdino.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 Map = NDArray[np.float32]
 
@@ -34,12 +39,14 @@ def entropy(probabilities: ArrayLike) -> Map:
     return share
 
 
-def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:
+def temper(
+    probabilities: torch.Tensor, temperature: float, axis: int = 0
+) -> torch.Tensor:
     """Make probabilities less sure (above 1) or surer (below 1) [1]_.
 
     Parameters
     ----------
-    probabilities : array of float
+    probabilities : torch.Tensor of float32
         They sum to 1 along `axis`.
     temperature : float
         Each becomes proportional to its power of ``1 / temperature``, which is
@@ -49,7 +56,7 @@ def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:
 
     Returns
     -------
-    numpy.ndarray of float32, same shape
+    torch.Tensor of float32, same shape
         The same class stays the likeliest.
 
     Raises
@@ -64,12 +71,10 @@ def temper(probabilities: ArrayLike, temperature: float, axis: int = 0) -> Map:
     """
     if not temperature > 0:
         raise InputError(f"The temperature must be above 0, not {temperature}.")
-    p = np.asarray(probabilities, np.float32)
     if temperature == 1:
-        return p
+        return probabilities
     # By the largest first: a high power of small numbers would be 0 in float32 for all
     # classes.
-    p = p / np.maximum(p.max(axis, keepdims=True), 1e-30)
-    p = p ** np.float32(1 / temperature)
-    tempered: Map = p / p.sum(axis, keepdims=True)
-    return tempered
+    largest = probabilities.amax(axis, keepdim=True).clamp_min(1e-30)
+    p = (probabilities / largest).pow_(1 / temperature)
+    return p.div_(p.sum(axis, keepdim=True))

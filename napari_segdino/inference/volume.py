@@ -21,13 +21,15 @@ from napari_segdino.inference.predict import (
     PlaneResult,
     ScoreTile,
     iter_planes,
-    label_dtype,
+    labels_of,
 )
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import neighbourhood
 from napari_segdino.progress import Steps, relay
 
 if TYPE_CHECKING:
+    import torch
+
     from napari_segdino.heads.probe.atlas import Atlas
 
 Predict = Callable[[TileScorer, list[int], tuple[float, float] | None], Steps[None]]
@@ -68,18 +70,19 @@ def iter_volume(
     PlaneResult
         Planes of the volume as it lies, when all is joined.
     """
+    import torch
+
     total = _Total(image.spatial_shape, fusion)
     for axis, cut in cuts.items():
         marked = f"{text} across {axis.lower()}"
         for step in iter_planes(cut.read, range(len(cut)), score, settings, marked):
             if isinstance(step, PlaneResult):
-                total.add(*put_back(cut, step.index, step.probabilities))
+                total.add(*put_back(cut, step.index, torch.as_tensor(step.maps)))
             else:
                 yield step
     for index in wanted:
         maps = total.plane(image.index(index))
-        labels = maps.argmax(0).astype(label_dtype(len(maps)))
-        yield PlaneResult(index, labels, maps)
+        yield PlaneResult(index, labels_of(maps), maps)
 
 
 def iter_flow(
@@ -124,7 +127,8 @@ def iter_flow(
     # It needs torch, which opening the window does not wait for.
     from napari_segdino.heads.probe.atlas import atlas_of
 
-    volume = Volume(image, score.intensity, spacing)
+    device = score.extractor.encoder.device
+    volume = Volume(image, score.intensity, spacing, device)
     later = replace(score, flows_later=True)
     predict = _with_atlas(predict, atlas_of(score.model), volume.depth)
     # Runs and not all planes of a volume: the order in which they are wanted stays.
@@ -142,7 +146,6 @@ def iter_flow(
             # What makes less sure was applied before the flow, what makes surer is
             # applied after it.
             min(1.0, score.head.temperature(score.model)),
-            score.extractor.encoder.device,
         )
         # The plane on screen does not wait until the others are encoded.
         first = 1 if centre is not None else len(planes)
@@ -153,14 +156,16 @@ def iter_flow(
 
 def _with_atlas(predict: Predict, atlas: Atlas | None, depth: int) -> Predict:
     """Let an atlas of volumes of so many slices have its say in each plane."""
+    import torch
+
     if atlas is None:
         return predict
 
     def placed(step: Any) -> Iterator[Any]:
         if isinstance(step, PlaneResult):
-            maps = atlas.apply(step.probabilities, step.index % depth, depth)
-            labels = maps.argmax(0).astype(step.labels.dtype)
-            step = PlaneResult(step.index, labels, maps)
+            maps = torch.as_tensor(step.maps)
+            maps = atlas.apply(maps, step.index % depth, depth)
+            step = PlaneResult(step.index, labels_of(maps), maps)
         yield step
 
     return lambda *asked: relay(predict(*asked), placed)
@@ -209,24 +214,22 @@ class _Total:
 
     def __init__(self, shape: tuple[int, ...], fusion: Fusion) -> None:
         self._shape, self._fusion = shape, fusion
-        self._maps: NDArray[np.float16] | None = None
+        self._maps: torch.Tensor | None = None
 
-    def add(self, at: tuple[Any, ...], maps: NDArray[np.float32]) -> None:
+    def add(self, at: tuple[Any, ...], maps: torch.Tensor) -> None:
         """Add the probabilities (K, rows, columns) of a plane."""
         import torch
 
         if self._maps is None:
-            self._maps = np.zeros((len(maps), *self._shape), np.float16)
+            shape = len(maps), *self._shape
+            self._maps = maps.new_zeros(shape, dtype=torch.float16)
         if self._fusion == "entropy":
-            sure = certainty(torch.from_numpy(np.ascontiguousarray(maps)))
-            maps = maps * sure.numpy()
-        where: tuple[Any, ...] = (slice(None), *at)
-        self._maps[where] += maps.astype(np.float16)
+            maps = maps * certainty(maps)
+        self._maps[(slice(None), *at)] += maps.half()
 
-    def plane(self, index: tuple[int, ...]) -> NDArray[np.float32]:
+    def plane(self, index: tuple[int, ...]) -> torch.Tensor:
         """Return the joined probabilities (K, Y, X) of a plane; they sum to 1."""
         assert self._maps is not None
         where: tuple[Any, ...] = (slice(None), *index)
-        maps = self._maps[where].astype(np.float32)
-        joined: NDArray[np.float32] = maps / maps.sum(0)
-        return joined
+        maps = self._maps[where].float()
+        return maps / maps.sum(0)

@@ -2,6 +2,7 @@
 
 import dask.array as da
 import numpy as np
+import torch
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.edges import measure_edges
@@ -29,7 +30,7 @@ def test_a_plane_of_one_tile_speaks_for_itself():
 def test_the_mean_is_that_of_the_whole_plane():
     image = half_blank()
     found = measure_edges(as_planes(image), UNIT, SMALL)
-    colour = smooth_colour(image[None], 1)
+    colour = smooth_colour(torch.from_numpy(image[None]), 1).numpy()
     down, right = np.diff(colour, axis=1), np.diff(colour, axis=2)
     whole = ((down**2).sum() + (right**2).sum()) / (down.size + right.size)
     assert np.isclose(found, whole, rtol=0.3)
@@ -44,9 +45,9 @@ def test_a_lazy_plane_gives_the_same():
 
 def test_tiles_of_other_contrast_agree_where_they_overlap():
     image = half_blank()
-    colour = smooth_colour(image[None], 1)
-    bright = np.clip(image + 0.3, 0.05, 0.95)
-    trust = np.full(image.shape, 0.1, np.float32)
+    colour = smooth_colour(torch.from_numpy(image[None]), 1)
+    bright = torch.from_numpy(image + 0.3).clamp(0.05, 0.95)
+    trust = torch.full(image.shape, 0.1)
     edges = measure_edges(as_planes(image), UNIT, SMALL)
 
     def apart(scale):
@@ -54,6 +55,6 @@ def test_tiles_of_other_contrast_agree_where_they_overlap():
             diffuse(colour[:, :, a], bright[None][:, :, a], trust[:, a], scale)[0]
             for a in (slice(0, 96), slice(64, 160))
         )
-        return np.abs(left[:, 72:88] - right[:, 8:24]).mean()
+        return (left[:, 72:88] - right[:, 8:24]).abs().mean()
 
     assert apart(edges) < apart(None) / 3

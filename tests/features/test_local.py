@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -21,7 +22,7 @@ def test_they_are_scipys_filters_at_the_middle_of_each_cell(shape):
     image = picture(shape)
     step = grid_step(shape)
     assert (step > 1) == (shape[0] * shape[1] > GRID_CELLS)
-    found = local_features(image)
+    found = local_features(torch.from_numpy(image)).numpy()
     grey = image.mean(0)
     wanted = [grey]
     for sigma in local.SIGMAS:
@@ -40,14 +41,14 @@ def test_they_are_scipys_filters_at_the_middle_of_each_cell(shape):
             ndimage.gaussian_filter(channel, s, mode="nearest") for s in local.SIGMAS
         ]
         wanted += [channel, *smooth]
-    wanted = np.stack([on_grid(plane, step) for plane in wanted])
+    wanted = np.stack([on_grid(torch.from_numpy(p), step) for p in wanted])
     assert found.shape == wanted.shape
     assert np.allclose(found, wanted, atol=2e-3)
     assert np.abs(found - wanted).mean() < 1e-5
 
 
 def test_a_slope_has_its_gradient():
-    image = np.tile(np.arange(64, dtype=np.float32) / 64, (1, 64, 1))
+    image = (torch.arange(64) / 64).expand(1, 64, 64)
     plain, smooth, gradient = local_features(image)[:3, 32, 32]
     assert plain == smooth == 0.5
     assert gradient == pytest.approx(0.7 / 64, rel=5e-3)
@@ -55,7 +56,7 @@ def test_a_slope_has_its_gradient():
 
 @given(st.integers(1, 90), st.integers(1, 9))
 def test_each_cell_is_read_inside_itself_and_inside_the_plane(length, step):
-    rows = on_grid(np.arange(length)[:, None], step)[:, 0]
+    rows = on_grid(torch.arange(length)[:, None], step)[:, 0].numpy()
     cells = np.arange(-(-length // step))
     assert (rows // step == cells).all()
     assert rows.max() < length
@@ -65,4 +66,4 @@ def test_colour_is_smoothed_by_half_a_cell():
     dot = np.zeros((1, 12, 12), np.float32)
     dot[0, 6, 6] = 1
     wanted = ndimage.gaussian_filter(dot[0], 2.0, mode="nearest")[2::4, 2::4]
-    assert np.allclose(smooth_colour(dot, 4)[0], wanted, atol=1e-6)
+    assert np.allclose(smooth_colour(torch.from_numpy(dot), 4)[0], wanted, atol=1e-6)

@@ -54,7 +54,7 @@ def test_a_class_is_likely_where_it_lay_and_ruled_out_nowhere():
 
 def test_slices_are_read_between_the_cells():
     atlas = make_atlas(slices_of(corner(1, 0, 0)), 2)
-    even = np.full((2, 6, 10), 0.5, np.float32)
+    even = torch.full((2, 6, 10), 0.5)
     first, last = (atlas.apply(even, i, 5) for i in (0, 4))
     assert first.shape == even.shape
     np.testing.assert_allclose(last.sum(0), 1, atol=1e-6)

@@ -3,6 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +51,7 @@ def test_rows_are_stretched_to_square_pixels_and_back():
     assert plane.shape == (5, 4)
     assert np.array_equal(plane[0], VOLUME[0, 0])
     assert np.array_equal(plane[-1], VOLUME[1, 0])
-    maps = np.ones((3, 5, 4), np.float32)
+    maps = torch.ones(3, 5, 4)
     at, back = put_back(cut, 2, maps)
     assert back.shape == (3, 2, 4)
     assert np.allclose(back, 1)

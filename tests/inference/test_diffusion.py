@@ -21,22 +21,24 @@ from napari_segdino.progress import drive
 
 
 def test_a_cell_is_marked_where_any_of_its_pixels_is():
-    marks = np.zeros((3, 5), np.uint8)
+    marks = torch.zeros(3, 5, dtype=torch.uint8)
     marks[0, 1], marks[2, 4], marks[1, 3] = 1, 2, 3
     assert marks_on_cells(marks, 2).tolist() == [[1, 3, 0], [0, 0, 2]]
     assert marks_on_cells(marks, 1).tolist() == marks.tolist()
 
 
 def test_trust_follows_the_lead_of_the_likeliest_class():
-    maps = np.array([[0.5, 1.0, 0.2], [0.5, 0.0, 0.2], [0.0, 0.0, 0.6]], np.float32)
+    maps = torch.tensor([[0.5, 1.0, 0.2], [0.5, 0.0, 0.2], [0.0, 0.0, 0.6]])
     expected = [UNSURE, 1 + UNSURE, 0.16 + UNSURE]
     np.testing.assert_allclose(trust_in(maps), expected, rtol=1e-5)
+    two = torch.tensor([[0.5, 1.0, 0.3], [0.5, 0.0, 0.7]])
+    np.testing.assert_allclose(trust_in(two), expected, rtol=1e-5)
 
 
 def test_marks_outweigh_what_the_probe_says():
-    evidence = np.full((3, 1, 2), 1 / 3, np.float32)
-    trust = np.full((1, 2), 0.5, np.float32)
-    put_marks(evidence, trust, np.array([[0, 3]]))
+    evidence = torch.full((3, 1, 2), 1 / 3)
+    trust = torch.full((1, 2), 0.5)
+    put_marks(evidence, trust, torch.tensor([[0, 3]]))
     assert evidence[:, 0, 1].tolist() == [0, 0, 1]
     np.testing.assert_allclose(evidence[:, 0, 0], 1 / 3)
     assert trust.tolist() == [[0.5, PAINTED]]
@@ -44,14 +46,12 @@ def test_marks_outweigh_what_the_probe_says():
 
 def test_two_cells_by_hand():
     """(t + w) a - w b = t e, and the same for the other one."""
-    guides = np.zeros((1, 1, 2), np.float32)
     w = SMOOTHNESS * (1 + LEAK)
-    found = diffuse(
-        guides, np.array([[[1.0, 0.0]]], np.float32), np.ones((1, 2), np.float32)
-    )
+    evidence = torch.tensor([[[1.0, 0.0]]])
+    found = diffuse(torch.zeros(1, 1, 2), evidence, torch.ones(1, 2))
     a = (1 + w) / (1 + 2 * w)
     np.testing.assert_allclose(found, [[[a, 1 - a]]], atol=1e-5)
-    assert found.dtype == np.float32
+    assert found.dtype == torch.float32
 
 
 def dense(guides, evidence, trust, link):
@@ -88,7 +88,8 @@ def test_a_tile_is_solved_as_by_a_full_matrix(edges):
     def link(axis, squares):
         return SMOOTHNESS * (np.exp(-EDGE * squares / usual) + LEAK)
 
-    found = diffuse(guides, evidence, trust, edges)
+    tensors = (torch.from_numpy(a) for a in (guides, evidence, trust))
+    found = diffuse(*tensors, edges)
     np.testing.assert_allclose(found, dense(guides, evidence, trust, link), atol=1e-3)
 
 
@@ -110,13 +111,12 @@ def test_a_volume_is_solved_as_by_a_full_matrix():
 
 
 def test_nothing_passes_an_edge_but_the_leak():
-    guides = np.zeros((1, 1, 6), np.float32)
+    guides, evidence = torch.zeros(1, 1, 6), torch.zeros(1, 1, 6)
     guides[..., 3:] = 1
-    evidence = np.zeros((1, 1, 6), np.float32)
     evidence[..., :3] = 1
-    trust = np.full((1, 6), UNSURE, np.float32)
+    trust = torch.full((1, 6), UNSURE)
     kept = diffuse(guides, evidence, trust, edges=0.01)[0, 0]
     assert kept[:3].min() > 0.85
     assert kept[3:].max() < 0.15
-    blurred = diffuse(np.zeros_like(guides), evidence, trust)[0, 0]
-    assert np.abs(blurred - 0.5).max() < 0.05, "without an edge they meet halfway"
+    blurred = diffuse(torch.zeros_like(guides), evidence, trust)[0, 0]
+    assert (blurred - 0.5).abs().max() < 0.05, "without an edge they meet halfway"

@@ -18,8 +18,6 @@ from napari_segdino.inference.flow import Flow, Volume, slabs
 from napari_segdino.inference.predict import PlaneResult
 from napari_segdino.progress import Progress, drive
 
-CPU = torch.device("cpu")
-
 
 def box(depth=7, until=7):
     """A bright box in the dark on the slices before `until`."""
@@ -39,7 +37,7 @@ def undecided(image, marks, spacing=None):
 
     planes = as_planes(image.astype(np.float32), axes="ZYX")
     volume = Volume(planes, Intensity((0.0,), (1.0,)), spacing)
-    return Flow(volume, predict, marks, 1.0, CPU)
+    return Flow(volume, predict, marks, 1.0)
 
 
 def labels_of(steps):

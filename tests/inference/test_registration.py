@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from napari_segdino.inference.registration import DECAY, LOGIT, iter_carry
 from napari_segdino.progress import drive
@@ -18,14 +19,16 @@ def texture(seed=0, shape=(48, 64)):
 
 
 def undecided(count, classes=2, shape=(48, 64)):
-    return {
-        i: np.full((classes, *shape), 1 / classes, np.float32) for i in range(count)
-    }
+    return {i: torch.full((classes, *shape), 1 / classes) for i in range(count)}
+
+
+def tensor(slice_):
+    return torch.from_numpy(np.asarray(slice_, np.float32))
 
 
 def whole(box, label=1):
     """Mark a slice whole: background everywhere but in a box."""
-    marks = np.ones((48, 64), np.uint8)
+    marks = torch.ones(48, 64, dtype=torch.uint8)
     marks[box] = label + 1
     return marks
 
@@ -35,8 +38,8 @@ BOX = np.s_[15:27, 20:34]
 
 def carried(slices, marks, maps=None):
     maps = undecided(len(slices)) if maps is None else maps
-    drive(iter_carry(maps, marks, range(len(slices)), lambda i: slices[i]))
-    return maps
+    drive(iter_carry(maps, marks, range(len(slices)), lambda i: tensor(slices[i])))
+    return {i: m.numpy() for i, m in maps.items()}
 
 
 def logit(maps, at):
@@ -55,9 +58,9 @@ def test_it_moves_as_the_image_moves():
     slices = [np.roll(texture(), 2 * i, 2) for i in range(5)]
     maps = carried(slices, {0: whole(BOX)})
     found = maps[4].argmax(0)[:, 10:]
-    wanted = np.roll(whole(BOX) - 1, 8, 1)[:, 10:]
+    wanted = np.roll((whole(BOX) - 1).numpy(), 8, 1)[:, 10:]
     assert 2 * (found * wanted).sum() / (found.sum() + wanted.sum()) > 0.95
-    stayed = (whole(BOX) - 1)[:, 10:]
+    stayed = (whole(BOX) - 1).numpy()[:, 10:]
     assert 2 * (found * stayed).sum() / (found.sum() + stayed.sum()) < 0.6
 
 
@@ -76,10 +79,10 @@ def test_what_is_marked_ends_what_was_carried_there():
 
 
 def test_what_is_unlabelled_carries_nothing():
-    stroke = np.zeros((48, 64), np.uint8)
+    stroke = torch.zeros(48, 64, dtype=torch.uint8)
     stroke[20, 22:30] = 2
     maps = carried([texture()] * 2, {0: stroke})
-    assert logit(maps[1], (20, 25)) == pytest.approx(LOGIT * DECAY)
+    assert logit(maps[1], (20, 25)) == pytest.approx(LOGIT * DECAY, rel=1e-4)
     np.testing.assert_allclose(maps[1][:, 30:], 0.5)
 
 
@@ -102,8 +105,7 @@ def test_of_three_classes_the_marked_one_grows():
 
 @pytest.mark.parametrize("shape", [(1, 64), (48, 1), (2, 2)])
 def test_thin_slices_are_left_as_they_are_or_carried(shape):
-    marks = np.ones(shape, np.uint8)
-    maps = undecided(3, shape=shape)
+    marks = torch.ones(shape, dtype=torch.uint8)
     slices = [texture(shape=shape)] * 3
-    drive(iter_carry(maps, {1: marks}, range(3), lambda i: slices[i]))
+    maps = carried(slices, {1: marks}, undecided(3, shape=shape))
     assert all(np.isfinite(m).all() for m in maps.values())

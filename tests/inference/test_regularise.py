@@ -9,9 +9,9 @@ from napari_segdino.inference.regularise import refine
 
 
 def grid_of(image):
-    cells = on_grid(image.astype(np.float32), grid_step(image.shape))[None]
-    cells = torch.from_numpy(cells).half()
-    return FeatureGrid((), cells, cells, torch.from_numpy(image).half(), "k")
+    grey = torch.from_numpy(image).half()
+    cells = on_grid(grey, grid_step(image.shape))[None]
+    return FeatureGrid((), cells, cells, grey, "k")
 
 
 def halves(shape=(40, 60)):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -41,12 +42,14 @@ def test_entropy_stays_between_nothing_and_all(raw):
 
 
 def test_temperature_by_hand():
-    assert temper(stack(0.8), 2)[:, 0].tolist() == pytest.approx([1 / 3, 2 / 3])
-    assert temper(stack(0.8), 0.5)[1, 0] == pytest.approx(16 / 17)
-    assert temper(stack(0.8), 1)[1, 0] == pytest.approx(0.8)
-    assert temper([[0.0, 1.0, 0.0]], 3, axis=1).tolist() == [[0, 1, 0]]
+    p = torch.tensor([[0.2], [0.8]])
+    assert temper(p, 2)[:, 0].tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert temper(p, 0.5)[1, 0] == pytest.approx(16 / 17)
+    assert temper(p, 1)[1, 0] == pytest.approx(0.8)
+    sure = torch.tensor([[0.0, 1.0, 0.0]])
+    assert temper(sure, 3, axis=1).tolist() == [[0, 1, 0]]
     with pytest.raises(InputError):
-        temper(stack(0.8), 0)
+        temper(p, 0)
 
 
 @given(
@@ -55,7 +58,7 @@ def test_temperature_by_hand():
 )
 def test_temperature_keeps_the_winner_and_the_sum(raw, temperature):
     p = raw / raw.sum(0)
-    got = temper(p, temperature)
+    got = temper(torch.from_numpy(p), temperature).numpy()
     assert np.allclose(got.sum(0), 1, atol=1e-5)
     winner = np.take_along_axis(got, p.argmax(0)[None], 0)
     assert np.allclose(winner, got.max(0), rtol=1e-4)

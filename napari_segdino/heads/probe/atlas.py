@@ -35,8 +35,6 @@ WEIGHT = 0.5
 LEAST_MARKED = 0.5
 """Share of a volume's slices that must be marked whole."""
 
-Map = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class Atlas:
@@ -50,19 +48,19 @@ class Atlas:
 
     factors: torch.Tensor
 
-    def apply(self, maps: Map, index: int, depth: int) -> Map:
+    def apply(self, maps: torch.Tensor, index: int, depth: int) -> torch.Tensor:
         """Bring the place into the probabilities of a slice.
 
         Parameters
         ----------
-        maps : numpy.ndarray, shape (K, Y, X), float32
-            Probabilities.
+        maps : torch.Tensor, shape (K, Y, X), float32
+            Probabilities, on any device.
         index, depth : int
             Which slice of how many.
 
         Returns
         -------
-        numpy.ndarray, shape (K, Y, X), float32
+        torch.Tensor, shape (K, Y, X), float32
             They sum to 1.
         """
         # Centres of slices and cells, as for interpolate with align_corners=False.
@@ -71,10 +69,9 @@ class Atlas:
         above, share = min(below + 1, CELLS - 1), at - below
         here = self.factors[:, below] * (1 - share) + self.factors[:, above] * share
         size = maps.shape[1], maps.shape[2]
-        wide = functional.interpolate(here[None], size, mode="bilinear")[0]
-        joint = maps * wide.numpy()
-        placed: Map = joint / np.maximum(joint.sum(0), 1e-9)
-        return placed
+        here = here.to(maps.device)
+        joint = maps * functional.interpolate(here[None], size, mode="bilinear")[0]
+        return joint / joint.sum(0).clamp_min(1e-9)
 
 
 def make_atlas(samples: Iterable[Sample], n_classes: int) -> Atlas | None:
