@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_segdino.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -67,6 +73,69 @@ def upload(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
         return tensor.to(device)
     # Only from pinned memory does the copy go on beside what the card computes.
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class OrOnCpu:
+    """Computes on a device; what does not fit there, on the CPU from then on.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it tries first.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._too_large: set[object] = set()
+
+    def __call__(
+        self, compute: Callable[[torch.device], T], size: object, what: str
+    ) -> T:
+        """Compute, and log it where that is on the CPU for lack of memory.
+
+        Parameters
+        ----------
+        compute : callable
+            Takes the device.
+        size : object
+            What is equal for things that take as much memory.
+        what : str
+            Names it in the log.
+        """
+        import torch
+
+        if self._device.type == "cpu":
+            return compute(self._device)
+        if size not in self._too_large:
+            try:
+                return compute(self._device)
+            except RuntimeError as error:
+                if not lacks_memory(error):
+                    raise
+            # Out of the except block, so that its frames hold no tensors.
+            self._too_large.add(size)
+            free_memory(self._device)
+            _LOG.warning(
+                "%s does not fit into the memory of %s beside the encoder: the CPU "
+                "computes it.",
+                what,
+                self._device,
+            )
+        return compute(torch.device("cpu"))
+
+
+def double_device(device: torch.device | str) -> torch.device:
+    """Return where float64 is computed for a device: itself, for MPS the CPU.
+
+    Parameters
+    ----------
+    device : torch.device or str
+        That of the encoder.
+    """
+    import torch
+
+    device = torch.device(device)
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def free_memory(device: torch.device) -> None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    Protocol,
+    TypeVar,
+    cast,
+)
 
 from numpy.typing import NDArray
 
@@ -15,7 +24,6 @@ from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from napari_segdino.features.grid import FeatureGrid
     from napari_segdino.heads.probe.model import VectorModel
@@ -35,7 +43,7 @@ ONE_CLASS = (
 
 Tensors = dict[str, "torch.Tensor"]
 
-Model = TypeVar("Model", bound="nn.Module")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +266,7 @@ class Head(Protocol):
         Returns
         -------
         torch.Tensor, shape (K, gy, gx) where `regularised`, else (K, Y, X)
-            Probabilities, float32, on the CPU.
+            Probabilities, float32, on that device.
 
         Raises
         ------
@@ -341,7 +349,36 @@ class Head(Protocol):
         """
 
 
-class DeviceCopy(Generic[Model]):
+def moved(value: T, device: torch.device | str) -> T:
+    """Return a module, or what is made of tensors, on a device.
+
+    Parameters
+    ----------
+    value : object
+        A module, a tensor, or a dataclass, a tuple or a mapping that holds some.
+        Modules are copied, all else is as it was.
+    device : torch.device or str
+        Where to.
+    """
+    import torch
+
+    found: Any = value
+    if isinstance(value, torch.nn.Module):
+        # Module.to works in place: without the copy the module itself would go.
+        found = copy.deepcopy(value).to(device)
+    elif isinstance(value, torch.Tensor):
+        found = value.to(device)
+    elif isinstance(value, tuple):
+        found = tuple(moved(each, device) for each in value)
+    elif isinstance(value, Mapping):
+        found = {name: moved(each, device) for name, each in value.items()}
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: moved(getattr(value, f.name), device) for f in fields(value)}
+        found = replace(value, **parts)
+    return cast(T, found)
+
+
+class DeviceCopy(Generic[T]):
     """The copy of the last model on the last device.
 
     Tiles come by the hundred with one model, which travels to the device once; what
@@ -349,23 +386,25 @@ class DeviceCopy(Generic[Model]):
     """
 
     def __init__(self) -> None:
-        self._last: tuple[Model, torch.device | str, Model] | None = None
+        self._last: tuple[T, torch.device, T] | None = None
 
-    def of(self, model: Model, device: torch.device | str) -> Model:
-        """Return the copy of a model on a device.
+    def of(self, model: T, device: torch.device | str) -> T:
+        """Return the copy of a model on a device, on the CPU the model itself.
 
         Parameters
         ----------
-        model : torch.nn.Module
-            On the CPU; compared by identity.
+        model : object
+            On the CPU; compared by identity. See :func:`moved`.
         device : torch.device or str
             Where to.
         """
-        if self._last is None or self._last[:2] != (model, device):
-            # Module.to works in place: without the copy the model itself would go.
-            self._last = model, device, copy.deepcopy(model).to(device)
-        return self._last[2]
+        import torch
 
-    def forget(self) -> None:
-        """Let the copy go, so that its memory is free."""
-        self._last = None
+        device = torch.device(device)
+        if device.type == "cpu":
+            self._last = None  # its memory is wanted for something else
+            return model
+        last = self._last
+        if last is None or last[0] is not model or last[1] != device:
+            last = self._last = model, device, moved(model, device)
+        return last[2]

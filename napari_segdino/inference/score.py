@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from napari_segdino.config import PredictSettings
+from napari_segdino.encoders.device import OrOnCpu
 from napari_segdino.features.extract import Extractor, Views, kind_of
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.intensity import Intensity
@@ -59,6 +62,11 @@ class TileScorer:
     edges: float | None = None
     flows_later: bool = False
 
+    @cached_property
+    def or_on_cpu(self) -> OrOnCpu:
+        """Remembers which tiles are too large for the encoder's device."""
+        return OrOnCpu(self.extractor.encoder.device)
+
     def may_have_marks(self, tile: NDArray[Any]) -> bool:
         """Whether marks are known of a tile of this shape, range and kind.
 
@@ -89,7 +97,7 @@ class TileScorer:
         return self.extractor.key(tile, self.intensity, self.views[0])
 
     def __call__(self, tile: NDArray[Any]) -> torch.Tensor:
-        """Score a tile.
+        """Score a tile, on the CPU where the device has too little memory for it.
 
         Parameters
         ----------
@@ -106,11 +114,16 @@ class TileScorer:
         ChannelsError
             If it has other channels than the head was trained on.
         """
+        y, x = tile.shape[:2]
+        score = partial(self._score, tile)
+        return self.or_on_cpu(score, (y, x), f"A tile of {y} x {x} pixels")
+
+    def _score(self, tile: NDArray[Any], device: torch.device) -> torch.Tensor:
         grids = (self.extractor.grid(tile, self.intensity, v) for v in self.views)
         # Lazily: of many views only the first grid is held, along whose edges all is
         # refined.
         first = next(grids)
-        maps = [self._predict(first), *(self._predict(g) for g in grids)]
+        maps = [self._predict(g, device) for g in itertools.chain([first], grids)]
         fused = fuse(maps, self.settings.fusion) if len(maps) > 1 else maps[0]
         if not self.head.regularised:
             return smooth(fused, self.head.sigma) if self.settings.regularise else fused
@@ -123,8 +136,7 @@ class TileScorer:
         heat = max(1.0, heat) if self.flows_later else heat
         return temper(flowed, heat)
 
-    def _predict(self, grid: FeatureGrid) -> torch.Tensor:
+    def _predict(self, grid: FeatureGrid, device: torch.device) -> torch.Tensor:
         # Where no features are stored, tiles go by once; coarse ones are replaced soon.
         reuse = self.extractor.cache.ram_bytes > 0 and not self.extractor.coarse
-        device = self.extractor.encoder.device
         return self.head.predict(self.model, grid, device, reuse)

@@ -76,3 +76,38 @@ def test_the_temperature_of_the_model_sharpens():
     assert float(b[16, 16]) > float(a[16, 16]) > 0.5
     assert float(b[0, 0]) < float(a[0, 0]) < 0.5
     assert torch.equal(a > 0.5, b > 0.5)
+
+
+class FullDevice(FakeHead):
+    """Has no memory for a tile but on the CPU."""
+
+    error = torch.OutOfMemoryError("CUDA out of memory")
+
+    def predict(self, model, grid, device, reuse):
+        found = super().predict(model, grid, device, reuse)
+        if device.type != "cpu":
+            raise self.error
+        return found
+
+
+def test_a_tile_that_is_too_large_for_the_device_goes_to_the_cpu(caplog):
+    head, plain = FullDevice(), scorer(FakeHead())(TILE)
+    score = scorer(head)
+    score.extractor.encoder.device = torch.device("meta")
+    found = [score(TILE) for _ in range(3)]
+    assert all(torch.equal(one, plain) for one in found)
+    asked = [device for _, device, _ in head.asked]
+    assert asked == ["meta", "cpu", "cpu", "cpu"], "the device is tried once"
+    assert [r.getMessage() for r in caplog.records] == [
+        "A tile of 32 x 32 pixels does not fit into the memory of meta beside the "
+        "encoder: the CPU computes it."
+    ]
+
+
+def test_other_failures_are_not_taken_for_a_full_device():
+    head = FullDevice()
+    head.error = RuntimeError("an illegal instruction was met")
+    score = scorer(head)
+    score.extractor.encoder.device = torch.device("meta")
+    with pytest.raises(RuntimeError, match="illegal"):
+        score(TILE)

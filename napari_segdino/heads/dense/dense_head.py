@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.encoders.device import free_memory, lacks_memory
+from napari_segdino.encoders.device import upload
 from napari_segdino.errors import ChannelsError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
@@ -36,8 +35,6 @@ from napari_segdino.heads.dense.train import iter_fit_dense
 from napari_segdino.heads.filed import check_count, checked, load_weights
 from napari_segdino.progress import Steps
 from napari_segdino.schema import check_types
-
-_log = logging.getLogger(__name__)
 
 META = {"channels": list[int], "n_classes": int, "options": dict[str, Any]}
 
@@ -168,30 +165,11 @@ class DenseHead(Head):
         device: torch.device | str,
         reuse: bool = True,
     ) -> torch.Tensor:
-        """Decode a tile; see :meth:`Head.predict`.
-
-        Where the device's memory is not enough for a tile, the CPU decodes it.
-        """
+        """Decode a tile; see :meth:`Head.predict`."""
         if tuple(len(level) for level in grid.levels) != model.channels:
             raise ChannelsError(OTHER_CHANNELS)
-        device = torch.device(device)
-        if device.type != "cpu":
-            try:
-                sent = self._sent.of(model, device)
-                return _decode(sent, grid.levels, grid.shape, device)
-            except RuntimeError as error:
-                if not lacks_memory(error):
-                    raise
-            # Out of the except block, so that its frames hold no tensors.
-            self._sent.forget()
-            free_memory(device)
-            _log.warning(
-                "A tile of %d x %d pixels does not fit into the memory of %s beside "
-                "the encoder: the CPU decodes it.",
-                *grid.shape,
-                device,
-            )
-        return _decode(model, grid.levels, grid.shape, torch.device("cpu"))
+        sent = self._sent.of(model, device)
+        return _decode(sent, grid.levels, grid.shape, torch.device(device))
 
     def temperature(self, model: Decoder) -> float:
         """One: nothing is regularised."""
@@ -258,7 +236,7 @@ def _decode(
     shape: tuple[int, int],
     device: torch.device,
 ) -> torch.Tensor:
-    """Probabilities (K, Y, X) of a tile, on the CPU."""
-    with torch.inference_mode():
-        logits = decoder([level[None].to(device) for level in levels], shape)
-        return probabilities(logits)[0].cpu().clone()
+    """Probabilities (K, Y, X) of a tile, on a device."""
+    with torch.no_grad():
+        logits = decoder([upload(level[None], device) for level in levels], shape)
+        return probabilities(logits)[0]

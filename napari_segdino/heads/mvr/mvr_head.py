@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.encoders.device import upload
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
@@ -141,10 +142,9 @@ class MVRHead(Head):
 
         if tuple(len(level) for level in grid.levels) != model.widths:
             raise ChannelsError(OTHER_CHANNELS)
-        with torch.inference_mode():
-            levels = [level.to(device) for level in grid.levels]
-            found = self._sent.of(model, device).over(levels, grid.shape)
-            return found.cpu().clone()
+        with torch.no_grad():
+            levels = [upload(level, device) for level in grid.levels]
+            return self._sent.of(model, device).over(levels, grid.shape)
 
     def temperature(self, model: BlockPerceptrons) -> float:
         """One: nothing flows."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from napari_segdino.encoders.device import upload
 from napari_segdino.features.grid import FeatureGrid, grid_step
+from napari_segdino.heads.base import DeviceCopy
 
 CHUNK = 8192
 """Cells that are read at once."""
@@ -156,12 +158,15 @@ class Basis:
         Returns
         -------
         torch.Tensor, shape (gy * gx, J), float32
+            On the device of the basis.
         """
-        y, x = cell_positions(grid)
+        device = self.means[0].device
+        y, x = (at.to(device) for at in cell_positions(grid))
         parts = []
         for (block, extent), mean, matrix in zip(
             _blocks(grid), self.means, self.maps, strict=True
         ):
+            block = upload(block, device)
             # The mean is taken off after the map, so that no centred copy of a whole
             # level is made.
             flat = matrix.T @ block.flatten(1).float() - (mean @ matrix)[:, None]
@@ -191,10 +196,14 @@ class VectorStore:
 
     def __init__(self) -> None:
         self._basis: Basis | None = None
+        self._sent: DeviceCopy[Basis] = DeviceCopy()
+        self._device: torch.device | str = "cpu"
         self._stored: OrderedDict[str, torch.Tensor] = OrderedDict()
         self._limit = STORED_BYTES
 
-    def vectors(self, basis: Basis, grid: FeatureGrid) -> torch.Tensor:
+    def vectors(
+        self, basis: Basis, grid: FeatureGrid, device: torch.device | str
+    ) -> torch.Tensor:
         """Vectors of a tile, made anew when the basis is another.
 
         Parameters
@@ -203,17 +212,21 @@ class VectorStore:
             Compared by identity: a basis is made anew only for other tiles.
         grid : FeatureGrid
             Features of the tile.
+        device : torch.device or str
+            Where they are made and stored.
 
         Returns
         -------
         torch.Tensor, shape (gy * gx, J), float32
         """
-        if basis is not self._basis:
+        if basis is not self._basis or device != self._device:
             self._stored.clear()
-            self._basis, self._limit = basis, STORED_BYTES
+            self._basis, self._device = basis, device
+            self._limit = STORED_BYTES
         if grid.key not in self._stored:
+            there = self._sent.of(basis, device)
             # Features have half precision as well: no mask changes by it.
-            self._stored[grid.key] = basis.vectors(grid).half()
+            self._stored[grid.key] = there.vectors(grid).half()
         self._stored.move_to_end(grid.key)
         found = self._stored[grid.key]
         # Tiles of one image are of about one size: counting them is near enough. The

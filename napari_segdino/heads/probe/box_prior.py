@@ -126,7 +126,7 @@ def add_prior(
     step = grid_step(grid.shape)
     axes = [step * (np.arange(n) + 0.5) for n in grid.cells]
     cells = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
-    rows = table.double().numpy()
+    rows = table.cpu().double().numpy()
     factors = torch.ones_like(found)
     for label in range(1, found.shape[1]):
         own = rows[rows[:, 0] == label]
@@ -134,7 +134,7 @@ def add_prior(
         if not len(own):
             continue  # strokes alone say where it is
         logits = left * prior_logits(cells, boxes, own[:, 5:])
-        factors[:, label] = torch.from_numpy(np.exp(logits)).float()
+        factors[:, label] = torch.from_numpy(np.exp(logits)).float().to(found.device)
     # For two classes this adds the logits.
     joint = found * factors
     return joint / joint.sum(1, keepdim=True).clamp_min(1e-9)

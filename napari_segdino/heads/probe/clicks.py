@@ -78,8 +78,9 @@ class ClickedGroups:
         -------
         torch.Tensor, shape (N, K)
         """
-        found = torch.zeros(len(vectors), self.n_classes)
-        return found.index_add_(1, self.owners, self.groups.probabilities(vectors))
+        of_groups = self.groups.probabilities(vectors)
+        found = of_groups.new_zeros(len(vectors), self.n_classes)
+        return found.index_add_(1, self.owners, of_groups)
 
 
 def give_groups(groups: Groups, samples: Sequence[Sample]) -> ClickedGroups:

@@ -40,7 +40,10 @@ def fit_basis(samples: Sequence[Sample], joint: bool = True) -> Basis:
     rows = max(1, CONTEXT_ROWS // len(samples))
     # double: directions of little variance are lost in float32 beside those of much.
     context = [s.context[:rows].double() for s in samples]
-    weights = torch.cat([torch.full((len(c),), 1 / len(c)) for c in context])
+    device = context[0].device
+    weights = torch.cat(
+        [torch.full((len(c),), 1 / len(c), device=device) for c in context]
+    )
     weights = weights.double() / len(samples)
     blocks = torch.cat(context).split(samples[0].widths.tolist(), 1)
     means = [weights @ block for block in blocks]

@@ -144,8 +144,8 @@ def fit_kernel(
     weights = torch.cat([s.weights for s in listed]).double()
     rows, tile = _vectors(listed, basis), _tiles(listed)
     images = _images(samples)
-    image = torch.tensor(images)[tile]
-    chosen = _landmark_rows(listed)
+    image = torch.tensor(images, device=rows.device)[tile]
+    chosen = _landmark_rows(listed).to(rows.device)
     landmarks = rows[chosen], image[chosen]
     scale, ridge = _smoothness(listed, basis)
     design, back = whiten(
@@ -201,7 +201,7 @@ def _previous_part(
     strokes: int,
 ) -> tuple[float, torch.Tensor]:
     """Share of the previous probe that stays, and its coefficients (P, K)."""
-    expressed = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    expressed = design.new_zeros(design.shape[1], len(present))
     if previous is None or not torch.equal(previous.present, present):
         return 0.0, expressed
     # Its landmarks were others: what it says at the marked pixels is what can stay.
@@ -219,7 +219,7 @@ def _one_against_rest(
 ) -> torch.Tensor:
     """Coefficients (P, K) of each present class; one problem decides between two."""
     classes = present.nonzero()[:, 0].tolist()
-    betas = torch.zeros(design.shape[1], len(present), dtype=torch.float64)
+    betas = design.new_zeros(design.shape[1], len(present))
     for label in classes[1:] if len(classes) == 2 else classes:
         betas[:, label] = logistic(design, (codes == label).double(), weights, ridge)
     if len(classes) == 2:
@@ -277,9 +277,9 @@ def count_masks(samples: Mapping[str, Sample]) -> int:
 
 def _painted(sample: Sample, code: int | None = None) -> float:
     """How many strokes of those painted a sample is."""
-    wanted = slice(None) if code is None else (sample.codes == code).numpy()
-    _, first = np.unique(sample.strokes.numpy()[wanted], return_index=True)
-    return float(sample.parts.numpy()[wanted][first].sum())
+    wanted = slice(None) if code is None else (sample.codes == code).cpu().numpy()
+    _, first = np.unique(sample.strokes.cpu().numpy()[wanted], return_index=True)
+    return float(sample.parts.cpu().numpy()[wanted][first].sum())
 
 
 def _scores(probe: KernelProbe, samples: Mapping[str, Sample]) -> torch.Tensor:
@@ -303,8 +303,9 @@ def _express(design: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 def _tiles(samples: Sequence[Sample]) -> torch.Tensor:
     """Number of the tile of each row."""
-    counts = torch.tensor([len(s.codes) for s in samples])
-    return torch.repeat_interleave(torch.arange(len(samples)), counts)
+    device = samples[0].codes.device
+    counts = torch.tensor([len(s.codes) for s in samples], device=device)
+    return torch.repeat_interleave(counts)
 
 
 def _images(samples: Mapping[str, Sample]) -> tuple[int, ...]:
@@ -336,7 +337,7 @@ def _landmark_rows(samples: Sequence[Sample]) -> torch.Tensor:
     random = np.random.default_rng(0)
     for sample in samples:
         order = random.permutation(len(sample.codes))
-        strokes = sample.strokes.numpy()[order]
+        strokes = sample.strokes.cpu().numpy()[order]
         rank = np.empty(len(order), np.intp)
         for stroke in np.unique(strokes):
             mine = order[strokes == stroke]

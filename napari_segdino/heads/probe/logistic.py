@@ -62,7 +62,7 @@ def logistic(
     balance = shares[0] + shares[1]
     target = shares[0] / balance
     weights = weights * balance * (inside + outside) / 2
-    beta = torch.zeros(design.shape[1], dtype=torch.float64)
+    beta = design.new_zeros(design.shape[1])
     # The ridge makes it strictly convex: the optimum is unique, wherever one starts.
     for _ in range(NEWTON_STEPS):
         p = torch.sigmoid(design @ beta)

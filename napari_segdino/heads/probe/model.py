@@ -135,7 +135,8 @@ class KernelProbe:
         if tile not in self.tiles:
             return self
         # A file of before 'images': each tile is an image of its own.
-        images = torch.tensor(self.images or range(len(self.tiles)))
+        where = self.landmark_tiles.device
+        images = torch.tensor(self.images or range(len(self.tiles)), device=where)
         image = images[self.tiles.index(tile)]
         here = (images[self.landmark_tiles] == image)[:, None]
         return replace(
@@ -179,7 +180,7 @@ class KernelProbe:
         """
         # One sigmoid a class and not a softmax: each class was fitted against the rest.
         each = torch.sigmoid(self.scores(vectors))
-        result = torch.zeros(len(vectors), len(self.present))
+        result = each.new_zeros(len(vectors), len(self.present))
         result[:, self.present] = each / each.sum(1, keepdim=True).clamp_min(1e-9)
         return result
 

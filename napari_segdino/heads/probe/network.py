@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from napari_segdino.encoders.device import upload
 from napari_segdino.heads.probe.basis import Basis
 from napari_segdino.heads.probe.model import NetworkProbe
 from napari_segdino.heads.probe.samples import Place, Sample
@@ -62,14 +63,17 @@ def iter_fit_network(
     # A block's mean squared norm is 1 over all its components: each of them is small.
     x = basis.project(features) * GAIN
     means = torch.stack([basis.project(s.context).mean(0) for s in samples]) * GAIN
-    tile = torch.repeat_interleave(torch.tensor([len(s.codes) for s in samples]))
+    device = x.device
+    counts = torch.tensor([len(s.codes) for s in samples], device=device)
+    tile = torch.repeat_interleave(counts)
     # A tile that is a part of its plane may be all object: its mean says little.
     wanted = torch.tensor(ONE_IMAGE_CENTRING if one_image else CENTRING)
-    centring = wanted * all(_is_plane(s) for s in samples)
+    centring = (wanted * all(_is_plane(s) for s in samples)).to(device)
     classes = torch.cat([s.codes for s in samples]).long() - 1
-    chance = torch.cat([s.weights for s in samples])
+    # Drawn on the CPU: the same seed gives the same pixels and units on any device.
+    chance = torch.cat([s.weights for s in samples]).cpu()
     random = torch.Generator().manual_seed(seed)
-    weights = _initial(x.shape[1], len(present), random)
+    weights = _initial(x.shape[1], len(present), random, device)
     members = len(CENTRING)
     # Callers may hold inference mode or no_grad: without this nothing would be learned.
     with torch.enable_grad():
@@ -78,6 +82,7 @@ def iter_fit_network(
         for step in range(steps):
             yield Progress(step, steps, "Training")
             drawn = torch.multinomial(chance, BATCH * members, True, generator=random)
+            drawn = upload(drawn, device)
             rows = drawn.view(members, -1)
             shown = x[rows] - centring[:, None, None] * means[tile[rows]]
             features = _drop(shown, 0.1, random)
@@ -103,7 +108,9 @@ def _is_plane(sample: Sample) -> bool:
     return place[2:] == (0, 1, 0, 1)
 
 
-def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.Tensor]:
+def _initial(
+    width: int, n_classes: int, random: torch.Generator, device: torch.device
+) -> list[torch.Tensor]:
     """Weights and biases of both layers of all members."""
     hidden = torch.empty(len(CENTRING), width, HIDDEN)
     output = torch.empty(len(CENTRING), HIDDEN, n_classes)
@@ -115,10 +122,10 @@ def _initial(width: int, n_classes: int, random: torch.Generator) -> list[torch.
         torch.zeros(len(CENTRING), 1, n_classes),
     )
     layers = [hidden, biases[0], output, biases[1]]
-    return [w.requires_grad_() for w in layers]
+    return [w.to(device).requires_grad_() for w in layers]
 
 
 def _drop(x: torch.Tensor, share: float, random: torch.Generator) -> torch.Tensor:
     # functional.dropout takes no generator: it would draw from torch's own seed.
     kept = torch.rand(x.shape, generator=random) > share
-    return x * kept / (1 - share)
+    return x * upload(kept, x.device) / (1 - share)

@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
+from napari_segdino.encoders.device import double_device
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
-from napari_segdino.heads.base import OTHER_CHANNELS, Head, Recipe, Tensors
+from napari_segdino.heads.base import (
+    OTHER_CHANNELS,
+    DeviceCopy,
+    Head,
+    Recipe,
+    Tensors,
+    moved,
+)
 from napari_segdino.heads.probe.samples import (
     BACKGROUND,
     UNSUPERVISED,
@@ -55,8 +63,8 @@ class ProbeHead(Head):
     """Kernel logistic regression from strokes, perceptrons from several whole masks.
 
     Encoder levels and local features of marked pixels are reduced to short vectors,
-    which :mod:`~napari_segdino.heads.probe.fit` classifies. It computes on the CPU
-    whatever the encoder's device: its matrices are too small to gain from another.
+    which :mod:`~napari_segdino.heads.probe.fit` classifies. It computes on the
+    encoder's device; its fits need float64, and are made on the CPU beside MPS.
 
     Parameters
     ----------
@@ -95,6 +103,9 @@ class ProbeHead(Head):
         self._contexts: WeakValueDictionary[tuple[str, int], torch.Tensor] = (
             WeakValueDictionary()
         )
+        self._sent: DeviceCopy[VectorModel] = DeviceCopy()
+        self._basis_sent: DeviceCopy[Basis] = DeviceCopy()
+        self._samples_sent: dict[str, tuple[Sample, Sample]] = {}
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -159,11 +170,16 @@ class ProbeHead(Head):
         )
 
         yield Progress(0, 1, "Training")
-        basis = self._basis_of(samples)
-        marked = {key: s for key, s in samples.items() if not is_weak(key)}
-        given = {key: s for key, s in samples.items() if is_given(key)}
+        where = double_device(device)
+        there = self._samples_on(samples, where)
+        stored = self._basis_of(samples, there)
+        basis = self._basis_sent.of(stored, where)
+        marked = {key: s for key, s in there.items() if not is_weak(key)}
+        given = {key: s for key, s in there.items() if is_given(key)}
         strokes = count_strokes(marked)
         corrected = _corrected(previous, marked, strokes) if previous else None
+        # Its basis is the stored one: vectors of tiles that are made are found by it.
+        last = moved(corrected, where)
         whole = any(s.whole for s in marked.values())
         if not whole:
             marked = add_given(marked | given)
@@ -173,30 +189,50 @@ class ProbeHead(Head):
                 first = background_everywhere(next(iter(marked.values())))
                 # It stays in the samples, so that a file or a later stroke goes on from
                 # the same.
-                samples[UNSUPERVISED] = first
-            if UNSUPERVISED in samples:
-                weak = samples[UNSUPERVISED], basis, n_classes, FADE**behind
+                there[UNSUPERVISED] = first
+                samples[UNSUPERVISED] = moved(first, "cpu")
+            if UNSUPERVISED in there:
+                weak = there[UNSUPERVISED], basis, n_classes, FADE**behind
                 marked = add_weak_marks(marked, *weak)
             elif not given:
                 marked = add_background(marked, basis, n_classes, behind)
-        how = marked, n_classes, basis, seed, self._steps, corrected
-        probe = yield from iter_fit_probe(*how)
-        probe = dataclasses.replace(
-            probe, atlas=make_atlas(samples.values(), n_classes)
-        )
+        how = marked, n_classes, basis, seed, self._steps, last
+        fitted = moved((yield from iter_fit_probe(*how)), "cpu")
+        atlas = make_atlas(samples.values(), n_classes)
+        probe = dataclasses.replace(fitted, basis=stored, atlas=atlas)
         return with_boxes(probe, {} if whole else samples)
 
-    def _basis_of(self, samples: Mapping[str, Sample]) -> Basis:
-        """Fit the basis when there are other tiles than last time."""
+    def _samples_on(
+        self, samples: Mapping[str, Sample], device: torch.device
+    ) -> dict[str, Sample]:
+        """Samples on a device, each sent once; marks of whole tiles stay."""
+        if device.type == "cpu":
+            self._samples_sent.clear()
+            return dict(samples)
+        sent = {}
+        for key, sample in samples.items():
+            known = self._samples_sent.get(key)
+            if known is None or known[0] is not sample:
+                part = dataclasses.replace(sample, marks=sample.marks[:0])
+                copy = dataclasses.replace(moved(part, device), marks=sample.marks)
+                known = sample, copy
+            sent[key] = known
+        self._samples_sent = sent
+        return {key: copy for key, (_, copy) in sent.items()}
+
+    def _basis_of(
+        self, samples: Mapping[str, Sample], there: Mapping[str, Sample]
+    ) -> Basis:
+        """Fit the basis when there are other tiles than last time; on the CPU."""
         from napari_segdino.heads.probe.components import fit_basis
 
         # Perceptrons read the blocks side by side; only the kernel gains from fewer
         # components.
         joint = not any(s.whole for s in samples.values())
-        chosen = _tiles_of_basis(samples)
+        chosen = {key: there[key] for key in _tiles_of_basis(samples)}
         fitted_on = frozenset(chosen), joint
         if self._basis is None or self._fitted_on != fitted_on:
-            self._basis = fit_basis(list(chosen.values()), joint=joint)
+            self._basis = moved(fit_basis(list(chosen.values()), joint=joint), "cpu")
             self._fitted_on = fitted_on
         return self._basis
 
@@ -213,13 +249,14 @@ class ProbeHead(Head):
 
         if not model.basis.fits(grid):
             raise ChannelsError(OTHER_CHANNELS)
+        there = self._sent.of(model, device)
         if reuse:
             self._stored = self._stored or VectorStore()
-            vectors = self._stored.vectors(model.basis, grid)
+            vectors = self._stored.vectors(model.basis, grid, device)
         else:
             # Rounded as those that are stored: a folder gets the masks of the window.
-            vectors = model.basis.vectors(grid).half().float()
-        found = model.on(grid.key, vectors.mean(0)).probabilities(vectors)
+            vectors = there.basis.vectors(grid).half().float()
+        found = there.on(grid.key, vectors.mean(0)).probabilities(vectors)
         priors = getattr(model, "priors", {})
         if grid.key in priors:
             found = add_prior(found, grid, priors[grid.key])

@@ -101,7 +101,7 @@ class Groups:
         """
         distance = torch.cdist(vectors[:, : self.centres.shape[1]], self.centres)
         found = (-(distance**2) / (2 * self.scatter)).softmax(1)
-        classes = torch.zeros(len(vectors), int(self.owners.max()) + 1)
+        classes = found.new_zeros(len(vectors), int(self.owners.max()) + 1)
         return classes.index_add_(1, self.owners, found)
 
 

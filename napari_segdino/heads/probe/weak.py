@@ -156,15 +156,15 @@ def background_everywhere(sample: Sample) -> Sample:
     """
     # The context is in random order, so its first rows are spread over the tile.
     rows = sample.context[:BACKGROUND_PIXELS]
-    codes = torch.full((len(rows),), BACKGROUND, dtype=sample.codes.dtype)
+    codes = sample.codes.new_full((len(rows),), BACKGROUND)
     return dataclasses.replace(
         sample,
         marks=codes[None].clone(),
         features=rows.clone(),
         codes=codes,
-        weights=torch.full((len(rows),), 1 / len(rows)),
-        strokes=torch.zeros(len(rows), dtype=torch.int64),
-        parts=torch.zeros(len(rows)),
+        weights=sample.weights.new_full((len(rows),), 1 / len(rows)),
+        strokes=sample.strokes.new_zeros(len(rows)),
+        parts=sample.parts.new_zeros(len(rows)),
         context=sample.context.clone(),
     )
 
@@ -194,7 +194,7 @@ def _confirmed(
         float(weights[(codes == c) & (near == c)].sum() / weights[codes == c].sum())
         for c in classes
     ]
-    return classes[torch.tensor(agreed) > 0.5]
+    return classes[torch.tensor(agreed, device=classes.device) > 0.5]
 
 
 def _nearest(vectors: torch.Tensor, unsupervised: Sample, basis: Basis) -> torch.Tensor:
@@ -238,7 +238,7 @@ def _with_rows(
             "weights": torch.where(new == BACKGROUND, background, 1.0)
             / counts[new.long()],
             "strokes": number + new.long(),
-            "parts": torch.zeros(len(rows)),
+            "parts": sample.parts.new_zeros(len(rows)),
         }
         joined = {n: torch.cat([getattr(sample, n), more[n]]) for n in more}
         found[key] = dataclasses.replace(sample, **joined)

@@ -1,4 +1,4 @@
-"""Every head learns and predicts on a device that has no float64."""
+"""Heads, flows and filters compute on the encoder's device, and nothing else."""
 
 import os
 import subprocess
@@ -9,28 +9,50 @@ from functools import wraps
 import numpy as np
 import pytest
 import torch
+from fake_device import NO_FLOAT64, FakeDevice, OnDevice
 from fake_encoder import bright_square
-from fake_mps import NO_FLOAT64, FakeMps, OnMps
 
 from napari_segdino import Segmenter
-from napari_segdino.config import CacheSettings
+from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.encoders import load
 from napari_segdino.encoders.device import free_memory, resolve_device
+from napari_segdino.features import grid
 from napari_segdino.heads.registry import HEADS, head_class
 from napari_segdino.inference.predict import PlaneResult
 
 
-@pytest.fixture
-def mps(monkeypatch):
-    for backend, there in ((torch.backends.mps, True), (torch.cuda, False)):
-        # torch looks for what its own functions wrap.
+def device_of(kind, monkeypatch, **options):
+    """Let this machine have a device of a kind, and no other."""
+    for name, backend in (("mps", torch.backends.mps), ("cuda", torch.cuda)):
+        # torch looks for what its own functions wrap. That there were CUDA its
+        # optimisers would believe.
+        there = name == kind == "mps"
         known = wraps(backend.is_available)(lambda there=there: there)
         monkeypatch.setattr(backend, "is_available", known)
-    with FakeMps() as device:
+    if kind == "cuda":
+        monkeypatch.setattr(load, "resolve_device", torch.device)
+        for name, value in (("is_bf16_supported", False), ("empty_cache", None)):
+            monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    return FakeDevice(kind, **options)
+
+
+@pytest.fixture
+def mps(monkeypatch):
+    with device_of("mps", monkeypatch) as device:
         yield device
 
 
 RECIPES = {"mvr": "mvr_quick:steps=4", "segdino_v2": "segdino_v2_quick:width=32"}
 """Small ones; decoders are cut to two steps."""
+
+
+def shortened(head, monkeypatch):
+    """Name a recipe that takes a second."""
+    kind = head_class(head)
+    if hasattr(kind, "from_strokes"):
+        short = [replace(r, steps=2, sides=(64,)) for r in kind.recipes]
+        monkeypatch.setattr(kind, "recipes", tuple(short))
+    return RECIPES.get(head, f"{head}_quick")
 
 
 def segmenter(head, device, tmp_path, recipe=None):
@@ -46,11 +68,11 @@ def test_the_fake_refuses_what_the_device_refuses(mps):
     for refused in (there.double, lambda: here.to("mps").to(torch.double)):
         with pytest.raises(TypeError, match=NO_FLOAT64):
             refused()
-    with pytest.raises(RuntimeError, match="cpu and mps"):
+    with pytest.raises(RuntimeError, match="cpu and device"):
         there + here
     with pytest.raises(TypeError, match="numpy"):
         there.numpy()
-    assert isinstance(here.to("mps"), OnMps)
+    assert isinstance(here.to("mps"), OnDevice)
 
 
 def test_it_is_taken_where_it_is(mps):
@@ -60,17 +82,70 @@ def test_it_is_taken_where_it_is(mps):
 @pytest.mark.parametrize("head", HEADS)
 def test_every_head_learns_and_predicts(mps, tmp_path, head, monkeypatch):
     image, marks = bright_square(48)
-    kind = head_class(head)
-    if hasattr(kind, "from_strokes"):
-        short = [replace(r, steps=2, sides=(64,)) for r in kind.recipes]
-        monkeypatch.setattr(kind, "recipes", tuple(short))
-    recipe = RECIPES.get(head, f"{head}_quick")
+    recipe = shortened(head, monkeypatch)
     probe = segmenter(head, "mps", tmp_path, recipe).fit(image, marks)
     mask = probe.predict(image)
     assert mps.calls > 50
     assert mask.shape == image.shape
     path = probe.save(tmp_path / "p.segdino")
     assert Segmenter.load(path, device="cpu").n_classes_ == 2
+
+
+SIDE = 44
+"""No level of features has as many cells."""
+
+
+def whole(device):
+    """Types of what left the device in full resolution; cells are 2 pixels wide."""
+    return {kind for shape, kind in device.downloads if shape[-2:] == (SIDE, SIDE)}
+
+
+@pytest.mark.parametrize("kind", ["mps", "cuda"])
+@pytest.mark.parametrize("head", HEADS)
+def test_of_full_resolution_labels_alone_leave(kind, tmp_path, head, monkeypatch):
+    monkeypatch.setattr(grid, "GRID_CELLS", 600)
+    image, marks = bright_square(SIDE)
+    recipe = shortened(head, monkeypatch) if head != "probe" else None
+    with device_of(kind, monkeypatch) as device:
+        one = segmenter(head, kind, tmp_path, recipe).fit(image, marks)
+        mask = one.predict(image)
+        assert whole(device) == {torch.uint8}
+        sure = one.predict_proba(image)
+        assert whole(device) == {torch.uint8, torch.float32}
+    assert mask.shape == image.shape
+    np.testing.assert_array_equal(sure.argmax(0), mask)
+
+
+@pytest.mark.parametrize(
+    ("masks", "predicting", "slices"),
+    [
+        (False, PredictSettings(), "Z"),
+        (True, PredictSettings(z_sigma=1.0), "Z"),
+        (False, PredictSettings(regularise=False, fusion="mean"), "ZY"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["mps", "cuda"])
+def test_volumes_stay_there_too(kind, tmp_path, monkeypatch, masks, predicting, slices):
+    """Probes from strokes and perceptrons; flow and smoothing along z; two cuts."""
+    monkeypatch.setattr(grid, "GRID_CELLS", 600)
+    image, marks = bright_square(SIDE)
+    mask = marks.copy()
+    mask[16:32, 16:32] = 2
+    mask[mask == 0] = 1
+    depth = 5 if masks else 3  # from five slices on, perceptrons
+    volume = np.stack([np.roll(image, i, 1) for i in range(depth)])
+    given = np.stack([mask] * depth if masks else [marks, 0 * marks, 0 * marks])
+    found = {}
+    for name in ("cpu", kind):
+        with device_of(kind, monkeypatch) as device:
+            one = segmenter("probe", name, tmp_path / name)
+            one.predicting = predicting
+            one.features = FeatureSettings(slices=slices)
+            one.fit(volume, given, axes="ZYX")
+            found[name] = one.predict(volume, axes="ZYX")
+        assert device.downloads == [] if name == "cpu" else device.calls > 100
+    assert whole(device) <= {torch.uint8}
+    assert (found["cpu"] == found[kind]).mean() > 0.995
 
 
 def results(steps):
