@@ -39,6 +39,10 @@ Squash = Literal["", "bilinear", "bicubic"]
 SQUASHES = get_args(Squash)
 """What :attr:`FeatureSettings.squash` may be."""
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+"""In which numbers an encoder computes; see
+:func:`napari_segdino.encoders.device.resolve_precision`."""
+
 LEAST_TILE = 16
 """Features of a smaller tile are not finite."""
 

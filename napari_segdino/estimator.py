@@ -45,7 +45,7 @@ from napari_segdino.progress import Steps
 
 _log = logging.getLogger(__name__)
 
-LOADED_FOR = ("encoder", "device", "cache")
+LOADED_FOR = ("encoder", "device", "cache", "precision")
 """Parameters that the loaded encoder and its cache hang on."""
 
 HEAD = ("head", "recipe")
@@ -125,6 +125,7 @@ class Estimator(Params):
         predicting: PredictSettings = PredictSettings(),  # noqa: B008
         recipe: str | None = None,
         cache: CacheSettings = CacheSettings(),  # noqa: B008
+        precision: str = "auto",
     ) -> None:
         self.encoder = encoder
         self.head = head
@@ -134,6 +135,7 @@ class Estimator(Params):
         self.predicting = predicting
         self.recipe = recipe
         self.cache = cache
+        self.precision = precision
         self.class_info_: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -202,6 +204,7 @@ class Estimator(Params):
                 self.cache,
                 head or make_head(self.head, self.recipe),
                 *settings,
+                self.precision,
             )
             key = pipeline.extractor.encoder.key
             if getattr(self, "encoder_key_", key) != key:
@@ -353,7 +356,9 @@ class Estimator(Params):
         return provenance_of(self._content())
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Self:
+    def load(
+        cls, path: str | Path, device: str = "auto", precision: str = "auto"
+    ) -> Self:
         """Read a probe file; goes on learning from what it knows.
 
         Parameters
@@ -361,8 +366,8 @@ class Estimator(Params):
         path : path
             A file written by :meth:`save`, or a checkpoint of SegDINO's own code with
             backbone and head, which becomes encoder and head.
-        device : str
-            Where the encoder computes from now on.
+        device, precision : str
+            Where the encoder computes from now on, and in which numbers.
 
         Returns
         -------
@@ -376,8 +381,8 @@ class Estimator(Params):
         file = read_model(path)
         try:
             params, fitted = from_model_file(file)
-            # The device is this machine's affair and no part of a file.
-            self = cls(**params, device=device)
+            # Both are this machine's affair and no part of a file.
+            self = cls(**params, device=device, precision=precision)
         except DAMAGE as error:
             _log.error("Reading %s failed", path, exc_info=True)
             raise ModelFileError(DAMAGED.format(path)) from error

@@ -356,6 +356,7 @@ def iter_make_pipeline(
     features: FeatureSettings | None,
     predicting: PredictSettings,
     seed: int,
+    precision: str = "auto",
 ) -> Steps[Pipeline]:
     """Load an encoder and join it with a head.
 
@@ -371,6 +372,8 @@ def iter_make_pipeline(
         None is what the head is made for.
     predicting, seed
         See :class:`Pipeline`.
+    precision : str
+        See :func:`~napari_segdino.encoders.load_encoder`.
 
     Yields
     ------
@@ -381,9 +384,10 @@ def iter_make_pipeline(
     -------
     Pipeline
     """
-    loaded = yield from iter_load_encoder(encoder, device)
+    loaded = yield from iter_load_encoder(encoder, device, precision)
     folder = cache.folder or cache_folder()
-    store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder)
+    numbers = loaded.precision
+    store = FeatureCache(cache.ram_bytes, cache.disk_bytes, folder, numbers)
     extractor = Extractor(loaded, head.levels(loaded.spec), store)
     shown = features or head.default_features()
     return Pipeline(extractor, head, shown, predicting, seed)

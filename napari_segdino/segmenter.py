@@ -47,6 +47,10 @@ class Segmenter(Starter):
         marked, and by the device: see each head.
     cache : CacheSettings
         How many features are kept.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        In which numbers the encoder computes: ``"auto"`` is bfloat16 where the
+        device is fast with it and masks stay the same, else float32. Heads compute
+        in float32.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ class FakeEncoder(Encoder):
     def installed(self, monkeypatch):
         """Let every name of an encoder give this one; count how often."""
 
-        def load(name, device="auto"):
+        def load(name, device="auto", precision="auto"):
             yield Progress(0, 1, "Loading")
             self.loaded += 1
             return self
@@ -37,7 +37,7 @@ class FakeEncoder(Encoder):
     def encode(self, batch, levels):
         self.planes_encoded += len(batch)
         return tuple(
-            torch.nn.functional.avg_pool2d(batch, SPEC.strides[level]).half()
+            torch.nn.functional.avg_pool2d(batch, SPEC.strides[level]).half().cpu()
             for level in levels
         )
 

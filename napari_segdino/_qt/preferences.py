@@ -38,7 +38,8 @@ def new_session() -> Session:
         return Session()
     _use_weights_folder(found.weights.folder)
     chosen = Settings(encoder=first_encoder(), device=found.compute.device)
-    session = Session(None, chosen, {"cache": _cache(found)})
+    machine = {"cache": _cache(found), "precision": found.compute.precision}
+    session = Session(None, chosen, machine)
     _follow(session, found)
     return session
 
@@ -48,9 +49,10 @@ def _follow(session: Session, found: Any) -> None:
     # napari's settings outlive every window.
     alive = weakref.ref(session)
 
-    def on_device() -> None:
+    def on_compute() -> None:
         if (session := alive()) is not None:
             session.change(device=found.compute.device)
+            session.change_machine(precision=found.compute.precision)
 
     def on_cache() -> None:
         if (session := alive()) is not None:
@@ -60,7 +62,7 @@ def _follow(session: Session, found: Any) -> None:
         _use_weights_folder(found.weights.folder)
 
     followed = (
-        (found.compute.events, on_device),
+        (found.compute.events, on_compute),
         (found.cache.events, on_cache),
         (found.weights.events, on_folder),
     )

@@ -19,6 +19,7 @@ from napari_segdino.inference.predict import (
     PlaneResult,
     iter_blocks,
     iter_planes,
+    read_ahead,
 )
 from napari_segdino.inference.score import TileScorer
 from napari_segdino.inference.smoothing import iter_smooth_wanted
@@ -121,8 +122,9 @@ def _iter_rows(
     total = sum(cut.count - max(0, first - 1) * width for _, first in todo)
     done = 0
     yield Progress(done, total, TEXT)
-    for index, first in todo:
-        for step in iter_blocks(source.read(index), index, score, settings, first):
+    planes = read_ahead(source.read, [index for index, _ in todo], score, settings)
+    for (index, first), plane in zip(todo, planes, strict=True):
+        for step in iter_blocks(plane, index, score, settings, first):
             if isinstance(step, BlockResult):
                 yield step
             done += 1

@@ -46,7 +46,7 @@ IN_MEMORY = 1 << 28
 _computing = threading.Lock()
 """Held while a file is computed: threads of a process overlap it with files."""
 
-_warm: dict[tuple[str, str], Segmenter] = {}
+_warm: dict[tuple[str, str, str], Segmenter] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Probe:
         Of the file.
     digest : str
         Names what masks depend on; two files of one probe have the same.
-    device : str
-        Where encoders compute.
+    device, precision : str
+        Where encoders compute, and in which numbers.
     provenance : Provenance
         What the masks say that they were made with.
     """
@@ -69,17 +69,20 @@ class Probe:
     digest: str
     device: str = "auto"
     provenance: Provenance = Provenance()
+    precision: str = "auto"
 
 
-def read_probe(path: Path | str, device: str = "auto") -> Probe:
+def read_probe(
+    path: Path | str, device: str = "auto", precision: str = "auto"
+) -> Probe:
     """Read a probe file and see that it is one.
 
     Parameters
     ----------
     path : path
         A probe file, or a checkpoint of SegDINO's own code.
-    device : str
-        Where encoders compute.
+    device, precision : str
+        Where encoders compute, and in which numbers.
 
     Raises
     ------
@@ -97,7 +100,8 @@ def read_probe(path: Path | str, device: str = "auto") -> Probe:
                 # Workers load probe files only; there the checkpoint's own file may be
                 # missing.
                 path = write_model(Path(folder) / "probe.segdino", model)
-            return Probe(Path(path).read_bytes(), made.digest, device, made)
+            content = Path(path).read_bytes()
+            return Probe(content, made.digest, device, made, precision)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read.") from error
 
@@ -320,7 +324,7 @@ def warm_segmenter(probe: Probe) -> Segmenter:
     ModelFileError, WeightsError
         If it cannot be loaded here.
     """
-    key = probe.digest, probe.device
+    key = probe.digest, probe.device, probe.precision
     if key not in _warm:
         from napari_segdino.segmenter import Segmenter
 
@@ -329,7 +333,7 @@ def warm_segmenter(probe: Probe) -> Segmenter:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(probe.content)
-            loaded = Segmenter.load(name, device=probe.device)
+            loaded = Segmenter.load(name, probe.device, probe.precision)
         finally:
             os.unlink(name)
         # One at a time: each holds an encoder.

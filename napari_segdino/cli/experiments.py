@@ -90,6 +90,7 @@ def fewshot(folder: Path, csv: Path | None, plot: Path | None, **given: Any) -> 
         predicting=predict_settings(given),
         recipe=recipe,
         cache=cache_settings(given["memory_gb"], given["disk_gb"]),
+        precision=given["precision"],
     )
     dataset = chosen_cases(folder, given)
     steps = iter_fewshot(dataset, segmenter, plan, given["side"], given["binary"])
@@ -168,6 +169,7 @@ def ablation(folder: Path, csv: Path | None, plot: Path | None, **given: Any) ->
         given["seed"],
         recipe=given["recipe"],
         cache=cache_settings(given["memory_gb"], given["disk_gb"]),
+        precision=given["precision"],
     )
     steps = partial(
         ablation_steps, given["sides"], given["z_sigma"], intensity=given["intensity"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -20,6 +20,7 @@ from napari_segdino.config import (
     Z_UNITS,
     CacheSettings,
     FeatureSettings,
+    Precision,
     PredictSettings,
 )
 from napari_segdino.heads.registry import make_head
@@ -30,6 +31,7 @@ EXISTING = click.Path(exists=True, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = get_args(Precision)
 
 
 def _all_of(*options: Command) -> Command:
@@ -65,6 +67,15 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="Where the encoder computes.",
+)
+
+precision_option = click.option(
+    "--precision",
+    type=OneOf(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Numbers in which the encoder computes; auto takes bfloat16 where that is "
+    "faster and masks stay the same.",
 )
 
 encoder_option = click.option(
@@ -135,7 +146,9 @@ repeat_options = _all_of(
     ),
 )
 
-compute_options = _all_of(cache_options, device_option, verbose_option)
+compute_options = _all_of(
+    cache_options, device_option, precision_option, verbose_option
+)
 
 report_options = _all_of(
     click.option(

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_segdino.cli.options import ANY_PATH, EXISTING, device_option, verbose_option
+from napari_segdino.cli.options import (
+    ANY_PATH,
+    EXISTING,
+    device_option,
+    precision_option,
+    verbose_option,
+)
 from napari_segdino.cli.parsing import MaskSuffix
 from napari_segdino.cli.terminal import with_bar
 
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
 )
 @click.option("--csv", "report", type=ANY_PATH, help="Write a report of all files.")
 @device_option
+@precision_option
 @verbose_option
 def predict(
     inputs: tuple[str, ...],
@@ -61,6 +68,7 @@ def predict(
     resume: bool,
     report: Path | None,
     device: str,
+    precision: str,
 ) -> None:
     """Segment INPUTS (files, folders or patterns) with a trained probe.
 
@@ -78,7 +86,7 @@ def predict(
 
     if workers and scheduler:
         raise click.UsageError("Give either --workers or --scheduler.")
-    probe = read_probe(model, device)
+    probe = read_probe(model, device, precision)
     jobs = plan_jobs(inputs, output, suffix=suffix, resume=resume, series=series)
     rows: list[Row] = []
 

@@ -145,6 +145,7 @@ def _new_segmenter(given: dict[str, Any], cache: CacheSettings) -> Segmenter:
         features=feature_settings(given, given["head"] or DEFAULT_HEAD),
         predicting=predict_settings(given),
         cache=cache,
+        precision=given["precision"],
     )
 
 
@@ -217,6 +218,7 @@ def _study_settings(cache: CacheSettings, given: dict[str, Any]) -> StudySetting
         recipe=given["recipe"],
         encoder=given["encoder"],
         device=given["device"],
+        precision=given["precision"],
         # Twice the same seed would be twice the same training.
         seeds=tuple(dict.fromkeys(given["seeds"])) or (given["seed"],),
         binary=given["binary"],

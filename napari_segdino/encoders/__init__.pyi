@@ -3,8 +3,12 @@ from .checkpoint import (
     read_checkpoint as read_checkpoint,
     spec_for_state as spec_for_state,
 )
-from .device import DEVICES as DEVICES, resolve_device as resolve_device
-from .frozen import PRECISIONS as PRECISIONS, FrozenEncoder as FrozenEncoder
+from .device import (
+    DEVICES as DEVICES,
+    PRECISIONS as PRECISIONS,
+    resolve_device as resolve_device,
+)
+from .frozen import FrozenEncoder as FrozenEncoder
 from .load import iter_load_encoder as iter_load_encoder, load_encoder as load_encoder
 from .table import (
     BUILTIN_ENCODER as BUILTIN_ENCODER,

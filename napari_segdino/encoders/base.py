@@ -106,11 +106,30 @@ class Encoder(ABC):
         keys the cache and is kept in probe files.
     device : torch.device
         Where it computes.
+    precision : str
+        In which numbers: a type of torch.
     """
 
     spec: EncoderSpec
     key: str
     device: torch.device
+    precision: str = "float32"
+
+    def at_once(self, size: tuple[int, int]) -> int:
+        """Return how many planes are encoded at once with profit.
+
+        Parameters
+        ----------
+        size : tuple of int
+            (Y, X) in pixels, as they are shown.
+
+        Returns
+        -------
+        int
+            By the free memory of the device, once one plane of that size has shown
+            how much it takes; 1 on the CPU, which is busy with one.
+        """
+        return 1
 
     @abstractmethod
     def encode(

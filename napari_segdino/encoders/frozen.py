@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_segdino.encoders.base import Encoder, EncoderSpec
-from napari_segdino.encoders.device import free_memory, lacks_memory
-from napari_segdino.errors import InputError, unknown_name
+from napari_segdino.encoders.device import (
+    available_memory,
+    free_memory,
+    lacks_memory,
+    measured_memory,
+    resolve_precision,
+)
+from napari_segdino.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["auto", "float32", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
-
 _LOG = logging.getLogger(__name__)
 _HALF_MAX = 65504.0
+
+FREE_SHARE = 0.7
+"""Of the free memory that a batch may take: heads need some beside it."""
+
+MOST_PLANES = 32
+"""Planes encoded at once; more keep no card busier."""
 
 
 class FrozenEncoder(Encoder):
@@ -34,10 +44,9 @@ class FrozenEncoder(Encoder):
         Names architecture and weights.
     device : torch.device
         Where it computes.
-    precision : {"auto", "float32", "bfloat16"}
-        ``"auto"`` is bfloat16 autocast on CUDA cards that have it, else
-        float32. The key does not tell precisions apart: their features agree
-        to about 0.3 %.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        See :func:`resolve_precision`. The key does not tell precisions apart, since a
+        probe learns from either; the cache of features does.
 
     Attributes
     ----------
@@ -60,8 +69,6 @@ class FrozenEncoder(Encoder):
     ) -> None:
         import torch
 
-        if precision not in PRECISIONS:
-            raise InputError(unknown_name("precision", precision, PRECISIONS))
         self.spec, self.key, self.device = spec, key, device
         try:
             self.model: Any = model.eval().requires_grad_(False).to(device)
@@ -72,21 +79,33 @@ class FrozenEncoder(Encoder):
                 f"{spec.title} does not fit into the memory of {device}; choose a "
                 "smaller encoder or the CPU."
             ) from error
-        # On CPUs it is often slower than float32.
-        auto_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        self._bf16 = precision == "bfloat16" or (precision == "auto" and auto_bf16)
+        self.precision = resolve_precision(precision, device, spec.family)
+        self._on_cpu: FrozenEncoder | None = None
+        # Planes at once and bytes of each, by their size: what ran out of memory once
+        # is not tried again.
+        self._most: dict[tuple[int, int], int] = {}
+        self._each: dict[tuple[int, int], int] = {}
         self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
         if device.type == "cpu" and spec.family == "cnn":
             # The same sums in another order of memory, a fifth to a third faster.
             self.model.to(memory_format=torch.channels_last)
 
+    def at_once(self, size: tuple[int, int]) -> int:
+        """See :meth:`Encoder.at_once`."""
+        each = self._each.get(size)
+        if self.device.type == "cpu" or each is None:
+            return 1
+        fit = int(FREE_SHARE * available_memory(self.device)) // max(1, each)
+        return max(1, min(fit, self._most.get(size, MOST_PLANES), MOST_PLANES))
+
     def encode(
         self, batch: torch.Tensor, levels: Sequence[int]
     ) -> tuple[torch.Tensor, ...]:
         """Encode planes; see :meth:`Encoder.encode`.
 
-        When the device's memory runs out, the batch is halved until it fits.
+        When the device's memory runs out, the batch is halved until it fits, which is
+        remembered; where one plane alone does not fit, the CPU encodes it.
 
         Parameters
         ----------
@@ -97,29 +116,55 @@ class FrozenEncoder(Encoder):
         ------
         InputError
             The batch or a level is not as its spec has it, or one plane alone does not
-            fit into the device's memory.
+            fit into the memory of the CPU.
         """
         import torch
 
         self._check(batch, levels)
         parts: list[tuple[torch.Tensor, ...]] = []
-        start, size = 0, len(batch)
+        shape = batch.shape[2], batch.shape[3]
+        start, size = 0, min(len(batch), self._most.get(shape, len(batch)))
         while start < len(batch):
+            if not size:
+                parts.append(self._encode_on_cpu(batch[start:], levels))
+                break
             part = self._encode_or_none(batch[start : start + size], levels)
             if part is not None:
                 parts.append(part)
                 start += size
-            elif size > 1:
+            elif size > 1 or self.device.type != "cpu":
                 size //= 2
+                self._most[shape] = size
                 _LOG.info("memory ran out on %s: batches of %d now", self.device, size)
             else:
                 raise InputError(
-                    f"A plane of {batch.shape[2]} x {batch.shape[3]} pixels does not "
+                    f"A plane of {shape[0]} x {shape[1]} pixels does not "
                     f"fit into the memory of {self.device}: lower the resolution."
                 )
         if len(parts) == 1:
             return parts[0]
         return tuple(torch.cat(level) for level in zip(*parts, strict=True))
+
+    def _encode_on_cpu(
+        self, batch: torch.Tensor, levels: Sequence[int]
+    ) -> tuple[torch.Tensor, ...]:
+        """Encode what does not fit into the device's memory."""
+        import torch
+
+        if self._on_cpu is None:
+            y, x = batch.shape[2:]
+            _LOG.warning(
+                "A plane of %d x %d pixels does not fit into the memory of %s: the CPU "
+                "encodes it.",
+                y,
+                x,
+                self.device,
+            )
+            cpu = torch.device("cpu")
+            # Module.to works in place: without the copy the model itself would go.
+            model = copy.deepcopy(self.model).to(cpu)
+            self._on_cpu = FrozenEncoder(model, self.spec, self.key, cpu, "float32")
+        return self._on_cpu.encode(batch.cpu(), levels)
 
     def features(
         self, batch: torch.Tensor, levels: Sequence[int]
@@ -148,8 +193,10 @@ class FrozenEncoder(Encoder):
         wanted = sorted(set(levels))
         # Not inference_mode: heads train on these tensors.
         # Not asked for where it is off: some versions refuse MPS even so, others warn.
-        half = torch.autocast(self.device.type, torch.bfloat16) if self._bf16 else None
-        with torch.no_grad(), half or nullcontext():
+        low = None
+        if self.precision != "float32":
+            low = torch.autocast(self.device.type, getattr(torch, self.precision))
+        with torch.no_grad(), low or nullcontext():
             found = self._intermediates(x, wanted)
         cut = {}
         for level, feature in zip(wanted, found, strict=True):
@@ -184,11 +231,16 @@ class FrozenEncoder(Encoder):
         self, batch: torch.Tensor, levels: Sequence[int]
     ) -> tuple[torch.Tensor, ...] | None:
         """Encode a batch; None when the memory ran out, and is free again."""
+        size = batch.shape[2], batch.shape[3]
         try:
+            with measured_memory(self.device) as used:
+                found = self.features(batch, levels)
+            if used and size not in self._each:
+                self._each[size] = used[0] // len(batch)
             return tuple(
                 # float16 ends there: an infinite feature would be NaN in every sum.
                 level.clamp(-_HALF_MAX, _HALF_MAX).half().cpu().contiguous()
-                for level in self.features(batch, levels)
+                for level in found
             )
         except RuntimeError as error:
             if not lacks_memory(error):

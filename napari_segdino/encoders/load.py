@@ -12,10 +12,9 @@ from napari_segdino.encoders.checkpoint import (
     read_tensors,
     spec_for_state,
 )
-from napari_segdino.encoders.device import resolve_device
+from napari_segdino.encoders.device import PRECISIONS, resolve_device
 from napari_segdino.encoders.dinov3 import load_state, load_timm
 from napari_segdino.encoders.download import iter_fetch
-from napari_segdino.encoders.frozen import PRECISIONS
 from napari_segdino.encoders.layouts import NESTED
 from napari_segdino.encoders.table import encoder_names, get_spec
 from napari_segdino.encoders.weights import (
@@ -44,8 +43,8 @@ def load_encoder(
         checkpoint file, whose architecture is recognised from its tensors.
     device : {"auto", "cpu", "cuda", "mps"}
         Where it computes.
-    precision : {"auto", "float32", "bfloat16"}
-        ``"auto"`` is bfloat16 on CUDA and float32 elsewhere.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        See :func:`napari_segdino.encoders.device.resolve_precision`.
 
     Returns
     -------

@@ -22,6 +22,9 @@ SUFFIX = ".safetensors"
 FORMAT = "3 "
 """Named in the file names: files of another format are not read, and go in time."""
 
+PLAIN = "float32"
+"""The precision that file names do not name, as it was the only one."""
+
 _REST = ("local", "colour", "grey")
 
 
@@ -39,14 +42,23 @@ class FeatureCache:
         Bytes of files held on disk; 0 keeps nothing there.
     folder : pathlib.Path, optional
         Where files go; must be given when `disk_bytes` is not 0.
+    precision : str
+        In which numbers the features were computed: files of others are not read.
     """
 
     def __init__(
-        self, ram_bytes: int, disk_bytes: int = 0, folder: Path | None = None
+        self,
+        ram_bytes: int,
+        disk_bytes: int = 0,
+        folder: Path | None = None,
+        precision: str = PLAIN,
     ) -> None:
         self.ram_bytes = ram_bytes
         self.disk_bytes = disk_bytes if folder is not None else 0
         self.folder = folder
+        # Not in keys, which probe files hold: what is marked on a tile is found by its
+        # key whatever computed its features.
+        self._kind = FORMAT + ("" if precision == PLAIN else f"{precision} ")
         self._held: OrderedDict[str, FeatureGrid] = OrderedDict()
         self._bytes = 0
         self._lock = threading.RLock()
@@ -123,7 +135,7 @@ class FeatureCache:
     def _path(self, key: str) -> Path:
         assert self.folder is not None
         return self.folder / (
-            hashlib.sha256((FORMAT + key).encode()).hexdigest() + SUFFIX
+            hashlib.sha256((self._kind + key).encode()).hexdigest() + SUFFIX
         )
 
     def _read(self, key: str) -> FeatureGrid | None:

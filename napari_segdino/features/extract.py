@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from napari_segdino.features.cache import FeatureCache
 from napari_segdino.features.grid import FeatureGrid, grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import local_features, smooth_colour
-from napari_segdino.features.views import LEAST_SIDE, View, grows, show
+from napari_segdino.features.views import LEAST_SIDE, View, grows, show, view_size
 from napari_segdino.images.neighbours import Neighbours
 from napari_segdino.images.planes import Planes
 
@@ -79,6 +79,10 @@ class Extractor:
     cache: FeatureCache
     neighbours: int = 0
     coarse: bool = False
+    _ahead: dict[tuple[str, View], list[torch.Tensor]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """Levels of tiles that were encoded with others and not asked for yet."""
 
     def seeing(self, image: Planes) -> Self:
         """Return one that knows which channels of an image are neighbours.
@@ -142,7 +146,7 @@ class Extractor:
 
         image = torch.from_numpy(intensity.apply(tile))
         pixels = upload(image, self.encoder.device)
-        smallest = min(views, key=lambda view: view.factor)
+        smallest = _smallest(views)
         # It has a key of its own in the cache and the tile's everywhere else, so that
         # marks of the tile are found.
         first = self.cache.get(key + COARSE)
@@ -156,7 +160,7 @@ class Extractor:
             level
             for view in views
             for level in (
-                first.levels if view == smallest else self._encode(pixels, view)
+                first.levels if view == smallest else self._encode(pixels, view, key)
             )
         )
         grid = replace(first, levels=levels, key=key)
@@ -178,22 +182,80 @@ class Extractor:
         )
         step = grid_step((image.shape[1], image.shape[2]))
         return FeatureGrid(
-            tuple(self._encode(pixels, view)),
+            tuple(self._encode(pixels, view, key.removesuffix(COARSE))),
             local_features(there).half().cpu(),
             smooth_colour(there, step).half().cpu(),
             own.mean(0).half(),
             key,
         )
 
-    def _encode(self, image: torch.Tensor, view: View) -> list[torch.Tensor]:
+    def at_once(self, tile: NDArray[Any], views: Views) -> int:
+        """Return how many tiles of a kind the encoder takes at once with profit.
+
+        Parameters
+        ----------
+        tile, views
+            See :meth:`grid`.
+        """
+        shape, multiple = (tile.shape[0], tile.shape[1]), self.encoder.spec.multiple
+        used = [_smallest(views)] if self.coarse else views
+        planes = (self.encoder.at_once(view_size(shape, v, multiple)) for v in used)
+        return max(1, min(planes) // -(-int(tile.shape[2]) // 3))
+
+    def prepare(
+        self, tiles: Sequence[NDArray[Any]], intensity: Intensity, views: Views
+    ) -> None:
+        """Encode tiles of one shape together; :meth:`grid` then finds them encoded.
+
+        Parameters
+        ----------
+        tiles : sequence of numpy.ndarray, each (Y, X, C)
+            Those that are asked for next. What was prepared before is forgotten.
+        intensity, views
+            See :meth:`grid`.
+        """
+        import torch
+
+        self._ahead.clear()
+        new = {}
+        for tile in tiles:
+            key = self.key(tile, intensity, views)
+            if self.cache.get(key) is None:
+                new[key] = torch.from_numpy(intensity.apply(tile))
+        for view in [_smallest(views)] if self.coarse else views:
+            shown = [
+                self._shown(upload(i, self.encoder.device), view) for i in new.values()
+            ]
+            if not shown:
+                return
+            encoded = self.encoder.encode(torch.cat(shown), self.levels)
+            each = zip(*(level.split(len(shown[0])) for level in encoded), strict=True)
+            for key, levels in zip(new, each, strict=True):
+                self._ahead[key, view] = _joined(levels, view)
+
+    def _encode(self, image: torch.Tensor, view: View, key: str) -> list[torch.Tensor]:
         """Encode all channels of a tile, shape (C, Y, X), in one view."""
+        ahead = self._ahead.pop((key, view), None)
+        if ahead is not None:
+            return ahead
+        encoded = self.encoder.encode(self._shown(image, view), self.levels)
+        return _joined(encoded, view)
+
+    def _shown(self, image: torch.Tensor, view: View) -> torch.Tensor:
+        """All channels of a tile as a batch for the encoder, in one view."""
         import torch
 
         multiple = self.encoder.spec.multiple
-        batch = torch.stack([show(t, view, multiple) for t in triples(image)])
-        encoded = self.encoder.encode(batch, self.levels)
-        # Groups of three channels lie one behind another in the level's channels.
-        return [level.flatten(0, 1).flip(view.flips).contiguous() for level in encoded]
+        return torch.stack([show(t, view, multiple) for t in triples(image)])
+
+
+def _smallest(views: Views) -> View:
+    return min(views, key=lambda view: view.factor)
+
+
+def _joined(levels: Sequence[torch.Tensor], view: View) -> list[torch.Tensor]:
+    """Lay groups of three channels one behind another in the level's channels."""
+    return [level.flatten(0, 1).flip(view.flips).contiguous() for level in levels]
 
 
 def tile_of(key: str) -> str:

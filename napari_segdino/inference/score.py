@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,27 @@ class TileScorer:
     def or_on_cpu(self) -> OrOnCpu:
         """Remembers which tiles are too large for the encoder's device."""
         return OrOnCpu(self.extractor.encoder.device)
+
+    def at_once(self, tile: NDArray[Any]) -> int:
+        """Return how many tiles of a kind are encoded at once with profit.
+
+        Parameters
+        ----------
+        tile : numpy.ndarray, shape (Y, X, C)
+            One of them.
+        """
+        return min(self.extractor.at_once(tile, views) for views in self.views)
+
+    def prepare(self, tiles: Sequence[NDArray[Any]]) -> None:
+        """Encode tiles together that are scored next.
+
+        Parameters
+        ----------
+        tiles : sequence of numpy.ndarray, each (Y, X, C)
+            Of one shape.
+        """
+        # Further views are predictions of their own, which come one after another.
+        self.extractor.prepare(tiles, self.intensity, self.views[0])
 
     def may_have_marks(self, tile: NDArray[Any]) -> bool:
         """Whether marks are known of a tile of this shape, range and kind.

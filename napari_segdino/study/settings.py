@@ -23,7 +23,7 @@ class StudySettings:
     ----------
     recipe : str
         A name of :func:`napari_segdino.heads.registry.recipes`.
-    encoder, device : str
+    encoder, device, precision : str
         As for the estimator.
     seeds : tuple of int
         Each trains anew on the same split.
@@ -60,6 +60,7 @@ class StudySettings:
     features: FeatureSettings | None = None
     predicting: PredictSettings = PredictSettings()
     cache: CacheSettings = CacheSettings()
+    precision: str = "auto"
 
     def resolved(self) -> tuple[Recipe, FeatureSettings, int]:
         """Return recipe, features and side with all defaults filled in.
@@ -118,7 +119,7 @@ def describe(splits: Splits, settings: StudySettings) -> dict[str, Any]:
         How.
     """
     entries = asdict(settings)
-    for name in ("seeds", "device", "cache"):
+    for name in ("seeds", "device", "cache", "precision"):
         del entries[name]
     cases = {
         c.name: [part, c.mask.stat().st_size, *(p.stat().st_size for p in c.images)]

@@ -138,6 +138,7 @@ def _iter_engine(
         features,
         settings.predicting,
         0,
+        settings.precision,
     )
 
 

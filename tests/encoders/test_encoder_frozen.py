@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from fake_device import FakeDevice
 
-from napari_segdino.encoders import EncoderSpec, get_spec, load_encoder
+from napari_segdino.encoders import EncoderSpec, frozen, get_spec, load_encoder
 from napari_segdino.encoders.builtin import load_builtin
+from napari_segdino.encoders.device import resolve_precision
 from napari_segdino.encoders.frozen import FrozenEncoder
 from napari_segdino.errors import InputError, WeightsError
 
@@ -183,6 +186,90 @@ def test_batch_is_halved_until_it_fits(error: type[Exception], text: str) -> Non
     assert model.sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     (wanted,) = fake(7)[0].encode(batch, [0])
     assert got.shape == (7, 3, 3, 3) and torch.equal(got, wanted)
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
+    """A CUDA card of which 1000 bytes are free; a plane takes 100."""
+
+    @contextmanager
+    def measured(device: torch.device) -> Iterator[list[int]]:
+        used: list[int] = []
+        yield used
+        used.append(100)
+
+    monkeypatch.setattr(frozen, "measured_memory", measured)
+    monkeypatch.setattr(frozen, "available_memory", lambda _: 1000)
+    monkeypatch.setattr(frozen, "free_memory", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    with FakeDevice("cuda") as device:
+        yield device
+
+
+def on_card(room: int) -> tuple[FrozenEncoder, SmallMemory]:
+    spec = EncoderSpec("fake", "Fake", "cnn", "fake", "", (3,), (2,), 0)
+    model = SmallMemory(room, torch.OutOfMemoryError, "CUDA")
+    return FrozenEncoder(model, spec, "fake:0", torch.device("cuda")), model
+
+
+def test_what_ran_out_of_memory_is_remembered(card: FakeDevice) -> None:
+    encoder, model = on_card(2)
+    for sizes in ([7, 3, 1, 1, 1, 1, 1, 1, 1], [1] * 4):
+        model.sizes.clear()
+        encoder.encode(torch.rand(len(sizes) - (len(sizes) > 4) * 2, 3, 6, 5), [0])
+        assert model.sizes == sizes
+    assert encoder.at_once((6, 5)) == 1
+
+
+def test_as_many_go_at_once_as_the_free_memory_holds(card: FakeDevice) -> None:
+    encoder, _ = on_card(99)
+    assert encoder.at_once((6, 5)) == 1, "not known yet"
+    encoder.encode(torch.rand(1, 3, 6, 5), [0])
+    assert encoder.at_once((6, 5)) == 7
+    assert encoder.at_once((12, 5)) == 1
+    assert fake(9)[0].at_once((6, 5)) == 1, "a CPU is busy with one"
+
+
+def test_a_plane_too_large_for_the_card_goes_to_the_cpu(
+    card: FakeDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder, model = on_card(99)
+    card.cells = 8
+    batch = torch.rand(2, 3, 6, 5)
+    for _ in range(2):
+        (got,) = encoder.encode(batch, [0])
+        (wanted,) = fake(7)[0].encode(batch, [0])
+        assert torch.equal(got, wanted)
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        "A plane of 6 x 5 pixels does not fit into the memory of cuda: the CPU "
+        "encodes it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "family", "fast", "numbers"),
+    [
+        ("auto", "cpu", "vit", True, "bfloat16"),
+        ("auto", "cpu", "convnext", True, "bfloat16"),
+        ("auto", "cpu", "cnn", True, "float32"),
+        ("auto", "cpu", "vit", False, "float32"),
+        ("auto", "mps", "vit", True, "float32"),
+        ("auto", "cuda", "cnn", False, "bfloat16"),
+        ("float16", "cuda", "vit", True, "float16"),
+        ("float32", "cpu", "vit", True, "float32"),
+    ],
+)
+def test_precision(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    device: str,
+    family: str,
+    fast: bool,
+    numbers: str,
+) -> None:
+    monkeypatch.setattr("napari_segdino.encoders.device._has_bfloat16", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert resolve_precision(name, torch.device(device), family) == numbers
 
 
 def test_one_plane_too_large_is_told() -> None:

@@ -129,3 +129,13 @@ def test_a_full_disk_only_means_less_is_kept(tmp_path, monkeypatch, error):
     assert cache.get("b") is not None
     assert cache.get("a") is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_of_another_precision_are_others(tmp_path):
+    kinds = ("float32", "bfloat16", "float16")
+    caches = {name: FeatureCache(0, 1 << 20, tmp_path, name) for name in kinds}
+    for value, cache in enumerate(caches.values()):
+        cache.put(grid("a", float(value)))
+    found = [float(cache.get("a").levels[0].max()) for cache in caches.values()]
+    assert found == [0, 1, 2]
+    assert FeatureCache(0, 1 << 20, tmp_path).get("a") is not None

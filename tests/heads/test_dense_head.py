@@ -4,22 +4,17 @@ There is no GPU here. `Module.to` and `Tensor.to` are recorded and leave everyth
 on the CPU: what is asserted is that the decoder and its batches are sent.
 """
 
-import inspect
 import logging
 
-import numpy as np
 import pytest
 import torch
-from fake_encoder import FakeEncoder
 
-from napari_segdino.config import CacheSettings, FeatureSettings
 from napari_segdino.errors import ChannelsError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.dense import dense_head
 from napari_segdino.heads.dense.batches import DenseExample
 from napari_segdino.heads.registry import make_head
-from napari_segdino.progress import Progress, drive
-from napari_segdino.segmenter import Segmenter
+from napari_segdino.progress import drive
 
 GPU = torch.device("cuda:0")
 
@@ -134,41 +129,6 @@ def test_whole_masks_get_the_width_for_the_device(monkeypatch, device, width):
     monkeypatch.setattr(dense_head, "iter_fit_dense", spy)
     drive(make_head("segdino_v2").iter_fit({"a": example()}, 2, 0, device))
     assert seen == [({"width": width}, device)]
-
-
-def test_the_estimator_trains_and_predicts_where_the_encoder_is(monkeypatch, tmp_path):
-    encoder, seen = FakeEncoder(), []
-    encoder.device = GPU
-
-    def load(name, device):
-        yield Progress(0, 1, "Loading")
-        return encoder
-
-    def spy(name):
-        plain = getattr(dense_head.DenseHead, name)
-        place = inspect.signature(plain).parameters
-
-        def wrapped(*args):
-            seen.append((name, args[list(place).index("device")]))
-            on_cpu = list(args)
-            on_cpu[list(place).index("device")] = "cpu"
-            return plain(*on_cpu)
-
-        monkeypatch.setattr(dense_head.DenseHead, name, wrapped)
-
-    monkeypatch.setattr("napari_segdino.pipeline.iter_load_encoder", load)
-    spy("iter_fit")
-    spy("predict")
-    segmenter = Segmenter("fake", "segdino", cache=CacheSettings(folder=tmp_path))
-    segmenter.set_params(
-        recipe="segdino_quick", features=FeatureSettings((64,), (1.0,))
-    )
-    image = np.zeros((64, 64), np.uint8)
-    image[16:32, 16:32] = 200
-    marks = np.zeros((64, 64), np.uint8)
-    marks[20, 18:26], marks[50, 4:50] = 2, 1
-    segmenter.fit(image, marks).predict(image)
-    assert seen == [("iter_fit", GPU), ("predict", GPU)]
 
 
 def test_other_channels_are_refused():

@@ -22,7 +22,7 @@ def test_of_a_volume_that_does_not_fit_only_the_last_few_planes_are_held(monkeyp
     def ask(basis, *planes):
         made.clear()
         for plane in planes:
-            store.vectors(basis, SimpleNamespace(key=plane))
+            store.vectors(basis, SimpleNamespace(key=plane), "cpu")
         return made.copy()
 
     assert ask(basis, *range(11)) == list(range(11))
@@ -44,5 +44,5 @@ def test_a_volume_of_a_hundred_planes_is_held():
     store, basis = VectorStore(), SimpleNamespace(vectors=vectors)
     for _ in range(2):
         for plane in range(100):
-            store.vectors(basis, SimpleNamespace(key=str(plane)))
+            store.vectors(basis, SimpleNamespace(key=str(plane)), "cpu")
     assert len(made) == 100

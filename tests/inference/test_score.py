@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fake_device import FakeDevice
 from fake_encoder import FakeEncoder
 
 from napari_segdino.config import PredictSettings
@@ -93,13 +94,14 @@ class FullDevice(FakeHead):
 def test_a_tile_that_is_too_large_for_the_device_goes_to_the_cpu(caplog):
     head, plain = FullDevice(), scorer(FakeHead())(TILE)
     score = scorer(head)
-    score.extractor.encoder.device = torch.device("meta")
-    found = [score(TILE) for _ in range(3)]
+    with FakeDevice("cuda"):
+        score.extractor.encoder.device = torch.device("cuda")
+        found = [score(TILE) for _ in range(3)]
     assert all(torch.equal(one, plain) for one in found)
     asked = [device for _, device, _ in head.asked]
-    assert asked == ["meta", "cpu", "cpu", "cpu"], "the device is tried once"
+    assert asked == ["cuda", "cpu", "cpu", "cpu"], "the device is tried once"
     assert [r.getMessage() for r in caplog.records] == [
-        "A tile of 32 x 32 pixels does not fit into the memory of meta beside the "
+        "A tile of 32 x 32 pixels does not fit into the memory of cuda beside the "
         "encoder: the CPU computes it."
     ]
 
@@ -108,6 +110,6 @@ def test_other_failures_are_not_taken_for_a_full_device():
     head = FullDevice()
     head.error = RuntimeError("an illegal instruction was met")
     score = scorer(head)
-    score.extractor.encoder.device = torch.device("meta")
-    with pytest.raises(RuntimeError, match="illegal"):
+    with FakeDevice("cuda"), pytest.raises(RuntimeError, match="illegal"):
+        score.extractor.encoder.device = torch.device("cuda")
         score(TILE)

@@ -40,7 +40,7 @@ sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import napari_segdino.pipeline
 from fake_encoder import FakeEncoder
 from napari_segdino.cli import main
-def load(name, device):
+def load(name, device, precision):
     yield from ()
     return FakeEncoder()
 napari_segdino.pipeline.iter_load_encoder = load
