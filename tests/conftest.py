@@ -34,6 +34,12 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
+@pytest.fixture(autouse=True)
+def _no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute the same on every CPU."""
+    monkeypatch.setattr("napari_segdino.encoders.device._has_bfloat16", lambda: False)
+
+
 class FakeSegmenter:
     """Answers like Segmenter: the class whose marked pixels look most alike.
 

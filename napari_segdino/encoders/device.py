@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 from napari_segdino.config import Precision
 from napari_segdino.errors import InputError, unknown_name
+from napari_segdino.progress import Steps
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,11 @@ PRECISIONS = get_args(Precision)
 """What :func:`resolve_precision` takes."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+TRAINING_DOES_NOT_FIT = (
+    "Training {} does not fit into memory: mark less, or choose a smaller encoder or "
+    "size."
+)
 
 _MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -222,6 +228,50 @@ class OrOnCpu:
                 self._device,
             )
         return compute(torch.device("cpu"))
+
+
+def iter_or_on_cpu(
+    train: Callable[[torch.device], Steps[T]], device: torch.device | str, what: str
+) -> Steps[T]:
+    """Train on a device, or anew on the CPU where the memory of that runs out.
+
+    Parameters
+    ----------
+    train : callable
+        Takes the device.
+    device : torch.device or str
+        Where it is tried first.
+    what : str
+        Names what is trained.
+
+    Raises
+    ------
+    InputError
+        If the memory of the CPU runs out as well.
+    """
+    import torch
+
+    device = torch.device(device)
+    if device.type != "cpu":
+        try:
+            return (yield from train(device))
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+        # Out of the except block, so that its frames hold no tensors.
+        free_memory(device)
+        _LOG.warning(
+            "%s has too little memory to train %s beside the encoder: it is trained "
+            "on the CPU.",
+            device,
+            what,
+        )
+    try:
+        return (yield from train(torch.device("cpu")))
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        raise InputError(TRAINING_DOES_NOT_FIT.format(what)) from error
 
 
 def double_device(device: torch.device | str) -> torch.device:

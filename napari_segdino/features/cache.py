@@ -11,9 +11,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_segdino.errors import DAMAGE
 from napari_segdino.features.grid import FeatureGrid
+
+if TYPE_CHECKING:
+    import torch
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +108,29 @@ class FeatureCache:
         with self._lock:
             if (grid := self._held.pop(key, None)) is not None:
                 self._bytes -= grid.nbytes
+
+    def levels(self, key: str) -> tuple[torch.Tensor, ...] | None:
+        """Return the levels alone of stored features, or None; nothing is checked.
+
+        Parameters
+        ----------
+        key : str
+            See :meth:`Extractor.key`.
+        """
+        with self._lock:
+            if key in self._held:
+                return self._held[key].levels
+        if not self.disk_bytes:
+            return None
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._path(key), framework="pt") as file:
+                count = int(file.metadata()["n"])
+                return tuple(file.get_tensor(f"level{i}") for i in range(count))
+        except (OSError, SafetensorError, *DAMAGE):
+            _log.warning("Levels could not be read: %s", self._path(key), exc_info=True)
+            return None
 
     def put(self, grid: FeatureGrid) -> None:
         """Store features under their own key.

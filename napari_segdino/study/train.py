@@ -28,7 +28,7 @@ from napari_segdino.study.evaluate import (
     iter_part,
     mean_score,
 )
-from napari_segdino.study.examples import iter_examples
+from napari_segdino.study.examples import ExampleStore, iter_examples
 from napari_segdino.study.labels import decide, iter_labels
 from napari_segdino.study.read import CaseReader, any_colour
 from napari_segdino.study.settings import (
@@ -109,7 +109,7 @@ def iter_study(
     channels, colour = len(dataset.channel_names), any_colour(cases)
     read = CaseReader(rule, channels, side, colour, features.squash)
     pipeline = yield from _iter_engine(settings, recipe, features, folder.features)
-    job = _Job(splits, read, recipe, settings, pipeline)
+    job = _Job(splits, read, recipe, settings, pipeline, folder.features)
     results = []
     for seed in settings.seeds:
         results.append((yield from job.iter_seed(seed, folder.seed(seed))))
@@ -151,6 +151,7 @@ class _Job:
     recipe: Recipe
     settings: StudySettings
     pipeline: Pipeline
+    features: Path
 
     def iter_seed(self, seed: int, folder: SeedFolder) -> Steps[SeedResult]:
         """Train with one seed and score, as far as that is not done yet."""
@@ -201,8 +202,12 @@ class _Job:
         assert isinstance(head, DenseHead)
         assert isinstance(recipe, DenseRecipe)
         copies = recipe.views
-        train = yield from self._iter_encode(self.splits.train, copies, seed)
-        validate = yield from self._iter_encode(self.splits.validation, 0, seed)
+        cache = self.pipeline.extractor.cache
+        # Half of the memory allowed: the rest is for what is encoded and learned.
+        room = self.settings.cache.ram_bytes // 2
+        store = ExampleStore(cache, self.features / "marks", room)
+        train = yield from self._iter_encode(self.splits.train, copies, seed, store)
+        validate = yield from self._iter_encode(self.splits.validation, 0, seed, store)
         start = folder.read_state()
         if start is not None:
             yield f"Seed {seed}: going on after epoch {int(start.numbers['epoch'])}."
@@ -225,10 +230,14 @@ class _Job:
         )
         model = yield from _with_lines(steps, epochs)
         # A probe without samples predicts, and learns anew where it is marked.
-        return model, train.plain if train.nbytes <= MEMORY_BYTES else {}
+        if train.nbytes > MEMORY_BYTES:
+            return model, {}
+        return model, {key: one.loaded() for key, one in train.plain.items()}
 
-    def _iter_encode(self, cases: Sequence[Case], copies: int, seed: int) -> Any:
-        return iter_examples(self.pipeline, cases, self.read, copies, seed)
+    def _iter_encode(
+        self, cases: Sequence[Case], copies: int, seed: int, store: ExampleStore
+    ) -> Any:
+        return iter_examples(self.pipeline, cases, self.read, copies, seed, store)
 
     def _predictor(self, model: Any) -> Predict:
         return lambda one: self.pipeline.iter_score(

@@ -9,10 +9,12 @@ import logging
 import pytest
 import torch
 
-from napari_segdino.errors import ChannelsError
+from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.dense import dense_head
 from napari_segdino.heads.dense.batches import DenseExample
+from napari_segdino.heads.dense.decoder import Decoder
+from napari_segdino.heads.mvr import perceptrons
 from napari_segdino.heads.registry import make_head
 from napari_segdino.progress import drive
 
@@ -147,3 +149,18 @@ def test_tensors_and_back():
         head.predict(trained, grid, "cpu"), head.predict(again, grid, "cpu")
     )
     assert torch.equal(kept["a"].marks, samples["a"].marks)
+
+
+def test_training_that_does_not_fit_anywhere_is_told(monkeypatch):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    for head, sample in (("segdino", example(whole=False)), ("mvr", None)):
+        if sample is None:
+            monkeypatch.setattr(perceptrons, "_loss", full)
+            marks = example(whole=False).marks.numpy()
+            sample = make_head(head).sample(grid_of(example()), marks, 0)
+        else:
+            monkeypatch.setattr(Decoder, "forward", full)
+        with pytest.raises(InputError, match=f"^Training {head} does not fit into"):
+            fit(make_head(head, f"{head}_quick"), {"a": sample}, "cpu")

@@ -161,7 +161,7 @@ def test_epochs_differ_and_all_views_come():
 def test_pieces_are_of_one_size_and_bounded(monkeypatch):
     examples = [blobs(i, cells) for i, cells in enumerate([(8, 8), (8, 12)] * 3)]
     monkeypatch.setattr(batches, "PIXELS_AT_ONCE", 2 * 32 * 32)
-    found = [[e.marks.shape for e in p] for p in pieces(examples, range(6))]
+    found = [[e.marks.shape for e in p] for p in pieces(examples)]
     assert found == [[(32, 32)] * 2, [(32, 32)], *[[(32, 48)]] * 3]
 
 

@@ -1,15 +1,21 @@
 """Tiles of cases that a dense head trains on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from fake_encoder import FakeEncoder
 
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
+from napari_segdino.errors import InputError
+from napari_segdino.heads.dense.segdino import SegDINO
+from napari_segdino.heads.dense.train import iter_fit_dense
 from napari_segdino.heads.registry import make_head
 from napari_segdino.io.cases import Case
 from napari_segdino.pipeline import iter_make_pipeline
 from napari_segdino.progress import Progress, drive
-from napari_segdino.study.examples import Tiles, iter_examples
+from napari_segdino.study.examples import ExampleStore, Tiles, iter_examples
 from napari_segdino.study.read import Loaded
 
 SIZE = FeatureSettings((32,), (1.0,), tile=48, overlap=16, neighbours=0)
@@ -114,3 +120,49 @@ def test_bytes_are_those_of_the_tiles_as_they_are(pipeline):
     # Levels of 8 x 8 and 4 x 4 cells, three channels of two bytes, and the marks.
     assert tiles.nbytes == 3 * 2 * (8 * 8 + 4 * 4) + 32 * 32
     assert Tiles().nbytes == 0
+
+
+def test_what_does_not_fit_into_memory_is_read_from_disk(encoder, tmp_path):
+    cache = CacheSettings(0, 1 << 28, tmp_path)
+    how = "fake", "cpu", cache, make_head("segdino"), SIZE, PredictSettings(), 0
+    pipeline = drive(iter_make_pipeline(*how))
+    cases, read = [case(name) for name in "abc"], reader((32, 40))
+    held = drive(iter_examples(pipeline, cases, read, 2, 0)).all
+    # Levels of 8 x 8 and 4 x 4 cells with 3 channels, and marks: one and a half fit.
+    room = held[0].nbytes * 3 // 2
+    store = ExampleStore(pipeline.extractor.cache, tmp_path / "marks", room)
+    tiles = drive(iter_examples(pipeline, cases, read, 2, 0, store))
+    assert [type(e).__name__ for e in tiles.all].count("DenseExample") == 1
+    for one, other in zip(held, tiles.all, strict=True):
+        assert (one.image, one.marked, one.nbytes) == (
+            other.image,
+            other.marked,
+            other.nbytes,
+        )
+        found = other.loaded()
+        assert torch.equal(found.marks, one.marks)
+        pairs = zip(found.levels, one.levels, strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+    assert tiles.nbytes == sum(e.nbytes for e in held[:3])
+    recipe = replace(make_head("segdino").choose_recipe(True, "cpu"), steps=6)
+    fits = [
+        drive(
+            iter_fit_dense(SegDINO.decoder, e, 2, recipe=recipe, seed=0, validate=e[:2])
+        )
+        for e in (held, tiles.all)
+    ]
+    pairs = zip(*(fit.parameters() for fit in fits), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs), "training is the same"
+
+
+def test_features_that_are_gone_are_told(encoder, tmp_path):
+    cache = CacheSettings(0, 1 << 28, tmp_path)
+    how = "fake", "cpu", cache, make_head("segdino"), SIZE, PredictSettings(), 0
+    pipeline = drive(iter_make_pipeline(*how))
+    store = ExampleStore(pipeline.extractor.cache, tmp_path / "marks", 0)
+    read = reader((32, 40))
+    (example,) = drive(iter_examples(pipeline, [case("a")], read, 0, 0, store)).all
+    for file in tmp_path.glob("*.safetensors"):
+        file.unlink()
+    with pytest.raises(InputError, match="with --disk-gb"):
+        example.loaded()

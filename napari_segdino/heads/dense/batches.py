@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,88 @@ class DenseExample:
     levels: tuple[torch.Tensor, ...]
     marks: torch.Tensor
     image: int = -1
+
+    @property
+    def marked(self) -> int:
+        """Pixels with a mark."""
+        return int((self.marks > 0).sum())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of levels and marks."""
+        return self.marks.nbytes + sum(level.nbytes for level in self.levels)
+
+    def loaded(self) -> DenseExample:
+        """Return it with all that it holds in memory."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExample:
+    """A tile to learn from that lies on disk.
+
+    Parameters
+    ----------
+    read_levels, read_marks : callable
+        Give what :class:`DenseExample` has, anew each time.
+    image : int
+        See there.
+    marked, nbytes : int
+        Pixels with a mark; bytes of levels and marks in memory.
+    """
+
+    read_levels: Callable[[], tuple[torch.Tensor, ...]]
+    read_marks: Callable[[], torch.Tensor]
+    image: int
+    marked: int
+    nbytes: int
+
+    @property
+    def levels(self) -> tuple[torch.Tensor, ...]:
+        """As :class:`DenseExample` has them."""
+        return self.read_levels()
+
+    @property
+    def marks(self) -> torch.Tensor:
+        """As :class:`DenseExample` has them."""
+        return self.read_marks()
+
+    def loaded(self) -> DenseExample:
+        """Return it with all that it holds in memory."""
+        return DenseExample(self.levels, self.marks, self.image)
+
+
+Example = DenseExample | StoredExample
+
+
+def iter_loaded(
+    examples: Sequence[Example], batches: Sequence[Sequence[int]]
+) -> Iterator[list[DenseExample]]:
+    """Load minibatches, each while the one before it is learned.
+
+    Parameters
+    ----------
+    examples : sequence of DenseExample or StoredExample
+        All examples.
+    batches : sequence of sequence of int
+        Indices of those of each minibatch.
+
+    Yields
+    ------
+    list of DenseExample
+        One minibatch after the other; two are held at most.
+    """
+
+    def load(batch: Sequence[int]) -> list[DenseExample]:
+        return [examples[i].loaded() for i in batch]
+
+    with ThreadPoolExecutor(1, "segdino-read") as reader:
+        following = reader.submit(load, batches[0]) if batches else None
+        for batch in [*batches[1:], None]:
+            assert following is not None
+            now = following.result()
+            following = None if batch is None else reader.submit(load, batch)
+            yield now
 
 
 def epoch_batches(
@@ -72,16 +155,12 @@ def epoch_batches(
     return [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
 
 
-def pieces(
-    examples: Sequence[DenseExample], batch: Sequence[int]
-) -> Iterator[list[DenseExample]]:
+def pieces(batch: Sequence[DenseExample]) -> Iterator[list[DenseExample]]:
     """Cut a minibatch into pieces that can be stacked and fit into memory.
 
     Parameters
     ----------
-    examples : sequence of DenseExample
-        All examples.
-    batch : sequence of int
+    batch : sequence of DenseExample
         Those of the minibatch.
 
     Yields
@@ -90,8 +169,7 @@ def pieces(
         Of one size, at most `PIXELS_AT_ONCE` pixels unless it is one example.
     """
     by_size: dict[object, list[DenseExample]] = {}
-    for i in batch:
-        example = examples[i]
+    for example in batch:
         sizes = tuple(tuple(level.shape) for level in example.levels)
         by_size.setdefault((tuple(example.marks.shape), sizes), []).append(example)
     for group in by_size.values():
@@ -101,7 +179,7 @@ def pieces(
 
 
 def standardise(
-    head: Decoder, examples: Sequence[DenseExample], recipe: DenseRecipe
+    head: Decoder, examples: Sequence[Example], recipe: DenseRecipe
 ) -> None:
     """Set the head's standardisation, if the recipe asks for it.
 
@@ -109,8 +187,9 @@ def standardise(
     ----------
     head : Decoder
         The head.
-    examples : sequence of DenseExample
-        Mean and spread are taken over all their cells, channel by channel.
+    examples : sequence of DenseExample or StoredExample
+        Read one after the other. Mean and spread are taken over all their cells,
+        channel by channel.
     recipe : DenseRecipe
         Says whether.
     """
@@ -119,13 +198,18 @@ def standardise(
         recipe.standardise == "pyramid" and not pyramid
     ):
         return
+    # In double: the mean of squares less the square of the mean cancels in float32.
+    sums = [torch.zeros(2, depth, dtype=torch.float64) for depth in head.channels]
+    counts = [0] * len(sums)
+    for example in examples:
+        for i, level in enumerate(example.levels):
+            cells = level.detach().double()
+            sums[i] += torch.stack([cells.sum((1, 2)), cells.square().sum((1, 2))])
+            counts[i] += cells[0].numel()
     means, scales = [], []
-    for level in zip(*(e.levels for e in examples), strict=True):
-        count = sum(cells[0].numel() for cells in level)
-        mean = sum(cells.detach().double().sum((1, 2)) for cells in level) / count
-        # In double: the mean of squares less the square of the mean cancels in float32.
-        square = sum(cells.detach().double().square().sum((1, 2)) for cells in level)
-        spread = torch.as_tensor(square / count - mean**2).clamp_min(0).sqrt()
-        means.append(torch.as_tensor(mean))
+    for total, count in zip(sums, counts, strict=True):
+        mean, square = total / count
+        spread = (square - mean**2).clamp_min(0).sqrt()
+        means.append(mean)
         scales.append(1 / spread.clamp_min(LEAST_SPREAD))
     head.set_standardisation(means, scales)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch.nn import functional
@@ -12,12 +12,12 @@ from napari_segdino.heads.base import ONE_CLASS
 from napari_segdino.heads.dense.recipes import DenseRecipe
 
 
-def class_counts(maps: Sequence[torch.Tensor], n_classes: int) -> torch.Tensor:
+def class_counts(maps: Iterable[torch.Tensor], n_classes: int) -> torch.Tensor:
     """Count pixels by mark.
 
     Parameters
     ----------
-    maps : sequence of torch.Tensor, each (Y, X), integer
+    maps : iterable of torch.Tensor, each (Y, X), integer
         Marks: 0 unlabelled, 1 background, 2.. classes.
     n_classes : int
         Classes with background.

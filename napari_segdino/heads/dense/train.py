@@ -9,11 +9,18 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from napari_segdino.encoders.device import free_memory, lacks_memory
+from napari_segdino.encoders.device import (
+    TRAINING_DOES_NOT_FIT,
+    free_memory,
+    lacks_memory,
+    upload,
+)
 from napari_segdino.errors import InputError
 from napari_segdino.heads.dense.batches import (
     DenseExample,
+    Example,
     epoch_batches,
+    iter_loaded,
     pieces,
     standardise,
 )
@@ -53,14 +60,14 @@ OnEpoch = Callable[[TrainingState], None]
 
 def iter_fit_dense(
     decoder: type[Decoder],
-    examples: Sequence[DenseExample],
+    examples: Sequence[Example],
     n_classes: int,
     *,
     recipe: DenseRecipe,
     seed: int,
     device: torch.device | str = "cpu",
     start: TrainingState | None = None,
-    validate: Sequence[DenseExample] | None = None,
+    validate: Sequence[Example] | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Steps[Decoder]:
     """Train a decoder.
@@ -69,8 +76,9 @@ def iter_fit_dense(
     ----------
     decoder : type of Decoder
         Which.
-    examples : sequence of DenseExample
-        Tiles of any sizes; those without marks are left out.
+    examples : sequence of DenseExample or StoredExample
+        Tiles of any sizes; those without marks are left out. Of stored ones, two
+        minibatches are in memory at most.
     n_classes : int
         Classes with background.
     recipe : DenseRecipe
@@ -83,7 +91,7 @@ def iter_fit_dense(
         CPU.
     start : TrainingState, optional
         From `on_epoch`, to go on bit by bit as if it had not stopped.
-    validate : sequence of DenseExample, optional
+    validate : sequence of DenseExample or StoredExample, optional
         The epoch with the highest mean Dice on these is returned, the first of
         equals; None returns the last.
     on_epoch : callable, optional
@@ -106,8 +114,8 @@ def iter_fit_dense(
     """
     from napari_segdino.heads.dense.decoder import make_decoder
 
-    marked = [e for e in examples if bool((e.marks > 0).any())]
-    counts = class_counts([e.marks for e in marked], n_classes)
+    marked = [e for e in examples if e.marked]
+    counts = class_counts((e.marks for e in marked), n_classes)
     channels = [len(level) for level in marked[0].levels]
     made = make_decoder(decoder, channels, n_classes, seed, **recipe.head_options)
     standardise(made, marked, recipe)
@@ -134,7 +142,7 @@ class _Trainer:
     def __init__(
         self,
         head: Decoder,
-        examples: Sequence[DenseExample],
+        examples: Sequence[Example],
         counts: torch.Tensor,
         recipe: DenseRecipe,
         seed: int,
@@ -171,12 +179,11 @@ class _Trainer:
     def steps_of_epoch(self) -> Iterator[int]:
         """Train for one epoch; give the steps done before each piece of work."""
         first = self.epoch * self.per_epoch
-        for done, batch in enumerate(self._batches(self.epoch), first):
-            if done == self.total:
-                return
+        batches = self._batches(self.epoch)[: self.total - first]
+        for done, batch in enumerate(iter_loaded(self.examples, batches), first):
             yield from self._step(done, batch)
 
-    def _step(self, done: int, batch: list[int]) -> Iterator[int]:
+    def _step(self, done: int, batch: list[DenseExample]) -> Iterator[int]:
         rate = rate_at(self.recipe, done, self.total)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -184,8 +191,11 @@ class _Trainer:
             yield from self._descend(done, batch)
             return
         except RuntimeError as error:
-            if self.device.type == "cpu" or not lacks_memory(error):
+            if not lacks_memory(error):
                 raise
+            if self.device.type == "cpu":
+                text = TRAINING_DOES_NOT_FIT.format(self.recipe.head)
+                raise InputError(text) from error
         # Out of the except block, so that its frames hold no tensors.
         self.optimiser.zero_grad()
         self._give_up_device()
@@ -196,10 +206,10 @@ class _Trainer:
             slots.update({name: value.cpu() for name, value in slots.items()})
         yield from self._descend(done, batch)
 
-    def _descend(self, done: int, batch: list[int]) -> Iterator[int]:
-        marked = sum(int((self.examples[i].marks > 0).sum()) for i in batch)
+    def _descend(self, done: int, batch: list[DenseExample]) -> Iterator[int]:
+        marked = sum(example.marked for example in batch)
         self.optimiser.zero_grad()
-        for piece in pieces(self.examples, batch):
+        for piece in pieces(batch):
             yield done
             self._accumulate(piece, marked, len(batch))
         if self.recipe.clip:
@@ -237,16 +247,16 @@ class _Trainer:
         self, piece: Sequence[DenseExample]
     ) -> tuple[list[torch.Tensor], torch.Tensor]:
         by_level = zip(*(e.levels for e in piece), strict=True)
-        levels = [torch.stack(maps).detach().to(self.device) for maps in by_level]
+        levels = [upload(torch.stack(maps).detach(), self.device) for maps in by_level]
         marks = torch.stack([e.marks for e in piece])
-        return levels, marks.to(self.device).long()
+        return levels, upload(marks, self.device).long()
 
-    def iter_validate(self, examples: Sequence[DenseExample]) -> Steps[None]:
+    def iter_validate(self, examples: Sequence[Example]) -> Steps[None]:
         """Score the head and keep its weights if it is the best so far."""
         scores = []
         for example in examples:
             yield Progress(self._done, self.total, "Validating")
-            scores.append(self._score(example))
+            scores.append(self._score(example.loaded()))
         score = sum(scores) / len(scores)
         # Not >=: of equal epochs the first one stays.
         if score > self.best_score:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.encoders.device import upload
+from napari_segdino.encoders.device import iter_or_on_cpu, upload
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
@@ -127,8 +128,10 @@ class MVRHead(Head):
 
         if len({int(code) for s in samples.values() for code in s.codes.unique()}) < 2:
             raise InputError(ONE_CLASS)
-        how = list(samples.values()), n_classes, self._options, seed, device
-        return (yield from iter_fit_perceptrons(*how))
+        train = partial(
+            iter_fit_perceptrons, list(samples.values()), n_classes, self._options, seed
+        )
+        return (yield from iter_or_on_cpu(train, device, self.name))
 
     def predict(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_segdino.config import FeatureSettings
 from napari_segdino.encoders.base import EncoderSpec
-from napari_segdino.encoders.device import double_device
+from napari_segdino.encoders.device import double_device, iter_or_on_cpu
 from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
@@ -160,6 +161,18 @@ class ProbeHead(Head):
         previous: tuple[Any, Mapping[str, Sample]] | None = None,
     ) -> Steps[Probe]:
         """See :func:`napari_segdino.heads.probe.fit.iter_fit_probe`."""
+        train = partial(self._iter_fit, samples, n_classes, seed, previous)
+        where = double_device(device)
+        return (yield from iter_or_on_cpu(train, where, self.name))
+
+    def _iter_fit(
+        self,
+        samples: dict[str, Sample],
+        n_classes: int,
+        seed: int,
+        previous: tuple[Any, Mapping[str, Sample]] | None,
+        where: torch.device,
+    ) -> Steps[Probe]:
         from napari_segdino.heads.probe.atlas import make_atlas
         from napari_segdino.heads.probe.boxes import add_given, is_given, with_boxes
         from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
@@ -170,7 +183,6 @@ class ProbeHead(Head):
         )
 
         yield Progress(0, 1, "Training")
-        where = double_device(device)
         there = self._samples_on(samples, where)
         stored = self._basis_of(samples, there)
         basis = self._basis_sent.of(stored, where)
