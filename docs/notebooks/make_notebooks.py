@@ -74,6 +74,9 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     client = NotebookClient(
         notebook,
         timeout=SECONDS,
+        # What a slow machine prints late is not lost, nor told as two outputs.
+        iopub_timeout=SECONDS,
+        coalesce_streams=True,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
     )
