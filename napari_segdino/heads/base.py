@@ -113,6 +113,8 @@ class Head(Protocol):
     """It learns from marks of one class alone: the rest is background."""
     keeps_levels: ClassVar[bool]
     """Its samples are whole levels of features, which take memory."""
+    context_pixels: ClassVar[int]
+    """Pixels of a tile, marked or not, whose features its samples hold besides."""
     learns_from_one_view: ClassVar[bool]
     """It learns from the first view of a tile; the others are only predicted."""
     sigma: float

@@ -18,7 +18,7 @@ from napari_segdino.features.tiles import Tile, cut_tiles
 from napari_segdino.features.views import view_size
 from napari_segdino.heads.base import COPY, Head
 from napari_segdino.heads.dense.augment import augmented
-from napari_segdino.heads.probe.samples import Parts, Place
+from napari_segdino.heads.probe.samples import PIXELS_PER_CLASS, Parts, Place, is_whole
 from napari_segdino.heads.probe.stroke_parts import ALONE, CutShare, share_tiles
 from napari_segdino.images.planes import Planes
 from napari_segdino.images.reslice import depth_of
@@ -190,14 +190,14 @@ def sample_bytes(
     marks: NDArray[Any],
     channels: int,
 ) -> int:
-    """Return the bytes of whole levels of features of one plane.
+    """Return the bytes of features that a head keeps of one plane.
 
-    What a decoder keeps; others keep the features of some pixels of each tile.
+    A decoder keeps whole levels, the others those of some pixels of each tile.
 
     Parameters
     ----------
     head : Head
-        One that :attr:`~napari_segdino.heads.base.Head.keeps_levels`.
+        Samples tiles.
     spec : EncoderSpec
         The encoder's row.
     feature_settings : FeatureSettings
@@ -207,22 +207,33 @@ def sample_bytes(
     channels : int
         Of the image: each three of them are encoded.
     """
-    y, x = (int(n) for n in marks.shape)
-    total = 0
-    for tile in cut_tiles(
-        (y, x), feature_settings.longest_tile, feature_settings.overlap
-    ):
+    shape = int(marks.shape[0]), int(marks.shape[1])
+    longest, overlap = feature_settings.longest_tile, feature_settings.overlap
+    total = 0.0
+    for tile in cut_tiles(shape, longest, overlap):
         marked = marks[tile.slices]
         if not marked.any():
             continue
         for views in learned_views(head, feature_settings):
             for view in views:
-                cells = np.prod(view_size(tile.shape, view, spec.multiple))
                 # A level counts in cells of its stride, whatever the size that is
                 # shown.
+                shown = np.prod(view_size(tile.shape, view, spec.multiple))
                 of_levels = sum(
-                    spec.channels[n] * cells / spec.strides[n] ** 2
+                    spec.channels[n]
+                    * (shown / spec.strides[n] ** 2 if head.keeps_levels else 1)
                     for n in head.levels(spec)
                 )
-                total += int(of_levels * (1 + head.copies(marked)))
-    return total * FLOAT16_BYTES * -(-channels // 3)
+                kept = 1 + head.copies(marked)
+                if not head.keeps_levels:
+                    kept = _sampled_pixels(marked) + head.context_pixels
+                total += of_levels * kept
+    return int(total) * FLOAT16_BYTES * -(-channels // 3)
+
+
+def _sampled_pixels(marks: NDArray[Any]) -> int:
+    """Pixels that are taken of a whole mask; those of strokes are next to none."""
+    if not is_whole(marks):
+        return 0
+    counts = np.unique(marks[marks > 0], return_counts=True)[1]
+    return int(np.minimum(counts, PIXELS_PER_CLASS).sum())

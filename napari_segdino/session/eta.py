@@ -131,7 +131,7 @@ def foretell(steps: Steps[T], clock: Callable[[], float] = time.monotonic) -> St
 def memory_notice(
     segmenter: Any, marked: Iterable[tuple[Planes, NDArray[Any], list[int]]]
 ) -> Notice | None:
-    """Say how much memory a decoder will keep, where that is above 1 GiB.
+    """Say how much memory a head will keep, where that is above 1 GiB.
 
     Parameters
     ----------
@@ -145,9 +145,6 @@ def memory_notice(
     from napari_segdino.heads.registry import make_head
 
     head = make_head(segmenter.head, segmenter.recipe)
-    if not head.keeps_levels:
-        return None
-
     try:
         spec = get_spec(segmenter.encoder)
     except InputError:

@@ -44,3 +44,19 @@ def test_copies_of_whole_masks_count():
     marks = np.ones((64, 64), np.uint8)
     # One channel level of 3 x 16 x 16 float16; the image and eight copies.
     assert sample_bytes(head, SPEC, feature_settings, marks, 1) == 9 * 3 * 16 * 16 * 2
+
+
+@pytest.mark.parametrize("name", ["probe", "mvr"])
+def test_pixels_of_whole_masks_count(tmp_path, name):
+    head = make_head(name)
+    head.levels = lambda spec: (0, 1)
+    image = as_planes(np.random.default_rng(0).random((40, 48)).astype("f4"))
+    extractor = Extractor(FakeEncoder(), (0, 1), FeatureCache(GIB, 0, tmp_path))
+    marks = np.ones((40, 48), np.uint8)
+    marks[:2] = 2
+    samples, shown = {}, FeatureSettings((64,), (1.0,))
+    drive(iter_collect(samples, head, extractor, image, marks, None, shown, 0))
+    (kept,) = samples.values()
+    rows = len(kept.features) + len(kept.context)
+    # Levels alone: beside those of an encoder local features are few.
+    assert sample_bytes(head, SPEC, shown, marks, 1) == rows * 2 * 3 * 2

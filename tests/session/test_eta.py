@@ -75,6 +75,18 @@ def test_memory_of_a_decoder_is_said_above_a_gigabyte() -> None:
     assert many is not None
     assert f"{200 * 9 * 4 * 1024 * 256 * 2 / 2**30:.1f} GiB" in many.text
     segmenter.head = "probe"
+    many = memory_notice(segmenter, [(volume, marks, list(range(200)))])
+    # 400 pixels of the class and 1024 from all over, of 3 blocks in 2 sizes.
+    assert many is not None
+    assert f"{200 * 1424 * 3 * 1024 * 2 * 2 / 2**30:.1f} GiB" in many.text
+    segmenter.head = "mvr"
+    marks[:, :128] = 2
     assert memory_notice(segmenter, [(volume, marks, list(range(200)))]) is None
+    many = memory_notice(segmenter, [(volume, marks, list(range(200)) * 2)])
+    assert many is not None
+    assert f"{400 * 800 * 3 * 1024 * 2 / 2**30:.1f} GiB" in many.text
+    strokes = np.zeros_like(marks)
+    strokes[:, 3, :9] = 1
+    assert memory_notice(segmenter, [(volume, strokes, list(range(200)))]) is None
     segmenter.head, segmenter.encoder = "segdino", "/weights/mine.pth"
     assert memory_notice(segmenter, [(volume, marks, [0])]) is None

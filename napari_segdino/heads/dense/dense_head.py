@@ -58,6 +58,7 @@ class DenseHead(Head):
 
     one_class_is_enough: ClassVar[bool] = False
     keeps_levels: ClassVar[bool] = True
+    context_pixels: ClassVar[int] = 0
     learns_from_one_view: ClassVar[bool] = False
     sigma = 0.0
     regularised: ClassVar[bool] = False

@@ -68,6 +68,7 @@ class MVRHead(Head):
     )
     one_class_is_enough: ClassVar[bool] = False
     keeps_levels: ClassVar[bool] = False
+    context_pixels: ClassVar[int] = 0
     learns_from_one_view: ClassVar[bool] = True
     regularised: ClassVar[bool] = False
     trains_in_epochs: ClassVar[bool] = False

@@ -26,6 +26,7 @@ from napari_segdino.heads.base import (
 )
 from napari_segdino.heads.probe.samples import (
     BACKGROUND,
+    CONTEXT_PIXELS,
     UNSUPERVISED,
     Parts,
     Sample,
@@ -86,6 +87,7 @@ class ProbeHead(Head):
     )
     one_class_is_enough: ClassVar[bool] = True
     keeps_levels: ClassVar[bool] = False
+    context_pixels: ClassVar[int] = CONTEXT_PIXELS
     learns_from_one_view: ClassVar[bool] = False
     sigma = 0.0
     regularised: ClassVar[bool] = True
