@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import wraps
 
@@ -14,7 +15,7 @@ from fake_encoder import bright_square
 
 from napari_segdino import Segmenter
 from napari_segdino.config import CacheSettings, FeatureSettings, PredictSettings
-from napari_segdino.encoders import load
+from napari_segdino.encoders import frozen, load
 from napari_segdino.encoders.device import free_memory, resolve_device
 from napari_segdino.features import grid
 from napari_segdino.heads.registry import HEADS, head_class
@@ -29,6 +30,8 @@ def device_of(kind, monkeypatch, **options):
         there = name == kind == "mps"
         known = wraps(backend.is_available)(lambda there=there: there)
         monkeypatch.setattr(backend, "is_available", known)
+    # Nobody counts its bytes.
+    monkeypatch.setattr(frozen, "measured_memory", lambda _: nullcontext([]))
     if kind == "cuda":
         monkeypatch.setattr(load, "resolve_device", torch.device)
         for name, value in (("is_bf16_supported", False), ("empty_cache", None)):
