@@ -40,6 +40,12 @@ def _no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_segdino.encoders.device._has_bfloat16", lambda: False)
 
 
+@pytest.fixture(autouse=True)
+def _only_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have PyTorch encode whatever is installed: its features agree to the last bit."""
+    monkeypatch.setattr("napari_segdino.encoders.openvino.installed", lambda: False)
+
+
 class FakeSegmenter:
     """Answers like Segmenter: the class whose marked pixels look most alike.
 

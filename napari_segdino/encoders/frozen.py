@@ -16,6 +16,7 @@ from napari_segdino.encoders.device import (
     measured_memory,
     resolve_precision,
 )
+from napari_segdino.encoders.openvino import CompiledLevels, compile_levels
 from napari_segdino.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class FrozenEncoder(Encoder):
         if device.type == "cpu" and spec.family == "cnn":
             # The same sums in another order of memory, a fifth to a third faster.
             self.model.to(memory_format=torch.channels_last)
+        self._compiled: CompiledLevels | None = None
+        self._compile_tried = False
 
     def at_once(self, size: tuple[int, int]) -> int:
         """See :meth:`Encoder.at_once`."""
@@ -206,6 +209,8 @@ class FrozenEncoder(Encoder):
         return tuple(cut[level] for level in levels)
 
     def _intermediates(self, x: torch.Tensor, wanted: list[int]) -> list[torch.Tensor]:
+        if (compiled := self._compile(wanted)) is not None:
+            return compiled(x, wanted)
         # Without the final norm, blocks before the last are on another scale.
         options: dict[str, Any] = {"norm": True} if self.spec.family == "vit" else {}
         try:
@@ -226,6 +231,19 @@ class FrozenEncoder(Encoder):
             # DINOv3 norms the last stage; timm keeps that norm in the head.
             found[-1] = self.model.head.norm(found[-1])
         return found
+
+    def _compile(self, wanted: list[int]) -> CompiledLevels | None:
+        """Compile a pyramid on the CPU, when all of its levels are first wanted."""
+        whole = wanted[-1] == len(self.spec.channels) - 1
+        if self.spec.family != "cnn" or self.device.type != "cpu" or not whole:
+            return None
+        if self.precision != "float32":
+            return None
+        if not self._compile_tried:
+            self._compile_tried = True
+            depth = len(self.spec.channels)
+            self._compiled = compile_levels(self.model, depth, self.key)
+        return self._compiled
 
     def _encode_or_none(
         self, batch: torch.Tensor, levels: Sequence[int]
