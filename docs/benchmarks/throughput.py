@@ -56,13 +56,13 @@ def tiles(out):
             labels[step.slices] = step.labels
             sure[step.slices] = (255 * step.probabilities[1]).astype(np.uint8)
     whole = time.process_time() - start
-    cut = cut_plane(image.shape, pipeline.shown)
+    cut = cut_plane(image.shape, pipeline.feature_settings)
     start = time.process_time()
     for row in range(len(cut.rows)):
         for column in range(len(cut.columns)):
             tile = torch.from_numpy(image[cut.tile(row, column).slices])
             pixels = tile.permute(2, 0, 1).float() / 255
-            for view in views_of(pipeline.shown)[0]:
+            for view in views_of(pipeline.feature_settings)[0]:
                 multiple = pipeline.extractor.encoder.spec.multiple
                 shown = show(pixels, view, multiple)[None]
                 pipeline.extractor.encoder.encode(shown, pipeline.extractor.levels)
