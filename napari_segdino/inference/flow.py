@@ -7,6 +7,7 @@ of :mod:`napari_segdino.inference.diffusion` with edges along z as well.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segdino.encoders.device import upload
+from napari_segdino.encoders.device import free_memory, lacks_memory, upload
 from napari_segdino.features.grid import grid_step
 from napari_segdino.features.intensity import Intensity
 from napari_segdino.features.local import smooth_colour
@@ -37,6 +38,8 @@ from napari_segdino.progress import Progress, Steps, relay
 
 if TYPE_CHECKING:
     import torch
+
+_log = logging.getLogger(__name__)
 
 SIGMA = 0.6
 """Least smoothing of the slices whose edges count, in pixels."""
@@ -218,7 +221,8 @@ class Flow:
                 # Slabs overlap, so that what is marked beyond a seam speaks across it.
                 span = range(max(first, start - HALO), min(last + 1, stop + HALO))
                 found = yield from self._iter_slab(span, maps, edges)
-                flowed |= {i: found[:, i - span.start] for i in needed}
+                # Slice by slice: the whole slab may have been too large for the device.
+                flowed |= {i: found[:, i - span.start].to(device) for i in needed}
         for index in wanted:
             yield self._result(index, flowed[index])
 
@@ -233,16 +237,44 @@ class Flow:
         """Let the planes of a slab flow; shape (K, Z, gy, gx)."""
         import torch
 
+        device = torch.device(self.volume.device)
+        if device.type != "cpu":
+            try:
+                return (yield from self._iter_slab_on(device, span, maps, edges))
+            except RuntimeError as error:
+                if not lacks_memory(error):
+                    raise
+            # Out of the except block, so that its frames hold no tensors.
+            free_memory(device)
+            _log.warning(
+                "%d slices do not fit into the memory of %s beside the encoder: "
+                "probabilities flow on the CPU.",
+                len(span),
+                device,
+            )
+        cpu = torch.device("cpu")
+        return (yield from self._iter_slab_on(cpu, span, maps, edges))
+
+    def _iter_slab_on(
+        self,
+        device: torch.device,
+        span: range,
+        maps: Mapping[int, torch.Tensor],
+        edges: float,
+    ) -> Steps[torch.Tensor]:
+        import torch
+
         yield Progress(0, VOLUME_STEPS, TEXT)
-        guides = torch.stack([self.volume.cells(i) for i in span], 1)
+        guides = torch.stack([self.volume.cells(i).to(device) for i in span], 1)
         classes = len(next(iter(maps.values())))
         evidence = guides.new_full((classes, *guides.shape[1:]), 1 / classes)
         trust = guides.new_full(guides.shape[1:], UNSCORED)
         for at, index in enumerate(span):
             if index in maps:
-                evidence[:, at], trust[at] = maps[index], trust_in(maps[index])
+                here = maps[index].to(device)
+                evidence[:, at], trust[at] = here, trust_in(here)
             if index in self.marks:
-                put_marks(evidence[:, at], trust[at], self._marked(index))
+                put_marks(evidence[:, at], trust[at], self._marked(index).to(device))
         # Of two classes one is the rest of the other: solved once.
         free = slice(1, None) if classes == 2 else slice(None)
         across = self.volume.across()

@@ -1,10 +1,12 @@
 """Marks and sure slices speak for their neighbours along z, as far as edges allow."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from fake_device import FakeDevice
 from fake_encoder import FakeEncoder
 
 from napari_segdino import Segmenter
@@ -49,6 +51,20 @@ def test_a_marked_slice_is_carried_to_the_others():
     found = labels_of(undecided(image, {3: image[3] + 1}).iter_planes(range(7)))
     for index in range(7):
         np.testing.assert_array_equal(found[index], image[index])
+
+
+def test_slices_that_do_not_fit_the_device_flow_on_the_cpu(caplog):
+    image = box()
+    flowing = undecided(image, {3: image[3] + 1})
+    with FakeDevice("cuda", cells=2000):  # a slice has 480 cells, all have 3360
+        there = replace(flowing.volume, device=torch.device("cuda"))
+        found = labels_of(replace(flowing, volume=there).iter_planes(range(7)))
+    for index in range(7):
+        np.testing.assert_array_equal(found[index], image[index])
+    assert [r.getMessage() for r in caplog.records] == [
+        "7 slices do not fit into the memory of cuda beside the encoder: "
+        "probabilities flow on the CPU."
+    ]
 
 
 def test_it_stops_where_the_object_ends():
