@@ -27,6 +27,7 @@ def first_look(
     image: Planes,
     wanted: Sequence[int],
     centre: tuple[float, float] | None,
+    alone: bool = False,
 ) -> Pipeline | None:
     """Return a pipeline that draws the first plane soon, where that is worth it.
 
@@ -40,6 +41,9 @@ def first_look(
         Planes in the order wanted.
     centre : tuple of float, optional
         Pixel (y, x) that is looked at; None where nobody looks.
+    alone : bool
+        Whether nothing is learned yet, which would need features of all views: those
+        of the smallest one then stand for themselves, half as many.
 
     Returns
     -------
@@ -60,8 +64,9 @@ def first_look(
     coarse = copy(pipeline)
     coarse.extractor = replace(pipeline.extractor, coarse=True)
     # One mirrored or larger view more would cost what this is to save.
+    factors = (min(settings.factors),) if alone else settings.factors
     coarse.feature_settings = replace(
-        settings, sides=settings.sides[:1], flips=False, slices="Z"
+        settings, sides=settings.sides[:1], factors=factors, flips=False, slices="Z"
     )
     # Neighbours along z are not encoded for it.
     coarse.predicting = replace(pipeline.predicting, z_sigma=0.0)

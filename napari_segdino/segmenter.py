@@ -374,7 +374,8 @@ class Segmenter(Starter):
         """
         source = as_planes(image, volume, axes)
         pipeline = yield from self.iter_pipeline()
-        coarse = first_look(pipeline, source, planes, centre)
+        alone = not self.is_fitted and not self.has_unsupervised
+        coarse = first_look(pipeline, source, planes, centre, alone)
         if coarse is None or not np.any(marks[source.index(planes[0])]):
             return
         # What it learns is learned by a copy, with a head of its own.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segdino.config import FeatureSettings
 from napari_segdino.errors import InputError
 from napari_segdino.estimator import Estimator
 from napari_segdino.features.extract import Extractor
@@ -67,10 +68,15 @@ class Starter(Estimator):
         # torch is imported with it: not before a mask is drawn.
         from napari_segdino.heads.probe.unsupervised import iter_find_groups
 
-        how = pipeline.feature_settings, n_classes, pipeline.seed, centre
+        how = n_classes, pipeline.seed, centre
 
-        def find(cut: Planes, wanted: list[int], extractor: Extractor) -> Steps[Groups]:
-            return iter_find_groups(cut, wanted, extractor, *how)
+        def find(
+            cut: Planes,
+            wanted: list[int],
+            extractor: Extractor,
+            settings: FeatureSettings,
+        ) -> Steps[Groups]:
+            return iter_find_groups(cut, wanted, extractor, settings, *how)
 
         yield from _iter_draw(pipeline, source, find, planes, centre)
 
@@ -196,10 +202,15 @@ class Starter(Estimator):
         pipeline = yield from self.iter_pipeline()
         from napari_segdino.heads.probe.clicks import iter_find_clicked
 
-        how = pipeline.feature_settings, pipeline.seed
+        seed = pipeline.seed
 
-        def find(cut: Planes, wanted: list[int], extractor: Extractor) -> Steps[Groups]:
-            return iter_find_clicked(cut, marked, wanted, extractor, *how)
+        def find(
+            cut: Planes,
+            wanted: list[int],
+            extractor: Extractor,
+            settings: FeatureSettings,
+        ) -> Steps[Groups]:
+            return iter_find_clicked(cut, marked, wanted, extractor, settings, seed)
 
         yield from _iter_draw(pipeline, source, find, planes, centre)
 
@@ -317,18 +328,19 @@ class Starter(Estimator):
 def _iter_draw(
     pipeline: Pipeline,
     image: Planes,
-    find: Callable[[Planes, list[int], Extractor], Steps[Groups]],
+    find: Callable[[Planes, list[int], Extractor, FeatureSettings], Steps[Groups]],
     planes: Iterable[int] | None,
     centre: tuple[float, float] | None,
 ) -> Steps[None]:
     """Draw groups of features, and keep a sample of them for the first strokes."""
     wanted = list(range(len(image)) if planes is None else planes)
-    if coarse := first_look(pipeline, image, wanted, centre):
+    if coarse := first_look(pipeline, image, wanted, centre, alone=True):
         how = image, find, wanted[:1], centre
         yield from provisional(_iter_draw(coarse, *how))
     cuts = cuts_of(image, "Z", pipeline.feature_settings.neighbours)
     extractor = pipeline.extractor.seeing(cuts["Z"])
-    groups, samples = yield from find(cuts["Z"], wanted, extractor)
+    settings = pipeline.feature_settings
+    groups, samples = yield from find(cuts["Z"], wanted, extractor, settings)
     pipeline.unsupervised = pipeline.head.unsupervised_sample(groups, samples)
     pipeline.unsupervised_channels = count_channels(image)
     # Groups are a model of the head `probe`, whichever head is to be trained.

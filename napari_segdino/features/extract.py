@@ -28,9 +28,6 @@ LAYOUT = 1
 """Raised when the same content would give other features than before."""
 
 
-COARSE = " coarse"
-"""Ends the key of features of the smallest view alone."""
-
 Views = tuple[View, ...]
 """Sizes of one tile whose features are read side by side."""
 
@@ -147,11 +144,13 @@ class Extractor:
         image = torch.from_numpy(intensity.apply(tile))
         pixels = upload(image, self.encoder.device)
         smallest = _smallest(views)
-        # It has a key of its own in the cache and the tile's everywhere else, so that
-        # marks of the tile are found.
-        first = self.cache.get(key + COARSE)
+        # In the cache it has the key of a tile of that view alone. What stands in for
+        # all has the tile's, so that marks of the tile are found.
+        own = self.key(tile, intensity, (smallest,))
+        first = self.cache.get(own)
         if first is None:
-            first = self._make(image, pixels, smallest, key + COARSE)
+            first = self._make(image, pixels, smallest, key)
+            first = replace(first, key=own)
         if self.coarse:
             self.cache.put(first)
             stand_in = first.levels * len(views)
@@ -164,7 +163,7 @@ class Extractor:
             )
         )
         grid = replace(first, levels=levels, key=key)
-        self.cache.drop(first.key)
+        self.cache.drop(own)
         self.cache.put(grid)
         return grid
 
@@ -182,7 +181,7 @@ class Extractor:
         )
         step = grid_step((image.shape[1], image.shape[2]))
         return FeatureGrid(
-            tuple(self._encode(pixels, view, key.removesuffix(COARSE))),
+            tuple(self._encode(pixels, view, key)),
             local_features(there).half().cpu(),
             smooth_colour(there, step).half().cpu(),
             own.mean(0).half(),
