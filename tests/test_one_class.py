@@ -17,6 +17,7 @@ from skimage.io import imread
 
 from napari_segdino import Segmenter
 from napari_segdino.errors import InputError
+from napari_segdino.heads.probe.samples import BACKGROUND
 from napari_segdino.progress import drive
 
 Scene = tuple[NDArray[Any], NDArray[np.bool_]]
@@ -200,6 +201,42 @@ def test_a_class_that_only_the_first_mask_has_stays(segmenter: Segmenter) -> Non
     found = segmenter.partial_fit(image, marks).predict(image)
     assert (found[disc] == 1).mean() > 0.9
     assert (found[marks > 0] == 2).all()
+
+
+def overlap(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Dice."""
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+@pytest.mark.parametrize(
+    ("scene", "place"),
+    [
+        (coins, "too much"),
+        (coins, "right"),
+        (camera, "too much"),
+        (camera, "right"),
+        (striped, "too much"),
+        (striped, "too little"),
+    ],
+)
+def test_one_stroke_leaves_a_good_first_mask(
+    segmenter: Segmenter, scene: Any, place: str
+) -> None:
+    image, thing = scene()
+    found: list[Any] = []
+    drive(anew(segmenter).iter_cluster(image), found.append)
+    first = found[-1].labels == 1
+    places = {
+        "too much": first & ~thing,
+        "too little": thing & ~first,
+        "right": thing & first,
+    }
+    parts = ndimage.label(places[place])[0]
+    largest = parts == np.bincount(parts[parts > 0]).argmax()
+    code = BACKGROUND if place == "too much" else 2
+    marks = np.where(stroke_inside(largest) & largest, code, 0).astype(np.uint8)
+    drawn = segmenter.partial_fit(image, marks).predict(image) == 1
+    assert overlap(drawn, thing) > overlap(first, thing) - 0.03
 
 
 def test_background_alone_is_not_enough(segmenter: Segmenter) -> None:

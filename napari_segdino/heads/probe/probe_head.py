@@ -177,10 +177,10 @@ class ProbeHead(Head):
     ) -> Steps[Probe]:
         from napari_segdino.heads.probe.atlas import make_atlas
         from napari_segdino.heads.probe.boxes import add_given, is_given, with_boxes
+        from napari_segdino.heads.probe.first_mask import add_first_mask
         from napari_segdino.heads.probe.fit import count_strokes, iter_fit_probe
         from napari_segdino.heads.probe.weak import (
             add_background,
-            add_weak_marks,
             background_everywhere,
         )
 
@@ -207,7 +207,7 @@ class ProbeHead(Head):
                 samples[UNSUPERVISED] = moved(first, "cpu")
             if UNSUPERVISED in there:
                 weak = there[UNSUPERVISED], basis, n_classes, FADE**behind
-                marked = add_weak_marks(marked, *weak)
+                marked = add_first_mask(marked, *weak)
             elif not given:
                 marked = add_background(marked, basis, n_classes, behind)
         how = marked, n_classes, basis, seed, self._steps, last

@@ -40,6 +40,7 @@ def add_weak_marks(
     basis: Basis,
     n_classes: int,
     background: float = 1.0,
+    others: float = 1.0,
     pixels: int = WEAK_PIXELS,
     passes: int = PASSES,
 ) -> dict[str, Sample]:
@@ -65,6 +66,8 @@ def add_weak_marks(
         Classes with background.
     background : float
         What all weak marks of background weigh, where there are others.
+    others : float
+        What those of any other class weigh.
     pixels : int
         Weak marks of all tiles together.
     passes : int
@@ -73,8 +76,8 @@ def add_weak_marks(
     Returns
     -------
     dict of str to Sample
-        The strokes; each tile's weak marks are one more stroke of weight one in all
-        and count as none.
+        The strokes; each tile's weak marks are one more stroke of each class, and
+        count as none.
 
     References
     ----------
@@ -90,7 +93,7 @@ def add_weak_marks(
         k: _weak_codes(v, unsupervised, basis, marked, confirmed)
         for k, v in vectors.items()
     }
-    found = _with_rows(samples, weak, background)
+    found = _with_rows(samples, weak, background, others)
     for _ in range(passes):
         present = present_classes(found, n_classes)
         # All weak marks may have been left out: one class alone cannot be fitted.
@@ -106,7 +109,7 @@ def add_weak_marks(
         bound = float(torch.cat(list(likely_marked.values())).quantile(LEAST_SHARE))
         bound = max(0.5, bound) if len(classes) < 2 else 0.5 * (bound <= 0.5)
         left = {k: torch.where(likely_marked[k] <= bound, weak[k], 0) for k in weak}
-        found = _with_rows(samples, left, background)
+        found = _with_rows(samples, left, background, others)
     return found
 
 
@@ -142,7 +145,7 @@ def add_background(
     everywhere = background_everywhere(next(iter(samples.values())))
     # One pass: more took two to three times as long in a round
     # (docs/benchmarks/interactive.md).
-    how = weight, BACKGROUND_PIXELS, 1
+    how = weight, 1.0, BACKGROUND_PIXELS, 1
     return add_weak_marks(samples, everywhere, basis, n_classes, *how)
 
 
@@ -220,7 +223,10 @@ def _weak_codes(
 
 
 def _with_rows(
-    samples: Mapping[str, Sample], weak: Mapping[str, torch.Tensor], background: float
+    samples: Mapping[str, Sample],
+    weak: Mapping[str, torch.Tensor],
+    background: float,
+    others: float,
 ) -> dict[str, Sample]:
     """Add pixels of the context with given codes, but for those of code 0."""
     codes = torch.cat(list(weak.values()))
@@ -235,7 +241,7 @@ def _with_rows(
         more = {
             "features": sample.context[rows],
             "codes": new,
-            "weights": torch.where(new == BACKGROUND, background, 1.0)
+            "weights": torch.where(new == BACKGROUND, background, others)
             / counts[new.long()],
             "strokes": number + new.long(),
             "parts": sample.parts.new_zeros(len(rows)),
