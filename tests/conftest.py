@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,16 +34,12 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
-@pytest.fixture(autouse=True)
-def _no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compute the same on every CPU."""
-    monkeypatch.setattr("napari_segdino.encoders.device._has_bfloat16", lambda: False)
-
-
-@pytest.fixture(autouse=True)
-def _only_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have PyTorch encode whatever is installed: its features agree to the last bit."""
-    monkeypatch.setattr("napari_segdino.encoders.openvino.installed", lambda: False)
+@pytest.fixture(autouse=True, scope="session")
+def _no_bfloat16() -> Iterator[None]:
+    """Compute the same on every CPU; encoders that a module shares, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_segdino.encoders.device._has_bfloat16", lambda: False)
+        yield
 
 
 class FakeSegmenter:
