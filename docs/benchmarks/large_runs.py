@@ -70,8 +70,8 @@ def bare_rate(segmenter, source: Planes):
     """Tiles a second of the encoder alone, reading and scaling counted."""
     pipeline = drive(segmenter.iter_pipeline())
     encoder = pipeline.extractor.encoder
-    intensity = find_intensity(source, pipeline.shown, encoder.spec)
-    cut = cut_plane(source.plane_shape, pipeline.shown)
+    intensity = find_intensity(source, pipeline.feature_settings, encoder.spec)
+    cut = cut_plane(source.plane_shape, pipeline.feature_settings)
     places = itertools.product(
         range(len(source)), range(len(cut.rows)), range(len(cut.columns))
     )
@@ -83,7 +83,7 @@ def bare_rate(segmenter, source: Planes):
             start = time.perf_counter()
         pixels = source.read(plane)[cut.tile(row, column).slices]
         tile = torch.from_numpy(intensity.apply(pixels))
-        for views in views_of(pipeline.shown):
+        for views in views_of(pipeline.feature_settings):
             for view in views:
                 three = [show(t, view, encoder.spec.multiple) for t in triples(tile)]
                 encoder.encode(torch.stack(three), pipeline.extractor.levels)

@@ -104,9 +104,9 @@ def summary(job: str, grouped: bool, fitted: bool, found: bool = True) -> str:
                 "Your marks were learned anew. Go back in Review brings the old model."
             )
         return "It is loaded. Press Segment for a mask, or paint and press Retrain."
+    weak = "your strokes soon outweigh it"
     if grouped:
-        weak = "your strokes soon outweigh it"
-        return f"A first mask, grouped without labels; {weak}. {NEXT_STEP}"
+        return f"A first mask, from the image alone; {weak}. {NEXT_STEP}"
     if job == "Interpolate":
         return "Drawn between the accepted slices as a proposal: correct or accept it."
     if job == "Box" and not found:
@@ -114,7 +114,7 @@ def summary(job: str, grouped: bool, fitted: bool, found: bool = True) -> str:
     if job == "Box":
         return "Drawn from your box. Correct it, drag another one, or press Retrain."
     if job == "Mask":
-        return f"The layer is the mask now, and was learned weakly. {NEXT_STEP}"
+        return f"The layer is the mask now; {weak}. {NEXT_STEP}"
     if job == "Click":
         return "Drawn after your clicks. Click what is missing, or correct it by hand."
     if job == "Retrain":

@@ -83,7 +83,7 @@ def test_segment_makes_the_layers_and_draws_the_mask(headless: Any, plane: Any) 
     np.testing.assert_array_equal(headless.viewer.layers[1].data, bright(plane))
     assert not headless.viewer.layers[2].data.any(), "a first mask is no mark"
     assert headless.told[1] == "Segment: working..."
-    assert headless.told[-1].startswith("A first mask, grouped without labels")
+    assert headless.told[-1].startswith("A first mask, from the image alone")
 
 
 def test_retrain_learns_and_keeps_what_was_painted(headless: Any, plane: Any) -> None:

@@ -78,7 +78,7 @@ def test_segment_groups_first_then_applies_the_probe(user: Any, plane: Any) -> N
     user.open(plane)
     user.segment()
     np.testing.assert_array_equal(user.annotation.mask.data, plane == 200)
-    assert "grouped without labels" in user.status
+    assert "from the image alone" in user.status
     correct(user)
     user.retrain()
     user.segment()
