@@ -14,10 +14,10 @@ import torch
 from napari_segdino.config import FeatureSettings
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.features.local import COUNT, local_features, smooth_colour
-from napari_segdino.heads.base import DeviceCopy, moved
 from napari_segdino.heads.dense.batches import DenseExample
 from napari_segdino.heads.dense.train import iter_fit_dense
 from napari_segdino.heads.mvr.perceptrons import make_perceptrons
+from napari_segdino.heads.on_device import DeviceCopy, moved
 from napari_segdino.heads.probe.atlas import CELLS, Atlas
 from napari_segdino.heads.probe.basis import Basis, VectorStore
 from napari_segdino.heads.probe.model import NetworkProbe

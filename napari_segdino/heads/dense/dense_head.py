@@ -19,7 +19,6 @@ from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
     COPY,
     OTHER_CHANNELS,
-    DeviceCopy,
     Head,
     Recipe,
     Tensors,
@@ -33,6 +32,7 @@ from napari_segdino.heads.dense.decoder import (
 from napari_segdino.heads.dense.recipes import DenseRecipe
 from napari_segdino.heads.dense.train import iter_fit_dense
 from napari_segdino.heads.filed import check_count, checked, load_weights
+from napari_segdino.heads.on_device import DeviceCopy
 from napari_segdino.progress import Steps
 from napari_segdino.schema import check_types
 

@@ -17,12 +17,12 @@ from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
     ONE_CLASS,
     OTHER_CHANNELS,
-    DeviceCopy,
     Head,
     Recipe,
     Tensors,
 )
 from napari_segdino.heads.mvr.options import OPTION_NAMES, MVROptions
+from napari_segdino.heads.on_device import DeviceCopy
 from napari_segdino.heads.probe.samples import Parts, Sample, share_right, take_sample
 from napari_segdino.progress import Steps
 from napari_segdino.schema import check_types

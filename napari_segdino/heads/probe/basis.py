@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_segdino.encoders.device import upload
 from napari_segdino.features.grid import FeatureGrid, grid_step
-from napari_segdino.heads.base import DeviceCopy
+from napari_segdino.heads.on_device import DeviceCopy
 
 CHUNK = 8192
 """Cells that are read at once."""

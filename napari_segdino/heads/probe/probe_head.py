@@ -18,12 +18,11 @@ from napari_segdino.errors import ChannelsError, InputError
 from napari_segdino.features.grid import FeatureGrid
 from napari_segdino.heads.base import (
     OTHER_CHANNELS,
-    DeviceCopy,
     Head,
     Recipe,
     Tensors,
-    moved,
 )
+from napari_segdino.heads.on_device import DeviceCopy, moved
 from napari_segdino.heads.probe.samples import (
     BACKGROUND,
     CONTEXT_PIXELS,
