@@ -36,7 +36,7 @@ def weight(*values: tuple[float, int], spread: float = 7.0) -> float:
         ([(1, BACKGROUND)], 1.0),
         ([(6, BACKGROUND), (7, BACKGROUND), (8, BACKGROUND)], 1.0),
         ([(9, 2), (1, BACKGROUND)], 0.5),
-        ([(9, 2), (8, 2), (1, BACKGROUND)], 0.5),
+        ([(9, 2), (8, 2), (1, BACKGROUND)], 0.25),
         ([(9, 2), (8, 2), (1, BACKGROUND), (2, BACKGROUND)], 0.125),
     ],
 )

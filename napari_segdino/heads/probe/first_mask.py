@@ -18,8 +18,8 @@ from napari_segdino.heads.probe.samples import BACKGROUND, Sample
 from napari_segdino.heads.probe.weak import add_weak_marks
 
 FADE = 0.5
-"""The first mask keeps this part of its weight with each stroke, once there are strokes
-of background and of a class: one side alone says nothing of the other."""
+"""The first mask keeps this part of its weight with each stroke, at most two for a pair
+of background and a class: one side alone says nothing of the other."""
 
 MOST_ALIKE = 0.7
 """Where more of the image than this is as much like a class of the first mask as a
@@ -87,9 +87,10 @@ def first_mask_weight(
     """
     if len(unsupervised.codes.unique()) < 2:
         return 0.0
+    strokes = count_strokes(samples)
     behind = count_strokes(samples, BACKGROUND)
-    pairs = min(behind, count_strokes(samples) - behind)
-    faded: float = FADE ** max(0, 2 * pairs - 1)
+    pairs = min(behind, strokes - behind)
+    faded: float = FADE ** min(max(0, strokes - 1), 2 * pairs)
     believed = [
         share
         for sample in samples.values()

@@ -299,7 +299,7 @@ def test_retrain_finds_the_doubt_on_the_way(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("the probe is asked twice")
 
-    monkeypatch.setattr("napari_segdino.session.uncertainty.iter_uncertainty", never)
+    monkeypatch.setattr("napari_segdino.review.suggest.iter_uncertainty", never)
     user.dock.review.suggest.next_slice()
     user.rest()
     choose(user, SLICES)
