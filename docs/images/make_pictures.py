@@ -251,6 +251,8 @@ def channels(desk: Desk) -> None:
         write_cells(path)
         open_files(desk.viewer, (path,))
     desk.settle()
+    # The dock has grown by the list of channels, and the canvas is narrower.
+    desk.viewer.reset_view()
     desk.press("segment")
     QTest.qWait(300)
     desk.picture("channels")
