@@ -46,7 +46,7 @@ IN_MEMORY = 1 << 28
 _computing = threading.Lock()
 """Held while a file is computed: threads of a process overlap it with files."""
 
-_warm: dict[tuple[str, str, str], Segmenter] = {}
+_loaded: dict[tuple[str, str, str], Segmenter] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _in_memory(scan: Scan, probe: Probe, show: Callable[[Any], None]) -> Any:
 
     data = _load_small(scan)
     with _computing:
-        segmenter = warm_segmenter(probe)
+        segmenter = loaded_segmenter(probe)
         shape = scan.spatial_shape
         labels = np.zeros(
             (math.prod(shape[:-2]), *shape[-2:]), label_dtype(segmenter.n_classes_)
@@ -297,7 +297,7 @@ def _to_disk(
     from napari_segdino.inference.predict import label_dtype
 
     with _computing:
-        segmenter = warm_segmenter(probe)
+        segmenter = loaded_segmenter(probe)
         with BlockWriter(
             target,
             scan.header,
@@ -311,7 +311,7 @@ def _to_disk(
             drive(iter_predict_to(segmenter, scan.data, writer, **how), show)
 
 
-def warm_segmenter(probe: Probe) -> Segmenter:
+def loaded_segmenter(probe: Probe) -> Segmenter:
     """Return the probe with its encoder, loaded once per process.
 
     Parameters
@@ -325,7 +325,7 @@ def warm_segmenter(probe: Probe) -> Segmenter:
         If it cannot be loaded here.
     """
     key = probe.digest, probe.device, probe.precision
-    if key not in _warm:
+    if key not in _loaded:
         from napari_segdino.segmenter import Segmenter
 
         # Closed before it is loaded: Windows opens no file twice.
@@ -337,9 +337,9 @@ def warm_segmenter(probe: Probe) -> Segmenter:
         finally:
             os.unlink(name)
         # One at a time: each holds an encoder.
-        _warm.clear()
-        _warm[key] = loaded
-    return _warm[key]
+        _loaded.clear()
+        _loaded[key] = loaded
+    return _loaded[key]
 
 
 def set_threads(count: int) -> None:

@@ -391,10 +391,10 @@ def test_work_is_kept_and_offered_to_the_next_window(
     annotation = first.open(plane)
     with qtbot.waitSignal(saver.saved):
         mark(annotation, 1, (25, 25))
-    assert (saver.kept.folder / "project.json").exists()
+    assert (saver.stored.folder / "project.json").exists()
     marked = annotation.marks.data.copy()
     saver.close()
-    saver.kept.let_go()  # as when its process ends
+    saver.stored.let_go()  # as when its process ends
     second = make_headless()
     saver = Autosaver(second.controller, autosaves)
     restorer = Restorer(second.controller)
@@ -420,7 +420,7 @@ def test_what_a_project_has_is_kept_no_longer(
     annotation = headless.open(plane)
     with qtbot.waitSignal(saver.saved):
         mark(annotation, 1, (25, 25))
-    folder, asked = saver.kept.folder, saver.asked
+    folder, asked = saver.stored.folder, saver.asked
     saver.forget(asked - 1)
     assert folder.exists(), "something has changed since"
     saver.forget(asked)

@@ -32,7 +32,7 @@ def kept(user: Any) -> Path:
     saver.saved.connect(numbers.append)
     wanted = saver.ask()
     user.wait(lambda: bool(numbers) and numbers[-1] >= wanted)
-    return Path(saver.kept.folder)
+    return Path(saver.stored.folder)
 
 
 def open_file(user: Any, path: Path) -> None:
@@ -439,7 +439,7 @@ def test_marks_are_back_after_the_program_was_killed(
     assert user.annotation.mask.data[50, 60] == 1
     assert user.annotation.mask.data[20, 20] == 1, "what Segment drew"
     assert not bar.isVisible()
-    own = user.dock.projects.autosaver.kept.folder
+    own = user.dock.projects.autosaver.stored.folder
     user.wait(lambda: [p.parent for p in autosaves.glob("*/project.json")] == [own])
 
 

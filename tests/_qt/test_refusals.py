@@ -255,7 +255,7 @@ def test_an_autosave_that_fails_is_shown(
     def full(*_: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(user.dock.projects.autosaver.kept, "write", full)
+    monkeypatch.setattr(user.dock.projects.autosaver.stored, "write", full)
     user.open(plane)
     user.segment()
     user.wait(lambda: bool(no_popups))

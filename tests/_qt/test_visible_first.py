@@ -75,16 +75,22 @@ def test_a_stroke_between_parts_stays(user: Any, plane: Any, in_parts: Any) -> N
     assert mask.data[15, 15] == 1
 
 
-def test_a_retrain_in_parts_is_one_step_back(
-    user: Any, plane: Any, in_parts: Any
-) -> None:
-    in_parts.set()
+def corrected(user: Any, plane: Any) -> Any:
+    """Give the mask of Segment with a stroke of the class and one of background."""
     user.open(plane)
     user.segment()
     mask = user.annotation.mask
     mask.brush_size = 3
     mask.paint((50, 60), 1)
     mask.paint((25, 25), 0)
+    return mask
+
+
+def test_a_retrain_in_parts_is_one_step_back(
+    user: Any, plane: Any, in_parts: Any
+) -> None:
+    in_parts.set()
+    mask = corrected(user, plane)
     before = mask.data.copy()
     user.retrain()
     assert (mask.data != before).any()
@@ -102,12 +108,7 @@ def test_a_first_look_and_the_retrain_after_it_are_one_step_back(
         yield PartResult(0, 0, 0, labels, provisional=True)
 
     monkeypatch.setattr(fake_segmenter, "iter_draft", draft)
-    user.open(plane)
-    user.segment()
-    mask = user.annotation.mask
-    mask.brush_size = 3
-    mask.paint((50, 60), 1)
-    mask.paint((25, 25), 0)
+    mask = corrected(user, plane)
     before = mask.data.copy()
     user.dock.controller.message.connect(said.append)
     user.retrain()

@@ -440,7 +440,7 @@ class Walk:
         saver.saved.connect(numbers.append)
         wanted = saver.ask()
         self.window.wait(lambda: bool(numbers) and numbers[-1] >= wanted)
-        folder = Path(saver.kept.folder)
+        folder = Path(saver.stored.folder)
         if (folder / PROJECT_FILE).exists():
             self.check_project(folder)
         else:

@@ -41,8 +41,8 @@ def test_every_file_has_one_mask_and_one_row(probe, folder_of, tmp_path):
 
 def test_the_encoder_is_loaded_once(probe, folder_of, tmp_path, monkeypatch):
     loads = []
-    monkeypatch.setattr(work, "_warm", {})
-    load = work.warm_segmenter.__globals__["tempfile"].mkstemp
+    monkeypatch.setattr(work, "_loaded", {})
+    load = work.loaded_segmenter.__globals__["tempfile"].mkstemp
     monkeypatch.setattr(
         "tempfile.mkstemp", lambda **kwargs: loads.append(1) or load(**kwargs)
     )

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from napari_segdino import Segmenter
-from napari_segdino.batch.work import read_probe, warm_segmenter
+from napari_segdino.batch.work import loaded_segmenter, read_probe
 from napari_segdino.config import CacheSettings
 from napari_segdino.encoders.base import IMAGENET_MEAN, IMAGENET_STD
 from napari_segdino.errors import ModelFileError
@@ -148,7 +148,7 @@ def test_a_checkpoint_of_segdino_is_encoder_and_head(
     again.set_params(cache=CacheSettings(0, 0, tmp_path))
     assert np.array_equal(again.predict_proba(picture), found)
     if prefix:
-        worker = warm_segmenter(read_probe(path))
+        worker = loaded_segmenter(read_probe(path))
         worker.set_params(cache=CacheSettings(0, 0, tmp_path))
         assert np.array_equal(worker.predict_proba(picture), found)
 

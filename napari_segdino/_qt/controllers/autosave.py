@@ -74,8 +74,8 @@ class Autosaver(QObject):  # type: ignore[misc]
         session.probe_changed.connect(self.ask)
 
     @property
-    def kept(self) -> Autosave:
-        """Where the window's work is kept; one folder for all of its docks."""
+    def stored(self) -> Autosave:
+        """Where the window's work is stored; one folder for all of its docks."""
         state = self._controller.state
         if state.autosave is None:
             state.autosave = Autosave(self._root)
@@ -97,7 +97,7 @@ class Autosaver(QObject):  # type: ignore[misc]
         if asked == self._asked and not self._writing:
             self._timer.stop()
             self._kept_up_to = asked
-            self.kept.discard()
+            self.stored.discard()
             self._controller.state.autosave = None
 
     def ask(self, *_: object) -> int:
@@ -152,7 +152,7 @@ class Autosaver(QObject):  # type: ignore[misc]
             with suppress(RuntimeError):  # Qt has gone: the program ends
                 self._written.emit(number, "" if error is None else sentence(error))
 
-        self._pool.submit(self.kept.write, state).add_done_callback(done)
+        self._pool.submit(self.stored.write, state).add_done_callback(done)
 
     def _on_written(self, number: int, error: str) -> None:
         self._writing = False
